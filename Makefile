@@ -1,0 +1,54 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 8))")
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint format typecheck floors check docs benchmark clean
+
+help:  ## print this menu
+	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
+	@echo
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+venv: $(VENV)/.installed  ## create the environment in .venv and install everything
+
+$(VENV)/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 10) else 'Python 3.10 or newer is needed: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three seeds each, and compare them (5 minutes)
+	$(BIN)/python src/data/process/DIGITS.py
+	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
+
+test: $(VENV)/.installed-dev  ## run all tests
+	$(BIN)/python -m pytest -n $(JOBS)
+
+lint: $(VENV)/.installed-dev  ## ruff: style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.installed-dev  ## ruff: mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(VENV)/.installed-dev  ## mypy over the package
+	@mkdir -p .typing && ln -sfn ../src .typing/biodeephashing  # mypy does not see a renamed editable package
+	$(BIN)/mypy
+
+floors: $(VENV)/.installed-dev  ## import-linter: imports only go down
+	$(BIN)/lint-imports
+
+check: lint typecheck floors test  ## all of the above checks
+
+docs: $(VENV)/.installed  ## rebuild the reference page of the settings
+	$(BIN)/python docs/build_settings.py
+
+clean:  ## remove the environment and caches; data, models, eval and experiments stay
+	rm -rf $(VENV) .typing .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -1,0 +1,35 @@
+"""Write the reference page of the settings, ``docs/settings.md``, from the table they are defined in."""
+
+from pathlib import Path
+
+from biodeephashing.hparams import table
+
+HEADER = """# Settings
+
+One table, from which the command lines, YAML files (`-config FILE.yaml`), `hparams.json`, the MLflow parameters and the
+name of the run's folder are derived. This page is built from it by `make docs`.
+
+"In name" tells whether the run's folder carries the setting: always, never, or only when it differs from the default.
+
+| flag | long name | type | default | phases | in name | meaning |
+|---|---|---|---|---|---|---|
+"""
+
+
+def page() -> str:
+    """Return the page as Markdown."""
+    rows = []
+    for field, setting in table():
+        default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+        choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
+        unit = f" [{setting.unit}]" if setting.unit else ""
+        cells = (
+            f"`-{setting.flag}`", f"`--{field.name}`", str(field.type).replace("tuple[str, ...]", "list"),
+            f"`{default}`" if default != "" else "", ", ".join(setting.phases), setting.named, f"{setting.help}{unit}.{choices}",
+        )  # fmt: skip
+        rows.append("| " + " | ".join(cells) + " |")
+    return HEADER + "\n".join(rows) + "\n"
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("settings.md").write_text(page(), "utf-8")

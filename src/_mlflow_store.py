@@ -1,0 +1,148 @@
+"""The store that MLflow writes to: a database under ``experiments/``, or whatever ``MLFLOW_TRACKING_URI`` names."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import shutil
+import socket
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from filelock import FileLock, Timeout
+
+from .errors import TrackingError
+from .runs import experiments_folder, home
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"
+
+_PATIENCE = 5  # seconds until a server counts as unreachable
+_WAIT = 120  # seconds to wait for another process that writes
+# MLflow's own defaults wait up to ten minutes for a dead server, print links, and report usage to its makers.
+_QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+class Store:
+    """A client of the MLflow store, and the lock that lets one process at a time write to a store in a file.
+
+    Several processes that create the tables of a fresh store together crash, and SQLite gives up on a transaction that
+    another writer has overtaken.
+    """
+
+    def __init__(self) -> None:
+        given = os.environ.get(URI_VARIABLE)
+        self.embedded = not given
+        self.uri = given or f"sqlite:///{store_file().as_posix()}?timeout={_WAIT}"
+        self.public_uri = without_password(given) if given else f"sqlite:///{store_file().relative_to(_root()).as_posix()}"
+        experiments_folder().mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(experiments_folder() / "mlflow.lock", timeout=_WAIT)
+        _check_reachable(self.uri)
+        client_type = _import_client()
+        with self._guarded():
+            self._client = client_type(self.uri)
+            self._client.search_experiments(max_results=1)  # the first question creates the tables
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        """Give the client to one process at a time."""
+        with self._guarded():
+            yield self._client
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            with self._lock:
+                yield
+        except (MlflowException, SQLAlchemyError) as error:
+            first = str(error).splitlines()[0]
+            raise TrackingError(f"the MLflow store {self.public_uri} refused: {first}; mend it, or use -tracking off") from error
+        except Timeout as error:
+            raise TrackingError(f"another process has held {error.lock_file} for {_WAIT} s; end it, or use -tracking off") from error
+
+
+def _root() -> Path:
+    return Path(os.path.abspath(home()))  # noqa: PTH100 - links are kept: they are how people mount large disks
+
+
+def store_file() -> Path:
+    """Return the file of the embedded store."""
+    return Path(os.path.abspath(experiments_folder())) / "mlflow.db"  # noqa: PTH100
+
+
+def has_no_store() -> bool:
+    """Return whether nothing was ever tracked: reading must not create a store."""
+    return not os.environ.get(URI_VARIABLE) and not store_file().exists()
+
+
+def how_to_open() -> str:
+    """Return the command that opens the MLflow page, or where it is.
+
+    Example:
+        >>> "mlflow" in how_to_open()
+        True
+    """
+    uri = os.environ.get(URI_VARIABLE)
+    if uri and urlsplit(uri).scheme.startswith("http"):
+        return f"the MLflow page is at {without_password(uri)}"
+    if not uri:
+        file = store_file()
+        uri = f"sqlite:///{(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file).as_posix()}"
+    command = ["mlflow"] if shutil.which("mlflow") else [sys.executable, "-m", "mlflow"]
+    return shlex.join([*command, "ui", "--backend-store-uri", without_password(uri)])
+
+
+def without_password(uri: str) -> str:
+    """Return an address without the user and password in it.
+
+    Example:
+        >>> without_password("https://ann:secret@example.org/mlflow")
+        'https://example.org/mlflow'
+    """
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+
+
+def _import_client() -> Any:
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        from mlflow.tracking import MlflowClient
+    except ImportError as error:
+        raise TrackingError(f"MLflow cannot be imported ({error}): install it with `pip install mlflow`, or use -tracking off") from error
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient
+
+
+def _check_reachable(uri: str) -> None:
+    """Ask a server once, briefly, and look at a database file, before MLflow retries either for minutes."""
+    parts = urlsplit(uri)
+    try:
+        if parts.scheme in ("http", "https"):
+            import requests
+
+            requests.get(uri.rstrip("/") + "/health", timeout=_PATIENCE)
+        elif parts.hostname and parts.port:
+            socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()
+        elif parts.scheme == "sqlite" and (file := Path(parts.path[1:])).exists():
+            with closing(sqlite3.connect(file, timeout=_WAIT)) as connection:
+                connection.execute("PRAGMA schema_version")
+    except (OSError, sqlite3.DatabaseError) as error:
+        advice = f"correct {URI_VARIABLE}" if os.environ.get(URI_VARIABLE) else "move that file away"
+        raise TrackingError(
+            f"the MLflow store {without_password(uri).partition('?')[0]} cannot be reached ({error}): {advice}, or use -tracking off"
+        ) from error

@@ -1,0 +1,132 @@
+"""Command lines: a strict parser derived from the table of settings."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .errors import UsageError, nearest
+from .hparams import Settings, convert, from_mapping, table
+
+
+class StrictParser(argparse.ArgumentParser):
+    """An argument parser that takes flags only as they are spelt, and raises instead of exiting.
+
+    ``argparse`` completes abbreviated one-dash flags even with ``allow_abbrev=False``: ``-nb 8`` would set ``-nbits``.
+
+    Raises:
+        UsageError: for an unknown, abbreviated, repeated or incomplete flag.
+    """
+
+    def __init__(self, **details: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **details)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """Parse a command line after checking every flag against the exact list."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        known = self._option_string_actions
+        given: dict[str, str] = {}
+        for token in arguments:
+            flag = token.partition("=")[0]
+            if not flag.startswith("-") or flag == "-" or _is_number(token):
+                continue
+            if flag not in known:
+                guess = nearest(flag, known)
+                hint = f"did you mean {guess}? " if guess else ""
+                raise UsageError(f"unknown flag {flag}: {hint}(-h lists them all; a value that starts with a dash is written --flag=value)")
+            dest = known[flag].dest
+            if dest in given:
+                raise UsageError(f"{given[dest]} is given twice{'' if flag == given[dest] else f' (also as {flag})'}: leave one out")
+            given[dest] = flag
+        return super().parse_args(arguments, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what ``argparse`` has to complain about."""
+        raise UsageError(message.removeprefix("argument "))
+
+
+def add_settings(parser: argparse.ArgumentParser, phase: str, *, skip: Sequence[str] = ()) -> None:
+    """Add the flags of a phase to a parser; a flag that is not given leaves nothing in the namespace.
+
+    Args:
+        parser: the parser to extend.
+        phase: "train" or "predict".
+        skip: long names to leave out.
+    """
+    for field, setting in table():
+        if phase not in setting.phases or field.name in skip:
+            continue
+        details: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
+        details["help"] = _help_of(field)
+        if field.type == "bool":
+            details["action"] = "store_true"
+        elif str(field.type).startswith("tuple"):
+            details |= {"nargs": "+", "metavar": "NAME"}
+        else:
+            details["metavar"] = {"int": "N", "float": "X"}.get(str(field.type), "NAME")
+        parser.add_argument(f"-{setting.flag}", f"--{field.name}", **details)
+
+
+def collect_settings(namespace: argparse.Namespace, config: Path | None = None) -> Settings:
+    """Build the settings of a command line; flags win over the YAML file.
+
+    Args:
+        namespace: what the parser returned; attributes that are no settings are left alone.
+        config: a YAML file of settings, or None.
+
+    Raises:
+        UsageError: for values or a file that cannot be used.
+    """
+    return from_mapping(read_config(config) | given_settings(namespace), str(config or "command line"))
+
+
+def given_settings(namespace: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings a command line names, converted, under their long names."""
+    given = vars(namespace)
+    return {field.name: convert(field, given[field.name], f"-{setting.flag}") for field, setting in table() if field.name in given}
+
+
+def read_config(path: Path | None) -> dict[str, Any]:
+    """Read a YAML file of settings into a mapping under long names.
+
+    Raises:
+        UsageError: when the file is missing, is not YAML or holds something else than settings.
+    """
+    if path is None:
+        return {}
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the settings file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} does not hold a mapping of settings")
+    long_names = {setting.flag: field.name for field, setting in table()}
+    renamed: dict[str, Any] = {str(long_names.get(key, key)): value for key, value in content.items()}
+    if len(renamed) != len(content):
+        raise UsageError(f"{path} gives a setting twice, once by its short and once by its long name")
+    return renamed
+
+
+def _help_of(field: dataclasses.Field[Any]) -> str:
+    setting = field.metadata["setting"]
+    unit = f" [{setting.unit}]" if setting.unit else ""
+    choices = f"; one of: {', '.join(setting.choices)}" if setting.choices else ""
+    default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
+    shown = "" if default in ("", False) else f" (default: {default})"
+    return f"{setting.help}{unit}{choices}{shown}".replace("%", "%%")
+
+
+def _is_number(token: str) -> bool:
+    try:
+        float(token)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,20 @@
+"""Backbones: images in, features out; :func:`build_network` puts the hash layer on top."""
+
+from . import alexnet, hrnet, lenet, resnet18, resnet50, vgg16
+from ._base import BACKBONES, Backbone
+from ._network import HashNetwork, build_backbone, build_network, weights_choice
+
+__all__ = [
+    "BACKBONES",
+    "Backbone",
+    "HashNetwork",
+    "alexnet",
+    "build_backbone",
+    "build_network",
+    "hrnet",
+    "lenet",
+    "resnet18",
+    "resnet50",
+    "vgg16",
+    "weights_choice",
+]

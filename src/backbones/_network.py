@@ -1,0 +1,140 @@
+"""From a name to a network: backbone, weights and hash layer."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..errors import BioDeepHashingError, UsageError
+from ._base import BACKBONES, Backbone, StateDict
+from ._timm import timm_backbone
+
+
+class HashNetwork(nn.Module):
+    r"""A backbone with the hash layer on top: images in, raw code values out.
+
+    .. math:: F = W\,\mathrm{backbone}(x) + b, \qquad W_{kd} \sim N(0, 0.01^2),\; b = 0
+
+    Args:
+        backbone: maps images to features and carries their number as ``num_features``.
+        bits: length of a code.
+
+    Example:
+        >>> network = build_network("lenet", bits=16)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 16])
+    """
+
+    def __init__(self, backbone: nn.Module, bits: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.hash_layer = nn.Linear(int(backbone.num_features), bits)  # type: ignore[arg-type]
+        nn.init.normal_(self.hash_layer.weight, std=0.01)
+        nn.init.zeros_(self.hash_layer.bias)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to raw code values (B, bits)."""
+        return self.hash_layer(self.backbone(images))
+
+
+def build_network(name: str, *, bits: int, weights: str = "none") -> HashNetwork:
+    """Build a backbone and put a fresh hash layer on top.
+
+    Args:
+        name: a name in :data:`BACKBONES`, or ``timm:NAME``.
+        bits: length of a code.
+        weights: see :func:`build_backbone`.
+    """
+    return HashNetwork(build_backbone(name, weights=weights), bits)
+
+
+def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
+    """Build a backbone with the wanted weights.
+
+    Args:
+        name: a name in :data:`BACKBONES`, or ``timm:NAME`` for any classifier of timm.
+        weights: "none" for fresh ones, "imagenet" for the published ones, "auto" for the published ones where there
+            are any, or the path of a checkpoint: a plain state dict of the same classifier, or a checkpoint of a run.
+
+    Raises:
+        UnknownNameError: for a name that is not known.
+        UsageError: for weights that do not exist or do not fit.
+        BioDeepHashingError: when published weights are not on disk and cannot be fetched.
+
+    Example:
+        >>> build_backbone("resnet18").num_features
+        512
+    """
+    backbone = _entry(name)
+    trunk = backbone.build()
+    choice = weights_choice(name, weights)
+    if choice == "imagenet":
+        _load(trunk, backbone, _published(name, backbone), f"the ImageNet weights of {name}")
+    elif choice != "none":
+        _load(trunk, backbone, _read_weights(Path(choice)), choice)
+    return trunk
+
+
+def weights_choice(name: str, weights: str) -> str:
+    """Return what "auto" means for a backbone, and any other choice as it is.
+
+    Example:
+        >>> weights_choice("lenet", "auto"), weights_choice("vgg16", "auto")
+        ('none', 'imagenet')
+    """
+    if weights != "auto":
+        return weights
+    return "imagenet" if _entry(name).fetch else "none"
+
+
+def _entry(name: str) -> Backbone:
+    return timm_backbone(name.removeprefix("timm:")) if name.startswith("timm:") else BACKBONES[name]()
+
+
+def _published(name: str, backbone: Backbone) -> StateDict:
+    if backbone.fetch is None:
+        raise UsageError(f"there are no ImageNet weights for {name}: use -weights none or -weights FILE")
+    try:
+        return backbone.fetch()
+    except (OSError, RuntimeError) as error:  # no network, a broken download, a checksum that does not match
+        raise BioDeepHashingError(
+            f"the ImageNet weights of {name} are not on this machine and could not be fetched "
+            f"({str(error).strip().splitlines()[0]}). Fetch them where there is a network ({backbone.source}), "
+            f"or name a file with -weights FILE, or start from random weights with -weights none."
+        ) from error
+
+
+def _read_weights(path: Path) -> StateDict:
+    try:
+        content: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UsageError(f"-weights {path}: there is no such file (and it is neither none nor imagenet)") from error
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, SafetensorError) as error:
+        raise UsageError(f"-weights {path} cannot be read as a PyTorch checkpoint: it is truncated or no checkpoint") from error
+    if isinstance(content, Mapping) and isinstance(content.get("network"), Mapping):
+        prefix = "backbone."
+        return {key.removeprefix(prefix): value for key, value in content["network"].items() if key.startswith(prefix)}
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise UsageError(f"-weights {path} does not hold a state dict")
+    return dict(content)
+
+
+def _load(trunk: nn.Module, backbone: Backbone, state: StateDict, source: str) -> None:
+    without_head = {key: value for key, value in state.items() if not key.startswith(tuple(f"{part}." for part in backbone.head))}
+    own = trunk.state_dict()
+    missing, foreign = sorted(own.keys() - without_head.keys()), sorted(without_head.keys() - own.keys())
+    shapes = [key for key in own.keys() & without_head.keys() if own[key].shape != without_head[key].shape]
+    for names, words in ((missing, "lacks"), (foreign, "has besides"), (sorted(shapes), "has in another shape")):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise UsageError(f"{source} does not fit this backbone: it {words} {', '.join(names[:3])}{more}")
+    trunk.load_state_dict(without_head)

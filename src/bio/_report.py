@@ -1,0 +1,127 @@
+"""What is converted, what is not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from ._layers import RuledLayer, linear_maps, plain_name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One weight of a network.
+
+    Args:
+        name: dotted name of the layer, "" for the module itself.
+        layer: the layer's class.
+        parameter: name of the weight within the layer.
+        shape: shape of the weight, () where it has none yet.
+        rule: the layer's rule, None where the layer keeps its exact gradients.
+        asked: the scale as it was asked for, a word or a number; None where there is nothing to scale.
+        scale: the number it stands for.
+        seed: seed of the layer's random matrix; None where none is drawn.
+        reason: why the layer keeps its exact gradients, "" for a converted layer.
+    """
+
+    name: str
+    layer: str
+    parameter: str
+    shape: tuple[int, ...]
+    rule: str | None = None
+    asked: str | float | None = None
+    scale: float | None = None
+    seed: int | None = None
+    reason: str = ""
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row as text."""
+        shape = "×".join(map(str, self.shape)) or "-"
+        number = "-" if self.scale is None else f"{self.scale:.4g}"
+        scale = f"{number} ({self.asked})" if isinstance(self.asked, str) else number
+        seed = "-" if self.seed is None else str(self.seed)
+        weight = self.name if self.parameter == "weight" else f"{self.name}.{self.parameter}".lstrip(".")
+        return weight or "(itself)", self.layer, shape, self.rule or f"exact: {self.reason}", scale, seed
+
+
+class Report(tuple[Row, ...]):
+    """The rows of every weight of a network, in its order; as text, a table.
+
+    Example:
+        >>> Report([Row("fc", "Linear", "weight", (4, 8), "usf", 0.5, 0.5)]).converted[0].name
+        'fc'
+    """
+
+    __slots__ = ()
+
+    @property
+    def converted(self) -> Report:
+        """The rows of the layers that learn by a rule."""
+        return Report(row for row in self if row.rule is not None)
+
+    @property
+    def exact(self) -> Report:
+        """The rows of the weights that keep their exact gradients."""
+        return Report(row for row in self if row.rule is None)
+
+    def __str__(self) -> str:
+        table = [("layer", "kind", "weight", "rule", "scale", "seed"), *(row.cells for row in self)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+def describe(module: nn.Module) -> Report:
+    """Return which weights of a module learn by which rule, and which keep their exact gradients and why.
+
+    Every weight is listed: a converted layer once, any other parameter by itself. Biases have no feedback and are left out.
+
+    Args:
+        module: any network, converted or not.
+
+    Example:
+        >>> from biodeephashing.bio import apply_rule
+        >>> network = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(32, 4))
+        >>> print(describe(apply_rule(network, "usf", scale=0.1)))
+        layer  kind         weight   rule                        scale  seed
+        0      Conv2d       8×3×3×3  usf                         0.1    -
+        1      BatchNorm2d  8        exact: normalisation scale  -      -
+        3      Linear       4×32     usf                         0.1    -
+    """
+    return Report(_rows(module))
+
+
+def _rows(module: nn.Module) -> Iterator[Row]:
+    obstacles = {name: obstacle for name, _, obstacle in linear_maps(module)}
+    covered: set[nn.Module] = set()
+    for name, part in module.named_modules():
+        if part in covered:
+            continue
+        if isinstance(part, RuledLayer):
+            covered.update(part.modules())  # the parts of a parametrised weight
+            yield _converted_row(name, part)
+            continue
+        reason = (obstacles[name] or "no rule applied") if name in obstacles else _nature(part)
+        for parameter, value in part.named_parameters(recurse=False):
+            shape = () if is_lazy(value) else tuple(value.shape)
+            if len(shape) > 1 or "bias" not in parameter:
+                yield Row(name, plain_name(part), parameter, shape, reason=reason)
+
+
+def _converted_row(name: str, layer: RuledLayer) -> Row:
+    given = layer._assignment
+    asked, scale = (given.asked, given.scale) if given.rule.scaled else (None, None)
+    seed = given.seed if given.rule.draws_matrix else None
+    return Row(name, plain_name(layer), "weight", tuple(layer.weight.shape), given.rule.name, asked, scale, seed)
+
+
+def _nature(part: nn.Module) -> str:
+    """Return in words why a module that is no linear map keeps its exact gradients."""
+    if "norm" in type(part).__name__.lower() or isinstance(part, nn.modules.batchnorm._NormBase):
+        return "normalisation scale"
+    if isinstance(part, nn.Embedding | nn.EmbeddingBag):
+        return "embedding, which sends nothing down"
+    return f"parameter of {type(part).__name__}, which is no linear map"

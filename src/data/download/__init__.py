@@ -1,0 +1,1 @@
+"""One script per data set: brings its files to ``data/raw/``."""

@@ -1,0 +1,215 @@
+"""Metadata files: one line per image, ``<image path>,<label vector>``, in the order of features and codes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, unknown_name
+from ..hparams import FOLDS
+from ..runs import home, processed_folder, replacing
+from .split import metadata_file, read_split, remedy
+
+LABEL_NAMES_FILE = "label_names.txt"
+_BLANK, _ZERO = ord(" "), ord("0")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The images and labels of one fold.
+
+    Args:
+        file: the metadata file they come from.
+        paths: image paths below the project root, n of them.
+        labels: (n, C) uint8, each 0 or 1; a row may be all zero.
+    """
+
+    file: Path
+    paths: list[str]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def image(self, row: int) -> Path:
+        """Return the image file of a row."""
+        return home() / self.paths[row]
+
+    def where(self, row: int) -> str:
+        """Return in words where a row is written."""
+        return f"line {row + 1} of {self.file}"
+
+
+def load_fold(database: str, fold: str) -> Metadata:
+    """Read a fold of a prepared data set.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+        fold: "train", "val", "query" or "database".
+
+    Raises:
+        UnknownNameError: for an unknown data set or fold.
+        DataError: when the data set was not prepared, was changed afterwards, or a line cannot be used.
+    """
+    if fold not in FOLDS:
+        raise unknown_name("fold", fold, FOLDS)
+    split = read_split(database)
+    metadata = read_metadata(metadata_file(processed_folder(database), fold))
+    expected = (split.sizes.get(fold), len(split.classes))
+    if metadata.labels.shape != expected:
+        raise DataError(
+            f"{metadata.file} holds {len(metadata):,} images with {metadata.labels.shape[1]} labels, "
+            f"but split.json beside it says {expected[0]} and {expected[1]}: {remedy(database)}"
+        )
+    return metadata
+
+
+def read_metadata(file: Path) -> Metadata:
+    """Read a metadata file.
+
+    Every line is an image path, one comma, and C labels (0 or 1) separated by blanks; blanks around the parts and
+    repeated blanks are accepted.
+
+    Args:
+        file: the metadata file of a fold.
+
+    Raises:
+        DataError: naming the file, the line and what to do, when the file is missing or empty, or a line has no comma
+            or several, no path, a label other than 0 or 1, or another number of labels than the first line.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "query_metadata.txt"
+        >>> _ = file.write_text("data/processed/PETS/images/cat.png,1 0 \\ndata/processed/PETS/images/dog.png, 0  1\\n")
+        >>> read_metadata(file).labels.tolist()
+        [[1, 0], [0, 1]]
+    """
+    try:
+        lines = file.read_bytes().rstrip().splitlines()
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing: {remedy(file.parent.name)}") from error
+    if not lines:
+        raise DataError(f"{file} is empty: {remedy(file.parent.name)}")
+    paths, vectors = [], []
+    for row, line in enumerate(lines):
+        path, comma, vector = line.partition(b",")
+        if not comma or b"," in vector or not path.strip():
+            raise _bad_line(file, row, _explain_parts(line))
+        paths.append(path.strip())
+        vectors.append(vector.strip())
+    labels = _parse_labels(file, vectors)
+    return Metadata(file, _decode(file, paths), labels)
+
+
+def write_metadata(file: Path, paths: Sequence[str], labels: NDArray[np.generic]) -> None:
+    """Write a metadata file, whole or not at all.
+
+    Args:
+        file: the file to write or replace.
+        paths: image paths below the project root, n of them.
+        labels: (n, C), each 0 or 1.
+
+    Raises:
+        DataError: when the numbers of paths and labels differ, a label is not 0 or 1, or a path cannot be written.
+    """
+    if labels.ndim != 2 or len(labels) != len(paths) or labels.size == 0:
+        raise DataError(f"{file} cannot be written: {len(paths)} image paths with labels of shape {labels.shape}")
+    if not np.isin(labels, (0, 1)).all():
+        row = int(np.flatnonzero(~np.isin(labels, (0, 1)).all(axis=1))[0])
+        raise DataError(f"{file} cannot be written: the labels of {paths[row]} are {labels[row].tolist()}, but only 0 and 1 are labels")
+    for path in paths:
+        if not path or "," in path or path != path.strip() or len(path.splitlines()) != 1:
+            raise DataError(f"{file} cannot be written: the image path {path!r} is empty or holds a comma, an outer blank or a line break")
+    text = np.full((len(labels), 2 * labels.shape[1] - 1), _BLANK, dtype=np.uint8)
+    text[:, ::2] = labels.astype(np.uint8) + _ZERO
+    with replacing(file) as temporary, temporary.open("wb") as stream:
+        stream.writelines(b"%s,%s\n" % (path.encode(), row.tobytes()) for path, row in zip(paths, text, strict=True))
+
+
+def read_label_names(database: str) -> list[str]:
+    """Read the class names of a prepared data set, in the order of the label columns.
+
+    Raises:
+        DataError: when the file is missing or is not the CSV table ``id,name`` with the ids 0, 1, 2, ...
+    """
+    file = processed_folder(database) / LABEL_NAMES_FILE
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            rows = [row for row in csv.reader(stream) if row]
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing: {remedy(database)}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is not a CSV table ({error}): {remedy(database)}") from error
+    if rows[:1] != [["id", "name"]]:
+        raise DataError(f"line 1 of {file} is not `id,name`: {remedy(database)}")
+    for number, row in enumerate(rows[1:]):
+        if len(row) != 2 or row[0].strip() != str(number) or not row[1].strip():
+            raise DataError(f"line {number + 2} of {file} is not `{number},<name>`: {remedy(database)}")
+    return [name.strip() for _, name in rows[1:]]
+
+
+def write_label_names(file: Path, names: Sequence[str]) -> None:
+    """Write class names as the CSV table ``id,name``."""
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(["id", "name"])
+        writer.writerows(enumerate(names))
+
+
+def _parse_labels(file: Path, vectors: list[bytes]) -> NDArray[np.uint8]:
+    """Turn stripped label vectors into an array, all at once: a token at a time, 13 million labels would take seconds."""
+    count = len(vectors[0].split())
+    width = 2 * count - 1
+    for row, vector in enumerate(vectors):
+        if len(vector) != width or vector.count(b" ") != count - 1:
+            vectors[row] = tidy = b" ".join(vector.split())
+            if len(tidy) != width or count == 0:
+                raise _bad_line(file, row, _explain_labels(tidy, count))
+    text = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(len(vectors), width)
+    labels = text[:, ::2] - np.uint8(_ZERO)  # what stands before "0" wraps round to a large number
+    wrong = (labels > 1).any(axis=1) | (text[:, 1::2] != _BLANK).any(axis=1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise _bad_line(file, row, _explain_labels(vectors[row], count))
+    return np.ascontiguousarray(labels)
+
+
+def _explain_parts(line: bytes) -> str:
+    text = line.decode(errors="replace").strip()
+    if not text:
+        return "is blank"
+    commas = text.count(",")
+    if commas > 1:
+        return f"has {commas} commas, but an image path must not hold any and one ends it: {_shortened(text)}"
+    return f"is not `<image path>,<label vector>`: {_shortened(text)}"
+
+
+def _explain_labels(vector: bytes, count: int) -> str:
+    tokens = vector.decode(errors="replace").split()
+    strange = [token for token in tokens if token not in ("0", "1")]
+    if strange:
+        return f"has the label {_shortened(strange[0])!r}, but labels are 0 or 1, separated by blanks"
+    if not tokens:
+        return "has no labels"
+    return f"has {len(tokens)} labels, but line 1 has {count}"
+
+
+def _decode(file: Path, paths: list[bytes]) -> list[str]:
+    try:
+        return b"\n".join(paths).decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n")
+        raise _bad_line(file, row, "has an image path that is not UTF-8 text") from error
+
+
+def _bad_line(file: Path, row: int, complaint: str) -> DataError:
+    return DataError(f"line {row + 1} of {file} {complaint}. To mend it, {remedy(file.parent.name)}")
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."

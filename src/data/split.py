@@ -1,0 +1,148 @@
+"""Facts about the split of a prepared data set: ``split.json``, which stands beside every number made from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import DataError, unknown_name
+from ..hparams import FOLDS
+from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder, write_json
+from ._checksum import digest
+
+SPLIT_FILE = "split.json"
+_SCRIPTS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Split:
+    """What is known about a split.
+
+    Args:
+        database: the data set.
+        protocol: name of the rule that assigned images to folds.
+        rule: that rule in words.
+        seed: seed of its shuffle.
+        sizes: images of each fold.
+        classes: class names, in the order of the label columns.
+        source: where the images come from.
+        partial: whether images of the full data set are missing.
+        note: how many are there ("20,000 of 60,000 images"); empty for a full set.
+        sha256: checksum of each metadata file.
+    """
+
+    database: str
+    protocol: str
+    rule: str
+    seed: int
+    sizes: Mapping[str, int]
+    classes: tuple[str, ...]
+    source: str
+    partial: bool
+    note: str
+    sha256: Mapping[str, str]
+
+    @property
+    def caption(self) -> str:
+        """One line to put beside a number.
+
+        Example:
+            >>> sizes = {"train": 5000, "val": 1000, "query": 1000, "database": 13000}
+            >>> Split("CIFAR_10", "disjoint", "", 0, sizes, (), "", True, "20,000 of 60,000 images", {}).caption
+            'CIFAR_10, disjoint split (train 5,000, val 1,000, query 1,000, database 13,000), PARTIAL: 20,000 of 60,000 images'
+        """
+        sizes = ", ".join(f"{fold} {size:,}" for fold, size in self.sizes.items())
+        return f"{self.database}, {self.protocol} split ({sizes})" + (f", PARTIAL: {self.note}" if self.partial else "")
+
+
+def metadata_file(folder: Path, fold: str) -> Path:
+    """Return the metadata file of a fold in the folder of a prepared data set."""
+    return folder / f"{fold}_metadata.txt"
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of the four metadata files of a folder."""
+    return {metadata_file(folder, fold).name: digest(metadata_file(folder, fold), "sha256") for fold in FOLDS}
+
+
+def write_split(folder: Path, split: Split) -> None:
+    """Write ``split.json`` into the folder of a prepared data set."""
+    write_json(folder / SPLIT_FILE, dataclasses.asdict(split))
+
+
+def read_split(database: str) -> Split:
+    """Read the facts about a prepared data set and check that its metadata files are the ones they speak of.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+
+    Raises:
+        UnknownNameError: for a data set that is neither prepared nor known.
+        DataError: when it was not prepared, was prepared by something else, or was changed afterwards.
+    """
+    folder = processed_folder(database)
+    if not folder.is_dir():
+        raise _not_prepared(database)
+    split = _parse(folder / SPLIT_FILE, database)
+    missing = [name for name in split.sha256 if not (folder / name).is_file()]
+    if missing:
+        raise DataError(f"{folder / missing[0]} is missing: {remedy(database)}")
+    found = checksums(folder)
+    for name, expected in split.sha256.items():
+        if found.get(name) != expected:
+            raise DataError(f"{folder / name} was changed after the data set was prepared (its checksum is not that of {SPLIT_FILE}): "
+                            f"{remedy(database)}")  # fmt: skip
+    return split
+
+
+def known_databases() -> list[str]:
+    """Return the data sets that can be prepared or have been.
+
+    Example:
+        >>> {"CIFAR_10", "DIGITS"} <= set(known_databases())
+        True
+    """
+    prepared = [path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}")]
+    return sorted({*_scripts("process"), *prepared}, key=str.lower)
+
+
+def remedy(database: str) -> str:
+    """Return what to do about a damaged data set."""
+    if database in _scripts("process"):
+        return f"prepare the data set again with `python src/data/process/{database}.py -no_skip`"
+    return "mend or replace that file, or prepare the data set again"
+
+
+def _scripts(kind: str) -> list[str]:
+    return [path.stem for path in (_SCRIPTS / kind).glob("[!_]*.py")]
+
+
+def _not_prepared(database: str) -> DataError | Exception:
+    if database not in _scripts("process"):
+        return unknown_name("data set", database, known_databases())
+    first = ""
+    if database in _scripts("download") and not raw_folder(database).is_dir():
+        first = f"`python src/data/download/{database}.py` and then "
+    return DataError(
+        f"the data set {database} has not been prepared: run {first}`python src/data/process/{database}.py` "
+        f"(looked for {processed_folder(database)}; {HOME_VARIABLE} or the working directory says where the project lies)"
+    )
+
+
+def _parse(file: Path, database: str) -> Split:
+    try:
+        content: Any = json.loads(file.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing, so {file.parent} is unfinished or was made by something else: {remedy(database)}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is damaged ({error}): {remedy(database)}") from error
+    fields = {field.name for field in dataclasses.fields(Split)}
+    if not isinstance(content, dict) or set(content) != fields:
+        raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
+    if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:
+        raise DataError(f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {remedy(database)}")
+    return Split(**{**content, "classes": tuple(content["classes"])})

@@ -1,0 +1,177 @@
+"""Errors for people: what was wrong, where, and what to do; and the guard that turns them into an exit status."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+import re
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130
+
+
+class BioDeepHashingError(Exception):
+    """Base of every error this package raises on purpose; its text alone is enough to mend the cause."""
+
+    exit_status = 1
+
+
+class UsageError(BioDeepHashingError):
+    """A setting, flag or argument that cannot be used."""
+
+    exit_status = 2
+
+
+class UnknownNameError(UsageError, KeyError):
+    """A name that no registry entry carries; the text proposes the nearest one and lists all."""
+
+    def __str__(self) -> str:  # KeyError would print the quoted representation
+        return str(self.args[0])
+
+
+class DataError(BioDeepHashingError):
+    """A data set, metadata line, image or archive that is missing or damaged."""
+
+
+class RunError(BioDeepHashingError):
+    """A run directory, checkpoint or code file that is missing, damaged or belongs elsewhere."""
+
+
+class RuleError(BioDeepHashingError):
+    """A module that a learning rule cannot be applied to."""
+
+
+class TrackingError(BioDeepHashingError):
+    """An MLflow store that cannot be reached or written."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name a misspelt one most likely meant, or None.
+
+    Args:
+        name: what was written.
+        known: the legal names.
+
+    Example:
+        >>> nearest("frfs", ["bp", "fa", "frsf", "usf"])
+        'frsf'
+    """
+    wanted = name.lower()
+
+    def likeness(candidate: str) -> tuple[float, int]:
+        in_order = difflib.SequenceMatcher(None, candidate.lower(), wanted).ratio()
+        return in_order, (Counter(candidate.lower()) & Counter(wanted)).total()  # swapped letters are the likelier slip
+
+    best = max(sorted(known, reverse=True), key=likeness, default=None)
+    return best if best is not None and likeness(best)[0] >= 0.4 else None
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+    """Build the error for a name that is not known.
+
+    Args:
+        kind: what the name stands for ("loss", "learning rule", ...).
+        name: what was written.
+        known: the legal names.
+
+    Example:
+        >>> print(unknown_name("loss", "DHC", ["DCH", "DSH"]))
+        unknown loss 'DHC': did you mean 'DCH'? Known: DCH, DSH.
+    """
+    names = sorted(known, key=str.lower)
+    guess = nearest(name, names)
+    hint = f" did you mean {guess!r}?" if guess else ""
+    listing = ", ".join(names) if names else "none"
+    return UnknownNameError(f"unknown {kind} {name!r}:{hint} Known: {listing}.")
+
+
+def describe(error: BaseException) -> str:
+    """Return the one message a person should read for an error, without any traceback.
+
+    A data-loading worker hands its error over as text with the worker's whole traceback in front of the message;
+    only the message is for people.
+    """
+    text = str(error)
+    if "Original Traceback" in text:
+        text = text.rstrip().rpartition(f"{type(error).__name__}: ")[2]
+    return text
+
+
+def guard(command: Callable[[], object]) -> int:
+    """Run a command and return its exit status, printing errors meant for people instead of tracebacks.
+
+    Args:
+        command: the work; an integer it returns is the exit status, anything else counts as success.
+
+    Returns:
+        0 after success, the error's own status after a :class:`BioDeepHashingError`, 130 after Ctrl-C or SIGTERM,
+        1 when the disk is full or a file cannot be read or written.
+        Any other exception is a defect of this package and keeps its traceback.
+
+    Example:
+        >>> guard(lambda: None)
+        0
+    """
+    try:
+        with _terminated_like_ctrl_c():
+            status = command()
+    except BioDeepHashingError as error:
+        return _say(describe(error), error.exit_status)
+    except KeyboardInterrupt:
+        return _say("interrupted; the same command goes on from the last finished epoch or file", INTERRUPTED)
+    except OSError as error:
+        return _say(_explain_os_error(error), 1)
+    except RuntimeError as error:
+        if (cause := _full_disk_behind(error)) is None:
+            raise
+        return _say(_explain_os_error(cause), 1)
+    return status if isinstance(status, int) else 0
+
+
+@contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    def interrupt(signum: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():  # no other thread may install handlers
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if previous is None else previous)
+
+
+def _full_disk_behind(error: BaseException | None) -> OSError | None:
+    """Return the full disk that an error grew out of: a writer may fail once more while it closes its file."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _explain_os_error(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    text = describe(error)
+    number = error.errno
+    # A data-loading worker hands over nothing but text.
+    if number is None and (found := re.match(r"\[Errno (\d+)\] [^:]*(?:: '(.*)')?$", text)):
+        number, where = int(found[1]), f" ({found[2]})" if found[2] else ""
+    if number == errno.ENOSPC:
+        return f"the disk is full{where}; free some space and run the same command again: finished files were kept"
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return f"no permission to read or write{where}: {os.strerror(number)}"
+    return text
+
+
+def _say(message: str, status: int) -> int:
+    print(f"error: {message}" if status != INTERRUPTED else message, file=sys.stderr)
+    return status

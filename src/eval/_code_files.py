@@ -1,0 +1,172 @@
+"""The files that prediction leaves in a run directory, read with every check that keeps a wrong number from being made."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes import pack
+from ..errors import RunError
+from ..runs import Run, read_json
+
+_PREDICT = "run predict.py with the settings of this run"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What prediction says about the files it wrote.
+
+    Args:
+        checkpoint: name of the checkpoint they were made with.
+        bits: length of a code.
+        folds: the facts about each predicted fold.
+    """
+
+    checkpoint: str
+    bits: int
+    folds: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class FoldCodes:
+    """Codes and features of one fold.
+
+    Args:
+        codes: packed codes, uint8 (n, bytes).
+        features: raw hash-layer outputs, (n, bits).
+        codes_sha256: checksum of the file the codes were read from.
+        features_sha256: checksum of the file of the features.
+    """
+
+    codes: NDArray[np.uint8]
+    features: NDArray[np.float32]
+    codes_sha256: str
+    features_sha256: str
+
+    @property
+    def zeros(self) -> int:
+        """Features that are exactly zero; their bits count as +1."""
+        return int(np.count_nonzero(self.features == 0))
+
+    @property
+    def unique(self) -> int:
+        """Distinct codes."""
+        return len(np.unique(self.codes, axis=0))
+
+
+def read_predictions(run: Run) -> Predictions:
+    """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint.
+
+    Raises:
+        RunError: when the run was not trained, not predicted, or was trained again since.
+    """
+    checkpoint = run.best_checkpoint
+    file = run.directory / "predictions.json"
+    if not file.exists():
+        raise RunError(f"{run.directory} holds no predictions.json, so it has no codes yet: {_PREDICT}")
+    content = read_json(file)
+    try:
+        predictions = Predictions(content["checkpoint"], int(content["bits"]), dict(content["folds"]))
+        recorded = content["checkpoint_sha256"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{file} is damaged ({error!r}): {_PREDICT}") from error
+    if recorded != digest(checkpoint):
+        raise RunError(
+            f"the codes of {run.directory} were made with another checkpoint ({predictions.checkpoint}) "
+            f"than the present {checkpoint.name}: {_PREDICT}"
+        )
+    return predictions
+
+
+def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str) -> FoldCodes:
+    """Read codes and features of a fold.
+
+    Args:
+        run: the run.
+        fold: the fold.
+        predictions: what prediction says about it.
+        rows: images of the fold, by its metadata.
+        metadata_sha256: checksum of that metadata file.
+
+    Raises:
+        RunError: when a file is missing, damaged, of the wrong shape, or not what prediction wrote.
+    """
+    facts = predictions.folds.get(fold)
+    if facts is None:
+        raise RunError(f"the fold {fold} of {run.directory} has no codes: {_PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
+    shape = (rows, predictions.bits)
+    features_file = run.features_file(fold)
+    if not features_file.exists():
+        raise RunError(f"{features_file} is missing, and the tie rule of the compatible keys needs it: {_PREDICT}")
+    features = _read_features(features_file, shape)
+    codes, codes_file = _read_codes(run, fold, shape)
+    found = FoldCodes(codes, features, digest(codes_file), digest(features_file))
+    if facts.get("metadata_sha256") != metadata_sha256:
+        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {_PREDICT}")
+    expected = {features_file: "features_sha256"} | ({codes_file: "codes_sha256"} if codes_file.suffix == ".npy" else {})
+    for file, key in expected.items():
+        if facts.get(key) != getattr(found, key):
+            raise RunError(f"{file} was changed after it was predicted (its checksum is not that of predictions.json): {_PREDICT}")
+    if not np.array_equal(codes, pack(features)):
+        raise RunError(f"{codes_file} does not hold the signs of {features_file.name}: {_PREDICT}")
+    return found
+
+
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    total = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()
+
+
+def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    features = _load(file)
+    if features.shape != shape or features.dtype != np.float32:
+        raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {_PREDICT}")
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise RunError(f"row {row} of {file} {features.shape} holds NaN or infinity: the training of this run diverged")
+    return features
+
+
+def _read_codes(run: Run, fold: str, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Path]:
+    """Read packed codes, or codes as text where there are no packed ones."""
+    file, text = run.codes_file(fold), run.hashes_file(fold)
+    if not file.exists() and text.exists():
+        return _read_text(text, shape), text
+    if not file.exists():
+        raise RunError(f"{file} is missing: {_PREDICT}")
+    codes, wanted = _load(file), (shape[0], (shape[1] + 7) // 8)
+    if codes.shape != wanted or codes.dtype != np.uint8:
+        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {wanted} ({shape[1]} bits, packed) is expected: {_PREDICT}")
+    return codes, file
+
+
+def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    try:
+        values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
+    except (ValueError, OverflowError, UnicodeDecodeError) as error:
+        raise RunError(f"{file} is not a table of -1, 0 and 1: {error}") from error
+    if values.shape != shape:
+        raise RunError(f"{file} holds {values.shape}, but {shape} (images, bits) is expected: {_PREDICT}")
+    if not np.isin(values, (-1, 0, 1)).all():
+        raise RunError(f"{file} holds values other than -1, 0 and 1")
+    return pack(values)
+
+
+def _load(file: Path) -> NDArray[Any]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise RunError(f"{file} is truncated or not an array of NumPy ({error}): {_PREDICT}") from error
+    if not isinstance(loaded, np.ndarray):
+        raise RunError(f"{file} is an archive, not a single array of NumPy: {_PREDICT}")
+    return loaded

@@ -1,0 +1,151 @@
+"""Learning rules side by side: runs that differ in nothing but rule and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ._intervals import CONFIDENCE, Difference, Spread, paired_difference, spread
+
+BASELINE = "bp"
+Curve = Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One evaluated run.
+
+    Args:
+        rule: its learning rule.
+        seed: its seed.
+        settings: what must be equal for two runs to be compared.
+        split: the split its numbers were made on, in words.
+        metrics: its numbers.
+        curves: its training curves, (epoch, value).
+    """
+
+    rule: str
+    seed: int
+    settings: Mapping[str, str]
+    split: str
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Curve]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Runs that differ in rule and seed only.
+
+    Args:
+        title: the settings they share, in a few words.
+        settings: all settings they share.
+        split: the split all numbers were made on, in words.
+        runs: the run of every seed of every rule, the baseline first, then by falling mean.
+    """
+
+    title: str
+    settings: Mapping[str, str]
+    split: str
+    runs: Mapping[str, Mapping[int, Observation]]
+
+    def values(self, rule: str, metric: str) -> dict[int, float]:
+        """Return a metric of every seed of a rule that has it."""
+        return {seed: run.metrics[metric] for seed, run in sorted(self.runs[rule].items()) if metric in run.metrics}
+
+    def spread(self, rule: str, metric: str) -> Spread | None:
+        """Return mean and standard deviation over seeds."""
+        values = self.values(rule, metric)
+        return spread(list(values.values())) if values else None
+
+    def difference(self, rule: str, metric: str) -> Difference | None:
+        """Return the difference to the baseline, paired by seed."""
+        if rule == BASELINE or BASELINE not in self.runs:
+            return None
+        return paired_difference(self.values(rule, metric), self.values(BASELINE, metric))
+
+
+def build_blocks(observations: Iterable[Observation], metric: str) -> tuple[list[Block], list[str]]:
+    """Group runs into blocks.
+
+    Args:
+        observations: the runs, newest first.
+        metric: the metric that orders the rules.
+
+    Returns:
+        The blocks, and a remark on every run that was left out because a newer one has the same rule and seed.
+    """
+    groups: dict[tuple[tuple[str, str], ...], dict[str, dict[int, Observation]]] = {}
+    remarks = []
+    for run in observations:
+        key = (*sorted(run.settings.items()), ("split", run.split))
+        seeds = groups.setdefault(key, {}).setdefault(run.rule, {})
+        if run.seed in seeds:
+            remarks.append(f"two runs of {run.rule} with seed {run.seed} and equal settings: the newer one counts")
+        else:
+            seeds[run.seed] = run
+    blocks = [_block(rules, metric) for rules in groups.values()]
+    titles = _titles([{**block.settings, "split": block.split} for block in blocks])
+    blocks = [Block(title, block.settings, block.split, block.runs) for title, block in zip(titles, blocks, strict=True)]
+    return sorted(blocks, key=lambda block: [_sortable(part) for part in block.title.split()]), remarks
+
+
+def describe_difference(difference: Difference | None, rule: str) -> str:
+    """Return a difference to the baseline with its interval as text.
+
+    Example:
+        >>> describe_difference(Difference(-0.01, -0.02, 0.0, 3), "fa")
+        '-0.0100 [-0.0200, +0.0000]'
+    """
+    if rule == BASELINE:
+        return "baseline"
+    if difference is None:
+        return f"no {BASELINE} with these seeds"
+    if difference.low is None:
+        return f"{difference.mean:+.4f} (interval needs 2 seeds)"
+    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+
+
+def describe_spread(value: Spread | None) -> str:
+    """Return a mean and its standard deviation as text.
+
+    Example:
+        >>> describe_spread(spread([0.5, 0.7])), describe_spread(spread([0.5]))
+        ('0.6000 ± 0.1414', '0.5000')
+    """
+    if value is None:
+        return "-"
+    return f"{value.mean:.4f}" + (f" ± {value.sd:.4f}" if value.sd is not None else "")
+
+
+def difference_header() -> str:
+    """Return the heading of the column of differences."""
+    return f"difference to {BASELINE} [{CONFIDENCE:.0%} interval]"
+
+
+def _block(rules: Mapping[str, Mapping[int, Observation]], metric: str) -> Block:
+    first = next(iter(next(iter(rules.values())).values()))
+    unordered = Block("", first.settings, first.split, rules)
+
+    def place(rule: str) -> tuple[bool, float, str]:
+        value = unordered.spread(rule, metric)
+        return rule != BASELINE, -value.mean if value else 0.0, rule
+
+    return Block("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=place)})
+
+
+def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return for each block what everybody wants to know and whatever else sets it apart from the others."""
+    always = ["loss", "architecture", "number_of_bits"]
+    varying = [key for key in settings[0] if key not in always and len({other.get(key) for other in settings}) > 1] if settings else []
+    titles = []
+    for own in settings:
+        parts = [own.get("loss", "?"), own.get("architecture", "?"), f"{own.get('number_of_bits', '?')} bits"]
+        titles.append(", ".join(parts + [f"{key.replace('_', ' ')} {own.get(key, '?')}" for key in varying]))
+    return titles
+
+
+def _sortable(part: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(part.strip(",")), ""
+    except ValueError:
+        return True, 0.0, part

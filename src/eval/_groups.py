@@ -1,0 +1,67 @@
+"""Distance groups: what two histograms per query know about every ranking that sorts by Hamming distance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Counts = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The items of each query, grouped by distance; every array is (queries, distances).
+
+    Args:
+        size: items in the group, :math:`n`.
+        relevant: relevant ones among them, :math:`r`.
+        before: items in all nearer groups, :math:`N`.
+        relevant_before: relevant ones among those, :math:`R_0`.
+
+    Example:
+        >>> groups = Groups.of(np.array([[[1, 1], [0, 2]]]))
+        >>> groups.size.tolist(), groups.relevant_before.tolist()
+        ([[2, 2]], [[0, 1]])
+    """
+
+    size: Counts
+    relevant: Counts
+    before: Counts
+    relevant_before: Counts
+
+    @classmethod
+    def of(cls, histograms: Counts) -> Groups:
+        """Build the groups from histograms (queries, distances, 2): irrelevant, relevant."""
+        relevant = histograms[:, :, 1]
+        size = histograms.sum(axis=2)
+        return cls(size, relevant, np.cumsum(size, axis=1) - size, np.cumsum(relevant, axis=1) - relevant)
+
+    @property
+    def total(self) -> Counts:
+        """Items of each query, (queries,)."""
+        return self.size.sum(axis=1)
+
+    @property
+    def total_relevant(self) -> Counts:
+        """Relevant items of each query, (queries,)."""
+        return self.relevant.sum(axis=1)
+
+    def cut(self, k: int | None, radius: int | None) -> Counts:
+        """Return how many items of each query count, (queries,): the first ``k``, those within ``radius``, or all."""
+        total = self.total
+        if radius is not None:
+            return self.size[:, : radius + 1].sum(axis=1)
+        return total if k is None else np.minimum(k, total)
+
+
+def divisor(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Counts) -> NDArray[np.generic]:
+    """Return what the sum of precisions is divided by: ``retrieved``, ``min`` (of R and the cut) or ``all`` (R)."""
+    return {"retrieved": retrieved, "min": np.minimum(relevant, cut), "all": relevant}[rule]
+
+
+def share(numerator: Reals, denominator: NDArray[np.generic]) -> Reals:
+    """Divide, taking x / 0 as 0: a query that finds nothing has an average precision of 0."""
+    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)  # type: ignore[operator]

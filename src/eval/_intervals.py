@@ -1,0 +1,82 @@
+"""Spread over seeds, and differences between rules trained with the same seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and standard deviation of a few values.
+
+    Args:
+        mean: their mean.
+        sd: their standard deviation (divisor n - 1); None for a single value.
+        n: how many.
+    """
+
+    mean: float
+    sd: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean difference to a baseline over shared seeds, with its confidence interval.
+
+    Args:
+        mean: the mean of the differences.
+        low: lower end of the interval; None for fewer than two seeds.
+        high: upper end of the interval; None for fewer than two seeds.
+        n: shared seeds.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean and standard deviation of at least one value.
+
+    Example:
+        >>> spread([0.9, 1.0, 1.1]).mean
+        1.0
+    """
+    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
+
+
+def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
+    r"""Return the difference to a baseline, paired by seed, with the interval of Student's t.
+
+    .. math:: \bar d \pm t_{n-1,\,0.975} \, \frac{s_d}{\sqrt n}
+
+    Reference: The probable error of a mean, Student, Biometrika 1908.
+
+    Args:
+        values: value of each seed.
+        baseline: value of each seed of the baseline.
+
+    Returns:
+        The difference over the seeds that both have, or None when they share none.
+
+    Example:
+        >>> paired_difference({0: 0.75, 1: 1.0}, {0: 0.5, 1: 0.5}).mean
+        0.375
+    """
+    differences = [values[seed] - baseline[seed] for seed in sorted(values) if seed in baseline]
+    if not differences:
+        return None
+    found = spread(differences)
+    if found.sd is None:
+        return Difference(found.mean, None, None, 1)
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + CONFIDENCE) / 2, found.n - 1)) * found.sd / math.sqrt(found.n)
+    return Difference(found.mean, found.mean - half, found.mean + half, found.n)

@@ -1,0 +1,272 @@
+"""Mean average precision of binary codes under every stated rule for ties, cuts and divisors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BioDeepHashingError, UsageError, unknown_name
+from ._bounds import extreme_average_precision
+from ._expected import expected_average_precision
+from ._groups import Counts, Groups, Reals, divisor
+from ._pairs import Codes, Labels, Pairs
+from ._rankings import order_by_feature, order_by_index, precision_sums, separations, unit_rows
+
+TIES = ("expected", "index", "feature", "worst", "best")
+DENOMINATORS = ("retrieved", "min", "all")
+EMPTY = ("zero", "skip")
+MEMORY = 256 * 2**20
+_RANKED = ("index", "feature")
+_BYTES_PER_GROUP = 24 * 8  # the arrays that the closed forms hold per query and distance
+_BYTES_PER_RANKING = 16  # rank and sum of a relevant item
+_BYTES_PER_SEPARATION = 8
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Everything that must be stated beside an average precision.
+
+    Args:
+        ties: "expected" (mean over all orders of tied items), "index" (database order), "feature" (distance of the unit
+            features), "worst" or "best" (relevant items last or first).
+        k: only the first k items count; None for all.
+        radius: only items within this Hamming distance count; None for all.
+        denominator: "retrieved" (relevant items inside the cut), "min" (of all relevant items and the cut) or "all".
+
+    Raises:
+        UsageError: for a name that does not exist, a cut below its range, or both cuts.
+
+    Example:
+        >>> Measure(ties="index", k=1000).denominator
+        'retrieved'
+    """
+
+    ties: str = "expected"
+    k: int | None = None
+    radius: int | None = None
+    denominator: str = "retrieved"
+
+    def __post_init__(self) -> None:
+        _check_choice("tie rule", self.ties, TIES)
+        _check_choice("denominator", self.denominator, DENOMINATORS)
+        if self.k is not None and self.radius is not None:
+            raise UsageError(f"k={self.k} and radius={self.radius} are two cuts: give one")
+        if self.k is not None and self.k < 1:
+            raise UsageError(f"k={self.k} is not possible: it must be at least 1")
+        if self.radius is not None and self.radius < 0:
+            raise UsageError(f"radius={self.radius} is not possible: it must be at least 0")
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """Average precision of every query under one measure.
+
+    Args:
+        values: (queries,).
+        found: probability that a relevant item lies inside the cut, 0 or 1 wherever the order is certain, (queries,).
+    """
+
+    values: Reals
+    found: Reals
+
+    def mean(self, empty: str = "zero") -> float:
+        """Return the mean over queries.
+
+        Args:
+            empty: what a query without a relevant item inside the cut does: "zero" counts it as 0, "skip" leaves it out
+                (where chance decides, it counts with the probability that it finds one). Nothing left gives 0.
+        """
+        _check_choice("rule for queries that find nothing", empty, EMPTY)
+        counted = float(self.found.sum()) if empty == "skip" else float(len(self.values))
+        return float(self.values.sum()) / counted if counted else 0.0
+
+
+def mean_average_precision(
+    query_codes: Codes,
+    database_codes: Codes,
+    query_labels: Labels,
+    database_labels: Labels,
+    *,
+    k: int | None = None,
+    radius: int | None = None,
+    ties: str = "expected",
+    denominator: str = "retrieved",
+    empty: str = "zero",
+    query_features: NDArray[np.generic] | None = None,
+    database_features: NDArray[np.generic] | None = None,
+) -> float:
+    r"""Mean average precision of ranking a database by Hamming distance, exactly, under stated rules.
+
+    .. math:: \mathrm{AP} = \frac1D \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
+
+    Reference: Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores,
+    F. McSherry and M. Najork, ECIR 2008 (tie rule "expected").
+
+    Args:
+        query_codes: packed codes, uint8 (queries, bytes).
+        database_codes: packed codes, uint8 (database, bytes).
+        query_labels: 0/1, (queries, classes); items that share a class are relevant to each other.
+        database_labels: 0/1, (database, classes).
+        k: only the first k items count; None, or more than there are, for all.
+        radius: only items within this Hamming distance count; not together with k.
+        ties: "expected", "index", "feature", "worst" or "best", see :class:`Measure`.
+        denominator: "retrieved", "min" or "all", see :class:`Measure`.
+        empty: "zero" or "skip", see :meth:`AveragePrecision.mean`.
+        query_features: real-valued features, (queries, bits); only for ties="feature".
+        database_features: real-valued features, (database, bits); only for ties="feature".
+
+    Raises:
+        UsageError: for a rule that does not exist.
+        BioDeepHashingError: for codes, labels or features that do not fit together.
+
+    Example:
+        >>> from biodeephashing.codes import pack
+        >>> queries, database = pack(np.array([[1, 1]])), pack(np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]]))
+        >>> labels = np.array([[1], [0], [1], [0]], dtype=np.uint8)
+        >>> round(mean_average_precision(queries, database, labels[:1], labels), 4)  # (1 + 1) / 2 or (1 + 2/3) / 2
+        0.9167
+        >>> round(mean_average_precision(queries, database, labels[:1], labels, ties="index"), 4)
+        0.8333
+    """
+    measure = Measure(ties, k, radius, denominator)
+    _check_choice("rule for queries that find nothing", empty, EMPTY)
+    pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
+    return average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)[measure].mean(
+        empty
+    )
+
+
+def average_precision_per_query(
+    pairs: Pairs,
+    measures: Sequence[Measure],
+    *,
+    query_features: NDArray[np.generic] | None = None,
+    database_features: NDArray[np.generic] | None = None,
+    memory: int = MEMORY,
+) -> dict[Measure, AveragePrecision]:
+    """Average precision of every query under several measures, in one pass over the pairs.
+
+    Distances and relevance are computed once per query, and each query is sorted at most once per tie rule.
+
+    Args:
+        pairs: queries and database.
+        measures: the rules wanted.
+        query_features: see :func:`mean_average_precision`.
+        database_features: see :func:`mean_average_precision`.
+        memory: working memory, in bytes, beside inputs and results; one query at a time is taken where it is too small for more.
+
+    Raises:
+        BioDeepHashingError: when a measure needs features and they are missing or do not fit.
+
+    Example:
+        >>> codes, labels = np.array([[1], [2]], dtype=np.uint8), np.eye(2, dtype=np.uint8)
+        >>> measures = [Measure(ties="best"), Measure(ties="worst", k=1)]
+        >>> results = average_precision_per_query(Pairs(codes, codes, labels, labels), measures)
+        >>> results[measures[0]].values.tolist()
+        [1.0, 1.0]
+    """
+    units = None
+    if any(measure.ties == "feature" for measure in measures):
+        units = _unit_features(pairs, query_features, database_features)
+    results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
+    sorting = sum(ties in {m.ties for m in measures} for ties in _RANKED) * _BYTES_PER_RANKING
+    for block in _blocks(pairs, memory, sorting + (_BYTES_PER_SEPARATION if units else 0)):
+        histograms, ranked = _rank_block(pairs, block, {m.ties for m in measures}, units)
+        groups = Groups.of(histograms)
+        for measure, result in results.items():
+            cut = groups.cut(measure.k, measure.radius)
+            if measure.ties in _RANKED:
+                found = _cut_rankings(ranked[measure.ties], groups, cut, measure.denominator)
+            elif measure.ties == "expected":
+                found = expected_average_precision(groups, cut, measure.denominator)
+            else:
+                found = extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
+            result.values[block], result.found[block] = found
+    return results
+
+
+def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int = MEMORY) -> float:
+    """Mean average precision when every item is a query against all the others; tied items in every order, whole ranking.
+
+    Args:
+        codes: packed codes, uint8 (n, bytes), at least two.
+        labels: 0/1, (n, classes).
+        memory: working memory, in bytes.
+
+    Raises:
+        BioDeepHashingError: for fewer than two items, or codes and labels that do not fit together.
+
+    Example:
+        >>> codes = np.array([[0], [0], [255]], dtype=np.uint8)
+        >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
+        0.6666666666666666
+    """
+    pairs = Pairs(codes, codes, labels, labels)
+    if pairs.queries < 2:
+        raise BioDeepHashingError("one item alone cannot be ranked against others")
+    values = np.zeros(pairs.queries)
+    labelled = np.any(labels, axis=1).astype(np.intp)
+    for block in _blocks(pairs, memory, 0):
+        histograms, _ = _rank_block(pairs, block, set(), None)
+        own = np.arange(len(histograms))
+        histograms[own, 0, labelled[block]] -= 1  # the query itself, at distance 0
+        groups = Groups.of(histograms)
+        values[block], _ = expected_average_precision(groups, groups.total, "retrieved")
+    return float(values.mean())
+
+
+def relevant_counts(pairs: Pairs) -> Counts:
+    """Return the number of relevant database items of every query, (queries,)."""
+    return np.array([np.count_nonzero(pairs.relevance(query)) for query in range(pairs.queries)])
+
+
+_Ranked = dict[str, list[tuple[NDArray[np.intp], Reals]]]
+
+
+def _rank_block(pairs: Pairs, block: slice, ties: set[str], units: tuple[Reals, Reals] | None) -> tuple[Counts, _Ranked]:
+    """Return the histograms of a block of queries and, for each tie rule that sorts, ranks and sums of their relevant items."""
+    histograms = np.empty((block.stop - block.start, pairs.bins, 2), dtype=np.int64)
+    ranked: _Ranked = {name: [] for name in _RANKED if name in ties}
+    keys = separations(units[0][block], units[1]) if units is not None else None
+    for i, query in enumerate(range(block.start, block.stop)):
+        distances, relevance = pairs.distances(query), pairs.relevance(query)
+        histograms[i] = pairs.histograms(distances, relevance)
+        if "index" in ranked:
+            ranked["index"].append(precision_sums(order_by_index(distances), relevance))
+        if keys is not None:
+            ranked["feature"].append(precision_sums(order_by_feature(distances, keys[i]), relevance))
+    return histograms, ranked
+
+
+def _cut_rankings(ranked: list[tuple[NDArray[np.intp], Reals]], groups: Groups, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
+    retrieved = np.array([np.searchsorted(ranks, c, side="right") for (ranks, _), c in zip(ranked, cut, strict=True)])
+    sums = np.array([total[m - 1] if m else 0.0 for (_, total), m in zip(ranked, retrieved, strict=True)])
+    divisors = divisor(denominator, retrieved, groups.total_relevant, cut)
+    return np.divide(sums, divisors, out=np.zeros(len(sums)), where=divisors > 0), (retrieved > 0).astype(np.float64)  # type: ignore[operator]
+
+
+def _blocks(pairs: Pairs, memory: int, bytes_per_pair: int) -> Iterator[slice]:
+    """Split the queries so that what a block needs stays within the memory."""
+    step = max(1, memory // (_BYTES_PER_GROUP * pairs.bins + bytes_per_pair * pairs.database))
+    for start in range(0, pairs.queries, step):
+        yield slice(start, min(start + step, pairs.queries))
+
+
+def _unit_features(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None) -> tuple[Reals, Reals]:
+    if queries is None or database is None:
+        raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
+    wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
+    shapes = f"features of shape {queries.shape} and {database.shape}"
+    if queries.ndim != 2 or database.ndim != 2 or (len(queries), len(database)) != (pairs.queries, pairs.database):
+        raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
+    if queries.shape[1] != database.shape[1]:
+        raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
+    return unit_rows(queries), unit_rows(database)
+
+
+def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown_name(kind, value, choices)

@@ -1,0 +1,221 @@
+"""Compare the learning rules of an experiment: ``python src/eval/compare.py -exp EXP -db DB``."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biodeephashing.arguments import StrictParser
+from biodeephashing.errors import RunError, UsageError, guard, nearest
+from biodeephashing.hparams import Settings, table
+from biodeephashing.runs import comparison_folder, replacing
+
+if TYPE_CHECKING:
+    from biodeephashing.eval._comparison import Block, Observation
+
+METRIC = "query_mAP_expected"
+_METRIC = re.compile(r"(query|val)_mAP_(expected|index|feature|worst|best)(_at_(1000|5000))?")
+_COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
+
+
+def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool = False) -> Path:
+    """Compare the learning rules of an experiment by what MLflow knows of its runs.
+
+    Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
+    ``comparison-bars.png`` and ``comparison-curves.png``.
+
+    Args:
+        database: the data set.
+        experiment: the experiment.
+        metric: what rules are ordered, drawn and set against bp by, as MLflow names it.
+        quiet: print nothing.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        UsageError: for a metric that does not exist.
+        RunError: when the experiment is unknown or none of its runs was evaluated.
+        TrackingError: when the MLflow store cannot be reached.
+
+    Example:
+        >>> compare("DIGITS", "demo", metric="mAP")
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.UsageError: unknown metric 'mAP': write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 ...
+    """
+    fold = _fold_of(metric)
+    observations, remarks = _observe(database, experiment, metric)
+    from biodeephashing.eval._comparison import build_blocks
+    from biodeephashing.eval._figures import draw_bars, draw_curves
+
+    blocks, doubles = build_blocks(observations, metric)
+    columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
+    if metric not in columns.values():
+        columns[metric] = metric
+    folder, title = comparison_folder(database, experiment), f"{database} / {experiment}: learning rules compared"
+    notes = [*_caption(fold, metric), *remarks, *doubles]
+    _write_csv(folder / "comparison.csv", blocks, list(columns.values()), metric)
+    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes)
+    stated = _stated(blocks)
+    draw_bars(
+        folder / "comparison-bars.png", blocks, metric, title,
+        f"Bars: mean over seeds (their number in brackets); dots: seeds; whiskers: ± one standard deviation. Diamonds: mean "
+        f"difference to bp with its 95% interval (Student's t). {_rules(metric)} {stated}",
+    )  # fmt: skip
+    draw_curves(
+        folder / "comparison-curves.png", blocks, f"{database} / {experiment}: training curves",
+        "Lines: mean over the seeds still training; bands: from the lowest to the highest seed. "
+        f"Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. {stated}",
+    )  # fmt: skip
+    if not quiet:
+        print(_console(title, blocks, columns, metric, notes))
+        print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png")
+    return folder
+
+
+def _fold_of(metric: str) -> str:
+    match = _METRIC.fullmatch(metric)
+    bounded = match and match[2] in ("worst", "best") and match[3]
+    if not match or bounded:
+        raise UsageError(
+            f"unknown metric {metric!r}: write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 (or 5000), for example {METRIC}; FOLD is "
+            f"query or val, TIES is expected, index or feature, or without a cut worst or best"
+        )
+    return match[1]
+
+
+def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observation], list[str]]:
+    """Return the evaluated runs of an experiment, and how many others there are and why they do not count."""
+    from biodeephashing.tracking import tracked_runs
+
+    runs = tracked_runs(database, experiment)
+    if not runs:
+        raise _unknown_experiment(database, experiment)
+    unfinished = [run for run in runs if run.status != "FINISHED"]
+    finished = [run for run in runs if run.status == "FINISHED"]
+    evaluated = [run for run in finished if metric in run.metrics]
+    remarks = []
+    if unfinished:
+        remarks.append(f"left out, not finished: {', '.join(sorted(_short(run) for run in unfinished))}")
+    if len(evaluated) < len(finished):
+        missing = sorted(_short(run) for run in finished if metric not in run.metrics)
+        remarks.append(f"left out, without {metric} (run eval_map.py): {', '.join(missing)}")
+    if not evaluated:
+        raise RunError(f"no run of {database}/{experiment} has been evaluated: {'; '.join(remarks)}")
+    return [_observation(run) for run in evaluated], remarks
+
+
+def _observation(run: Any) -> Observation:
+    from biodeephashing.eval._comparison import Observation
+
+    apart = {
+        field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
+    }
+    settings = {name: run.settings.get(name, default) for name, default in apart.items()}
+    settings["architecture"] = settings["architecture"].removeprefix("bio-")
+    settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
+    split = run.tags.get("split", "split unknown")
+    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves)
+
+
+def _short(run: Any) -> str:
+    return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')} ({run.status})"
+
+
+def _unknown_experiment(database: str, experiment: str) -> RunError:
+    from biodeephashing.tracking import known_experiments
+
+    known = known_experiments()
+    guess = nearest(f"{database}/{experiment}", known)
+    if not known:
+        return RunError(f"MLflow knows no runs of {database}/{experiment}, nor of any other experiment: train with -tracking on first")
+    hint = f"the nearest is -db {guess.partition('/')[0]} -exp {guess.partition('/')[2]}; " if guess else ""
+    return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
+
+
+def _rules(metric: str) -> str:
+    from biodeephashing.eval._figures import words_of
+
+    return f"{words_of(metric)}; divisor: relevant items among the first k (retrieved)."
+
+
+def _stated(blocks: Sequence[Block]) -> str:
+    return " | ".join(sorted({block.split for block in blocks}))
+
+
+def _caption(fold: str, metric: str) -> list[str]:
+    return [
+        f"mean ± standard deviation over seeds of the mAP of the {fold} fold; tie rule expected where none is named; "
+        f"divisor: relevant items among the first k (retrieved)",
+        f"differences: in {metric}, paired by seed, with Student's t",
+    ]
+
+
+def _rows(block: Block, columns: dict[str, str], metric: str) -> tuple[list[str], list[list[str]]]:
+    from biodeephashing.eval._comparison import describe_difference, describe_spread, difference_header
+
+    rows = [
+        [rule, str(len(block.runs[rule]))]
+        + [describe_spread(block.spread(rule, name)) for name in columns.values()]
+        + [describe_difference(block.difference(rule, metric), rule)]
+        for rule in block.runs
+    ]
+    return ["rule", "seeds", *columns, difference_header()], rows
+
+
+def _console(title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> str:
+    from biodeephashing.eval._table import text_table
+
+    parts = [title, *notes]
+    for block in blocks:
+        parts += ["", f"{block.title}  -  {block.split}", text_table(*_rows(block, columns, metric))]
+    return "\n".join(parts)
+
+
+def _write_markdown(file: Path, title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> None:
+    from biodeephashing.eval._table import markdown_table
+
+    parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
+    for block in blocks:
+        parts += ["", f"## {block.title}", "", f"{block.split}", "", markdown_table(*_rows(block, columns, metric))]
+    parts += ["", "![mAP per rule](comparison-bars.png)", "", "![training curves](comparison-curves.png)", ""]
+    with replacing(file) as temporary:
+        temporary.write_text("\n".join(parts), "utf-8")
+
+
+def _write_csv(file: Path, blocks: Sequence[Block], metrics: Sequence[str], metric: str) -> None:
+    """Write one line per block, rule and metric, with full precision."""
+    settings = list(blocks[0].settings)
+    header = [*settings, "split", "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
+    header += ["difference_to_bp", "interval_low", "interval_high", "n_pairs"]
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(header)
+        for block in blocks:
+            for rule in block.runs:
+                for name in metrics:
+                    values, spread, difference = block.values(rule, name), block.spread(rule, name), block.difference(rule, name)
+                    row = [*(block.settings[key] for key in settings), block.split, rule, name, len(values), " ".join(map(str, values))]
+                    row += [spread.mean, spread.sd] if spread else [None, None]
+                    row += [difference.mean, difference.low, difference.high, difference.n] if difference else [None] * 4
+                    writer.writerow(row)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse a command line and compare."""
+    parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it.")
+    defaults = {field.name: field.default for field, _ in table()}
+    parser.add_argument("-exp", "--experiment_name", default=defaults["experiment_name"], metavar="NAME", help="experiment")
+    parser.add_argument("-db", "--database", default=defaults["database"], metavar="NAME", help="data set")
+    parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules are ordered, drawn and set against bp by")
+    arguments = parser.parse_args(argv)
+    Settings(experiment_name=arguments.experiment_name, database=arguments.database)  # both must be names of folders
+    compare(arguments.database, arguments.experiment_name, metric=arguments.metric)
+
+
+if __name__ == "__main__":
+    raise SystemExit(guard(main))

@@ -1,0 +1,157 @@
+"""What every loss and every additive penalty is: their base classes and registries."""
+
+from __future__ import annotations
+
+from abc import ABCMeta, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from ..registry import Registry
+from ._keywords import Strict, count, number
+
+
+class _StrictAbstract(Strict, ABCMeta):
+    """Both metaclasses at once: checked keywords, and no instance of a class with a method left open."""
+
+
+class Penalty(nn.Module, metaclass=_StrictAbstract):
+    """A term on the codes alone, without labels, that any loss can carry: see :meth:`HashingLoss.add_penalty`."""
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Return the penalty of relaxed codes (B, K) as a scalar, computed in float32 or wider."""
+        with torch.autocast(codes.device.type, enabled=False):
+            return self.value(widen(codes))
+
+    @abstractmethod
+    def value(self, codes: Tensor) -> Tensor:
+        """Return the penalty of codes (B, K) of float32 or float64."""
+
+
+class HashingLoss(nn.Module, metaclass=_StrictAbstract):
+    r"""A hashing loss: raw outputs of the hash layer, labels and data-set indices in, a scalar out.
+
+    .. math:: L = \ell(Z, Y) + r(F, Y) + c \sum_m \lambda_m P_m(Z), \quad Z = \operatorname{relax}(F)
+
+    A method says how outputs become codes (:meth:`relax`), what is minimised over codes (:meth:`objective`) and, where it
+    has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
+    a continuation moves in :meth:`advance` and keeps its step in a buffer. The additive penalties P are chosen by the run
+    and scaled by :attr:`additive_scale`.
+
+    Args:
+        bits: K, length of a code.
+        classes: C, number of classes.
+        train_size: N, images of the train fold; ``index`` counts them from 0.
+        similar_probability: p, share of similar pairs in the train fold, see :func:`similar_probability`.
+        penalty: λ, weight of the method's own penalty.
+        cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
+
+    Raises:
+        UsageError: for a missing, unknown or impossible value.
+    """
+
+    #: The relaxation in words, for a method that has one of its own: such a method refuses ``cube=False``.
+    own_relaxation: ClassVar[str] = ""
+    #: Whether the method has a penalty that ``penalty`` weighs.
+    has_penalty: ClassVar[bool] = True
+    #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
+    additive_scale: float | Tensor = 1.0
+
+    def __init__(self, *, bits: int, classes: int, train_size: int, similar_probability: float, penalty: float, cube: bool = True) -> None:
+        super().__init__()
+        self.bits = count("bits", bits)
+        self.classes = count("classes", classes)
+        self.train_size = count("train_size", train_size)
+        self.similar_probability = number("similar_probability", similar_probability, least=0.0, most=1.0)
+        self.penalty = number("penalty", penalty, least=0.0)
+        if self.own_relaxation and not cube:
+            raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
+        self.cube = cube
+        self.additive = nn.ModuleList()
+        self.additive_weights: list[float] = []
+
+    def forward(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        """Return the loss of a batch, computed in float32 or wider whatever surrounds it.
+
+        Args:
+            outputs: F, raw outputs of the hash layer, (B, K).
+            labels: Y, classes of each image, 0 or 1 of any type, (B, C).
+            index: position of each image in the train fold, (B,).
+
+        Raises:
+            UsageError: for shapes that do not fit.
+        """
+        self._check_shapes(outputs, labels, index)
+        with torch.autocast(outputs.device.type, enabled=False):
+            outputs = widen(outputs)
+            codes = self.relax(outputs)
+            loss = self.objective(codes, labels, index) + self.output_term(outputs, labels, index)
+            for penalty, weight in zip(self.additive, self.additive_weights, strict=True):
+                loss = loss + self.additive_scale * weight * penalty(codes)
+            return loss
+
+    def relax(self, outputs: Tensor) -> Tensor:
+        """Return the codes Z (B, K) that stand for raw outputs F (B, K) while training: tanh F, or F without the cube."""
+        return outputs.tanh() if self.cube else outputs
+
+    @abstractmethod
+    def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        """Return the method's loss of codes (B, K), labels (B, C) and indices (B,), its own penalty included, as a scalar."""
+
+    def output_term(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        """Return what the method adds on the raw outputs (B, K), before any relaxation: nothing, unless it says so."""
+        return outputs.new_zeros(())
+
+    def add_penalty(self, penalty: Penalty, weight: float) -> None:
+        """Add a penalty on the relaxed codes; weight 0 adds nothing.
+
+        Args:
+            penalty: an entry of ``PENALTIES``, built.
+            weight: its factor, at least 0.
+
+        Raises:
+            UsageError: for a weight that is negative or not finite.
+        """
+        weight = number(f"weight of {type(penalty).__name__}", weight, least=0.0)
+        if weight > 0:
+            self.additive.append(penalty)
+            self.additive_weights.append(weight)
+
+    def advance(self) -> None:
+        """Take note that the optimiser made a step: nothing, unless the method has a schedule."""
+        return
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the optimiser's groups for the method's own parameters: one at ten times the rate, or none.
+
+        Args:
+            learning_rate: rate of the backbone.
+        """
+        parameters = list(self.parameters())
+        return [{"params": parameters, "lr": 10 * learning_rate}] if parameters else []
+
+    def extra_repr(self) -> str:
+        """Return what ``print`` shows of the loss."""
+        weights = ", ".join(f"{type(p).__name__}={w:g}" for p, w in zip(self.additive, self.additive_weights, strict=True))
+        return f"bits={self.bits}, penalty={self.penalty:g}" + ("" if self.cube else ", cube=False") + (f", {weights}" if weights else "")
+
+    def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
+        rows = outputs.shape[0] if outputs.ndim else 0
+        wanted = ((rows, self.bits), (rows, self.classes), (rows,))
+        if rows < 1 or (outputs.shape, labels.shape, index.shape) != wanted:
+            raise UsageError(
+                f"{type(self).__name__} of {self.bits} bits and {self.classes} classes takes outputs (B, {self.bits}), "
+                f"labels (B, {self.classes}) and index (B,) with B at least 1, "
+                f"not {tuple(outputs.shape)}, {tuple(labels.shape)} and {tuple(index.shape)}"
+            )
+
+
+LOSSES: Registry[type[HashingLoss]] = Registry("loss")
+PENALTIES: Registry[type[Penalty]] = Registry("penalty")
+
+
+def widen(values: Tensor) -> Tensor:
+    """Return values in float32 where they are narrower, else unchanged."""
+    return values.float() if torch.finfo(values.dtype).bits < 32 else values

@@ -1,0 +1,94 @@
+"""Constructors that answer a wrong keyword or a wrong value with a message instead of a traceback."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from typing import Any
+
+from ..errors import UsageError, unknown_name
+
+
+class Strict(type):
+    """Metaclass that checks the keywords of a constructor before anything is built.
+
+    A subclass states its own constants as keyword-only arguments and hands the others on as ``**shared``; the keywords
+    of a class are those of all its constructors together.
+
+    Raises:
+        UsageError: for a keyword that no constructor takes (naming the nearest) or that is missing.
+
+    Example:
+        >>> class Ring(metaclass=Strict):
+        ...     def __init__(self, *, size: int, metal: str = "gold") -> None: ...
+        >>> Ring(size=7, metall="silver")
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.UnknownNameError: unknown constant of Ring 'metall': did you mean 'metal'? Known: metal, size.
+    """
+
+    def __call__(cls, **keywords: Any) -> Any:
+        """Build an instance after the check."""
+        known = keywords_of(cls)
+        for name in keywords:
+            if name not in known:
+                raise unknown_name(f"constant of {cls.__name__}", name, known)
+        missing = [name for name, default in known.items() if default is inspect.Parameter.empty and name not in keywords]
+        if missing:
+            raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: write {', '.join(f'{name}=...' for name in missing)}")
+        return super().__call__(**keywords)
+
+
+def keywords_of(cls: type) -> dict[str, Any]:
+    """Return the keyword-only arguments of a class's constructors with their defaults, the class's own first.
+
+    Example:
+        >>> class Ring:
+        ...     def __init__(self, *, metal: str = "gold") -> None: ...
+        >>> keywords_of(Ring)
+        {'metal': 'gold'}
+    """
+    found: dict[str, Any] = {}
+    for ancestor in cls.__mro__:
+        if "__init__" in vars(ancestor):
+            for parameter in inspect.signature(vars(ancestor)["__init__"]).parameters.values():
+                if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                    found.setdefault(parameter.name, parameter.default)
+    return found
+
+
+def count(name: str, value: int) -> int:
+    """Return a whole number of at least 1.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name}={value!r} is not possible: it must be a whole number of at least 1")
+    return value
+
+
+def number(name: str, value: float, *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf) -> float:
+    """Return a finite number within its bounds.
+
+    Args:
+        name: what the value is, for the message.
+        value: the number.
+        above: bound the number must exceed.
+        least: bound the number may equal.
+        most: bound the number may equal.
+
+    Raises:
+        UsageError: for anything else.
+
+    Example:
+        >>> number("gamma", 10, above=0)
+        10.0
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise UsageError(f"{name}={value!r} is not a number")
+    if not (math.isfinite(value) and value > above and least <= value <= most):
+        bounds = [f"above {above:g}"] * (above > -math.inf) + [f"at least {least:g}"] * (least > -math.inf)
+        bounds += [f"at most {most:g}"] * (most < math.inf)
+        raise UsageError(f"{name}={value!r} is not possible: it must be a finite number {' and '.join(bounds)}".rstrip())
+    return float(value)

@@ -1,0 +1,51 @@
+"""DSH: a contrastive loss with a margin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from ._base import LOSSES, HashingLoss
+from ._keywords import number
+from ._pairs import similarity, squared_distances
+
+
+@LOSSES.register("DSH")
+class DSH(HashingLoss):
+    r"""Similar codes are drawn together, dissimilar ones pushed apart up to a margin.
+
+    .. math:: L = \frac{1}{B^2} \sum_{ij} \tfrac12 \left[ s_{ij} d_{ij} + (1 - s_{ij}) \max(0, m - d_{ij}) \right]
+        + \frac{\lambda}{B} \sum_{ik} \bigl|\, |z_{ik}| - 1 \bigr|, \quad d_{ij} = \|z_i - z_j\|^2
+
+    The mean runs over all ordered pairs, each row with itself included; the paper sums over i < j.
+
+    References:
+        Deep Supervised Hashing for Fast Image Retrieval (Liu, Wang, Shan, Chen; CVPR 2016).
+
+    Args:
+        margin: m, squared distance from which dissimilar codes are left alone; by default 2K, half the codes' largest.
+        **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.01.
+
+    Raises:
+        UsageError: for a missing, unknown or impossible value.
+
+    Example:
+        >>> import torch
+        >>> loss = DSH(bits=2, classes=2, train_size=2, similar_probability=0.5, penalty=0.0, cube=False)
+        >>> codes, labels = torch.tensor([[1.0, 1.0], [1.0, 0.0]]), torch.eye(2)
+        >>> loss(codes, labels, torch.arange(2)).item()  # two of four pairs, each (2 * 2 - 1) / 2
+        0.75
+    """
+
+    def __init__(self, *, margin: float | None = None, **shared: Any) -> None:
+        super().__init__(**shared)
+        self.margin = 2.0 * self.bits if margin is None else number("margin", margin, above=0.0)
+
+    def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
+        """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
+        similar = similarity(labels, codes.dtype)
+        distances = squared_distances(codes)
+        pairs = similar * distances + (1 - similar) * (self.margin - distances).clamp_min(0)
+        quantisation = (codes.abs() - 1).abs().sum(1)
+        return pairs.mean() / 2 + self.penalty * quantisation.mean()

@@ -1,0 +1,1 @@
+"""Hashing by a pair loss and its penalties: the pipeline train, predict, evaluate."""

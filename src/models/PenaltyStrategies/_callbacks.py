@@ -1,0 +1,135 @@
+"""What happens after each epoch: checkpoints, curves, a line for the reader."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint
+
+from ...hparams import Settings
+from ...runs import Run
+from ...tracking import NoTracker, Tracker, open_tracker
+from ._checkpoints import write_checkpoint
+from ._module import HashingModule
+
+
+class Checkpoints(Checkpoint):
+    """Keeps the best epoch, one every half patience, and what a resume needs.
+
+    Being one of Lightning's checkpoint callbacks it comes after early stopping, whose state a resume needs too.
+
+    Args:
+        run: where they go.
+        settings: the run's settings.
+    """
+
+    def __init__(self, run: Run, settings: Settings) -> None:
+        self.run = run
+        self.settings = settings
+        self.best_value = -1.0
+        self.best_epoch = -1
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write the checkpoints of the epoch; the one for a resume last, so that it never promises more than is there."""
+        assert isinstance(module, HashingModule)
+        epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
+        improved = value > self.best_value
+        if improved:
+            self.best_value, self.best_epoch = value, epoch
+        if trainer.is_global_zero:
+            if improved:
+                self._write(module, self.run.directory / f"best-epoch={epoch}.ckpt", epoch, value)
+                self._drop_former_best(epoch)
+            if (epoch + 1) % max(1, self.settings.patience // 2) == 0:
+                self._write(module, self.run.directory / f"epoch={epoch}-val_mAP={value:.8f}.ckpt", epoch, value)
+        trainer.save_checkpoint(self.run.last_checkpoint, weights_only=False)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resume needs."""
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up where the former process stopped."""
+        self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
+
+    def _write(self, module: HashingModule, path: Path, epoch: int, value: float) -> None:
+        write_checkpoint(
+            path,
+            {
+                "epoch": epoch,
+                "val_mAP": value,
+                "hparams": self.settings.as_dict("train"),
+                "learning_rule": module.learning_rule(),
+                "network": module.network.state_dict(),
+                "loss": module.loss.state_dict(),
+            },
+        )
+
+    def _drop_former_best(self, epoch: int) -> None:
+        for path in self.run.directory.glob("best-epoch=*.ckpt"):
+            if path.name != f"best-epoch={epoch}.ckpt":
+                path.unlink()
+
+
+class Curves(pl.Callback):
+    """Tells the reader, TensorBoard and MLflow how each epoch went.
+
+    Args:
+        run: the run.
+        settings: its settings.
+        checkpoints: knows the best epoch.
+        quiet: whether to print nothing.
+        parent: MLflow id of the grid the run belongs to, if any.
+        fresh: whether the run starts anew in MLflow too.
+    """
+
+    def __init__(
+        self, run: Run, settings: Settings, checkpoints: Checkpoints, *, quiet: bool, parent: str | None = None, fresh: bool = False
+    ) -> None:
+        self.run = run
+        self.settings = settings
+        self.checkpoints = checkpoints
+        self.quiet = quiet
+        self.parent = parent
+        self.fresh = fresh
+        self._tracker: Tracker | NoTracker = NoTracker()
+        self._started = 0.0
+
+    def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the tracker in the process that leads."""
+        assert isinstance(module, HashingModule)
+        self._started = time.monotonic()
+        if not trainer.is_global_zero:
+            return
+        if not self.quiet:
+            print(module.summary())
+        self._tracker = open_tracker(self.run, self.settings, enabled=self.settings.tracking == "on", fresh=self.fresh, parent=self.parent)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Log the epoch."""
+        assert isinstance(module, HashingModule)
+        loss = module.mean_loss()
+        if not trainer.is_global_zero:
+            return
+        epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
+        for logger in trainer.loggers:
+            logger.log_metrics({"train_loss": loss, "val_mAP/epoch": value}, step=epoch)
+        self._tracker.log_metrics({"train_loss": loss, "val_mAP": value}, step=epoch)
+        if not self.quiet:
+            print(
+                f"epoch {epoch + 1}/{self.settings.epochs}  train_loss {loss:.4f}  val_mAP {value:.4f}  "
+                f"(best {max(value, self.checkpoints.best_value):.4f})"
+            )
+
+    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Log what the whole training came to."""
+        best = {"best_val_mAP": self.checkpoints.best_value, "best_epoch": float(self.checkpoints.best_epoch)}
+        self._tracker.log_metrics({**best, "train_seconds": time.monotonic() - self._started})
+        self._tracker.close("FINISHED")
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Say in MLflow how the training ended."""
+        self._tracker.close("KILLED" if isinstance(exception, KeyboardInterrupt) else "FAILED")

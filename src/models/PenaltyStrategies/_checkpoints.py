@@ -1,0 +1,56 @@
+"""Checkpoints: what they hold, written whole or not at all, read without running code from them."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ...errors import RunError
+from ...runs import replacing
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all.
+
+    Args:
+        path: where it goes.
+        content: tensors, numbers, texts and containers of them.
+    """
+    with replacing(path) as temporary:
+        torch.save(content, temporary)
+
+
+def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint, refusing anything but tensors and plain data.
+
+    Raises:
+        RunError: when the file is missing, truncated or no checkpoint.
+    """
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError as error:
+        raise RunError(f"the checkpoint {path} is missing") from error
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError) as error:
+        raise RunError(
+            f"the checkpoint {path} is truncated or damaged ({path.stat().st_size:,} bytes): "
+            f"train the run again with -no_skip, or put an intact copy in its place"
+        ) from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} does not hold a checkpoint")
+    return content
+
+
+class WholeFileCheckpointIO(TorchCheckpointIO):
+    """Lightning's checkpoint files, written and read as everything else here: renamed into place, data only."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint whole or not at all."""
+        write_checkpoint(Path(path), checkpoint)
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
+        """Read a checkpoint; code in it is never run."""
+        return read_checkpoint(Path(path))

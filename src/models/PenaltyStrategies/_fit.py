@@ -1,0 +1,208 @@
+"""One training, from the first look at the data to the finished marker."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from filelock import FileLock, Timeout
+from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.multiprocessing import ProcessRaisedException
+
+from ...backbones import HashNetwork, build_network
+from ...data import ImageFold, Metadata, load_fold
+from ...errors import RunError, UsageError
+from ...hparams import Settings
+from ...losses import LOSSES, PENALTIES, HashingLoss, similar_probability
+from ...runs import Run, write_json
+from ._callbacks import Checkpoints, Curves
+from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
+from ._feeding import Feeding
+from ._module import HashingModule
+from ._quiet import quieten
+
+PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a training shows itself.
+
+    Args:
+        quiet: print nothing.
+        parent: MLflow id of the grid the run belongs to, if any.
+    """
+
+    quiet: bool = False
+    parent: str | None = None
+
+
+def fit(run: Run, settings: Settings, manner: Manner) -> None:
+    """Train a run to its end, going on from its last finished epoch if there is one.
+
+    Everything that can be wrong with the settings, the data or the weights shows before the run's folder is touched.
+
+    Args:
+        run: where everything goes.
+        settings: the run's settings.
+        manner: how it shows itself.
+
+    Raises:
+        BioDeepHashingError: when something is wrong; the run is then marked as interrupted.
+        KeyboardInterrupt: after Ctrl-C; likewise.
+    """
+    quieten()
+    train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
+    resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
+    module = _module(settings, train_fold, fresh=resume is None)
+    _check_input(module.network, ImageFold(train_fold, settings.transformations), settings)
+    with _only_process(run):
+        if settings.no_skip:
+            clear(run)
+        run.mark("training")
+        write_json(run.hparams_file, settings.as_dict("train"))
+        feeding = Feeding(train_fold, val_fold, settings)
+        with _marking_interruptions(run):
+            if resume is None or not _is_done(resume, settings):
+                if resume is not None and not manner.quiet:
+                    print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
+                _fit(run, settings, manner, module, feeding, resuming=resume is not None)
+        run.mark("finished")
+
+
+def clear(run: Run) -> None:
+    """Remove what an earlier training of a run left: checkpoints, codes, marker and evaluation."""
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "predictions.json", "status=*.out")
+    for pattern in patterns:
+        for path in run.directory.glob(pattern):
+            path.unlink()
+    for path in run.evaluation.glob("*-prediction_mAP.json"):
+        path.unlink()
+
+
+def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
+    """Build the loss of a run with its penalties, for the facts of the train fold."""
+    labels = train_fold.labels
+    loss = LOSSES[settings.loss](
+        bits=settings.number_of_bits,
+        classes=labels.shape[1],
+        train_size=len(labels),
+        similar_probability=similar_probability(torch.from_numpy(labels)),
+        penalty=settings.penalty,
+        cube=not settings.no_cube,
+    )
+    for name, weight in (("L2", settings.L2_penalty), ("HSWD", settings.HSWD_penalty)):
+        if weight > 0:
+            loss.add_penalty(PENALTIES[name](), weight)
+    return loss
+
+
+def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> HashingModule:
+    torch.manual_seed(settings.seed)
+    weights = settings.weights if fresh else "none"  # a resume brings its own
+    network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
+    return HashingModule(network, build_loss(settings, train_fold), settings)
+
+
+def _check_input(network: HashNetwork, images: ImageFold, settings: Settings) -> None:
+    image = images[0][0]
+    network.eval()
+    try:
+        with torch.inference_mode():
+            network(image.unsqueeze(0))
+    except RuntimeError as error:
+        size = "×".join(str(length) for length in image.shape[1:])
+        hint = " Use -trf imagenet, which brings every image to 224×224." if settings.transformations == "none" else ""
+        raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({str(error).splitlines()[0]}).{hint}") from error
+    network.train()
+
+
+def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:
+    """Tell whether an earlier process did all epochs, or stopped early, and was killed before it could say so."""
+    stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
+    return stopped or checkpoint["epoch"] + 1 >= settings.epochs
+
+
+def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, feeding: Feeding, *, resuming: bool) -> None:
+    checkpoints = Checkpoints(run, settings)
+    callbacks: list[pl.Callback] = [
+        EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta),
+        Curves(run, settings, checkpoints, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip),
+        checkpoints,
+    ]
+    show_bar = not manner.quiet and sys.stderr.isatty()
+    if show_bar:
+        callbacks.append(TQDMProgressBar(leave=False))
+    trainer = pl.Trainer(
+        accelerator=accelerator(settings),
+        devices=settings.devices,
+        strategy="auto" if settings.devices == 1 else "ddp_spawn",
+        precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]
+        max_epochs=settings.epochs,
+        callbacks=callbacks,
+        plugins=[WholeFileCheckpointIO()],
+        logger=TensorBoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),
+        enable_progress_bar=show_bar,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=10,
+    )
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        trainer.fit(module, datamodule=feeding, ckpt_path=run.last_checkpoint if resuming else None, weights_only=True)
+    except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
+        raise KeyboardInterrupt from stop
+    except ProcessRaisedException as error:
+        raise RunError(f"a training process failed: {str(error).strip().splitlines()[-1]}") from error
+    finally:
+        for number, handler in handlers.items():
+            _restore(number, handler)
+
+
+def accelerator(settings: Settings) -> str:
+    """Return Lightning's word for where to compute.
+
+    Raises:
+        UsageError: when a CUDA device is asked for and there is none, or more devices than there are.
+    """
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("-device cuda: PyTorch sees no CUDA device on this machine; use -device cpu or auto")
+    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
+    if on_gpu and settings.devices > torch.cuda.device_count():
+        raise UsageError(f"-devices {settings.devices}: this machine has {torch.cuda.device_count()} CUDA devices")
+    return "gpu" if on_gpu else "cpu"
+
+
+@contextmanager
+def _only_process(run: Run) -> Iterator[None]:
+    run.directory.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run.directory / ".lock", timeout=0)
+    try:
+        with lock:
+            yield
+    except Timeout as error:
+        raise RunError(f"another process is training this run: {run}") from error
+
+
+@contextmanager
+def _marking_interruptions(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        run.mark("interrupted")
+        raise
+
+
+def _restore(number: int, handler: Any) -> None:
+    try:
+        signal.signal(number, handler)
+    except (ValueError, TypeError):
+        return  # not the main thread, or a handler that was not installed from Python: nothing was changed either

@@ -1,0 +1,155 @@
+"""The network, the rule and the loss as one Lightning module."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+
+from ... import codes
+from ...backbones import HashNetwork
+from ...bio import apply_rule, describe, load_rule_state, rule_state
+from ...errors import RunError
+from ...eval import leave_one_out_average_precision
+from ...hparams import Settings
+from ...losses import HashingLoss
+from ._quiet import quieten
+
+HASH_LAYER_FACTOR = 10  # the fresh hash layer learns faster than a backbone that may be pretrained
+OPTIMIZERS = {
+    "adam": torch.optim.Adam,
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": torch.optim.RMSprop,
+}
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+def convert(network: HashNetwork, settings: Settings) -> None:
+    """Give a ``bio-`` network the learning rule of its settings; a plain one keeps PyTorch's own backward pass."""
+    if settings.is_bio:
+        scale = settings.scale if settings.scale in ("init", "weight") else float(settings.scale)
+        apply_rule(network, settings.mode, seed=settings.seed, scale=scale)
+
+
+class HashingModule(pl.LightningModule):
+    """Trains a network with a rule and a loss, and validates it by mAP on the whole val fold.
+
+    Args:
+        network: backbone and hash layer, not yet converted.
+        loss: called with raw outputs (B, K), labels (B, C) and data-set indices (B,).
+        settings: the run's settings.
+    """
+
+    def __init__(self, network: HashNetwork, loss: HashingLoss, settings: Settings) -> None:
+        super().__init__()
+        self.network = network
+        self.loss = loss
+        self.settings = settings
+        self._losses: list[Tensor] = []
+        self._validated: list[Batch] = []
+
+    def setup(self, stage: str) -> None:
+        """Convert the network; here, because every process of a distributed training comes by."""
+        quieten()
+        convert(self.network, self.settings)
+
+    def on_train_epoch_start(self) -> None:
+        """Draw the epoch's noise from seed, epoch and rank alone: a resumed run then draws what an unbroken one would."""
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank)
+        self._losses.clear()
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        """Return the loss of the batch, joined over all devices."""
+        images, labels, index = batch
+        outputs, labels, index = self._join(self.network(images), labels, index)
+        loss = self.loss(outputs, labels, index)
+        self._losses.append(loss.detach())
+        self.log("train_loss/batch", loss.detach())
+        return loss
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Let losses with a schedule count the step."""
+        self.loss.advance()
+
+    def mean_loss(self) -> float:
+        """Return the mean loss of the epoch so far.
+
+        Raises:
+            RunError: when training has diverged.
+        """
+        loss = float(torch.stack(self._losses).mean())
+        if loss != loss or abs(loss) == float("inf"):
+            raise RunError(f"training diverged in epoch {self.current_epoch}: the loss is {loss}. Lower -lr or -scale.")
+        return loss
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        """Collect raw outputs."""
+        images, labels, index = batch
+        outputs, labels, index = self._join(self.network(images).float(), labels, index)
+        self._validated.append((outputs.cpu(), labels.cpu(), index.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mAP of the val fold: each image against all others, expected over ties."""
+        outputs, labels, index = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
+        self._validated.clear()
+        if not torch.isfinite(outputs).all():
+            raise RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
+        first = torch.from_numpy(_first_occurrences(index.numpy()))  # processes repeat images to get equal shares
+        packed = codes.pack(outputs[first].numpy())
+        precision = leave_one_out_average_precision(packed, labels[first].numpy().astype("uint8"))
+        self.log("val_mAP", precision)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the optimiser: backbone at the rate of ``-lr``, hash layer at ten times it, the loss as it says."""
+        rate = self.settings.learning_rate
+        groups = [
+            {"params": list(self.network.backbone.parameters()), "lr": rate},
+            {"params": list(self.network.hash_layer.parameters()), "lr": HASH_LAYER_FACTOR * rate},
+            *self.loss.parameter_groups(rate),
+        ]
+        return OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep how the feedback was drawn; the matrices themselves follow from it."""
+        checkpoint["learning_rule"] = self.learning_rule()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Draw the feedback again as it was."""
+        if checkpoint["learning_rule"]:
+            load_rule_state(self.network, checkpoint["learning_rule"])
+
+    def learning_rule(self) -> dict[str, Any]:
+        """Return how the feedback of each layer was drawn; empty for a plain network."""
+        return rule_state(self.network) if self.settings.is_bio else {}
+
+    def summary(self) -> str:
+        """Return one line on what learns how."""
+        count = sum(parameter.numel() for parameter in self.network.parameters())
+        if not self.settings.is_bio:
+            return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation"
+        rows = describe(self.network)
+        exact = [row for row in rows if row.rule is None]
+        return (
+            f"{self.settings.architecture}: {count:,} parameters, rule {self.settings.mode} on {len(rows) - len(exact)} weights, "
+            f"{len(exact)} others on exact gradients"
+        )
+
+    def _join(self, *shares: Tensor) -> tuple[Tensor, ...]:
+        """Join the shares of all processes along the batch, so that pairs across processes count too.
+
+        Gradients are summed on the way back and then averaged by the strategy: together, the gradient of one process
+        with the joined batch.
+        """
+        if self.trainer.world_size == 1:
+            return shares
+        return tuple(self.all_gather(share, sync_grads=share.requires_grad).flatten(0, 1) for share in shares)
+
+
+def _first_occurrences(index: Any) -> Any:
+    import numpy as np
+
+    return np.unique(index, return_index=True)[1]

@@ -1,0 +1,12 @@
+"""Silence for what Lightning says about itself; what a person should know is printed by the callbacks."""
+
+import logging
+import warnings
+
+
+def quieten() -> None:
+    """Raise the level of Lightning's loggers and drop its warnings, in this process."""
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -1,0 +1,83 @@
+"""One small registry per kind (learning rule, loss, backbone, data set): a mapping filled by a decorator."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from .errors import BioDeepHashingError, unknown_name
+
+Entry = TypeVar("Entry")
+
+
+class Registry(Mapping[str, Entry]):
+    """A read-only mapping from names to entries that grows only through :meth:`register`.
+
+    Args:
+        kind: what the entries are, in words, for error messages ("loss").
+
+    Raises:
+        UnknownNameError: when a name is looked up that nobody registered.
+
+    Example:
+        >>> COLOURS = Registry("colour")
+        >>> @COLOURS.register("red")
+        ... class Red: ...
+        >>> COLOURS["red"].__name__
+        'Red'
+        >>> COLOURS["rde"]
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.UnknownNameError: unknown colour 'rde': did you mean 'red'? Known: red.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str) -> Callable[[Entry], Entry]:
+        """Return a decorator that files an entry under a name; a name taken twice is an error."""
+
+        def file(entry: Entry) -> Entry:
+            if name in self._entries:
+                raise BioDeepHashingError(f"{self.kind} {name!r} is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return file
+
+    def __getitem__(self, name: str) -> Entry:
+        if name not in self._entries:
+            raise unknown_name(self.kind, name, self._entries)
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+@lru_cache
+def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
+    """Return the names that the files of a sub-package register, without importing them.
+
+    ``-h`` must answer before PyTorch could be imported, and a misspelt name should not cost that import either.
+
+    Args:
+        folder: the sub-package below the root of this package ("losses").
+        registry: the variable that holds the registry ("LOSSES"); a folder may fill several.
+
+    Example:
+        >>> "DCH" in names_on_disk("losses", "LOSSES"), "DCH" in names_on_disk("losses", "PENALTIES")
+        (True, False)
+    """
+    pattern = re.compile(rf'^@?{registry}\.register\("([^"]+)"\)', re.MULTILINE)
+    files = sorted((Path(__file__).parent / folder).glob("*.py"))
+    return tuple(sorted((name for f in files for name in pattern.findall(f.read_text("utf-8"))), key=str.lower))

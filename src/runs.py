@@ -1,0 +1,245 @@
+"""Where everything lies: the only module that knows paths, and the only way files are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import RunError
+from .hparams import GROUP, Settings, from_mapping
+
+HOME_VARIABLE = "BIODEEPHASHING_HOME"
+STATUSES = ("training", "finished", "interrupted")
+
+
+def home() -> Path:
+    """Return the project root: ``BIODEEPHASHING_HOME`` where that is set, else the working directory."""
+    return Path(os.environ.get(HOME_VARIABLE) or Path.cwd())
+
+
+def processed_folder(database: str) -> Path:
+    """Return the folder of a prepared data set."""
+    return home() / "data" / "processed" / database
+
+
+def raw_folder(database: str) -> Path:
+    """Return the folder downloads of a data set go to."""
+    return home() / "data" / "raw" / database
+
+
+def experiments_folder() -> Path:
+    """Return the folder of the MLflow store and the TensorBoard logs."""
+    return home() / "experiments"
+
+
+def experiment_folder(database: str, experiment: str) -> Path:
+    """Return the folder of all runs of an experiment on a data set."""
+    return home() / "models" / GROUP / database / experiment
+
+
+def comparison_folder(database: str, experiment: str) -> Path:
+    """Return the folder a comparison of the runs of an experiment is written to."""
+    return home() / "eval" / GROUP / database / experiment
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: the folder that tells its own story.
+
+    Args:
+        database: the data set.
+        experiment: the experiment.
+        name: the run's name, as :attr:`Settings.name` builds it.
+    """
+
+    database: str
+    experiment: str
+    name: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> Run:
+        """Return the run that settings describe."""
+        return cls(settings.database, settings.experiment_name, settings.name)
+
+    @classmethod
+    def at(cls, path: str | Path) -> Run:
+        """Return the run whose folder a path names, absolute or below the project root.
+
+        Raises:
+            RunError: when there is no run at that place.
+        """
+        folder = Path(path)
+        folder = folder if folder.is_absolute() else home() / folder
+        if not folder.is_dir():
+            raise RunError(f"there is no run directory {folder}{_nearest_sibling(folder)}")
+        parts = folder.resolve().parts
+        if len(parts) < 5 or parts[-5:-3] != ("models", GROUP):
+            raise RunError(f"{folder} is not a run directory: those lie at models/{GROUP}/<DB>/<EXP>/<NAME>")
+        run = cls(*parts[-3:])
+        if run.directory.resolve() != folder.resolve():
+            raise RunError(f"{folder} lies outside the project root {home()}: set {HOME_VARIABLE} to its root")
+        return run
+
+    @property
+    def directory(self) -> Path:
+        """Folder of settings, checkpoints and codes."""
+        return experiment_folder(self.database, self.experiment) / self.name
+
+    @property
+    def evaluation(self) -> Path:
+        """Folder of the run's numbers and pictures."""
+        return comparison_folder(self.database, self.experiment) / self.name
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the run's TensorBoard logs (``version_<k>`` below it)."""
+        return experiments_folder() / "lightning_logs" / self.database / self.experiment / self.name
+
+    @property
+    def last_checkpoint(self) -> Path:
+        """What an interrupted training goes on from."""
+        return self.directory / "last.ckpt"
+
+    @property
+    def hparams_file(self) -> Path:
+        """The settings the run was made with."""
+        return self.directory / "hparams.json"
+
+    def features_file(self, fold: str) -> Path:
+        """Raw hash-layer outputs of a fold, float32 (n, bits)."""
+        return self.directory / f"{fold}-features.npy"
+
+    def codes_file(self, fold: str) -> Path:
+        """Packed codes of a fold, uint8 (n, ceil(bits / 8))."""
+        return self.directory / f"{fold}-codes.npy"
+
+    def hashes_file(self, fold: str) -> Path:
+        """Codes of a fold as text, one row of ±1 per image."""
+        return self.directory / f"{fold}-hashes.tsv"
+
+    def evaluation_file(self, fold: str) -> Path:
+        """Evaluation of a fold against the database."""
+        return self.evaluation / f"{fold}-prediction_mAP.json"
+
+    @property
+    def best_checkpoint(self) -> Path:
+        """Checkpoint of the epoch with the best val mAP.
+
+        Raises:
+            RunError: when the run has none.
+        """
+        found = sorted(self.directory.glob("best-epoch=*.ckpt"), key=lambda path: path.stat().st_mtime)
+        if not found:
+            raise RunError(f"{self.directory} holds no best-epoch=<n>.ckpt: train it first (or again, with -no_skip)")
+        return found[-1]
+
+    @property
+    def status(self) -> str | None:
+        """Return "training", "finished" or "interrupted" after the marker file, None for a run never started."""
+        return next((s for s in STATUSES if (self.directory / f"status={s}.out").exists()), None)
+
+    def mark(self, status: str) -> None:
+        """Set the marker file, renaming the one in place.
+
+        Raises:
+            RunError: for a status that does not exist.
+        """
+        if status not in STATUSES:
+            raise RunError(f"{status!r} is no status: those are {', '.join(STATUSES)}")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        target = self.directory / f"status={status}.out"
+        current = self.status
+        if current is None:
+            target.touch()
+        elif current != status:
+            (self.directory / f"status={current}.out").replace(target)
+
+    def settings(self) -> Settings:
+        """Read the run's settings back.
+
+        Raises:
+            RunError: when ``hparams.json`` is missing, damaged or describes another run.
+        """
+        values = read_json(self.hparams_file)
+        settings = from_mapping(values, str(self.hparams_file))
+        if Run.of(settings) != self:
+            raise RunError(
+                f"{self.hparams_file} describes another run ({settings.database}/{settings.experiment_name}/{settings.name}): "
+                f"the folder was renamed or copied"
+            )
+        return settings
+
+    def __str__(self) -> str:
+        """Return the folder as a command line would name it from here."""
+        below = self.directory.is_relative_to(Path.cwd())
+        return str(self.directory.relative_to(Path.cwd()) if below else self.directory)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside a file and rename it into place only if the block succeeds.
+
+    Args:
+        path: the file to write or replace; its folder is made.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "a" / "b.txt"
+        >>> with replacing(target) as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> target.read_text()
+        'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}"[-60:], dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private to its owner
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any], *, indent: int = 1) -> None:
+    """Write a JSON file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=indent) + "\n", "utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        RunError: when the file is missing or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{path} is missing: has the run been trained?") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path} is damaged: it does not hold a JSON object")
+    return content
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _nearest_sibling(folder: Path) -> str:
+    from .errors import nearest
+
+    siblings = [path.name for path in folder.parent.glob("*") if path.is_dir()] if folder.parent.is_dir() else []
+    guess = nearest(folder.name, siblings)
+    return f"; the nearest is {guess!r}" if guess else ""

@@ -1,0 +1,25 @@
+"""The page on learning rules: its examples run and print what it says, and it names every rule."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from biodeephashing.bio import RULES
+
+PAGE = (Path(__file__).parents[2] / "docs" / "learning_rules.md").read_text("utf-8")
+
+
+def test_examples_run_and_print_what_the_page_shows(capsys):
+    names = {}
+    torch.manual_seed(0)
+    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
+        exec(block, names)
+    shown = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL).group(1)
+    assert capsys.readouterr().out == shown
+
+
+def test_every_rule_is_on_the_page():
+    assert all(f"| `{rule}` |" in PAGE for rule in RULES)

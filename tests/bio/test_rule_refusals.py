@@ -1,0 +1,202 @@
+"""Bad input is refused in words, and the report leaves nothing out."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+
+import pytest
+import torch
+from rule_helpers import X, network
+from torch import nn
+from torch.nn.utils import parametrizations
+
+from biodeephashing.bio import RULES, Rule, apply_rule, check_reach, describe, remove_rule, rule_state
+from biodeephashing.errors import RuleError, UnknownNameError
+
+
+class Doubling(nn.Linear):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+
+class Restful(nn.Conv2d):
+    """A subclass that only adds a constructor is an ordinary convolution."""
+
+    def __init__(self):
+        super().__init__(3, 2, 3)
+
+
+def test_subclasses_with_the_forward_of_their_base_are_converted(rule):
+    layer = apply_rule(Restful(), rule)
+    assert isinstance(layer, Restful)
+    assert rule_state(layer)[""]["rule"] == rule
+    assert pickle.loads(pickle.dumps(layer)).extra_repr() == layer.extra_repr()
+    assert type(remove_rule(layer)) is Restful
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        (Doubling(3, 3), r"layer 'odd' \(Doubling\): it computes in its own way, not as Linear does"),
+        (nn.MultiheadAttention(4, 2), r"layer 'odd' \(MultiheadAttention\): it multiplies by its matrices in its own way"),
+        (nn.LSTM(4, 4), r"layer 'odd' \(LSTM\)"),
+        (nn.GRUCell(4, 4), r"layer 'odd' \(GRUCell\)"),
+        (nn.Bilinear(2, 2, 2), r"layer 'odd' \(Bilinear\)"),
+        (nn.TransformerEncoderLayer(4, 2), r"layer 'odd.self_attn' \(MultiheadAttention\)"),
+        (nn.LazyLinear(3), "run one batch through it first"),
+        (nn.Linear(3, 3, device="meta"), "without values"),
+        (nn.Linear(3, 3, dtype=torch.complex64), "complex64"),
+    ],
+)
+def test_what_a_rule_cannot_reach_is_refused_in_words_and_nothing_changes(part, words):
+    module = nn.ModuleDict({"first": nn.Linear(2, 2), "odd": part})
+    for rule in sorted(RULES):
+        if RULES[rule].exact:
+            continue
+        with pytest.raises(RuleError, match=words):
+            apply_rule(module, rule)
+        assert rule_state(module) == {}
+    apply_rule(module, "bp")  # these gradients are backpropagation's anyway
+    assert next(iter(rule_state(module))) == "first"
+    assert all(row.reason for row in describe(module).exact)
+
+
+def test_a_layer_whose_forward_was_replaced_on_the_object_is_refused():
+    layer = nn.Linear(2, 2)
+    layer.forward = lambda x: x
+    with pytest.raises(RuleError, match="the module itself"):
+        apply_rule(layer, "fa")
+
+
+def test_timm_convolutions_with_their_own_forward_are_refused():
+    from timm.layers import Conv2dSame, ScaledStdConv2d, StdConv2d
+
+    for kind in (Conv2dSame, ScaledStdConv2d, StdConv2d):
+        with pytest.raises(RuleError, match=kind.__name__):
+            apply_rule(nn.Sequential(kind(3, 4, 3)), "fa")
+
+
+class Ragged(Rule):
+    name = "ragged"
+
+    def feedback(self, weight, matrix, scale):
+        return weight[:1]
+
+
+class Mute(Rule):
+    name = "mute"
+
+    def feedback(self, weight, matrix, scale):
+        return None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"rule": "frfs"}, "unknown learning rule 'frfs': did you mean 'frsf'"),
+        ({"rule": 3}, "3 is no learning rule"),
+        ({"rule": RULES["fa"]}, "no learning rule"),
+        ({"rule": Ragged()}, r"'ragged' answers a weight of shape \(2, 3\) with \(1, 3\)"),
+        ({"rule": Mute()}, "with None"),
+        ({"scale": "wieght"}, "did you mean 'weight'"),
+        ({"scale": "0.1"}, "positive number"),
+        ({"scale": 0}, "positive number"),
+        ({"scale": -1.0}, "positive number"),
+        ({"scale": math.inf}, "positive number"),
+        ({"scale": math.nan}, "positive number"),
+        ({"scale": True}, "positive number"),
+        ({"scale": None}, "positive number"),
+        ({"seed": 0.5}, "integer"),
+        ({"seed": True}, "integer"),
+        ({"seed": None}, "integer"),
+    ],
+)
+def test_bad_arguments(arguments, message):
+    module = network()
+    with pytest.raises((RuleError, UnknownNameError), match=message):
+        apply_rule(module, **{"rule": "fa", **arguments})
+    assert rule_state(module) == {}
+
+
+def test_nothing_to_convert():
+    with pytest.raises(RuleError, match="ReLU holds no Linear or convolution layer"):
+        apply_rule(nn.ReLU(), "bp")
+
+
+def test_the_scale_of_untrained_zeros_is_refused():
+    layer = nn.Linear(3, 2)
+    nn.init.zeros_(layer.weight)
+    with pytest.raises(RuleError, match=r"which is 0 for \(2, 3\)"):
+        apply_rule(layer, "usf", scale="weight")
+
+
+class BehindItsBack(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.used, self.bypassed = nn.BatchNorm1d(3), nn.Linear(3, 3), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return nn.functional.linear(nn.functional.dropout(self.used(self.norm(x))), self.bypassed.weight)
+
+
+def test_a_layer_that_is_never_called_is_found(rule):
+    module, x = apply_rule(BehindItsBack(), rule), torch.randn(4, 3)
+    torch.manual_seed(1)
+    before, wanted = copy.deepcopy(module.state_dict()), torch.rand(1)
+    torch.manual_seed(1)
+    with pytest.raises(RuleError, match=r"never calls 1 of its 2 converted layers.*: layer 'bypassed' \(Linear\)\."):
+        check_reach(module, x)
+    assert torch.equal(torch.rand(1), wanted)
+    assert all(torch.equal(before[n], v) for n, v in module.state_dict().items())
+    assert not module.used._forward_pre_hooks
+    check_reach(apply_rule(network(), rule), X)
+    with pytest.raises(RuleError, match="apply_rule"):
+        check_reach(network(), X)
+
+
+class Zoo(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.embed = nn.Embedding(7, 4)
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.norm = nn.LayerNorm(4)
+        self.slope = nn.PReLU()
+        self.recurrent = nn.LSTM(4, 4)
+        self.odd = Doubling(4, 4)
+        self.head = parametrizations.weight_norm(nn.Linear(4, 2))
+
+
+def test_every_weight_is_listed_once_with_its_rule_or_its_reason():
+    report = describe(apply_rule(Zoo(), "bp"))
+    listed = {(row.name, row.parameter): row.reason for row in report}
+    assert len(listed) == len(report)
+    assert [row.name for row in report.converted] == ["head"]
+    assert "embedding" in listed["embed", "weight"]
+    assert "normalisation" in listed["norm", "weight"]
+    assert "PReLU" in listed["slope", "weight"]
+    assert "Zoo" in listed["", "token"]
+    assert "MultiheadAttention" in listed["attention.out_proj", "weight"]
+    assert "own way" in listed["attention", "in_proj_weight"]
+    assert "own way" in listed["recurrent", "weight_hh_l0"]
+    assert "own way, not as Linear" in listed["odd", "weight"]
+    weights = {n for n, _ in Zoo().named_parameters() if "bias" not in n and "head" not in n}
+    assert {f"{n}.{p}".lstrip(".") for n, p in listed} == weights | {"head.weight"}
+
+
+def test_report_of_a_drawn_rule():
+    plain = network()
+    assert {row.reason for row in describe(plain)} == {"no rule applied", "normalisation scale"}
+    report = describe(apply_rule(plain, "fa", seed=11, scale="weight"))
+    row = report[-1]
+    assert (row.name, row.layer, row.parameter, row.shape) == ("5", "Linear", "weight", (5, 64))
+    assert (row.rule, row.asked, row.seed, row.reason) == ("fa", "weight", 11, "")
+    assert row.scale == pytest.approx(plain[5].weight.square().mean().sqrt().item(), rel=1e-5)
+    text = str(report)
+    assert len(text.splitlines()) == 5
+    assert "(weight)" in text
+    assert "exact: normalisation scale" in text
+    with pytest.raises(AttributeError):
+        row.rule = "bp"

@@ -1,0 +1,47 @@
+"""Fixtures that several areas share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biodeephashing.data._prepare import Content, prepare
+from biodeephashing.data._splits import one_hot
+from biodeephashing.runs import HOME_VARIABLE
+
+
+@pytest.fixture
+def project_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty project root that everything is read from and written to."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_database(project_home: Path) -> str:
+    """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
+
+    Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
+    """
+    per_class = {"train": 8, "val": 4, "query": 4, "database": 8}
+    classes = np.arange(4 * sum(per_class.values())) % 4
+    colours = np.array([[60, 60, 180], [60, 180, 60], [180, 60, 60], [150, 150, 150]])
+    noise = np.random.default_rng(0).integers(-60, 61, size=(len(classes), 32, 32, 3))
+    images = (colours[classes][:, None, None] + noise).astype(np.uint8)
+    ends = 4 * np.cumsum(list(per_class.values()))
+    content = Content(
+        files=[f"{row:03d}.png" for row in range(len(classes))],
+        labels=one_hot(classes, 4),
+        classes=["blue", "green", "red", "grey"],
+        folds=dict(zip(per_class, np.split(np.arange(len(classes)), ends[:-1]), strict=True)),
+        write_image=lambda row, path: Image.fromarray(images[row]).save(path),
+        protocol="disjoint",
+        rule="in turn",
+        seed=0,
+        source="drawn at random",
+    )
+    prepare("TINY", lambda: content)
+    return "TINY"

@@ -1,0 +1,192 @@
+"""compare.py: groups, statistics against SciPy, files, and what it says about runs it leaves out."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from biodeephashing.errors import RunError, UsageError
+from biodeephashing.eval._comparison import Observation, build_blocks, describe_difference
+from biodeephashing.eval._figures import colour_of
+from biodeephashing.eval._intervals import paired_difference, spread
+from biodeephashing.eval.compare import compare, main
+from biodeephashing.hparams import Settings
+from biodeephashing.registry import names_on_disk
+from biodeephashing.runs import Run
+
+FILES = ("comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
+LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
+SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
+
+
+def track(mode: str, seed: int, *, value: float | None = None, status: str = "FINISHED", split: dict | None = None, **changes) -> None:
+    """Track a finished run without training it."""
+    from biodeephashing.tracking import open_tracker
+
+    known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
+    settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
+    tracker = open_tracker(Run.of(settings), settings)
+    tracker.set_tags(split or SPLIT)
+    tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
+    tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
+    if value is not None:
+        names = ("expected", "expected_at_1000", "expected_at_5000", "feature")
+        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)})
+    tracker.close(status)
+
+
+@pytest.fixture
+def study(tracked_home):
+    """Three rules with three seeds, bp as a plain network, and two runs that do not count."""
+    values = {}
+    rng = np.random.default_rng(0)
+    for mode, level in LEVELS.items():
+        for seed in range(3):
+            values[mode, seed] = level + rng.normal() / 50
+            track(mode, seed, value=values[mode, seed], architecture="lenet" if mode == "bp" else "bio-lenet")
+    track("fa", 3)
+    track("usf", 4, value=0.1, status="KILLED")
+    return values
+
+
+def read_csv(folder) -> list[dict[str, str]]:
+    with (folder / "comparison.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_files_and_numbers(study, capsys):
+    from scipy.stats import ttest_rel
+
+    folder = compare("TINY", "trial")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
+    for name in FILES[2:]:
+        with Image.open(folder / name) as picture:
+            assert picture.size[0] > 1000
+    rows = {row["rule"]: row for row in read_csv(folder) if row["metric"] == "query_mAP_expected"}
+    assert list(rows) == ["bp", "usf", "fa"]
+    for rule, row in rows.items():
+        values = [study[rule, seed] for seed in range(3)]
+        assert float(row["mean"]) == pytest.approx(np.mean(values), abs=1e-15)
+        assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1), abs=1e-15)
+        assert (row["n_seeds"], row["seeds"], row["split"]) == ("3", "0 1 2", SPLIT["split"])
+        if rule == "bp":
+            assert row["difference_to_bp"] == ""
+            continue
+        interval = ttest_rel(values, [study["bp", seed] for seed in range(3)]).confidence_interval(0.95)
+        assert float(row["interval_low"]) == pytest.approx(interval.low, abs=1e-12)
+        assert float(row["interval_high"]) == pytest.approx(interval.high, abs=1e-12)
+    said = capsys.readouterr().out
+    stated = ("DCH, lenet, 16 bits", "PARTIAL: 3 of 9", "tie rule expected", "divisor: relevant items among the first k", "95% interval")
+    for text in (said, (folder / "comparison.md").read_text("utf-8")):
+        for words in (*stated, "left out, not finished: usf seed 4 (KILLED)", "left out, without query_mAP_expected", "fa seed 3"):
+            assert words in text
+
+
+def test_another_metric(study):
+    folder = compare("TINY", "trial", metric="query_mAP_feature", quiet=True)
+    row = next(row for row in read_csv(folder) if (row["rule"], row["metric"]) == ("fa", "query_mAP_feature"))
+    assert float(row["difference_to_bp"]) == pytest.approx(np.mean([study["fa", s] - study["bp", s] for s in range(3)]), abs=1e-12)
+
+
+def test_settings_and_splits_are_kept_apart(tracked_home):
+    track("bp", 0, value=0.9)
+    track("fa", 0, value=0.8)
+    track("fa", 0, value=0.7, number_of_bits=64)
+    track("fa", 1, value=0.6, split={"split": "another split", "split_sha256": "b" * 64})
+    folder = compare("TINY", "trial", quiet=True)
+    text = (folder / "comparison.md").read_text("utf-8")
+    assert text.count("\n## ") == 3
+    assert "interval needs 2 seeds" in text
+    assert "no bp with these seeds" in text
+    assert {(row["number_of_bits"], row["split_sha256"][:1]) for row in read_csv(folder)} == {("16", "a"), ("64", "a"), ("16", "b")}
+
+
+def test_settings_that_change_no_number_do_not_separate(tracked_home):
+    track("bp", 0, value=0.9, num_workers=4)
+    track("fa", 0, value=0.8, num_workers=0, device="cpu")
+    assert (compare("TINY", "trial", quiet=True) / "comparison.md").read_text("utf-8").count("\n## ") == 1
+
+
+def test_unknown_experiment_names_the_nearest(study):
+    with pytest.raises(RunError, match="the nearest is -db TINY -exp trial"):
+        compare("TINY", "trail")
+
+
+def test_nothing_tracked_at_all(project_home, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(RunError, match="nor of any other experiment"):
+        compare("TINY", "trial")
+
+
+def test_nothing_evaluated(tracked_home):
+    track("fa", 0)
+    with pytest.raises(RunError, match=r"no run of TINY/trial has been evaluated: left out, without query_mAP_expected .*eval_map"):
+        compare("TINY", "trial")
+
+
+@pytest.mark.parametrize("metric", ["mAP", "query_mAP_expcted", "query_mAP_worst_at_1000", "train_mAP_index"])
+def test_unknown_metric(metric):
+    with pytest.raises(UsageError, match="unknown metric"):
+        compare("TINY", "trial", metric=metric)
+
+
+def test_the_command_of_the_readme(study, tracked_home):
+    import biodeephashing.eval.compare as script
+
+    command = [sys.executable, script.__file__, "-exp", "trial", "-db", "TINY"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tracked_home, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "usf" in done.stdout
+    assert done.stderr == ""
+
+
+def test_names_that_are_no_folders(project_home):
+    with pytest.raises(UsageError, match="folder name"):
+        main(["-exp", "../outside", "-db", "TINY"])
+
+
+def observation(rule: str, seed: int, value: float, **settings: str) -> Observation:
+    return Observation(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
+
+
+def test_the_newer_of_two_equal_runs_counts():
+    blocks, remarks = build_blocks([observation("fa", 0, 0.5), observation("fa", 0, 0.1)], "m")
+    assert blocks[0].values("fa", "m") == {0: 0.5}
+    assert remarks == ["two runs of fa with seed 0 and equal settings: the newer one counts"]
+
+
+def test_the_baseline_comes_first_and_then_the_best():
+    runs = [observation("fa", 0, 0.1), observation("bp", 0, 0.2), observation("usf", 0, 0.9)]
+    assert list(build_blocks(runs, "m")[0][0].runs) == ["bp", "usf", "fa"]
+
+
+def test_titles_name_what_differs_and_sort_by_number():
+    blocks, _ = build_blocks([observation("fa", 0, 0.1, number_of_bits=bits, epochs="9") for bits in ("64", "8", "16")], "m")
+    assert [block.title for block in blocks] == ["DCH, ?, 8 bits", "DCH, ?, 16 bits", "DCH, ?, 64 bits"]
+    blocks, _ = build_blocks([observation("fa", 0, 0.1, number_of_bits="8", learning_rate=rate) for rate in ("0.1", "0.01")], "m")
+    assert [block.title for block in blocks] == ["DCH, ?, 8 bits, learning rate 0.01", "DCH, ?, 8 bits, learning rate 0.1"]
+
+
+def test_only_shared_seeds_are_paired():
+    # differences of seeds 1 and 2: 0.2 and 0.4; mean 0.3, sd 0.1414, half width 12.706 * 0.1414 / sqrt(2) = 1.2706
+    difference = paired_difference({0: 5.0, 1: 0.3, 2: 0.6}, {1: 0.1, 2: 0.2, 3: 9.0})
+    assert (difference.mean, difference.n) == (pytest.approx(0.3), 2)
+    assert difference.high - difference.mean == pytest.approx(1.2706, abs=1e-4)
+    assert paired_difference({0: 1.0}, {1: 1.0}) is None
+
+
+def test_one_seed_has_no_interval():
+    difference = paired_difference({0: 0.5}, {0: 0.4})
+    assert (difference.low, difference.high) == (None, None)
+    assert describe_difference(difference, "fa") == "+0.1000 (interval needs 2 seeds)"
+    assert spread([0.5]).sd is None
+
+
+def test_every_rule_has_a_colour_of_its_own():
+    rules = names_on_disk("bio", "RULES")
+    assert len({colour_of(rule) for rule in rules}) == len(rules)

@@ -1,0 +1,284 @@
+"""eval_map.py on fabricated run directories: numbers, keys, skipping, and every bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_predictions, write_run
+
+from biodeephashing.codes import binarise, pack
+from biodeephashing.data.metadata import load_fold
+from biodeephashing.errors import BioDeepHashingError, RunError
+from biodeephashing.eval import mean_average_precision
+from biodeephashing.eval.eval_map import evaluate, main
+from biodeephashing.runs import Run
+
+CUTS = ["", "_at_k=1000", "_at_k=5000"]
+KEYS = {
+    *("mAP" + cut for cut in CUTS),
+    *(f"mAP_{ties}{cut}" for ties in ("expected", "index", "feature") for cut in CUTS),
+    *("mAP_worst", "mAP_best", "tie_mode", "denominator", "empty"),
+    *("hparams", "output_path", "datafold", "split", "checkpoint"),
+    *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes"),
+    *("codes_sha256", "features_sha256", "metadata_sha256"),
+}
+
+
+def arrays_of(run: Run, fold: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    features = np.load(run.features_file(fold))
+    return pack(features), load_fold(run.database, fold).labels, features
+
+
+@pytest.mark.parametrize("fold", ["query", "val"])
+def test_numbers_and_keys(fabricated, fold):
+    result = evaluate(fabricated, quiet=True)[fold]
+    assert json.loads(fabricated.evaluation_file(fold).read_text()) == result
+    assert set(result) == KEYS
+    (queries, query_labels, query_features), (database, labels, features) = arrays_of(fabricated, fold), arrays_of(fabricated, "database")
+    for ties in ("expected", "index", "feature", "worst", "best"):
+        want = mean_average_precision(
+            queries, database, query_labels, labels, ties=ties, query_features=query_features, database_features=features
+        )
+        assert result[f"mAP_{ties}"] == pytest.approx(want, abs=1e-15)
+    for cut in CUTS:
+        assert result[f"mAP{cut}"] == result[f"mAP_feature{cut}"]
+    assert result["tie_mode"] == "feature"
+    assert result["datafold"] == fold
+    assert result["hparams"] == json.loads(fabricated.hparams_file.read_text())
+    assert result["output_path"].endswith(f"{fold}-prediction_mAP.json")
+    assert (result["n_queries"], result["n_database"], result["n_queries_without_relevant"]) == (16, 32, 0)
+    assert result["bit_zero_count"] == 2  # one in each fold
+    assert result["unique_codes"] == len(np.unique(binarise(features), axis=0))
+    assert result["split"]["protocol"] == "disjoint"
+    assert fabricated.evaluation_file(fold).read_text().splitlines()[1].startswith('    "mAP"')
+
+
+def test_codes_as_text_give_the_same_numbers(fabricated):
+    want = evaluate(fabricated, quiet=True)["query"]
+    for fold in ("query", "database"):
+        features = np.load(fabricated.features_file(fold))
+        np.savetxt(fabricated.hashes_file(fold), np.sign(features), fmt="%d", delimiter="\t")  # with a 0, which counts as +1
+        fabricated.codes_file(fold).unlink()
+    got = evaluate(fabricated, quiet=True)["query"]
+    assert got["codes_sha256"] != want["codes_sha256"]
+    assert {key: got[key] for key in got if key != "codes_sha256"} == {key: want[key] for key in want if key != "codes_sha256"}
+
+
+def test_a_second_time_is_skipped_and_says_why(fabricated, capsys):
+    first = evaluate(fabricated)
+    before = {fold: fabricated.evaluation_file(fold).stat().st_mtime_ns for fold in first}
+    capsys.readouterr()
+    assert evaluate(fabricated) == first
+    said = capsys.readouterr().out
+    assert said.count("skipped:") == 2
+    assert "same codes and metadata" in said
+    assert {fold: fabricated.evaluation_file(fold).stat().st_mtime_ns for fold in first} == before
+    evaluate(fabricated, no_skip=True)
+    assert {fold: fabricated.evaluation_file(fold).stat().st_mtime_ns for fold in first} != before
+
+
+def test_other_codes_are_measured_again(fabricated, capsys):
+    first = evaluate(fabricated)["query"]
+    features = -np.load(fabricated.features_file("query"))
+    np.save(fabricated.features_file("query"), features)
+    np.save(fabricated.codes_file("query"), pack(features))
+    write_predictions(fabricated, 12, ("val", "query", "database"))
+    capsys.readouterr()
+    second = evaluate(fabricated)["query"]
+    assert second["mAP"] != first["mAP"]
+    assert capsys.readouterr().out.count("skipped:") == 1  # val only
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"mAP": 1.0}'])
+def test_a_damaged_or_older_result_is_made_again(fabricated, content):
+    want = evaluate(fabricated, quiet=True)["query"]
+    fabricated.evaluation_file("query").write_text(content)
+    assert evaluate(fabricated, quiet=True)["query"] == want
+    assert json.loads(fabricated.evaluation_file("query").read_text()) == want
+
+
+def test_only_predicted_folds_are_measured(tiny_database):
+    run = write_run(tiny_database, folds=("query", "database"))
+    assert set(evaluate(run, quiet=True)) == {"query"}
+    assert not run.evaluation_file("val").exists()
+
+
+def test_the_table_states_protocol_ties_and_divisor(fabricated, capsys):
+    evaluate(fabricated)
+    said = capsys.readouterr().out
+    for words in ("TINY, disjoint split", "divisor: relevant items among the first k", "tie rule", "expected", "feature", "mAP@5000"):
+        assert words in said
+
+
+def damage_codes_width(run: Run) -> None:
+    np.save(run.codes_file("query"), np.zeros((16, 3), dtype=np.uint8))
+
+
+def damage_codes_type(run: Run) -> None:
+    np.save(run.codes_file("query"), np.zeros((16, 2), dtype=np.int8))
+
+
+def damage_rows(run: Run) -> None:
+    features = np.load(run.features_file("query"))[:5]
+    np.save(run.features_file("query"), features)
+    np.save(run.codes_file("query"), pack(features))
+    write_predictions(run, 12, ("query", "database"))
+
+
+def damage_nan(run: Run) -> None:
+    features = np.load(run.features_file("database"))
+    features[7, 3] = np.nan
+    np.save(run.features_file("database"), features)
+    write_predictions(run, 12, ("query", "database"))
+
+
+def damage_truncated(run: Run) -> None:
+    file = run.codes_file("database")
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+def damage_empty(run: Run) -> None:
+    run.features_file("database").write_bytes(b"")
+
+
+def damage_pickle(run: Run) -> None:
+    np.save(run.features_file("database"), np.array([{}], dtype=object), allow_pickle=True)
+
+
+def damage_content(run: Run) -> None:
+    codes = np.load(run.codes_file("query"))
+    np.save(run.codes_file("query"), codes[::-1])
+
+
+def damage_features_codes(run: Run) -> None:
+    damage_content(run)
+    write_predictions(run, 12, ("query", "database"))
+
+
+def damage_text(run: Run) -> None:
+    run.codes_file("query").unlink()
+    run.hashes_file("query").write_text("1\t-1\n1\t2x\n")
+
+
+def damage_text_values(run: Run) -> None:
+    run.codes_file("query").unlink()
+    np.savetxt(run.hashes_file("query"), np.full((16, 12), 5), fmt="%d", delimiter="\t")
+
+
+def damage_text_width(run: Run) -> None:
+    run.codes_file("query").unlink()
+    np.savetxt(run.hashes_file("query"), np.ones((16, 11)), fmt="%d", delimiter="\t")
+
+
+def damage_predictions(run: Run) -> None:
+    (run.directory / "predictions.json").write_text('{"bits": 12}')
+
+
+def damage_checkpoint(run: Run) -> None:
+    (run.directory / "best-epoch=3.ckpt").write_bytes(b"other weights")
+
+
+def damage_metadata_version(run: Run) -> None:
+    file = run.directory / "predictions.json"
+    content = json.loads(file.read_text())
+    content["folds"]["query"]["metadata_sha256"] = "0" * 64
+    file.write_text(json.dumps(content))
+
+
+def forget_database(run: Run) -> None:
+    write_predictions(run, 12, ("query",))
+
+
+def forget_queries(run: Run) -> None:
+    write_predictions(run, 12, ("train", "database"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_codes_width, r"query-codes.npy holds uint8 \(16, 3\), but uint8 \(16, 2\)"),
+        (damage_codes_type, r"query-codes.npy holds int8 \(16, 2\)"),
+        (damage_rows, r"query-features.npy holds float32 \(5, 12\), but float32 \(16, 12\)"),
+        (damage_nan, r"row 7 of .*database-features.npy \(32, 12\) holds NaN"),
+        (damage_truncated, "database-codes.npy is truncated"),
+        (damage_empty, "database-features.npy is truncated"),
+        (damage_pickle, "database-features.npy is truncated or not an array"),
+        (damage_content, "query-codes.npy was changed after it was predicted"),
+        (damage_features_codes, "query-codes.npy does not hold the signs of query-features.npy"),
+        (damage_text, "query-hashes.tsv is not a table"),
+        (damage_text_values, "query-hashes.tsv holds values other"),
+        (damage_text_width, r"query-hashes.tsv holds \(16, 11\), but \(16, 12\)"),
+        (damage_predictions, "predictions.json is damaged"),
+        (damage_checkpoint, "made with another checkpoint"),
+        (damage_metadata_version, "another version of the data set"),
+        (forget_database, "the fold database .* has no codes"),
+        (forget_queries, "query or val is needed"),
+        (lambda run: run.features_file("val").unlink(), "val-features.npy is missing"),
+        (lambda run: run.codes_file("query").unlink(), "query-codes.npy is missing"),
+        (lambda run: (run.directory / "predictions.json").unlink(), "no predictions.json"),
+        (lambda run: (run.directory / "best-epoch=3.ckpt").unlink(), "train it first"),
+        (lambda run: run.hparams_file.unlink(), "hparams.json is missing"),
+    ],
+)
+def test_bad_input_is_said_and_leaves_results_alone(fabricated, damage, message):
+    evaluate(fabricated, quiet=True)
+    before = {file: file.read_bytes() for file in fabricated.evaluation.iterdir()}
+    damage(fabricated)
+    with pytest.raises(RunError, match=message):
+        evaluate(fabricated, quiet=True, no_skip=True)
+    assert {file: file.read_bytes() for file in fabricated.evaluation.iterdir()} == before
+
+
+def test_a_changed_data_set_is_refused(fabricated, project_home):
+    file = project_home / "data" / "processed" / "TINY" / "query_metadata.txt"
+    file.write_text(file.read_text().replace("1 0 0 0", "0 1 0 0"))
+    with pytest.raises(BioDeepHashingError, match="changed after the data set was prepared"):
+        evaluate(fabricated, quiet=True)
+
+
+def test_several_runs_and_one_that_fails(tiny_database, capsys):
+    good, bad = write_run(tiny_database, seed=1), write_run(tiny_database, seed=2)
+    bad.codes_file("query").unlink()
+    with pytest.raises(RunError, match="1 of 2"):
+        main(["-p", str(bad.directory), str(good.directory)])
+    assert "query-codes.npy is missing" in capsys.readouterr().err
+    assert good.evaluation_file("query").exists()
+
+
+def test_the_command_of_the_readme(fabricated, project_home):
+    import biodeephashing.eval.eval_map as script
+
+    path = fabricated.directory.relative_to(project_home)
+    for arguments in ([f"--path={path}"], ["-p", str(path), "-no_skip"]):
+        done = subprocess.run([sys.executable, script.__file__, *arguments], capture_output=True, text=True, cwd=project_home, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "mAP@1000" in done.stdout
+    wrong = [sys.executable, script.__file__, "-p", str(path.with_name("-loss=DHC"))]
+    done = subprocess.run(wrong, capture_output=True, text=True, cwd=project_home, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "there is no run directory" in done.stderr
+
+
+def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
+    from biodeephashing.tracking import finished_runs
+
+    run = write_run(tiny_database, tracking="on")
+    result = evaluate(run, quiet=True)
+    (tracked,) = finished_runs(run.database, run.experiment)
+    for fold in ("query", "val"):
+        assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]
+        assert tracked.metrics[f"{fold}_mAP_index_at_1000"] == result[fold]["mAP_index_at_k=1000"]
+    assert tracked.tags["split"].startswith("TINY, disjoint split")
+    assert (tracked.tags["phase"], tracked.tags["denominator"]) == ("evaluate", "retrieved")
+
+
+def test_nothing_is_written_when_the_store_cannot_be_reached(fabricated, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
+    with pytest.raises(BioDeepHashingError, match="cannot be reached"):
+        evaluate(fabricated, quiet=True, tracking=True)
+    assert not fabricated.evaluation_file("query").exists()

@@ -1,0 +1,55 @@
+"""What the tests of the losses share: ready losses, random batches and extreme ones."""
+
+import torch
+
+from biodeephashing.losses import LOSSES
+
+NAMES = sorted(LOSSES)
+RELAXATIONS = [(name, cube) for name in NAMES for cube in ((True,) if LOSSES[name].own_relaxation else (True, False))]
+SCALE_INVARIANT = ["DCH"]
+BITS, CLASSES = 8, 4
+
+
+def build(name, bits=BITS, classes=CLASSES, **changes):
+    shared = {"train_size": 100, "similar_probability": 0.3, "penalty": 0.1}
+    return LOSSES[name](bits=bits, classes=classes, **(shared | changes))
+
+
+def batch(rows=6, bits=BITS, classes=CLASSES, dtype=torch.float64, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    outputs = torch.randn(rows, bits, generator=generator, dtype=torch.float64).to(dtype)
+    labels = torch.randint(2, (rows, classes), generator=generator)
+    return outputs, labels, torch.arange(rows)
+
+
+def value_and_gradient(loss, outputs, labels):
+    outputs = outputs.detach().clone().requires_grad_()
+    value = loss(outputs, labels, torch.arange(len(outputs)))
+    value.backward()
+    return value.detach(), outputs.grad
+
+
+def extreme_batches():
+    outputs, labels, _ = batch(dtype=torch.float32)
+    one_hot = torch.eye(CLASSES, dtype=torch.int64)
+    similar, dissimilar = one_hot[[0] * 6], one_hot
+    return {
+        "duplicates": (outputs[[0, 0, 1, 1, 0, 0]], labels),
+        "duplicates with nothing in common": (outputs[[0, 0, 0, 0]], dissimilar),
+        "zero rows": (outputs * torch.tensor([[0.0], [1.0], [0.0], [1.0], [1.0], [0.0]]), labels),
+        "only zero rows": (torch.zeros(6, BITS), labels),
+        "nearly zero rows": (outputs * 1e-30, labels),
+        "only similar pairs": (outputs, similar),
+        "only dissimilar pairs": (outputs[:4], torch.zeros_like(dissimilar)),
+        "different classes": (outputs[:4], dissimilar),
+        "one row": (outputs[:1], labels[:1]),
+        "one row without a class": (outputs[:1], torch.zeros_like(labels[:1])),
+        "one zero row": (torch.zeros(1, BITS), torch.ones(1, CLASSES)),
+        "huge outputs": (1e3 * outputs / outputs.abs().amax(), labels),
+        "all at 1000": (torch.full((6, BITS), 1e3) * outputs.sign(), labels),
+        "rows without a class": (outputs, labels * torch.tensor([[0], [1], [0], [1], [0], [1]])),
+        "exact signs": (outputs.sign(), labels),
+    }
+
+
+EXTREMES = extreme_batches()

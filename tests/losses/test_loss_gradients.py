@@ -1,0 +1,146 @@
+"""Gradients, precision, invariances and cost of every loss."""
+
+import pytest
+import torch
+from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, SCALE_INVARIANT, batch, build, value_and_gradient
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from biodeephashing.losses import PENALTIES
+
+
+@pytest.mark.parametrize("case", EXTREMES)
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_value_and_gradient_are_finite(name, cube, case):
+    outputs, labels = EXTREMES[case]
+    loss = build(name, cube=cube)
+    for penalty in PENALTIES.values():
+        loss.add_penalty(penalty(), 0.1)
+    value, gradient = value_and_gradient(loss, outputs, labels)
+    assert value.isfinite()
+    assert gradient.isfinite().all()
+    assert gradient.abs().max() < 1e5  # a zero row must not explode either
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_gradient_against_central_differences(name, cube):
+    loss = build(name, cube=cube, penalty=0.5)
+    for _ in range(3):
+        loss.advance()
+    for seed in range(3):
+        outputs, labels, index = batch(5, seed=seed)
+        assert torch.autograd.gradcheck(lambda f, y=labels, i=index: loss(f, y, i), outputs.requires_grad_(), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_half_precision_is_computed_in_float32(name, cube, narrow):
+    outputs, labels, _ = batch(dtype=narrow)
+    loss = build(name, cube=cube)
+    value, gradient = value_and_gradient(loss, outputs, labels)
+    wide_value, wide_gradient = value_and_gradient(loss, outputs.float(), labels)
+    assert value.dtype == torch.float32
+    assert gradient.dtype == narrow
+    torch.testing.assert_close(value, wide_value, rtol=0, atol=0)
+    torch.testing.assert_close(gradient, wide_gradient.to(narrow), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_autocast_is_switched_off_inside(name, cube):
+    outputs, labels, index = batch(dtype=torch.float32)
+    loss = build(name, cube=cube)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = loss(outputs, labels, index)
+    torch.testing.assert_close(inside, loss(outputs, labels, index), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_gradient_of_a_zero_row_is_finite(name, narrow):
+    outputs, labels = EXTREMES["zero rows"]
+    _, gradient = value_and_gradient(build(name), outputs.to(narrow), labels)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_order_of_the_batch_does_not_matter(name, cube):
+    outputs, labels, index = batch(7)
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(1))
+    loss = build(name, cube=cube)
+    value, gradient = value_and_gradient(loss, outputs, labels)
+    shuffled_value, shuffled_gradient = value_and_gradient(loss, outputs[order], labels[order])
+    torch.testing.assert_close(shuffled_value, value, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(shuffled_gradient, gradient[order], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(loss(outputs[order], labels[order], index[order]), value, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", SCALE_INVARIANT)
+def test_length_of_the_codes_does_not_matter(name):
+    outputs, labels, index = batch()
+    loss = build(name, cube=False, penalty=0.0)
+    scaled = outputs * torch.tensor([0.1, 1.0, 7.0, 100.0, 3.0, 0.5], dtype=torch.float64)[:, None]
+    torch.testing.assert_close(loss(scaled, labels, index), loss(outputs, labels, index), rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - set(SCALE_INVARIANT)))
+def test_length_of_the_codes_matters_elsewhere(name):
+    outputs, labels, index = batch()
+    loss = build(name, penalty=0.0)
+    assert loss.objective(2 * outputs, labels, index) != loss.objective(outputs, labels, index)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_common_rotation_does_not_matter(name):
+    codes, labels, index = batch()
+    rotation = torch.linalg.qr(torch.randn(BITS, BITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))[0]
+    loss = build(name, penalty=0.0)
+    torch.testing.assert_close(loss.objective(codes @ rotation, labels, index), loss.objective(codes, labels, index), rtol=1e-9, atol=0)
+
+
+class Largest(TorchDispatchMode):
+    """Notes the size of the largest tensor that any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.numel = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self.numel = max(self.numel, tensor.numel())
+        return result
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_no_tensor_of_pairs_times_bits_is_made(name, cube):
+    outputs, labels, index = batch(32, 24, dtype=torch.float32)
+    loss = build(name, bits=24, cube=cube)
+    with Largest() as largest:
+        loss(outputs.requires_grad_(), labels, index).backward()
+    assert 32 * 24 <= largest.numel <= 32 * 32
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_nothing_is_read_back_from_the_device(name, cube):
+    # A tensor on the meta device has no values: whatever needs one on the host raises.
+    # (forward itself cannot run there: autocast does not know that device.)
+    loss = build(name, cube=cube).to("meta")
+    outputs, labels, index = (tensor.to("meta") for tensor in batch(dtype=torch.float32))
+    codes = loss.relax(outputs.requires_grad_())
+    total = loss.objective(codes, labels, index) + loss.output_term(outputs, labels, index)
+    for penalty in PENALTIES.values():
+        total = total + penalty().value(codes)
+    total.backward()
+    loss.advance()
+    assert outputs.grad.device.type == "meta"
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_cuda_agrees_with_cpu(name, cube):
+    outputs, labels, index = batch()
+    loss = build(name, cube=cube)
+    expected = loss(outputs, labels, index)
+    loss.to("cuda")
+    torch.testing.assert_close(loss(outputs.cuda(), labels.cuda(), index.cuda()).cpu(), expected, rtol=1e-9, atol=0)

@@ -1,0 +1,138 @@
+"""The registry and the value of every loss: by hand, and against a double loop over pairs."""
+
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+import torch
+from hypothesis import given, settings
+from loss_cases import BITS, CLASSES, NAMES, RELAXATIONS, batch, build
+from pair_oracle import CONSTANTS, ORACLES
+
+from biodeephashing import losses
+from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss
+from biodeephashing.losses._keywords import keywords_of
+from biodeephashing.registry import Registry, names_on_disk
+
+
+def test_every_file_of_the_folder_registers_an_entry_that_is_found_without_import():
+    assert names_on_disk("losses", "LOSSES") == tuple(sorted(LOSSES, key=str.lower))
+    assert names_on_disk("losses", "PENALTIES") == tuple(sorted(PENALTIES, key=str.lower))
+    for file in Path(losses.__file__).parent.glob("[!_]*.py"):
+        text = file.read_text("utf-8")
+        assert '\n@LOSSES.register("' in text or '\n@PENALTIES.register("' in text, f"{file.name} registers nothing"
+        assert file.stem in {entry.__module__.rpartition(".")[2] for entry in (*LOSSES.values(), *PENALTIES.values())}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_loss_has_an_oracle_constants_and_a_reference(name):
+    assert name in ORACLES
+    assert name in CONSTANTS
+    for word in (".. math::", "References:", "Args:", "Raises:", "Example:"):
+        assert word in LOSSES[name].__doc__
+
+
+# Three 2-bit codes; the first two share a class. Ordered pairs: 5 similar (diagonal included), 4 dissimilar.
+# With p = 5/9 the weights are 9/5 and 9/4, so the weighted mean over 9 is (mean over similar) + (mean over dissimilar).
+#        squared distances   inner products   cosines
+#   z1:  0  4  2             2  0  2          1  0  r
+#   z2:  4  0  2             0  2  2          0  1  r        r = 2 / (sqrt 2 * 2) = 0.7071068
+#   z3:  2  2  0             2  2  4          r  r  1
+HAND_CODES = [[1.0, 1.0], [1.0, -1.0], [2.0, 0.0]]
+HAND_LABELS = [[1, 0], [1, 0], [0, 1]]
+BY_HAND = {
+    # margin 4: similar 2 * 4/2, dissimilar 4 * (4 - 2)/2, so 8/9; penalty: z3 has |2-1| + |0-1| = 2, mean 2/3, times 0.3
+    "DSH": ({}, 8 / 9 + 0.2),
+    # t = product/2. softplus(-1) = 0.3132617 twice, softplus(-2) = 0.1269280, log 2 = 0.6931472 twice; softplus(1) = 1.3132617
+    # four times: sum 7.3927926, over 9 = 0.8214214; penalty: z3 has (2-1)^2 + (0-0)^2 = 1, mean 1/3, times 0.3
+    "DPSH": ({}, 0.8214214 + 0.1),
+    # D = 2 (e + (1-2e)(1-cos)/2): 0.00002 on the diagonal, 1 for (1,2), 0.2929074 with z3. gamma = 1:
+    # similar: (3 * 0.00002 + 2 * log 2)/5 = 0.2772709; dissimilar: log(1 + 1/0.2929074) = 1.4847923;
+    # penalty: D(|z|,1) = 0.00002, 0.00002, 0.2929074, log(1+D) mean = (0.00004 + 0.2568935)/3 = 0.0856445, times 0.3
+    "DCH": ({"gamma": 1.0}, 0.2772709 + 1.4847923 + 0.0256933),
+    # t as for DPSH: similar: (2 * 0.3132617 + 0.1269280 + 2 * 0.6931472)/5 = 0.4279492; dissimilar: 1.3132617; no penalty
+    "HashNet": ({"alpha": 0.5}, 0.4279492 + 1.3132617),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_value_by_hand(name):
+    constants, expected = BY_HAND[name]
+    loss = build(name, bits=2, classes=2, similar_probability=5 / 9, penalty=0.3, **constants)
+    value = loss.objective(torch.tensor(HAND_CODES, dtype=torch.float64), torch.tensor(HAND_LABELS), torch.arange(3))
+    assert value.item() == pytest.approx(expected, abs=2e-7)
+
+
+@st.composite
+def cases(draw):
+    rows, bits, classes = draw(st.integers(1, 6)), draw(st.integers(1, 9)), draw(st.integers(1, 4))
+    seed = draw(st.integers(0, 2**31))
+    outputs, labels, index = batch(rows, bits, classes, seed=seed)
+    outputs = outputs * draw(st.sampled_from([0.01, 1.0, 30.0]))
+    if draw(st.booleans()):
+        outputs[0] = 0.0
+    return outputs, labels, index, draw(st.floats(0.01, 0.99)), draw(st.sampled_from([0.0, 0.1, 2.0]))
+
+
+@pytest.mark.parametrize("constants", ["defaults", "others"])
+@pytest.mark.parametrize("name", NAMES)
+@given(case=cases())
+@settings(max_examples=25, deadline=None)
+def test_value_against_the_double_loop(name, constants, case):
+    outputs, labels, index, p, penalty = case
+    chosen = CONSTANTS[name] if constants == "others" else {}
+    cube = bool(LOSSES[name].own_relaxation)
+    loss = build(name, *outputs.shape[1:], labels.shape[1], similar_probability=p, penalty=penalty, cube=cube, **chosen)
+    expected = ORACLES[name](loss.relax(outputs).tolist(), labels.tolist(), p, penalty, **chosen)
+    assert loss(outputs, labels, index).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    single = outputs.float()
+    expected = ORACLES[name](loss.relax(single).tolist(), labels.tolist(), p, penalty, **chosen)
+    # What is small beside the largest term carries that term's rounding: |z|^2 enters where only a difference counts.
+    largest = loss.relax(single).square().sum(1).max().item()
+    assert loss(single, labels, index).item() == pytest.approx(expected, rel=1e-5, abs=1e-6 * max(1.0, largest))
+
+
+@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+def test_relaxation_objective_and_call_agree(name, cube):
+    loss = build(name, cube=cube)
+    outputs, labels, index = batch()
+    codes = loss.relax(outputs)
+    assert codes.shape == outputs.shape
+    if not loss.own_relaxation:
+        torch.testing.assert_close(codes, outputs.tanh() if cube else outputs, rtol=0, atol=0)
+    whole = loss.objective(codes, labels, index) + loss.output_term(outputs, labels, index)
+    torch.testing.assert_close(loss(outputs, labels, index), whole, rtol=0, atol=0)
+    assert whole.shape == ()
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_may_be_of_any_type(name, kind):
+    outputs, labels, index = batch()
+    loss = build(name)
+    torch.testing.assert_close(loss(outputs, labels.to(kind), index), loss(outputs, labels, index), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", [*NAMES, *PENALTIES])
+def test_the_reference_page_tells_of_every_entry_and_constant(name):
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text("utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| `{name}` |"))
+    assert f"* **{name}** — " in page
+    entry = LOSSES[name] if name in LOSSES else PENALTIES[name]
+    shared = keywords_of(HashingLoss)
+    for constant, default in keywords_of(entry).items():
+        if constant in shared:
+            continue
+        assert f"`{constant}`" in row
+        assert default is None or f"({default})" in row
+
+
+def test_the_examples_of_the_reference_page_run(monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "losses.md").read_text("utf-8")
+    usage, recipe = (block.partition("```")[0] for block in page.split("```python\n")[1:])
+    exec(usage, {})
+    fresh = Registry("loss")
+    monkeypatch.setattr("biodeephashing.losses._base.LOSSES", fresh)
+    exec(recipe, {"__name__": "biodeephashing.losses.my_loss", "__package__": "biodeephashing.losses"})
+    loss = fresh["MyLoss"](bits=BITS, classes=CLASSES, train_size=9, similar_probability=0.5, penalty=0.0, slope=2.0)
+    assert loss(*batch()).isfinite()

@@ -1,0 +1,64 @@
+"""The grid runner: what it expands to, what it runs, what it skips, and what it says of a cell that fails."""
+
+import pytest
+
+from biodeephashing.errors import BioDeepHashingError, UsageError
+from biodeephashing.models.PenaltyStrategies import study as study_script
+from biodeephashing.models.PenaltyStrategies.study import expand, main, study
+from biodeephashing.runs import Run
+
+SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", "-nbits", "8", "-bs", "8", "-ep", "1", "-nw", "0"]
+
+
+def test_cells_are_all_combinations_in_the_order_of_the_table():
+    cells = expand({"seed": [0, 1], "mode": ["bp", "fa"], "architecture": "bio-lenet", "number_of_bits": [16, 32]}, "example")
+    assert [(c.number_of_bits, c.seed, c.mode) for c in cells] == [
+        (bits, seed, mode) for bits in (16, 32) for seed in (0, 1) for mode in ("bp", "fa")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"database": ["DIGITS", "CIFAR_10"]}, "exactly one value"),
+        ({"seed": []}, "no value"),
+        ({"sead": [1]}, "did you mean 'seed'"),
+        ({"mode": ["fa", "frfs"], "architecture": "bio-lenet"}, "did you mean 'frsf'"),
+    ],
+)
+def test_bad_grids_are_refused(values, message):
+    with pytest.raises(UsageError, match=message):
+        expand(values, "example")
+
+
+def test_a_value_listed_twice_is_refused():
+    with pytest.raises(UsageError, match="2 cells with 1 different runs"):
+        study(expand({"seed": [0, 0]}, "example"))
+
+
+def test_the_flags_win_over_the_file(tmp_path):
+    config = tmp_path / "grid.yaml"
+    config.write_text("number_of_bits: [16, 32]\nseed: [0, 1, 2]\nlr: 1e-4\narch: bio-lenet\n")
+    cells = study_script._cells_of(study_script._parser().parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]))
+    assert [(c.number_of_bits, c.seed, c.mode, c.learning_rate) for c in cells] == [
+        (bits, 7, mode, 1e-4) for bits in (16, 32) for mode in ("bp", "fa")
+    ]
+
+
+def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
+    arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-jobs", "2", "-mode", "bp", "fa"]
+    assert main([*arguments, "-lr", "1e-3"]) == 0
+    out, err = capfd.readouterr()
+    told = out + err
+    assert "mode=bp:" in told
+    assert "mode=fa:" in told
+    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
+    names = {path.name for path in comparison.iterdir() if path.is_file()}
+    assert names == {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
+
+    with pytest.raises(BioDeepHashingError, match=r"2 of 4 cells failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
+        main([*arguments, "-lr", "1e-3", "1e30"])
+    out, err = capfd.readouterr()
+    assert (out + err).count("was trained already") == 2
+    cells = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
+    assert all(Run.of(cell).status is None for cell in cells)  # other settings, other folders: nothing else was touched

@@ -1,0 +1,412 @@
+"""Training, prediction and evaluation of tiny runs: files, resuming, skipping, and what is said when something is wrong."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+
+from biodeephashing import codes
+from biodeephashing.backbones import build_network
+from biodeephashing.bio import RULES
+from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
+from biodeephashing.hparams import Settings
+from biodeephashing.losses import LOSSES
+from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
+from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
+from biodeephashing.models.PenaltyStrategies.predict import predict
+from biodeephashing.models.PenaltyStrategies.train import main as train_main
+from biodeephashing.models.PenaltyStrategies.train import train
+from biodeephashing.runs import Run
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def settings(tiny_database):
+    """Return the settings of a run that trains in about a second."""
+    return Settings(
+        experiment_name="test", database=tiny_database, loss="DCH", number_of_bits=12, transformations="none",
+        architecture="bio-lenet", mode="frsf", batch_size=8, epochs=3, learning_rate=1e-3, num_workers=0,
+        device="cpu", tracking="off",
+    )  # fmt: skip
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in read_checkpoint(run.last_checkpoint)["state_dict"].items() if key.startswith("network.")}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_a_run_holds_exactly_the_promised_files(settings):
+    run = train(replace(settings, epochs=6, patience=6, min_delta=0.0), quiet=True)
+    files = {path.name for path in run.directory.iterdir() if not path.name.startswith(".")}
+    best = run.best_checkpoint.name
+    periodic = {name for name in files if name.startswith("epoch=")}
+    assert files == {"status=finished.out", "hparams.json", "last.ckpt", best} | periodic
+    assert sorted(name.split("-val_mAP=")[0] for name in periodic) == ["epoch=2", "epoch=5"]  # every patience // 2 = 3
+    assert all(len(name.removesuffix(".ckpt").split(".")[-1]) == 8 for name in periodic)
+    assert (run.directory / "status=finished.out").read_bytes() == b""
+    hparams = json.loads(run.hparams_file.read_text())
+    assert hparams["model"] == "PenaltyStrategies"
+    assert hparams["number_of_bits"] == 12
+    assert run.hparams_file.read_text().startswith('{\n "experiment_name"')  # indent 1
+    assert [path.name for path in run.logs.iterdir()] == ["version_0"]
+
+
+def test_the_best_checkpoint_holds_each_weight_once_and_nothing_else(settings):
+    run = train(settings, quiet=True)
+    content = read_checkpoint(run.best_checkpoint)
+    assert set(content) == {"epoch", "val_mAP", "hparams", "learning_rule", "network", "loss"}
+    plain = build_network("lenet", bits=12)
+    assert content["network"].keys() == plain.state_dict().keys()  # no feedback matrix, no head
+    numbers = sum(parameter.numel() for parameter in plain.parameters())
+    assert run.best_checkpoint.stat().st_size < 4 * numbers + 20_000
+    assert "optimizer_states" in read_checkpoint(run.last_checkpoint)
+
+
+def test_best_is_the_best_epoch(settings):
+    run = train(replace(settings, patience=2), quiet=True)
+    kept = {float(path.stem.split("val_mAP=")[1]) for path in run.directory.glob("epoch=*.ckpt")}
+    assert read_checkpoint(run.best_checkpoint)["val_mAP"] == pytest.approx(max(kept), abs=1e-8)
+    assert len(list(run.directory.glob("best-epoch=*.ckpt"))) == 1
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_rule_and_loss_trains(settings, rule, loss):
+    run = train(replace(settings, mode=rule, loss=loss, epochs=1), quiet=True)
+    start = build_network("lenet", bits=12)
+    torch.manual_seed(0)
+    start = build_network("lenet", bits=12)
+    trained = read_checkpoint(run.best_checkpoint)["network"]
+    moved = [key for key, value in start.state_dict().items() if not torch.equal(value, trained[key])]
+    assert moved == list(start.state_dict())
+
+
+def test_rules_train_differently_and_bp_like_a_plain_network(settings):
+    trained = {rule: weights(train(replace(settings, mode=rule, epochs=1), quiet=True)) for rule in RULES}
+    names = list(trained)
+    for position, one in enumerate(names):
+        for other in names[position + 1 :]:
+            assert not equal(trained[one], trained[other]), (one, other)
+    plain = weights(train(replace(settings, architecture="lenet", mode="bp", epochs=1), quiet=True))
+    assert all(torch.allclose(plain[key], trained["bp"][key], atol=1e-6) for key in plain)
+
+
+def test_penalties_act(settings):
+    free = weights(train(replace(settings, epochs=1), quiet=True))
+    for name in ("L2_penalty", "HSWD_penalty"):
+        assert not equal(free, weights(train(replace(settings, epochs=1, **{name: 1.0}), quiet=True))), name
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
+def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
+    chosen = replace(settings, optimizer=optimizer)
+    module = _fit._module(chosen, load_fold(chosen.database, "train"), fresh=True)
+    groups = module.configure_optimizers().param_groups
+    assert [group["lr"] for group in groups[:2]] == [1e-3, 1e-2]
+    assert {id(p) for p in groups[1]["params"]} == {id(p) for p in module.network.hash_layer.parameters()}
+    assert all(group["weight_decay"] == 0.0005 for group in groups)
+    assert groups[0].get("momentum", 0) == (0.9 if optimizer == "sgd" else 0)
+
+
+def interrupt_in_epoch(monkeypatch, epoch, error):
+    """Make training break off in the middle of an epoch."""
+
+    def break_off(self, trainer, module, batch, index):
+        if trainer.current_epoch == epoch and index == 1:
+            raise error
+
+    monkeypatch.setattr(_callbacks.Curves, "on_train_batch_start", break_off, raising=False)
+
+
+@pytest.mark.parametrize("loss", ["DCH", "HashNet"])
+def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, loss):
+    settings = replace(settings, loss=loss, epochs=4, HSWD_penalty=0.1)
+    whole = train(replace(settings, experiment_name="whole"), quiet=True)
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 2, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, quiet=True)
+    run = Run.of(settings)
+    assert run.status == "interrupted"
+    assert read_checkpoint(run.last_checkpoint)["epoch"] == 1
+    train(settings, quiet=True)
+    assert run.status == "finished"
+    assert equal(weights(run), weights(whole))
+    one, other = read_checkpoint(run.best_checkpoint), read_checkpoint(whole.best_checkpoint)
+    assert (one["epoch"], one["val_mAP"]) == (other["epoch"], other["val_mAP"])
+    assert equal(one["network"], other["network"])
+
+
+def test_ctrl_c_works_again_after_training(settings, monkeypatch):
+    interrupt_in_epoch(monkeypatch, 0, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, quiet=True)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_killed_process_resumes(settings, tiny_database):
+    """Kill -9 gives no chance to tidy up: the marker still says training, and the same command goes on."""
+    settings = replace(settings, epochs=400, patience=400, min_delta=0.0)
+    arguments = ["-exp", "test", "-db", tiny_database, "-loss", "DCH", "-nbits", "12", "-trf", "none", "-arch", "bio-lenet"]
+    arguments += ["-mode", "frsf", "-bs", "8", "-ep", "400", "-pt", "400", "-min_delta", "0", "-lr", "1e-3", "-nw", "0"]
+    arguments += ["-device", "cpu", "-tracking", "off"]
+    run = Run.of(settings)
+    script = ROOT / "src" / "models" / "PenaltyStrategies" / "train.py"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, str(script), *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    deadline = time.monotonic() + 120
+    while not run.last_checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    _, error = process.communicate()
+    assert process.returncode == -signal.SIGKILL, error.decode()
+    assert run.status == "training"
+    reached = read_checkpoint(run.last_checkpoint)["epoch"]
+    assert reached < 399
+    interrupted_again = subprocess.Popen([sys.executable, str(script), *arguments], env=environment, stdout=subprocess.PIPE, text=True)
+    told = next(line for line in interrupted_again.stdout if line.startswith("going on"))
+    interrupted_again.terminate()  # SIGTERM, as a batch system would send it, is a polite interruption
+    interrupted_again.communicate()
+    assert told.startswith(f"going on after epoch {reached + 1} of 400")
+    assert interrupted_again.returncode == 130
+    assert run.status == "interrupted"
+
+
+def test_the_second_time_is_skipped(settings, capsys):
+    run = train(settings, quiet=True)
+    before = {path: path.stat().st_mtime_ns for path in run.directory.iterdir()}
+    train(settings)
+    assert "skipped" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in run.directory.iterdir()} == before
+
+
+def test_no_skip_retrains_into_a_clean_state(settings):
+    run = predict(replace(settings, tsv=True), quiet=True) if train(settings, quiet=True) else None
+    note = run.directory / "note.txt"
+    note.write_text("mine")
+    first = weights(run)
+    train(replace(settings, no_skip=True), quiet=True)
+    assert not run.codes_file("query").exists()
+    assert not run.hashes_file("query").exists()
+    assert not (run.directory / "predictions.json").exists()
+    assert note.read_text() == "mine"
+    assert equal(first, weights(run))
+
+
+def test_soft_skip_leaves_a_started_run_alone(settings, capsys):
+    run = Run.of(settings)
+    run.mark("training")
+    train(replace(settings, soft_skip=True))
+    assert "was started" in capsys.readouterr().out
+    assert run.status == "training"
+
+
+def test_a_run_stopped_early_but_not_marked_is_only_marked(settings, monkeypatch):
+    run = train(replace(settings, epochs=12, patience=1, min_delta=0.9), quiet=True)  # the first epoch sets the score, the next stops
+    assert read_checkpoint(run.last_checkpoint)["epoch"] < 11
+    before = weights(run)
+    run.mark("training")
+    train(replace(settings, epochs=12, patience=1, min_delta=0.9), quiet=True)
+    assert run.status == "finished"
+    assert equal(before, weights(run))
+
+
+def _train_in_process(settings: Settings, queue) -> None:
+    torch.set_num_threads(1)
+    train(settings, quiet=True)
+    queue.put("done")
+
+
+def test_two_processes_give_the_gradient_of_one(settings):
+    """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8."""
+    settings = replace(settings, epochs=2, optimizer="sgd", learning_rate=1e-2)
+    one = weights(train(settings, quiet=True))
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    two = replace(settings, devices=2, experiment_name="two")
+    process = context.Process(target=_train_in_process, args=(two, queue))
+    process.start()
+    process.join(180)
+    assert process.exitcode == 0
+    other = weights(Run.of(two))
+    assert all(torch.allclose(one[key], other[key], rtol=1e-4, atol=1e-5) for key in one)
+
+
+def test_two_processes_cannot_train_the_same_run(settings):
+    run = Run.of(settings)
+    with _fit._only_process(run), pytest.raises(RunError, match="another process"):
+        train(settings, quiet=True)
+
+
+def test_prediction_is_the_network_and_files_agree(settings):
+    run = train(settings, quiet=True)
+    predict(replace(settings, tsv=True, predict_batch_size=5), quiet=True)
+    network = build_network("lenet", bits=12)
+    network.load_state_dict(read_checkpoint(run.best_checkpoint)["network"])
+    network.eval()
+    for fold in ("train", "val", "query", "database"):
+        images = ImageFold(load_fold(settings.database, fold), "none")
+        with torch.no_grad():
+            expected = torch.stack([network(images[i][0].unsqueeze(0))[0] for i in range(len(images))]).numpy()
+        features = np.load(run.features_file(fold))
+        assert features.dtype == np.float32
+        np.testing.assert_allclose(features, expected, atol=1e-5)
+        packed = np.load(run.codes_file(fold))
+        assert packed.dtype == np.uint8
+        assert packed.shape == (len(images), 2)
+        assert np.array_equal(codes.unpack(packed, 12), codes.binarise(features))
+        assert np.array_equal(np.loadtxt(run.hashes_file(fold), dtype=int, delimiter="\t"), codes.binarise(features))
+    assert json.loads(run.hparams_file.read_text())["datafolds"] == ["train", "val", "query", "database"]
+
+
+def test_prediction_skips_what_is_current_and_redoes_what_is_not(settings, capsys):
+    run = train(settings, quiet=True)
+    predict(settings, quiet=True)
+    predict(settings)
+    assert capsys.readouterr().out.count("skipped") == 4
+    run.codes_file("val").write_bytes(run.codes_file("val").read_bytes()[:-1])  # truncated
+    predict(settings)
+    assert capsys.readouterr().out.count("skipped") == 3
+    content = read_checkpoint(run.best_checkpoint)
+    content["network"]["hash_layer.bias"] += 1
+    torch.save(content, run.best_checkpoint)
+    predict(settings)
+    assert capsys.readouterr().out.count("skipped") == 0
+
+
+def test_prediction_refuses_an_unfinished_run(settings):
+    with pytest.raises(RunError, match="never trained"):
+        predict(settings, quiet=True)
+    Run.of(settings).mark("training")
+    with pytest.raises(RunError, match="'training'"):
+        predict(settings, quiet=True)
+
+
+def test_prediction_from_the_folder_alone(settings, capsys):
+    run = train(settings, quiet=True)
+    predict_main([f"--path={run.directory}", "-dfs", "query", "-nw", "0"])
+    assert run.codes_file("query").exists()
+    assert not run.codes_file("database").exists()
+    with pytest.raises(UsageError, match="contradicts"):
+        predict_main(["-p", str(run.directory), "-nbits", "64"])
+
+
+@pytest.mark.parametrize("what", ["best", "last"])
+def test_a_truncated_checkpoint_is_named(settings, monkeypatch, what):
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 2, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, quiet=True)
+    run = Run.of(settings)
+    damaged = run.best_checkpoint if what == "best" else run.last_checkpoint
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    if what == "best":
+        run.mark("finished")
+    with pytest.raises(RunError, match=r"truncated or damaged \(1,000 bytes\)"):
+        predict(settings, quiet=True) if what == "best" else train(settings, quiet=True)
+    assert damaged.stat().st_size == 1000
+
+
+def test_a_corrupt_image_is_named_and_the_run_marked(settings):
+    fold = load_fold(settings.database, "train")
+    fold.image(5).write_bytes(b"no image")
+    with pytest.raises(DataError, match="line 6 of"):
+        train(settings, quiet=True)
+    assert Run.of(settings).status == "interrupted"
+
+
+def test_divergence_is_said(settings):
+    with pytest.raises(BioDeepHashingError, match="diverged"):
+        train(replace(settings, loss="DPSH", learning_rate=1e30, no_cube=True), quiet=True)
+
+
+def test_images_a_network_cannot_take_are_refused_before_anything_is_written(settings):
+    chosen = replace(settings, architecture="bio-alexnet", weights="none")
+    with pytest.raises(UsageError, match=r"alexnet cannot take images of 32×32 pixels.*-trf imagenet"):
+        train(chosen, quiet=True)
+    assert not Run.of(chosen).directory.exists()
+
+
+def test_a_missing_data_set_is_refused_before_anything_is_written(settings):
+    chosen = replace(settings, database="CIFAR_01")
+    with pytest.raises(BioDeepHashingError, match="did you mean 'CIFAR_10'"):
+        train(chosen, quiet=True)
+    assert not Run.of(chosen).directory.exists()
+
+
+def test_a_full_disk_leaves_the_former_checkpoint(settings, monkeypatch):
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, quiet=True)
+    run = Run.of(settings)
+    before = run.last_checkpoint.read_bytes()
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(OSError, match="No space left"):
+            train(settings, quiet=True)
+    assert run.last_checkpoint.read_bytes() == before
+    assert run.status == "interrupted"
+    assert train(settings, quiet=True).status == "finished"
+
+
+def test_pretrained_weights_are_really_loaded(settings, tmp_path):
+    donor = build_network("lenet", bits=4)
+    torch.save(donor.backbone.state_dict(), tmp_path / "donor.pth")
+    chosen = replace(settings, weights=str(tmp_path / "donor.pth"), learning_rate=1e-12, epochs=1)
+    trained = read_checkpoint(train(chosen, quiet=True).best_checkpoint)["network"]
+    assert torch.allclose(trained["backbone.classifier.0.weight"], donor.backbone.classifier[0].weight, atol=1e-9)
+
+
+def test_scale_weight_survives_a_resume(settings, monkeypatch):
+    settings = replace(settings, scale="weight", mode="usf")
+    whole = train(replace(settings, experiment_name="whole"), quiet=True)
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, quiet=True)
+    assert equal(weights(train(settings, quiet=True)), weights(whole))
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64"])
+def test_precisions_train(settings, precision):
+    run = train(replace(settings, precision=precision, epochs=1), quiet=True)
+    predict(replace(settings, precision=precision, epochs=1), quiet=True)
+    dtypes = {value.dtype for value in read_checkpoint(run.best_checkpoint)["network"].values()}
+    assert dtypes == {torch.float64 if precision == "64" else torch.float32}
+    assert np.load(run.features_file("query")).dtype == np.float32
+
+
+def test_the_command_line_trains_and_says_what_comes_next(settings, capsys, monkeypatch):
+    monkeypatch.setattr(pl.callbacks.TQDMProgressBar, "__init__", lambda *a, **k: None)
+    train_main(
+        ["-exp", "cli", "-db", settings.database, "-loss", "DPSH", "-nbits", "8", "-trf", "none", "-arch", "bio-lenet", "-mode", "usf",
+         "-bs", "8", "-ep", "1", "-nw", "0", "-device", "cpu", "-tracking", "off"]
+    )  # fmt: skip
+    out = capsys.readouterr().out
+    assert "rule usf on 4 weights" in out
+    assert "epoch 1/1" in out
+    assert 'predict.py -p "' in out
+    assert 'eval_map.py -p "' in out
