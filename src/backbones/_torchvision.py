@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ def torchvision_backbone(name: str, trim: Callable[[nn.Module], int], head: str)
         >>> BACKBONES["resnet18"]().build().num_features
         512
     """
-    weights = models.get_model_weights(name).DEFAULT  # type: ignore[attr-defined]
+    weights = models.get_model_weights(name).DEFAULT
     if name.startswith("resnet"):
         weights = models.get_model_weights(name)["IMAGENET1K_V1"]  # the weights that published hashing numbers start from
 
@@ -43,13 +44,13 @@ def torchvision_backbone(name: str, trim: Callable[[nn.Module], int], head: str)
 
 def drop_last_classifier_layer(trunk: nn.Module) -> int:
     """Remove the last layer of a ``classifier`` sequence (AlexNet, VGG) and return the width that remains."""
-    last = trunk.classifier[-1]
-    trunk.classifier = trunk.classifier[:-1]
-    return int(last.in_features)
+    classifier = cast("nn.Sequential", trunk.classifier)
+    trunk.classifier = classifier[:-1]
+    return cast("nn.Linear", classifier[-1]).in_features
 
 
 def drop_fc(trunk: nn.Module) -> int:
     """Replace ``fc`` (ResNet) by the identity and return the width that remains."""
-    features = int(trunk.fc.in_features)
+    features = cast("nn.Linear", trunk.fc).in_features
     trunk.fc = nn.Identity()
     return features

@@ -8,11 +8,11 @@ from ._base import BACKBONES, Backbone
 
 
 class LeNet(nn.Module):
-    r"""Two blocks of 5×5 convolution, rectifier and 2×2 maximum, then one hidden layer of 512 units.
+    r"""LeNet-5's geometry with 20, 50 and 500 units and rectifiers: two blocks of convolution and maximum, one hidden layer.
 
-    .. math:: \text{image} \to 32@5\times5 \to \max_2 \to 64@5\times5 \to \max_2 \to 512
+    .. math:: \text{image} \to 20@5\times5 \to \max_2 \to 50@5\times5 \to \max_2 \to 500
 
-    The second pooling always ends at 8×8, so that any image of at least 16×16 pixels can be taken; at the usual 32×32
+    The second pooling always ends at 5×5, so that any image of at least 16×16 pixels can be taken; at the usual 32×32
     it is the plain 2×2 maximum.
 
     Reference:
@@ -21,25 +21,25 @@ class LeNet(nn.Module):
     Example:
         >>> import torch
         >>> LeNet()(torch.zeros(2, 3, 32, 32)).shape
-        torch.Size([2, 512])
+        torch.Size([2, 500])
     """
 
-    num_features = 512
+    num_features = 500
 
     def __init__(self) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 32, 5, padding=2),
+            nn.Conv2d(3, 20, 5),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(2),
-            nn.Conv2d(32, 64, 5, padding=2),
+            nn.Conv2d(20, 50, 5),
             nn.ReLU(inplace=True),
-            nn.AdaptiveMaxPool2d(8),
+            nn.AdaptiveMaxPool2d(5),
         )
-        self.classifier = nn.Sequential(nn.Linear(64 * 8 * 8, self.num_features), nn.ReLU(inplace=True))
+        self.classifier = nn.Sequential(nn.Linear(50 * 5 * 5, self.num_features), nn.ReLU(inplace=True))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, 3, H, W) to features (B, 512)."""
+        """Map images (B, 3, H, W) to features (B, 500)."""
         return self.classifier(self.features(images).flatten(1))
 
 

@@ -134,9 +134,8 @@ def mean_average_precision(
     measure = Measure(ties, k, radius, denominator)
     _check_choice("rule for queries that find nothing", empty, EMPTY)
     pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
-    return average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)[measure].mean(
-        empty
-    )
+    results = average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)
+    return results[measure].mean(empty)
 
 
 def average_precision_per_query(

@@ -169,9 +169,8 @@ def test_a_killed_process_resumes(settings, tiny_database):
     run = Run.of(settings)
     script = ROOT / "src" / "models" / "PenaltyStrategies" / "train.py"
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [sys.executable, str(script), *arguments], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, str(script), *arguments]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not run.last_checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -181,7 +180,7 @@ def test_a_killed_process_resumes(settings, tiny_database):
     assert run.status == "training"
     reached = read_checkpoint(run.last_checkpoint)["epoch"]
     assert reached < 399
-    interrupted_again = subprocess.Popen([sys.executable, str(script), *arguments], env=environment, stdout=subprocess.PIPE, text=True)
+    interrupted_again = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
     told = next(line for line in interrupted_again.stdout if line.startswith("going on"))
     interrupted_again.terminate()  # SIGTERM, as a batch system would send it, is a polite interruption
     interrupted_again.communicate()

@@ -20,8 +20,9 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
         path: where it goes.
         content: tensors, numbers, texts and containers of them.
     """
-    with replacing(path) as temporary:
-        torch.save(content, temporary)
+    # an open file, not its name: PyTorch's own writer hides a full disk behind an error of its own
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(content, file)
 
 
 def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:

@@ -14,9 +14,9 @@ import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
-from torch.multiprocessing import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessRaisedException
 
-from ...backbones import HashNetwork, build_network
+from ...backbones import build_network
 from ...data import ImageFold, Metadata, load_fold
 from ...errors import RunError, UsageError
 from ...hparams import Settings
@@ -62,7 +62,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
-    _check_input(module.network, ImageFold(train_fold, settings.transformations), settings)
+    _check_input(module, settings)
     with _only_process(run):
         if settings.no_skip:
             clear(run)
@@ -98,9 +98,8 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
         penalty=settings.penalty,
         cube=not settings.no_cube,
     )
-    for name, weight in (("L2", settings.L2_penalty), ("HSWD", settings.HSWD_penalty)):
-        if weight > 0:
-            loss.add_penalty(PENALTIES[name](), weight)
+    for name, penalty in PENALTIES.items():
+        loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
     return loss
 
 
@@ -108,14 +107,14 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> Hashing
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
-    return HashingModule(network, build_loss(settings, train_fold), settings)
+    example = ImageFold(train_fold, settings.transformations)[0][0]
+    return HashingModule(network, build_loss(settings, train_fold), settings, example)
 
 
-def _check_input(network: HashNetwork, images: ImageFold, settings: Settings) -> None:
-    image = images[0][0]
-    network.eval()
+def _check_input(module: HashingModule, settings: Settings) -> None:
+    image, network = module.example, module.network.eval()
     try:
-        with torch.inference_mode():
+        with torch.no_grad():
             network(image.unsqueeze(0))
     except RuntimeError as error:
         size = "×".join(str(length) for length in image.shape[1:])
@@ -144,7 +143,7 @@ def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, fe
         accelerator=accelerator(settings),
         devices=settings.devices,
         strategy="auto" if settings.devices == 1 else "ddp_spawn",
-        precision=PRECISIONS[settings.precision],  # type: ignore[arg-type]
+        precision=PRECISIONS[settings.precision],
         max_epochs=settings.epochs,
         callbacks=callbacks,
         plugins=[WholeFileCheckpointIO()],

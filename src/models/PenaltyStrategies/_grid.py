@@ -24,13 +24,14 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str) -> list[str]:
 
     Args:
         cells: the settings of each run.
-        jobs: processes at a time.
+        jobs: processes at a time; 0 for one per core.
         title: name of the grid's MLflow run.
     """
+    jobs = min(jobs or cores(), len(cells))
     parent = None
     if cells[0].tracking == "on":
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
-    threads = max(1, (os.cpu_count() or 1) // jobs)
+    threads = max(1, cores() // jobs)
     # spawn: a forked child would inherit PyTorch's thread pools in a state it cannot use
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
     try:
@@ -42,6 +43,11 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str) -> list[str]:
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def cores() -> int:
+    """Return the number of processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_cell(settings: Settings, parent: str | None) -> str:
@@ -71,7 +77,7 @@ def _prepare_worker(threads: int) -> None:
 
 def _collect(futures: dict[Future[str], Settings]) -> list[str]:
     failures: list[str] = []
-    with tqdm(total=len(futures), unit="run", desc="grid") as bar:
+    with tqdm(total=len(futures), unit="run", desc="grid", disable=None) as bar:
         for future in as_completed(futures):
             label = _label(futures[future], futures.values())
             try:

@@ -23,6 +23,7 @@ from ...runs import Run, read_json, replacing, write_json
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
 from ._fit import accelerator
+from ._module import lay_out
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _load_network(task: _Task) -> HashNetwork:
 def _forward(network: HashNetwork, images: ImageFold, settings: Settings, name: str, quiet: bool) -> NDArray[np.float32]:
     device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = lay_out(network.to(device), device)
     batches = loader(images, batch_size=settings.predict_batch_size, num_workers=settings.num_workers, shuffle=False, seed=settings.seed)
     features = np.empty((len(images), settings.number_of_bits), dtype=np.float32)
     bar = tqdm(total=len(images), desc=name, unit="image", disable=quiet or not sys.stderr.isatty(), leave=False)
@@ -162,5 +163,5 @@ def _write_fold(task: _Task, fold: str, features: NDArray[np.float32], metadata_
 
 
 def _track(task: _Task, images: int, seconds: float) -> None:
-    with open_tracker(task.run, task.settings, enabled=task.settings.tracking == "on") as tracker:
+    with open_tracker(task.run, task.settings, enabled=task.settings.tracking == "on", phase="predict") as tracker:
         tracker.log_metrics({"predicted_images": float(images), "predict_seconds": seconds})

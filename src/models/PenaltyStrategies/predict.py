@@ -6,6 +6,7 @@ import dataclasses
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_settings
 from biodeephashing.errors import UsageError, guard
@@ -51,7 +52,7 @@ def settings_of(arguments: Namespace) -> Settings:
             raise UsageError(
                 f"-{setting.flag} {given[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}"
             )
-    once = {field.name: field.default for field, setting in table() if field.name in ("no_skip", "tsv", "datafolds")}
+    once: dict[str, Any] = {field.name: field.default for field, setting in table() if field.name in ("no_skip", "tsv", "datafolds")}
     return dataclasses.replace(settings, **(once | given))
 
 

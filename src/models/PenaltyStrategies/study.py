@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import sys
 from argparse import SUPPRESS, Namespace
 from collections.abc import Mapping, Sequence
@@ -39,7 +38,7 @@ def study(cells: Sequence[Settings], *, jobs: int = 0, title: str = "study") -> 
     names = [Run.of(cell) for cell in cells]
     if not cells or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(cells)} cells with {len(set(names))} different runs: list every value once")
-    return run_grid(cells, jobs=min(jobs or os.cpu_count() or 1, len(cells)), title=title)
+    return run_grid(cells, jobs=jobs, title=title)
 
 
 def expand(values: Mapping[str, Any], source: str) -> list[Settings]:
@@ -94,8 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
     if len(failures) < len(cells) and cells[0].tracking == "on":
         from biodeephashing.eval.compare import compare
+        from biodeephashing.tracking import how_to_open
 
         compare(cells[0].database, cells[0].experiment_name)
+        print(f"all runs, curves and settings: {how_to_open()}")
     if failures:
         raise BioDeepHashingError(f"{len(failures)} of {len(cells)} cells failed:\n" + "\n".join(failures))
     return 0
