@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from ..registry import Registry
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(ABC):
     r"""A learning rule, given by the matrix :math:`B` that carries the error down through a layer.
 
     .. math::
@@ -59,6 +60,7 @@ class Rule:
         """
         return matrix
 
+    @abstractmethod
     def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
         """Return B for a block of W, entry by entry.
 
@@ -70,7 +72,6 @@ class Rule:
         Returns:
             B, of the shape of ``weight``.
         """
-        raise NotImplementedError(f"{type(self).__name__} says nothing about its feedback matrix: define feedback()")
 
 
 RULES: Registry[type[Rule]] = Registry("learning rule")

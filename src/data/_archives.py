@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from ..checksums import CHUNK
 from ..errors import DataError
-from ._checksum import CHUNK
 
 
 class _Bounded:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checksums import digest
 from ..errors import DataError
-from ._checksum import digest
 
 DATABASE = "CIFAR_10"
 FOLDER = "cifar-10-batches-py"

@@ -9,8 +9,8 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+from ..checksums import CHUNK, digest
 from ..errors import DataError, UsageError
-from ._checksum import CHUNK, digest
 
 _WRONG_ADDRESS = (
     requests.exceptions.InvalidURL,

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checksums import digest
 from ..errors import DataError, unknown_name
 from ..hparams import FOLDS
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder, write_json
-from ._checksum import digest
 
 SPLIT_FILE = "split.json"
 _SCRIPTS = Path(__file__).parent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..checksums import digest
 from ..codes import pack
 from ..errors import RunError
 from ..runs import Run, read_json
@@ -116,15 +116,6 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     if not np.array_equal(codes, pack(features)):
         raise RunError(f"{codes_file} does not hold the signs of {features_file.name}: {_PREDICT}")
     return found
-
-
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    total = hashlib.sha256()
-    with file.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            total.update(block)
-    return total.hexdigest()
 
 
 def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:

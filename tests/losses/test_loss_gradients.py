@@ -136,7 +136,6 @@ def test_nothing_is_read_back_from_the_device(name, cube):
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
 def test_cuda_agrees_with_cpu(name, cube):
     outputs, labels, index = batch()

@@ -409,3 +409,20 @@ def test_the_command_line_trains_and_says_what_comes_next(settings, capsys, monk
     assert "epoch 1/1" in out
     assert 'predict.py -p "' in out
     assert 'eval_map.py -p "' in out
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["32", "bf16-mixed"])
+def test_a_gpu_trains_and_predicts(settings, precision):
+    chosen = replace(settings, device="cuda", precision=precision)
+    run = train(chosen, quiet=True)
+    predict(chosen, quiet=True)
+    on_gpu = np.load(run.features_file("query"))
+    predict(replace(chosen, device="cpu", no_skip=True), quiet=True)
+    np.testing.assert_allclose(on_gpu, np.load(run.features_file("query")), atol=1e-3 if precision == "32" else 0.1)
+
+
+def test_a_missing_gpu_is_said(settings, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UsageError, match="no CUDA device"):
+        train(replace(settings, device="cuda"), quiet=True)

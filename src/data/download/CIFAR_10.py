@@ -39,8 +39,8 @@ def download(
     """
     from filelock import FileLock
 
+    from biodeephashing.checksums import digest
     from biodeephashing.data import _cifar
-    from biodeephashing.data._checksum import digest
     from biodeephashing.data._fetch import fetch
     from biodeephashing.runs import raw_folder
 
@@ -85,7 +85,7 @@ def _take(source: Path, folder: Path, official: Official) -> None:
 
 
 def _copy(stream: IO[bytes], origin: str, target: Path, md5: str) -> None:
-    from biodeephashing.data._checksum import copy_and_digest
+    from biodeephashing.checksums import copy_and_digest
     from biodeephashing.runs import replacing
 
     if target.exists():  # raw data is never changed; it was verified before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from tqdm import tqdm
 
 from ... import codes
 from ...backbones import HashNetwork, build_network
+from ...checksums import digest
 from ...data import ImageFold, load_fold, loader
 from ...errors import RunError
 from ...hparams import Settings
@@ -75,19 +75,6 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
     write_json(run.hparams_file, settings.as_dict("train") | {"datafolds": list(settings.datafolds)})
     if images:
         _track(task, images, time.monotonic() - started)
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if sys.version_info >= (3, 11) else _digest_by_hand(file)
-
-
-def _digest_by_hand(file: Any) -> str:
-    total = hashlib.sha256()
-    while block := file.read(1 << 20):
-        total.update(block)
-    return total.hexdigest()
 
 
 def _read_predictions(task: _Task) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from typing import IO
 CHUNK = 1 << 20
 
 
-def digest(path: Path, algorithm: str) -> str:
+def digest(path: Path, algorithm: str = "sha256") -> str:
     """Return the checksum of a file as hexadecimal digits.
 
     Args:
         path: the file.
-        algorithm: "md5" (what publishers of archives state) or "sha256" (what this package writes).
+        algorithm: "sha256" (what this package writes) or "md5" (what publishers of archives state).
     """
     with path.open("rb") as stream:
         return copy_and_digest(stream, None, algorithm)

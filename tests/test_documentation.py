@@ -1,0 +1,193 @@
+"""Every example runs, every page says what is true, and every command of the README does what it says."""
+
+import doctest
+import importlib
+import importlib.util
+import pkgutil
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import biodeephashing
+from biodeephashing.backbones import BACKBONES, Backbone
+from biodeephashing.data import ImageFold
+from biodeephashing.models.PenaltyStrategies import study
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+MODULES = [biodeephashing.__name__] + [m.name for m in pkgutil.walk_packages(biodeephashing.__path__, "biodeephashing.")]
+ENTRANCES = {
+    "src/data/process/DIGITS.py": "biodeephashing.data.process.DIGITS",
+    "src/data/process/CIFAR_10.py": "biodeephashing.data.process.CIFAR_10",
+    "src/data/download/CIFAR_10.py": "biodeephashing.data.download.CIFAR_10",
+    "src/models/PenaltyStrategies/train.py": "biodeephashing.models.PenaltyStrategies.train",
+    "src/models/PenaltyStrategies/predict.py": "biodeephashing.models.PenaltyStrategies.predict",
+    "src/models/PenaltyStrategies/study.py": "biodeephashing.models.PenaltyStrategies.study",
+    "src/eval/eval_map.py": "biodeephashing.eval.eval_map",
+    "src/eval/compare.py": "biodeephashing.eval.compare",
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_run(name):
+    failed, _ = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL)
+    assert failed == 0
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_public_names_are_documented(name):
+    module = importlib.import_module(name)
+    assert module.__doc__
+    bare = [
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and getattr(value, "__module__", None) == name and callable(value) and not value.__doc__
+    ]
+    assert bare == []
+
+
+def test_the_settings_page_is_current():
+    spec = importlib.util.spec_from_file_location("build_settings", ROOT / "docs" / "build_settings.py")
+    builder = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(builder)
+    assert (ROOT / "docs" / "settings.md").read_text("utf-8") == builder.page(), "run make docs"
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    return [shlex.split(line) for block in blocks("") for line in block.splitlines() if line.startswith("python ")]
+
+
+def run(command: list[str]) -> None:
+    importlib.import_module(ENTRANCES[command[1]]).main(command[2:])
+
+
+def test_every_command_of_the_readme_is_known():
+    assert {command[1] for command in commands()} == set(ENTRANCES)
+    for command in commands():
+        assert (ROOT / command[1]).exists()
+
+
+def test_the_digits_commands_of_the_readme(project_home, monkeypatch, capsys):
+    """The first block to the letter, in order, from data to comparison."""
+    monkeypatch.chdir(project_home)
+    first = [command for command in commands() if "DIGITS" in " ".join(command)]
+    assert [Path(command[1]).stem for command in first] == ["DIGITS", "train", "predict", "eval_map", "compare"]
+    for command in first:
+        monkeypatch.setattr("sys.argv", command[1:])
+        run(command) if command[2:] else importlib.import_module(ENTRANCES[command[1]]).main()
+    out = capsys.readouterr().out
+    assert "epoch 5/5" in out
+    assert "DIGITS / first: learning rules compared" in out
+    assert list((project_home / "eval").rglob("query-prediction_mAP.json"))
+
+
+class TinyVGG(nn.Module):
+    num_features = 8
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 16, stride=16), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, images):
+        return self.features(images)
+
+
+def test_the_contract_commands_of_the_readme(tiny_database, project_home, monkeypatch, capsys):
+    """The three commands that never break, to the letter; only the images are few and the VGG-16 is narrow."""
+    monkeypatch.chdir(project_home)
+    processed = project_home / "data" / "processed"
+    (processed / tiny_database).rename(processed / "CIFAR_10")
+    for file in (processed / "CIFAR_10").glob("*_metadata.txt"):
+        file.write_text(file.read_text().replace(f"/{tiny_database}/", "/CIFAR_10/"))
+    rewrite_split(processed / "CIFAR_10")
+    narrow = Backbone(TinyVGG, fetch=lambda: TinyVGG().state_dict())
+    monkeypatch.setitem(BACKBONES._entries, "vgg16", lambda: narrow)
+    contract = [c for c in commands() if "vgg16" in " ".join(c)]
+    assert [Path(command[1]).stem for command in contract] == ["train", "predict", "eval_map"]
+    for command in contract:
+        run(command)
+    name = contract[2][3].split("/")[-1]
+    run_directory = project_home / "models" / "PenaltyStrategies" / "CIFAR_10" / "bioexp" / name
+    evaluation = project_home / "eval" / "PenaltyStrategies" / "CIFAR_10" / "bioexp" / name
+    assert (run_directory / "status=finished.out").exists()
+    assert {f"{fold}-prediction_mAP.json" for fold in ("query", "val")} == {path.name for path in evaluation.iterdir()}
+    capsys.readouterr()
+    for command in contract:
+        run(command)
+    assert capsys.readouterr().out.count("skipped") == 1 + 4 + 2
+
+
+def rewrite_split(folder: Path) -> None:
+    import json
+
+    from biodeephashing.checksums import digest
+
+    split = json.loads((folder / "split.json").read_text())
+    split["database"] = "CIFAR_10"
+    split["sha256"] = {name: digest(folder / name) for name in split["sha256"]}
+    (folder / "split.json").write_text(json.dumps(split))
+
+
+def test_the_grid_of_the_readme_is_the_demo():
+    command = next(command for command in commands() if command[1].endswith("study.py"))
+    cells = study._cells_of(study._parser().parse_args([command[2], str(ROOT / command[3])]))
+    assert {(cell.mode, cell.seed) for cell in cells} == {(mode, seed) for mode in ("bp", "fa", "frsf", "usf") for seed in (0, 1, 2)}
+    assert {cell.database for cell in cells} == {"DIGITS"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_is_a_grid_with_a_header(path):
+    assert study._cells_of(study._parser().parse_args(["-config", str(path)]))
+    header = [line for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
+    assert any(line.startswith("# Command:") for line in header)
+    assert any(line.startswith("# Data:") for line in header)
+
+
+def test_the_python_examples_of_the_readme(tmp_path, monkeypatch):
+    network, rule = blocks("python")
+    exec(compile(network, "README.md", "exec"), {})
+    monkeypatch.setattr("biodeephashing.bio.RULES._entries", dict(biodeephashing.bio.RULES))
+    namespace = {"__name__": "biodeephashing.bio.half", "__package__": "biodeephashing.bio"}
+    exec(compile(rule, "README.md", "exec"), namespace)
+    layer = nn.Linear(3, 2, bias=False)
+    biodeephashing.bio.apply_rule(layer, "half")
+    x = torch.randn(4, 3, requires_grad=True)
+    layer(x).sum().backward()
+    assert torch.allclose(x.grad, torch.ones(4, 2) @ (0.5 * layer.weight))
+
+
+@pytest.mark.parametrize("path", ENTRANCES)
+def test_help_lists_flags_without_heavy_imports(path):
+    import subprocess
+    import sys
+
+    probe = f"import sys, runpy; sys.argv = [{path!r}, '-h']\ntry: runpy.run_path({str(ROOT / path)!r}, run_name='__main__')\n"
+    probe += "except SystemExit as stop: status = stop.code\n"
+    probe += "heavy = {'torch', 'numpy', 'mlflow', 'lightning', 'pandas'} & set(sys.modules)\n"
+    probe += "print(heavy); sys.exit(1 if heavy or status else 0)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "-h" in done.stdout
+
+
+def test_the_transformations_of_the_settings_are_the_registered_ones():
+    from biodeephashing.data import TRANSFORMS
+    from biodeephashing.hparams import table
+
+    choices = next(setting.choices for field, setting in table() if field.name == "transformations")
+    assert set(choices) == set(TRANSFORMS)
+    assert ImageFold.__doc__
