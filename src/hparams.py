@@ -167,8 +167,7 @@ class Settings:
 
     def _check_architecture(self) -> None:
         if not self.backbone.startswith("timm:") and self.backbone not in names_on_disk("backbones", "BACKBONES"):
-            known = [*names_on_disk("backbones", "BACKBONES"), "timm:NAME"]
-            known += [f"bio-{name}" for name in known] if self.is_bio else []
+            known = [f"{'bio-' if self.is_bio else ''}{name}" for name in (*names_on_disk("backbones", "BACKBONES"), "timm:NAME")]
             raise unknown_name("backbone", self.architecture, known)
         if not self.is_bio and self.mode != "bp":
             raise UsageError(

@@ -59,6 +59,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     quieten()
+    accelerator(settings)
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
