@@ -101,7 +101,9 @@ def how_to_open() -> str:
     if not uri:
         file = store_file()
         uri = f"sqlite:///{(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file).as_posix()}"
-    command = ["mlflow"] if shutil.which("mlflow") else [sys.executable, "-m", "mlflow"]
+    python = Path(sys.executable)
+    python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
+    command = ["mlflow"] if shutil.which("mlflow") else [str(python), "-m", "mlflow"]
     return shlex.join([*command, "ui", "--backend-store-uri", without_password(uri)])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import io
 import os
 import re
 import signal
@@ -118,6 +119,8 @@ def guard(command: Callable[[], object]) -> int:
         >>> guard(lambda: None)
         0
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a log file should grow while the work goes on
     try:
         with _terminated_like_ctrl_c():
             status = command()

@@ -134,9 +134,9 @@ def interrupt_in_epoch(monkeypatch, epoch, error):
     monkeypatch.setattr(_callbacks.Curves, "on_train_batch_start", break_off, raising=False)
 
 
-@pytest.mark.parametrize("loss", ["DCH", "HashNet"])
-def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, loss):
-    settings = replace(settings, loss=loss, epochs=4, HSWD_penalty=0.1)
+@pytest.mark.parametrize(("loss", "workers"), [("DCH", 0), ("HashNet", 0), ("DCH", 2)])
+def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, loss, workers):
+    settings = replace(settings, loss=loss, epochs=4, HSWD_penalty=0.1, num_workers=workers)
     whole = train(replace(settings, experiment_name="whole"), quiet=True)
     with monkeypatch.context() as patch:
         interrupt_in_epoch(patch, 2, KeyboardInterrupt())

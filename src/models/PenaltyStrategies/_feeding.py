@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
-from ...data import ImageFold, Metadata, loader
+from ...data import EpochSampler, ImageFold, Metadata, loader
 from ...hparams import Settings
 
 
@@ -26,21 +28,28 @@ class Feeding(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Return this process's share of the train fold, in the order that seed and epoch give."""
-        return self._loader(self.train_fold, shuffle=True)
+        batches = self._loader(self.train_fold, shuffle=True)
+        # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
+        cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
+        return batches
 
     def val_dataloader(self) -> DataLoader:
         """Return this process's share of the val fold."""
         return self._loader(self.val_fold, shuffle=False)
 
-    def _loader(self, fold: Metadata, *, shuffle: bool) -> DataLoader:
+    def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None
+        return self.trainer
+
+    def _loader(self, fold: Metadata, *, shuffle: bool) -> DataLoader:
+        trainer = self._trainer()
         return loader(
             ImageFold(fold, self.settings.transformations),
             batch_size=self.settings.batch_size,
             num_workers=self.settings.num_workers,
             shuffle=shuffle,
             seed=self.settings.seed,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
-            pin_memory=self.trainer.strategy.root_device.type == "cuda",
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
         )

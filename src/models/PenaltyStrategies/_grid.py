@@ -29,7 +29,7 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str) -> list[str]:
     """
     jobs = min(jobs or cores(), len(cells))
     parent = None
-    if cells[0].tracking == "on":
+    if cells[0].tracking == "on" and any(cell.no_skip or Run.of(cell).status != "finished" for cell in cells):
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
     threads = max(1, cores() // jobs)
     # spawn: a forked child would inherit PyTorch's thread pools in a state it cannot use
