@@ -131,6 +131,8 @@ def guard(command: Callable[[], object]) -> int:
     except OSError as error:
         return _say(_explain_os_error(error), 1)
     except RuntimeError as error:
+        if "DataLoader worker" in str(error):
+            return _say(f"{error} A process that decodes images was ended from outside; if memory ran out, use a smaller -nw", 1)
         if (cause := _full_disk_behind(error)) is None:
             raise
         return _say(_explain_os_error(cause), 1)

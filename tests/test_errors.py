@@ -213,3 +213,11 @@ def test_every_error_is_one_of_ours():
     kinds = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     assert all(issubclass(kind, BioDeepHashingError) for kind in kinds)
     assert {kind.exit_status for kind in kinds} == {1, 2}
+
+
+def test_a_killed_data_worker_is_no_traceback(capsys):
+    def command():
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Terminated.")
+
+    assert guard(command) == 1
+    assert "was ended from outside" in capsys.readouterr().err
