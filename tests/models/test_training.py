@@ -218,8 +218,9 @@ def test_soft_skip_leaves_a_started_run_alone(settings, capsys):
     assert run.status == "training"
 
 
-def test_a_run_stopped_early_but_not_marked_is_only_marked(settings, monkeypatch):
-    run = train(replace(settings, epochs=12, patience=1, min_delta=0.9), quiet=True)  # the first epoch sets the score, the next stops
+def test_a_run_stopped_early_but_not_marked_is_only_marked(settings, capsys):
+    run = train(replace(settings, epochs=12, patience=1, min_delta=0.9))  # the first epoch sets the score, the next stops
+    assert "stopped early: no gain of 0.9 in val_mAP for 1 epochs" in capsys.readouterr().out
     assert read_checkpoint(run.last_checkpoint)["epoch"] < 11
     before = weights(run)
     run.mark("training")

@@ -125,7 +125,9 @@ class Curves(pl.Callback):
             )
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log what the whole training came to."""
+        """Log what the whole training came to, and say if it ended early."""
+        if trainer.should_stop and trainer.is_global_zero and not self.quiet:
+            print(f"stopped early: no gain of {self.settings.min_delta:g} in val_mAP for {self.settings.patience} epochs (-pt, -min_delta)")
         best = {"best_val_mAP": self.checkpoints.best_value, "best_epoch": float(self.checkpoints.best_epoch)}
         self._tracker.log_metrics({**best, "train_seconds": time.monotonic() - self._started})
         self._tracker.close("FINISHED")
