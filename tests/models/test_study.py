@@ -1,9 +1,13 @@
 """The grid runner: what it expands to, what it runs, what it skips, and what it says of a cell that fails."""
 
+import os
+import signal
+
 import pytest
 
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.models.PenaltyStrategies import study as study_script
+from biodeephashing.models.PenaltyStrategies._grid import run_grid
 from biodeephashing.models.PenaltyStrategies.study import expand, main, study
 from biodeephashing.runs import Run
 
@@ -62,3 +66,23 @@ def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database,
     assert (out + err).count("was trained already") == 2
     cells = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
     assert all(Run.of(cell).status is None for cell in cells)  # other settings, other folders: nothing else was touched
+
+
+def fragile(settings, parent):
+    """Stand in for a cell: seed 1 is killed as the system would for memory, seed 2 meets a defect."""
+    if settings.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if settings.seed == 2:
+        raise ZeroDivisionError("a defect")
+    return f"seed {settings.seed} is fine"
+
+
+def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd):
+    cells = expand({"seed": [0, 1, 2, 3], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
+    failures = run_grid(cells, jobs=2, title="fragile", work=fragile)
+    told = capfd.readouterr().out
+    assert "seed=0: seed 0 is fine" in told
+    assert "seed=3: seed 3 is fine" in told
+    assert len(failures) == 2
+    assert any("seed=1: its process was killed" in failure for failure in failures)
+    assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)

@@ -6,43 +6,43 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
 from ...errors import BioDeepHashingError, describe
-from ...hparams import Settings
+from ...hparams import Settings, table
 from ...runs import Run
 from ...tracking import start_parent
 
+Work: TypeAlias = Callable[..., str]
 
-def run_grid(cells: Sequence[Settings], *, jobs: int, title: str) -> list[str]:
+
+def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | None = None) -> list[str]:
     """Train, predict and evaluate every cell, and return one message per failed cell.
 
     Args:
         cells: the settings of each run.
         jobs: processes at a time; 0 for one per core.
         title: name of the grid's MLflow run.
+        work: what is done with a cell, given its settings and the grid's MLflow run; :func:`run_cell` if left out.
     """
     jobs = min(jobs or cores(), len(cells))
     parent = None
     if cells[0].tracking == "on" and any(cell.no_skip or Run.of(cell).status != "finished" for cell in cells):
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
-    threads = max(1, cores() // jobs)
-    # spawn: a forked child would inherit PyTorch's thread pools in a state it cannot use
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
-    try:
-        futures = {pool.submit(run_cell, cell, parent): cell for cell in cells}
-        return _collect(futures)
-    except KeyboardInterrupt:
-        for process in list(pool._processes.values()):  # each marks its run as interrupted
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    with tqdm(total=len(cells), unit="run", desc="grid", disable=None) as bar:
+        report = _Report(cells, bar)
+        lost = _run_all(cells, jobs, partial(work or run_cell, parent=parent), report)
+        for cell in lost:  # alone: the process that was killed took the innocent ones of its pool with it
+            for _ in _run_all([cell], 1, partial(work or run_cell, parent=parent), report):
+                report.failed(cell, "its process was killed (out of memory? fewer -jobs may help)")
+    return report.failures
 
 
 def cores() -> int:
@@ -75,24 +75,51 @@ def _prepare_worker(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
-def _collect(futures: dict[Future[str], Settings]) -> list[str]:
-    failures: list[str] = []
-    with tqdm(total=len(futures), unit="run", desc="grid", disable=None) as bar:
+def _run_all(cells: Sequence[Settings], jobs: int, work: Callable[[Settings], str], report: _Report) -> list[Settings]:
+    """Run cells, several at a time, and return those that were lost because a process was killed."""
+    threads = max(1, cores() // jobs)
+    # spawn: a forked child would inherit PyTorch's thread pools in a state it cannot use
+    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
+    lost = []
+    try:
+        futures = {pool.submit(work, cell): cell for cell in cells}
         for future in as_completed(futures):
-            label = _label(futures[future], futures.values())
             try:
-                tqdm.write(f"{label}: {future.result()}")
-            except (BioDeepHashingError, OSError) as error:
-                failures.append(f"  {label}: {describe(error)}")
-                tqdm.write(f"{label}: FAILED: {describe(error)}")
+                report.done(futures[future], future.result())
             except BrokenProcessPool:
-                failures.append(f"  {label}: its process was killed (not enough memory for so many -jobs?)")
-            bar.update()
-    return failures
+                lost.append(futures[future])
+            except (BioDeepHashingError, OSError) as error:
+                report.failed(futures[future], describe(error))
+            except Exception as error:  # noqa: BLE001 - a defect met by one cell must not take the others down
+                report.failed(futures[future], "".join(traceback.format_exception(error)).rstrip())
+    except KeyboardInterrupt:
+        for process in list(pool._processes.values()):  # each marks its run as interrupted
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return lost
 
 
-def _label(settings: Settings, cells: Any) -> str:
-    """Return what sets a cell apart from the others of its grid."""
-    keys = ("loss", "number_of_bits", "architecture", "mode", "seed", "learning_rate", "batch_size", "scale")
-    varying = [key for key in keys if len({getattr(cell, key) for cell in cells}) > 1]
-    return " ".join(f"{key}={getattr(settings, key)}" for key in varying) or settings.name
+class _Report:
+    """Tells how each cell went, by what sets it apart from the others of its grid."""
+
+    def __init__(self, cells: Sequence[Settings], bar: Any) -> None:
+        named = [field.name for field, setting in table() if setting.named != "never"]
+        self.varying = [name for name in named if len({getattr(cell, name) for cell in cells}) > 1]
+        self.bar = bar
+        self.failures: list[str] = []
+
+    def done(self, cell: Settings, line: str) -> None:
+        self._tell(f"{self._label(cell)}: {line}")
+
+    def failed(self, cell: Settings, reason: str) -> None:
+        self.failures.append(f"  {self._label(cell)}: {reason}")
+        self._tell(f"{self._label(cell)}: FAILED: {reason}")
+
+    def _tell(self, line: str) -> None:
+        tqdm.write(line)
+        self.bar.update()
+
+    def _label(self, cell: Settings) -> str:
+        return " ".join(f"{name}={getattr(cell, name)}" for name in self.varying) or cell.name

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -114,10 +115,9 @@ class HashingModule(pl.LightningModule):
         self._validated.clear()
         if not torch.isfinite(outputs).all():
             raise RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
-        first = torch.from_numpy(_first_occurrences(index.numpy()))  # processes repeat images to get equal shares
-        packed = codes.pack(outputs[first].numpy())
-        precision = leave_one_out_average_precision(packed, labels[first].numpy().astype("uint8"))
-        self.log("val_mAP", precision)
+        first = np.unique(index.numpy(), return_index=True)[1]  # processes repeat images to get equal shares
+        packed = codes.pack(outputs.numpy()[first])
+        self.log("val_mAP", leave_one_out_average_precision(packed, labels.numpy()[first].astype(np.uint8)))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser: backbone at the rate of ``-lr``, hash layer at ten times it, the loss as it says."""
@@ -164,9 +164,3 @@ class HashingModule(pl.LightningModule):
         if self.trainer.world_size == 1:
             return shares
         return tuple(self.all_gather(share, sync_grads=share.requires_grad).flatten(0, 1) for share in shares)
-
-
-def _first_occurrences(index: Any) -> Any:
-    import numpy as np
-
-    return np.unique(index, return_index=True)[1]
