@@ -1,7 +1,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(os.cpu_count() or 1, 8))")
+# one test process per core, each with one thread
+JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test lint format typecheck floors check docs benchmark clean
@@ -28,7 +29,7 @@ demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three se
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
 
 test: $(VENV)/.installed-dev  ## run all tests
-	$(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 lint: $(VENV)/.installed-dev  ## ruff: style and format
 	$(BIN)/ruff check .
