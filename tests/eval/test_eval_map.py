@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_predictions, write_run
+from fabricated_runs import write_predictions, write_run
 
 from biodeephashing.codes import binarise, pack
 from biodeephashing.data.metadata import load_fold

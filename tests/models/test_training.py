@@ -1,54 +1,27 @@
-"""Training, prediction and evaluation of tiny runs: files, resuming, skipping, and what is said when something is wrong."""
+"""Training: the files of a run, rules, losses, penalties, devices, and what is said when something is wrong."""
 
 import json
 import multiprocessing
-import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
+from training_cases import equal, interrupt_in_epoch, weights
 
-from biodeephashing import codes
 from biodeephashing.backbones import build_network
 from biodeephashing.bio import RULES
-from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data import load_fold
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.hparams import Settings
 from biodeephashing.losses import LOSSES
-from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
+from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def settings(tiny_database):
-    """Return the settings of a run that trains in about a second."""
-    return Settings(
-        experiment_name="test", database=tiny_database, loss="DCH", number_of_bits=12, transformations="none",
-        architecture="bio-lenet", mode="frsf", batch_size=8, epochs=3, learning_rate=1e-3, num_workers=0,
-        device="cpu", tracking="off",
-    )  # fmt: skip
-
-
-def weights(run: Run) -> dict[str, torch.Tensor]:
-    return {key: value for key, value in read_checkpoint(run.last_checkpoint)["state_dict"].items() if key.startswith("network.")}
-
-
-def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
@@ -124,111 +97,6 @@ def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     assert groups[0].get("momentum", 0) == (0.9 if optimizer == "sgd" else 0)
 
 
-def interrupt_in_epoch(monkeypatch, epoch, error):
-    """Make training break off in the middle of an epoch."""
-
-    def break_off(self, trainer, module, batch, index):
-        if trainer.current_epoch == epoch and index == 1:
-            raise error
-
-    monkeypatch.setattr(_callbacks.Curves, "on_train_batch_start", break_off, raising=False)
-
-
-@pytest.mark.parametrize(("loss", "workers"), [("DCH", 0), ("HashNet", 0), ("DCH", 2)])
-def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, loss, workers):
-    settings = replace(settings, loss=loss, epochs=4, HSWD_penalty=0.1, num_workers=workers)
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 2, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
-    run = Run.of(settings)
-    assert run.status == "interrupted"
-    assert read_checkpoint(run.last_checkpoint)["epoch"] == 1
-    train(settings, quiet=True)
-    assert run.status == "finished"
-    assert equal(weights(run), weights(whole))
-    one, other = read_checkpoint(run.best_checkpoint), read_checkpoint(whole.best_checkpoint)
-    assert (one["epoch"], one["val_mAP"]) == (other["epoch"], other["val_mAP"])
-    assert equal(one["network"], other["network"])
-
-
-def test_ctrl_c_works_again_after_training(settings, monkeypatch):
-    interrupt_in_epoch(monkeypatch, 0, KeyboardInterrupt())
-    with pytest.raises(KeyboardInterrupt):
-        train(settings, quiet=True)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-def test_a_killed_process_resumes(settings, tiny_database):
-    """Kill -9 gives no chance to tidy up: the marker still says training, and the same command goes on."""
-    settings = replace(settings, epochs=400, patience=400, min_delta=0.0)
-    arguments = ["-exp", "test", "-db", tiny_database, "-loss", "DCH", "-nbits", "12", "-trf", "none", "-arch", "bio-lenet"]
-    arguments += ["-mode", "frsf", "-bs", "8", "-ep", "400", "-pt", "400", "-min_delta", "0", "-lr", "1e-3", "-nw", "0"]
-    arguments += ["-device", "cpu", "-tracking", "off"]
-    run = Run.of(settings)
-    script = ROOT / "src" / "models" / "PenaltyStrategies" / "train.py"
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), *arguments]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not run.last_checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    process.kill()
-    _, error = process.communicate()
-    assert process.returncode == -signal.SIGKILL, error.decode()
-    assert run.status == "training"
-    reached = read_checkpoint(run.last_checkpoint)["epoch"]
-    assert reached < 399
-    interrupted_again = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    told = next(line for line in interrupted_again.stdout if line.startswith("going on"))
-    interrupted_again.terminate()  # SIGTERM, as a batch system would send it, is a polite interruption
-    interrupted_again.communicate()
-    assert told.startswith(f"going on after epoch {reached + 1} of 400")
-    assert interrupted_again.returncode == 130
-    assert run.status == "interrupted"
-
-
-def test_the_second_time_is_skipped(settings, capsys):
-    run = train(settings, quiet=True)
-    before = {path: path.stat().st_mtime_ns for path in run.directory.iterdir()}
-    train(settings)
-    assert "skipped" in capsys.readouterr().out
-    assert {path: path.stat().st_mtime_ns for path in run.directory.iterdir()} == before
-
-
-def test_no_skip_retrains_into_a_clean_state(settings):
-    run = predict(replace(settings, tsv=True), quiet=True) if train(settings, quiet=True) else None
-    note = run.directory / "note.txt"
-    note.write_text("mine")
-    first = weights(run)
-    train(replace(settings, no_skip=True), quiet=True)
-    assert not run.codes_file("query").exists()
-    assert not run.hashes_file("query").exists()
-    assert not (run.directory / "predictions.json").exists()
-    assert note.read_text() == "mine"
-    assert equal(first, weights(run))
-
-
-def test_soft_skip_leaves_a_started_run_alone(settings, capsys):
-    run = Run.of(settings)
-    run.mark("training")
-    train(replace(settings, soft_skip=True))
-    assert "was started" in capsys.readouterr().out
-    assert run.status == "training"
-
-
-def test_a_run_stopped_early_but_not_marked_is_only_marked(settings, capsys):
-    run = train(replace(settings, epochs=12, patience=1, min_delta=0.9))  # the first epoch sets the score, the next stops
-    assert "stopped early: no gain of 0.9 in val_mAP for 1 epochs" in capsys.readouterr().out
-    assert read_checkpoint(run.last_checkpoint)["epoch"] < 11
-    before = weights(run)
-    run.mark("training")
-    train(replace(settings, epochs=12, patience=1, min_delta=0.9), quiet=True)
-    assert run.status == "finished"
-    assert equal(before, weights(run))
-
-
 def _train_in_process(settings: Settings, queue) -> None:
     torch.set_num_threads(1)
     train(settings, quiet=True)
@@ -248,65 +116,6 @@ def test_two_processes_give_the_gradient_of_one(settings):
     assert process.exitcode == 0
     other = weights(Run.of(two))
     assert all(torch.allclose(one[key], other[key], rtol=1e-4, atol=1e-5) for key in one)
-
-
-def test_two_processes_cannot_train_the_same_run(settings):
-    run = Run.of(settings)
-    with _fit._only_process(run), pytest.raises(RunError, match="another process"):
-        train(settings, quiet=True)
-
-
-def test_prediction_is_the_network_and_files_agree(settings):
-    run = train(settings, quiet=True)
-    predict(replace(settings, tsv=True, predict_batch_size=5), quiet=True)
-    network = build_network("lenet", bits=12)
-    network.load_state_dict(read_checkpoint(run.best_checkpoint)["network"])
-    network.eval()
-    for fold in ("train", "val", "query", "database"):
-        images = ImageFold(load_fold(settings.database, fold), "none")
-        with torch.no_grad():
-            expected = torch.stack([network(images[i][0].unsqueeze(0))[0] for i in range(len(images))]).numpy()
-        features = np.load(run.features_file(fold))
-        assert features.dtype == np.float32
-        np.testing.assert_allclose(features, expected, atol=1e-5)
-        packed = np.load(run.codes_file(fold))
-        assert packed.dtype == np.uint8
-        assert packed.shape == (len(images), 2)
-        assert np.array_equal(codes.unpack(packed, 12), codes.binarise(features))
-        assert np.array_equal(np.loadtxt(run.hashes_file(fold), dtype=int, delimiter="\t"), codes.binarise(features))
-    assert json.loads(run.hparams_file.read_text())["datafolds"] == ["train", "val", "query", "database"]
-
-
-def test_prediction_skips_what_is_current_and_redoes_what_is_not(settings, capsys):
-    run = train(settings, quiet=True)
-    predict(settings, quiet=True)
-    predict(settings)
-    assert capsys.readouterr().out.count("skipped") == 4
-    run.codes_file("val").write_bytes(run.codes_file("val").read_bytes()[:-1])  # truncated
-    predict(settings)
-    assert capsys.readouterr().out.count("skipped") == 3
-    content = read_checkpoint(run.best_checkpoint)
-    content["network"]["hash_layer.bias"] += 1
-    torch.save(content, run.best_checkpoint)
-    predict(settings)
-    assert capsys.readouterr().out.count("skipped") == 0
-
-
-def test_prediction_refuses_an_unfinished_run(settings):
-    with pytest.raises(RunError, match="never trained"):
-        predict(settings, quiet=True)
-    Run.of(settings).mark("training")
-    with pytest.raises(RunError, match="'training'"):
-        predict(settings, quiet=True)
-
-
-def test_prediction_from_the_folder_alone(settings, capsys):
-    run = train(settings, quiet=True)
-    predict_main([f"--path={run.directory}", "-dfs", "query", "-nw", "0"])
-    assert run.codes_file("query").exists()
-    assert not run.codes_file("database").exists()
-    with pytest.raises(UsageError, match="contradicts"):
-        predict_main(["-p", str(run.directory), "-nbits", "64"])
 
 
 @pytest.mark.parametrize("what", ["best", "last"])
@@ -352,42 +161,12 @@ def test_a_missing_data_set_is_refused_before_anything_is_written(settings):
     assert not Run.of(chosen).directory.exists()
 
 
-def test_a_full_disk_leaves_the_former_checkpoint(settings, monkeypatch):
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
-    run = Run.of(settings)
-    before = run.last_checkpoint.read_bytes()
-
-    def full(*args, **kwargs):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(torch, "save", full)
-        with pytest.raises(OSError, match="No space left"):
-            train(settings, quiet=True)
-    assert run.last_checkpoint.read_bytes() == before
-    assert run.status == "interrupted"
-    assert train(settings, quiet=True).status == "finished"
-
-
 def test_pretrained_weights_are_really_loaded(settings, tmp_path):
     donor = build_network("lenet", bits=4)
     torch.save(donor.backbone.state_dict(), tmp_path / "donor.pth")
     chosen = replace(settings, weights=str(tmp_path / "donor.pth"), learning_rate=1e-12, epochs=1)
     trained = read_checkpoint(train(chosen, quiet=True).best_checkpoint)["network"]
     assert torch.allclose(trained["backbone.classifier.0.weight"], donor.backbone.classifier[0].weight, atol=1e-9)
-
-
-def test_scale_weight_survives_a_resume(settings, monkeypatch):
-    settings = replace(settings, scale="weight", mode="usf")
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
-    assert equal(weights(train(settings, quiet=True)), weights(whole))
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "64"])
