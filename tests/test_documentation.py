@@ -65,7 +65,8 @@ def test_links_between_pages_lead_somewhere():
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [text for kind, text in fenced if kind == language]
 
 
 def commands() -> list[list[str]]:
@@ -141,6 +142,23 @@ def rewrite_split(folder: Path) -> None:
     split["database"] = "CIFAR_10"
     split["sha256"] = {name: digest(folder / name) for name in split["sha256"]}
     (folder / "split.json").write_text(json.dumps(split))
+
+
+def test_the_mlflow_command_of_the_readme_opens_the_store(project_home, monkeypatch):
+    from biodeephashing.tracking import how_to_open
+
+    monkeypatch.chdir(project_home)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    command = next(line for block in blocks("") for line in block.splitlines() if line.startswith("mlflow ui"))
+    assert how_to_open().endswith(command.removeprefix("mlflow "))
+
+
+def test_make_demo_is_what_the_readme_shows():
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ndemo:")[2].partition("\n\n")[0]
+    made = [line.split("/python ")[1] for line in recipe.splitlines() if "/python " in line]
+    shown = [" ".join(command[1:]) for command in commands()]
+    assert made == ["src/data/process/DIGITS.py", "src/models/PenaltyStrategies/study.py -config configs/demo.yaml"]
+    assert set(made) <= set(shown)
 
 
 def test_the_grid_of_the_readme_is_the_demo():
