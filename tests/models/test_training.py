@@ -4,7 +4,6 @@ import json
 import multiprocessing
 from dataclasses import replace
 
-import lightning.pytorch as pl
 import numpy as np
 import pytest
 import torch
@@ -178,8 +177,7 @@ def test_precisions_train(settings, precision):
     assert np.load(run.features_file("query")).dtype == np.float32
 
 
-def test_the_command_line_trains_and_says_what_comes_next(settings, capsys, monkeypatch):
-    monkeypatch.setattr(pl.callbacks.TQDMProgressBar, "__init__", lambda *a, **k: None)
+def test_the_command_line_trains_and_says_what_comes_next(settings, capsys):
     train_main(
         ["-exp", "cli", "-db", settings.database, "-loss", "DPSH", "-nbits", "8", "-trf", "none", "-arch", "bio-lenet", "-mode", "usf",
          "-bs", "8", "-ep", "1", "-nw", "0", "-device", "cpu", "-tracking", "off"]

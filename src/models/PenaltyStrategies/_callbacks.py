@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
 from ...hparams import Settings
 from ...runs import Run
@@ -74,6 +74,15 @@ class Checkpoints(Checkpoint):
                 path.unlink()
 
 
+class Bar(TQDMProgressBar):
+    """Lightning's progress bar, counting epochs from 1 as the lines above it do."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
+        """Name the epoch."""
+        super().on_train_epoch_start(trainer, *args)
+        self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+
 class Curves(pl.Callback):
     """Tells the reader, TensorBoard and MLflow how each epoch went.
 
@@ -119,7 +128,7 @@ class Curves(pl.Callback):
             logger.log_metrics({"train_loss": loss, "val_mAP/epoch": value}, step=epoch)
         self._tracker.log_metrics({"train_loss": loss, "val_mAP": value}, step=epoch)
         if not self.quiet:
-            print(
+            module.print(  # above the progress bar, where there is one
                 f"epoch {epoch + 1}/{self.settings.epochs}  train_loss {loss:.4f}  val_mAP {value:.4f}  "
                 f"(best {max(value, self.checkpoints.best_value):.4f})"
             )

@@ -12,7 +12,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from filelock import FileLock, Timeout
-from lightning.pytorch.callbacks import EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.multiprocessing.spawn import ProcessRaisedException
 
@@ -22,7 +22,7 @@ from ...errors import RunError, UsageError
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, similar_probability
 from ...runs import Run, write_json
-from ._callbacks import Checkpoints, Curves
+from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
 from ._feeding import Feeding
 from ._module import HashingModule
@@ -139,7 +139,7 @@ def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, fe
     ]
     show_bar = not manner.quiet and sys.stderr.isatty()
     if show_bar:
-        callbacks.append(TQDMProgressBar(leave=False))
+        callbacks.append(Bar(leave=False))
     trainer = pl.Trainer(
         accelerator=accelerator(settings),
         devices=settings.devices,
