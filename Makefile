@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format typecheck floors check docs benchmark clean
+.PHONY: help venv demo test lint format typecheck floors check docs clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -24,7 +24,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
-demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three seeds each, and compare them (5 minutes)
+demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three seeds each, and compare them (3 minutes)
 	$(BIN)/python src/data/process/DIGITS.py
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
 
