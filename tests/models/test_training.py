@@ -204,3 +204,9 @@ def test_a_missing_gpu_is_said(settings, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UsageError, match="no CUDA device"):
         train(replace(settings, device="cuda"), quiet=True)
+
+
+def test_half_precision_without_a_gpu_is_refused_not_replaced(settings):
+    with pytest.raises(UsageError, match=r"16-mixed needs a CUDA device.*bf16-mixed"):
+        train(replace(settings, precision="16-mixed"), quiet=True)
+    assert not Run.of(replace(settings, precision="16-mixed")).directory.exists()

@@ -18,7 +18,7 @@ from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ...backbones import build_network
 from ...data import ImageFold, Metadata, load_fold
-from ...errors import RunError, UsageError
+from ...errors import DataError, RunError, UsageError
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, similar_probability
 from ...runs import Run, write_json
@@ -59,7 +59,8 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     quieten()
-    accelerator(settings)
+    if accelerator(settings) == "cpu" and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
+        raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
@@ -161,7 +162,8 @@ def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, fe
     except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
         raise KeyboardInterrupt from stop
     except ProcessRaisedException as error:
-        raise RunError(f"a training process failed: {str(error).strip().splitlines()[-1]}") from error
+        last = str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.")
+        raise RunError(f"a training process failed: {last}") from error
     finally:
         for number, handler in handlers.items():
             _restore(number, handler)
