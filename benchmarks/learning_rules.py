@@ -1,16 +1,21 @@
-"""What a learning rule costs: training step and evaluation, as ratios to plain backpropagation in the same run.
+"""What a learning rule costs: training step, evaluation and memory, against plain backpropagation in the same run.
 
-All copies of a network take turns inside every round, so that a change in the machine's speed meets all of them; a second
+Time: all copies of a network take turns inside every round, so that a change in the machine's speed meets all of them; a second
 copy of plain backpropagation shows how large a ratio is noise. Reported is the median over rounds of the ratio within a round.
+Memory: the most that a process of its own occupied during three steps, less what plain backpropagation occupied.
 
     python benchmarks/learning_rules.py -networks resnet18 alexnet -size 64 -batch 128 -rounds 15
+    python benchmarks/learning_rules.py -networks alexnet -batch 16 -memory
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import multiprocessing
+import resource
 import statistics
+import sys
 import time
 from collections.abc import Callable
 
@@ -19,32 +24,39 @@ from torch import nn
 from tqdm import tqdm
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import RULES, apply_rule
+from biodeephashing.bio import RULES, apply_rule, follow, give_target
 
 PLAIN, AGAIN = "plain", "plain again"
 
 
-def build(name: str, bits: int) -> dict[str, nn.Module]:
-    """Return copies of one network: two left plain, and one for each rule."""
+def build(name: str, bits: int) -> nn.Module:
+    """Return a network, always the same, laid out as training lays it out."""
     torch.manual_seed(0)
-    network = build_network(name, bits=bits).to(memory_format=torch.channels_last)
+    return build_network(name, bits=bits).to(memory_format=torch.channels_last)
+
+
+def copies_of(network: nn.Module, rules: list[str]) -> dict[str, nn.Module]:
+    """Return copies of one network: two left plain, and one for each rule."""
     copies: dict[str, nn.Module] = {PLAIN: network, AGAIN: copy.deepcopy(network)}
-    return copies | {rule: apply_rule(copy.deepcopy(network), rule) for rule in RULES}
+    return copies | {rule: apply_rule(copy.deepcopy(network), rule) for rule in rules}
 
 
-def step(network: nn.Module, images: torch.Tensor) -> Callable[[], None]:
-    """Return one training step: forward, backward and optimiser."""
+def step(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], None]:
+    """Return one training step: forward, backward, optimiser, and what a rule does after it."""
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
+    follow(network, optimizer)
+    labels = nn.functional.one_hot(torch.arange(len(images)) % bits, bits)
 
     def run() -> None:
         optimizer.zero_grad()
+        give_target(network, labels)
         network(images).square().mean().backward()
         optimizer.step()
 
     return run
 
 
-def evaluation(network: nn.Module, images: torch.Tensor) -> Callable[[], None]:
+def evaluation(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], None]:
     """Return one forward pass without gradients."""
 
     @torch.no_grad()
@@ -73,33 +85,70 @@ def ratio(seconds: dict[str, list[float]], name: str) -> float:
     return statistics.median(mine / plain for mine, plain in zip(seconds[name], seconds[PLAIN], strict=True))
 
 
+def images_of(batch: int, size: int) -> torch.Tensor:
+    """Return a batch of noise."""
+    return torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
+
+
+def peak(name: str, rule: str, batch: int, size: int, options: argparse.Namespace) -> float:
+    """Return the most memory [MB] that this process occupied during three steps."""
+    torch.set_num_threads(options.threads)
+    network = build(name, options.bits)
+    if rule not in (PLAIN, AGAIN):
+        apply_rule(network, rule)
+    train = step(network, images_of(batch, size), options.bits)
+    for _ in range(3):
+        train()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def memory_row(name: str, batch: int, size: int, options: argparse.Namespace) -> str:
+    """Return the row of one network: each rule in a process of its own."""
+    weights = sum(p.numel() * p.element_size() for p in build(name, options.bits).parameters()) / 2**20
+    context, peaks = multiprocessing.get_context("spawn"), {}
+    for rule in tqdm((PLAIN, AGAIN, *options.rules), desc=f"{name} memory", leave=False, disable=None):
+        with context.Pool(1) as pool:
+            peaks[rule] = pool.apply(peak, (name, rule, batch, size, options))
+    cells = " | ".join(f"{peaks[rule] - peaks[PLAIN]:+.0f}" for rule in (AGAIN, *options.rules))
+    return f"| {name} | {size} | {batch} | {weights:.0f} | {peaks[PLAIN]:.0f} | {cells} |"
+
+
+def time_rows(name: str, batch: int, size: int, options: argparse.Namespace) -> list[str]:
+    """Return the rows of one network, batch and size: training step and evaluation."""
+    copies, images, rows = copies_of(build(name, options.bits), options.rules), images_of(batch, size), []
+    for words, kind in (("step", step), ("evaluation", evaluation)):
+        for network in copies.values():
+            network.train(kind is step)
+        tasks = {key: kind(network, images, options.bits) for key, network in copies.items()}
+        seconds = measure(tasks, options.rounds, f"{name} {words}")
+        cells = " | ".join(f"{ratio(seconds, column):.3f}" for column in (AGAIN, *options.rules))
+        rows.append(f"| {name} | {size} | {batch} | {words} | {1000 * statistics.median(seconds[PLAIN]):.1f} | {cells} |")
+    return rows
+
+
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-networks", nargs="+", default=["lenet", "resnet18", "alexnet"], help="backbones")
+    parser.add_argument("-rules", nargs="+", default=list(RULES), choices=list(RULES), help="learning rules")
     parser.add_argument("-size", type=int, nargs="+", default=[64], help="side of the images [pixels]")
     parser.add_argument("-batch", type=int, nargs="+", default=[16, 128], help="images of a batch")
     parser.add_argument("-rounds", type=int, default=15, help="rounds")
     parser.add_argument("-threads", type=int, default=torch.get_num_threads(), help="threads")
     parser.add_argument("-bits", type=int, default=32, help="length of a code")
+    parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    columns = [AGAIN, *RULES]
+    columns = " | ".join([AGAIN, *options.rules])
+    head = "weights, MB | plain, MB" if options.memory else "what | plain, ms"
     print(f"{options.threads} threads, {options.rounds} rounds, PyTorch {torch.__version__}\n")
-    print("| network | size | batch | what | plain, ms | " + " | ".join(columns) + " |")
-    print("|---|---:|---:|---|---:|" + "---:|" * len(columns))
+    print(f"| network | size | batch | {head} | {columns} |")
+    print("|---|---:|---:|" + ("---:|" if options.memory else "---|") + "---:|" * (2 + len(options.rules)))
     for name in options.networks:
-        copies = build(name, options.bits)
         for size in options.size:
             for batch in options.batch:
-                images = torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
-                for words, kind in (("step", step), ("evaluation", evaluation)):
-                    for network in copies.values():
-                        network.train(kind is step)
-                    seconds = measure({key: kind(network, images) for key, network in copies.items()}, options.rounds, f"{name} {words}")
-                    cells = " | ".join(f"{ratio(seconds, column):.3f}" for column in columns)
-                    plain = 1000 * statistics.median(seconds[PLAIN])
-                    print(f"| {name} | {size} | {batch} | {words} | {plain:.1f} | {cells} |", flush=True)
+                rows = [memory_row(name, batch, size, options)] if options.memory else time_rows(name, batch, size, options)
+                print("\n".join(rows), flush=True)
 
 
 if __name__ == "__main__":

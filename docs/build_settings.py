@@ -23,9 +23,10 @@ def page() -> str:
         default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
         choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
         unit = f" [{setting.unit}]" if setting.unit else ""
+        meaning = f"{setting.help}{unit}.{choices}".replace("*", r"\*")
         cells = (
             f"`-{setting.flag}`", f"`--{field.name}`", str(field.type).replace("tuple[str, ...]", "list"),
-            f"`{default}`" if default != "" else "", ", ".join(setting.phases), setting.named, f"{setting.help}{unit}.{choices}",
+            f"`{default}`" if default != "" else "", ", ".join(setting.phases), setting.named, meaning,
         )  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
     return HEADER + "\n".join(rows) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 import re
 import types
@@ -14,6 +15,7 @@ from urllib.parse import quote
 
 from .errors import UsageError, unknown_name
 from .registry import names_on_disk
+from .rulemaps import PRESETS, rules_named, tidy
 
 GROUP = "PenaltyStrategies"
 PHASES = ("train", "predict")
@@ -48,6 +50,7 @@ def _setting(default: Any, flag: str, help: str, **details: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(flag, help, **details)})
 
 
+_RULES = names_on_disk("bio", "RULES")
 _POSITIVE = (lambda value: value > 0, "above 0")
 _AT_LEAST_0 = (lambda value: value >= 0, "at least 0")
 _AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
@@ -83,8 +86,10 @@ class Settings:
     seed: int = _setting(0, "seed", "seed of weights, feedback, order and noise", check=_AT_LEAST_0, named="always")
     batch_size: int = _setting(16, "bs", "images per optimiser step, over all devices", unit="images", check=_AT_LEAST_1, named="always")
     mode: str = _setting(
-        "", "mode", "learning rule; left out: fa for bio-NAME, bp for plain NAME", choices=names_on_disk("bio", "RULES"), named="always"
-    )
+        "", "mode",
+        f"learning rule ({', '.join(_RULES)}), {', '.join(f'{preset}:RULE' for preset in PRESETS)}, or a map from layers to rules "
+        "(features.*=frsf,*=bp); left out: fa for bio-NAME, bp for plain NAME", named="always",
+    )  # fmt: skip
     num_workers: int = _setting(1, "nw", "processes that decode images (0: none beside the main one)", check=_AT_LEAST_0, named="never")
     epochs: int = _setting(10, "ep", "most epochs to train", unit="epochs", check=_AT_LEAST_1, named="always")
     patience: int = _setting(
@@ -113,6 +118,14 @@ class Settings:
     soft_skip: bool = _setting(False, "soft_skip", "skip a run that was started, even if it did not finish", **_TRAIN_ONLY)
     weights: str = _setting("auto", "weights", "none, imagenet or a FILE; auto: imagenet for every backbone that has such weights")
     scale: str = _setting("init", "scale", "size of the feedback: init, weight or a positive number")
+    constrain_norm: bool = _setting(False, "constrain_norm", "give every weight its first norm back after each step")
+    clip_norm: float = _setting(
+        0.0, "clip_norm", "largest norm of the gradient of all weights together (0: not clipped)", check=_AT_LEAST_0
+    )
+    align_every: int = _setting(
+        0, "align_every", "measure every layer's feedback and updates against backpropagation each so many epochs (0: never)",
+        unit="epochs", check=_AT_LEAST_0, **_TRAIN_ONLY,
+    )  # fmt: skip
     precision: str = _setting("32", "precision", "arithmetic of the network", choices=("32", "bf16-mixed", "16-mixed", "64"))
     min_delta: float = _setting(0.05, "min_delta", "gain in val mAP that counts as an improvement for -pt", check=_AT_LEAST_0)
     device: str = _setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
@@ -130,6 +143,7 @@ class Settings:
                 object.__setattr__(self, field.name, float(value))
             check_value(setting, value)
         self._check_architecture()
+        self._check_mode()
         _check_scale(self.scale)
         if self.batch_size % self.devices:
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")
@@ -158,22 +172,41 @@ class Settings:
             if setting.named == "never" or (setting.named == "changed" and value == field.default):
                 continue
             parts.append(f"-{setting.flag}" if value is True else f"-{setting.flag}={_legal(value)}")
-        return "".join(parts)
+        name = "".join(parts)
+        if len(name.encode()) > LONGEST_NAME and "=" in self.mode:  # a long rule map gives way to its digest
+            short = hashlib.sha256(self.mode.encode()).hexdigest()[:12]
+            name = name.replace(f"-mode={_legal(self.mode)}-", f"-mode=map~{short}-")
+        return name
 
     def as_dict(self, phase: str) -> dict[str, Any]:
         """Return what ``hparams.json`` holds: every setting of a phase under its long name, and the model group."""
         values = {f.name: getattr(self, f.name) for f, setting in table() if phase in setting.phases}
         return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()} | {"model": GROUP}
 
-    def _check_architecture(self) -> None:
-        if not self.backbone.startswith("timm:") and self.backbone not in names_on_disk("backbones", "BACKBONES"):
-            known = [f"{'bio-' if self.is_bio else ''}{name}" for name in (*names_on_disk("backbones", "BACKBONES"), "timm:NAME")]
-            raise unknown_name("backbone", self.architecture, known)
+    def _check_mode(self) -> None:
+        object.__setattr__(self, "mode", tidy(self.mode))
+        named = rules_named(self.mode)
+        for rule in named:
+            if rule not in _RULES:
+                raise unknown_name("value for -mode", rule, _RULES)
         if not self.is_bio and self.mode != "bp":
             raise UsageError(
                 f"-arch {self.architecture} always trains with bp, so -mode {self.mode} would have no effect: "
                 f"write -arch bio-{self.architecture} to train it with {self.mode}"
             )
+        if "drtp" in named and self.precision == "16-mixed":
+            raise UsageError(
+                "-mode drtp sends the target down, which the loss scaling of -precision 16-mixed would not reach: use bf16-mixed"
+            )
+        if self.align_every and not self.is_bio:
+            raise UsageError(
+                f"-align_every measures learning rules, and -arch {self.architecture} has none: write -arch bio-{self.architecture}"
+            )
+
+    def _check_architecture(self) -> None:
+        if not self.backbone.startswith("timm:") and self.backbone not in names_on_disk("backbones", "BACKBONES"):
+            known = [f"{'bio-' if self.is_bio else ''}{name}" for name in (*names_on_disk("backbones", "BACKBONES"), "timm:NAME")]
+            raise unknown_name("backbone", self.architecture, known)
 
 
 def table() -> list[tuple[dataclasses.Field[Any], Setting]]:

@@ -35,6 +35,9 @@ SAMPLES = {
     "soft_skip": ("", True),
     "weights": ("net.pt", "net.pt"),
     "scale": ("weight", "weight"),
+    "constrain_norm": ("", True),
+    "clip_norm": ("5", 5.0),
+    "align_every": ("2", 2),
     "precision": ("64", "64"),
     "min_delta": ("0", 0.0),
     "device": ("cpu", "cpu"),
@@ -66,7 +69,7 @@ def test_every_flag_short_and_long(phase, flag, name):
     given = given_settings(parse(f"{flag} {text}", phase))
     assert given == {name: value}
     assert type(given[name]) is type(value)
-    line = f"{flag} {text}" + (" -arch bio-lenet" if name == "mode" else "")
+    line = f"{flag} {text}" + (" -arch bio-lenet" if name in ("mode", "align_every") else "")
     assert getattr(settings(line, phase), name) == value
 
 
@@ -140,12 +143,31 @@ def test_command_lines_that_are_refused(line, message):
         ("-lr fast", "-lr: 'fast' is not a number"),
         ("-loss DHC", "unknown value for -loss 'DHC': did you mean 'DCH'"),
         ("-arch vgg16 -mode fa", "write -arch bio-vgg16 to train it with fa"),
+        ("-arch vgg16 -mode features.*=frsf,*=bp", "always trains with bp, so -mode features.*=frsf,*=bp would have no effect"),
+        ("-arch bio-lenet -mode features.*=frfs,*=bp", "unknown value for -mode 'frfs': did you mean 'frsf'?"),
+        ("-arch bio-lenet -mode features.*=frsf,*", "'*' is not of the form pattern=rule"),
+        ("-arch bio-lenet -mode *=fa,*=bp", "the pattern '*' comes twice"),
+        ("-arch bio-lenet -mode classifer-only:fa", "unknown preset 'classifer-only' of rules: did you mean 'classifier-only'?"),
+        ("-arch bio-lenet -mode classifier-only:fb", "unknown value for -mode 'fb'"),
+        ("-arch bio-lenet -mode features.*=drtp,*=bp -precision 16-mixed", "-mode drtp sends the target down"),
+        ("-arch lenet -align_every 1", "-align_every measures learning rules, and -arch lenet has none: write -arch bio-lenet"),
+        ("-arch bio-lenet -align_every -1", "-align_every -1 is not possible: it must be at least 0 epochs"),
+        ("-clip_norm -1", "-clip_norm -1.0 is not possible: it must be at least 0"),
     ],
 )
 def test_values_that_are_refused(line, message):
     with pytest.raises(UsageError) as caught:
         settings(line)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_map_of_rules_is_one_argument(phase):
+    parser = StrictParser()
+    add_settings(parser, phase)
+    collected = collect_settings(parser.parse_args(["-arch", "bio-lenet", "-mode", " features.* = frsf , * = bp "]))
+    assert collected.mode == "features.*=frsf,*=bp"
+    assert collect_settings(parser.parse_args(["-arch=bio-lenet", "-mode=features.*=frsf,*=bp"])) == collected
 
 
 def test_a_flag_can_be_left_out():

@@ -1,7 +1,9 @@
 """The table of settings: names of runs, conversion, validation."""
 
 import dataclasses
+import hashlib
 import json
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -52,6 +54,7 @@ def test_whole_numbers_given_for_fractions_make_the_same_name():
         ({"scale": "weight"}, "-scale=weight"),
         ({"precision": "bf16-mixed"}, "-precision=bf16-mixed"),
         ({"min_delta": 0.0}, "-min_delta=0.0"),
+        ({"constrain_norm": True, "clip_norm": 5}, "-constrain_norm-clip_norm=5.0"),
         ({"no_cube": True, "min_delta": 0.01}, "-no_cube-min_delta=0.01"),
     ],
 )
@@ -73,6 +76,7 @@ def test_later_settings_enter_the_name_only_when_changed(changes, suffix):
         {"tracking": "off"},
         {"predict_batch_size": 7},
         {"tsv": True},
+        {"align_every": 3},
     ],
 )
 def test_what_does_not_change_the_result_is_not_in_the_name(changes):
@@ -103,6 +107,49 @@ def test_a_name_too_long_for_a_folder_is_refused():
 
 
 # ---------------------------------------------------------------- rules and backbones
+
+
+def with_mode(mode):
+    return Settings(**CONTRACT | {"mode": mode})
+
+
+@pytest.mark.parametrize(
+    ("mode", "part"),
+    [
+        ("features.*=frsf,*=bp", "-mode=features.%2A%3Dfrsf,%2A%3Dbp-ep="),
+        ("classifier-only:fa", "-mode=classifier-only%3Afa-ep="),
+        ("layer[12].?=fa,*=bp", "-mode=layer%5B12%5D.%3F%3Dfa,%2A%3Dbp-ep="),
+    ],
+)
+def test_a_map_makes_a_name_that_is_legal_everywhere_and_leads_back(mode, part):
+    settings = with_mode(mode)
+    assert part in settings.name
+    assert not set(settings.name) & set('<>:"/\\|?*')
+    assert unquote(settings.name.split("-mode=")[1].split("-ep=")[0]) == mode
+
+
+def test_blanks_in_a_map_change_nothing():
+    assert with_mode(" features.* =frsf , *= bp") == with_mode("features.*=frsf,*=bp")
+    assert with_mode("classifier-only: fa") == with_mode("classifier-only:fa")
+
+
+@given(st.lists(st.sampled_from([f"layer{number}.*=fa" for number in range(9)]), unique=True, max_size=9))
+def test_different_maps_never_share_a_name(entries):
+    names = {with_mode(",".join([*entries[:cut], "*=bp"])).name for cut in range(len(entries) + 1)}
+    assert len(names) == len(entries) + 1
+    assert all(len(name.encode()) <= 255 for name in names)
+
+
+def test_a_long_map_gives_way_to_its_digest():
+    mode = ",".join([*(f"layer{number}.*=frsf" for number in range(20)), "*=bp"])
+    settings, other = with_mode(mode), with_mode(mode.replace("frsf,*", "fa,*"))
+    short = hashlib.sha256(mode.encode()).hexdigest()[:12]
+    assert f"-mode=map~{short}-ep=20" in settings.name
+    assert settings.name.replace(short, "") == other.name.replace(hashlib.sha256(other.mode.encode()).hexdigest()[:12], "")
+    assert settings.name != other.name
+    assert from_mapping(settings.as_dict("train"), "hparams.json") == settings  # which is where the map can be read
+    with pytest.raises(UsageError, match="unknown value for -mode"):
+        with_mode(f"map~{short}")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Backbones: images in, features out; :func:`build_network` puts the hash layer on top."""
 
-from . import alexnet, hrnet, lenet, resnet18, resnet50, vgg16
+from . import alexnet, hrnet, lenet, resnet18, resnet20, resnet50, resnet56, vgg16
 from ._base import BACKBONES, Backbone
 from ._network import HashNetwork, build_backbone, build_network, weights_choice
 
@@ -14,7 +14,9 @@ __all__ = [
     "hrnet",
     "lenet",
     "resnet18",
+    "resnet20",
     "resnet50",
+    "resnet56",
     "vgg16",
     "weights_choice",
 ]

@@ -7,28 +7,56 @@ Example:
     True
 """
 
-from ._convert import apply_rule, load_rule_state, remove_rule, rule_state
+from ._align import QUANTITIES, Alignment, exact_gradients, feedback_matrix, measure_alignment
+from ._broadcast import give_target
+from ._convert import apply_rule, ignore_in_ddp, load_rule_state, plain_state_dict, remove_rule, rule_names, rule_state
+from ._follow import Follower, follow
+from ._norms import NormConstraint
 from ._reach import check_reach
 from ._report import Report, Row, describe
-from ._rule import RULES, Rule
+from ._rule import RULES, BroadcastRule, LearningRule, Rule
 from .bp import Backpropagation
+from .brsf import BatchwiseRandomSignFeedback
+from .dfa import DirectFeedbackAlignment
+from .drtp import DirectRandomTargetProjection
 from .fa import FeedbackAlignment
 from .frsf import FixedRandomSignFeedback
+from .kp import KolenPollack
 from .usf import UniformSignFeedback
+from .wm import WeightMirror
 
 __all__ = [
+    "QUANTITIES",
     "RULES",
+    "Alignment",
     "Backpropagation",
+    "BatchwiseRandomSignFeedback",
+    "BroadcastRule",
+    "DirectFeedbackAlignment",
+    "DirectRandomTargetProjection",
     "FeedbackAlignment",
     "FixedRandomSignFeedback",
+    "Follower",
+    "KolenPollack",
+    "LearningRule",
+    "NormConstraint",
     "Report",
     "Row",
     "Rule",
     "UniformSignFeedback",
+    "WeightMirror",
     "apply_rule",
     "check_reach",
     "describe",
+    "exact_gradients",
+    "feedback_matrix",
+    "follow",
+    "give_target",
+    "ignore_in_ddp",
     "load_rule_state",
+    "measure_alignment",
+    "plain_state_dict",
     "remove_rule",
+    "rule_names",
     "rule_state",
 ]

@@ -1,4 +1,4 @@
-"""Giving a network its rule, taking it away, and keeping what is needed to give it again."""
+"""Giving a network its rules, taking them away, and keeping what is needed to give them again."""
 
 from __future__ import annotations
 
@@ -6,40 +6,61 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
-import torch
 from torch import Tensor, nn
 
-from ..errors import RuleError, nearest
+from ..errors import RuleError, UnknownNameError, nearest
+from ._broadcast import Hub, listen, stop_listening
 from ._draw import check_scale, check_seed, resolve_scale
-from ._layers import Assignment, RuledLayer, assign, check_removable, in_words, linear_maps, release
-from ._rule import RULES, Rule
+from ._kinds import Place, check_removable, hosts, places, release, sites, swap
+from ._layers import RuledLayer, Swapped
+from ._maps import RuleOrMap, assign_rules
+from ._rule import RULES, BroadcastRule, LearningRule
+from ._sites import Site
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def apply_rule(module: Network, rule: str | Rule, *, seed: int = 0, scale: str | float = "init") -> Network:
+def rule_names(module: nn.Module) -> list[str]:
+    """Return the dotted names of all weights that a rule map may name.
+
+    Args:
+        module: any network.
+
+    Example:
+        >>> rule_names(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.MultiheadAttention(4, 2)))
+        ['0', '2.in_proj_weight', '2.out_proj']
+    """
+    return [place.name for place in places(module)]
+
+
+def apply_rule(
+    module: Network, rule: RuleOrMap, *, seed: int = 0, scale: str | float = "init", names: Mapping[str, str] | None = None
+) -> Network:
     r"""Convert every linear map of a module, in place, to learn by a rule.
 
     Linear layers and (transposed) convolutions keep parameters, names, hooks, dtype, device, train flag and parametrisations, are still
     instances of their class, and compute the same outputs bit for bit; only the error they send down goes through the rule's B.
-    Random matrices are buffers that follow the module but are neither parameters nor part of the state dict. They depend on
-    ``seed``, the rule and the layer's dotted name alone. A module used in several places has one matrix. A second rule replaces the
-    first.
+    Random matrices are buffers that follow the module but are no parameters, and part of the state dict only where they are learned.
+    They depend on ``seed``, the rule and the layer's dotted name alone. A module used in several places has one matrix. A second rule
+    replaces the first.
 
     Args:
         module: any network, or a single layer.
-        rule: the name of a rule, or a :class:`Rule`.
+        rule: the name of a rule, a rule object, or a map from patterns of dotted names to either: ``{"features.*": "frsf", "*": "bp"}``,
+            also as text, ``"features.*=frsf,*=bp"``. The first pattern that matches a layer's name decides.
         seed: seed of the random matrices.
         scale: size of the entries of B: ``"init"`` for Xavier's standard deviation :math:`\sqrt{2 / (\text{fan}_\text{in} +
             \text{fan}_\text{out})}`, ``"weight"`` for the root mean square of the layer's weights as they are now (for pretrained
             networks), or a positive number. ``bp`` has nothing to scale.
+        names: other names for :func:`rule_names` that the patterns of a rule map are matched with.
 
     Returns:
         The same module.
 
     Raises:
         UnknownNameError: when no rule has that name.
-        RuleError: when the module holds nothing to convert, or something a rule cannot reach; the module is then left as it was.
+        RuleError: when a pattern has no effect or a layer no rule, when the module holds nothing to convert, or something a rule
+            cannot reach; the module is then left as it was.
             Under ``bp`` such a part keeps its gradients, which are backpropagation's anyway.
 
     Example:
@@ -48,22 +69,79 @@ def apply_rule(module: Network, rule: str | Rule, *, seed: int = 0, scale: str |
         >>> network[2]
         RuledLinear(in_features=4, out_features=2, bias=True, rule=frsf)
     """
-    rule, seed, scale = _rule(rule), check_seed(seed), check_scale(scale)
-    plan = []
-    for name, layer, obstacle in linear_maps(module):
-        if not obstacle:
-            number = resolve_scale(scale, cast("Tensor", layer.weight), in_words(name, layer)) if rule.scaled else 1.0
-            plan.append((name, layer, Assignment(rule, seed, name, scale, number)))
-        elif not rule.exact:
+    seed, scale = check_seed(seed), check_scale(scale)
+    found = list(places(module))
+    known = {place.name: place.name if names is None else names[place.name] for place in found}
+    rules = assign_rules(rule, known)
+    plan: list[tuple[Place, LearningRule, float]] = []
+    for place in found:
+        given = rules[place.name]
+        if not place.obstacle:
+            weight = cast("Tensor", getattr(place.layer, place.parameter))
+            plan.append((place, given, resolve_scale(scale, weight, place.in_words()) if given.scaled else 1.0))
+        elif not given.exact:
             raise RuleError(
-                f"rule {rule.name!r} cannot reach {in_words(name, layer)}: it {obstacle}. "
-                f"Apply the rule to the parts of the network around it, or build it of Linear and convolution layers"
+                f"rule {given.name!r} cannot reach {place.in_words()}: it {place.obstacle}. "
+                f"Apply the rule to the parts of the network around it, give this part to 'bp' in a rule map, "
+                f"or build it of Linear and convolution layers"
             )
     if not plan:
-        raise RuleError(f"{type(module).__name__} holds no Linear or convolution layer that rule {rule.name!r} could be applied to")
-    for _, layer, assignment in plan:
-        assign(layer, assignment)
+        name = rule if isinstance(rule, str) else getattr(rule, "name", rule)
+        raise RuleError(f"{type(module).__name__} holds no Linear or convolution layer that rule {name!r} could be applied to")
+    hubs: dict[LearningRule, Hub] = {}
+    for place, given, number in plan:
+        hub = _hub(hubs, given, plan)
+        _assign(
+            place, Site(cast("RuledLayer", place.layer), place.parameter, given, seed, place.name, scale, number, place.batch_axis, hub)
+        )
+    _finish(module, list(hubs.values()))
     return module
+
+
+def _hub(hubs: dict[LearningRule, Hub], rule: LearningRule, plan: list[tuple[Place, LearningRule, float]]) -> Hub | None:
+    """Return what the layers of one broadcasting rule share; the last layer tells, most of the time, how wide its signal is."""
+    if not isinstance(rule, BroadcastRule):
+        return None
+    last = plan[-1][0]
+    return hubs.setdefault(rule, Hub(rule, getattr(last.layer, last.parameter).shape[0]))
+
+
+def _assign(place: Place, site: Site) -> None:
+    """Convert a weight, or give a converted one another rule."""
+    swap(place.layer)
+    layer = cast("RuledLayer", place.layer)
+    if place.parameter in layer._sites:
+        layer._sites[place.parameter].clear()
+    layer._sites[place.parameter] = site
+    site.draw()
+
+
+def _finish(module: nn.Module, hubs: list[Hub]) -> None:
+    for host in list(hosts(module)):
+        swap(host)
+    listen(module, hubs)
+    ignore_in_ddp(module)
+
+
+def ignore_in_ddp(module: nn.Module) -> None:
+    """Keep PyTorch's DistributedDataParallel from sending the feedback around: every process draws the same.
+
+    Args:
+        module: the module that is going to be wrapped.
+    """
+    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sorted(_feedback_names(module)))
+
+
+def _feedback_names(module: nn.Module) -> set[str]:
+    """Return the dotted names of all buffers that hold feedback."""
+    return {
+        f"{name}.{parameter}_{ending}".lstrip(".")
+        for name, part in module.named_modules()
+        if isinstance(part, RuledLayer)
+        for parameter, site in part._sites.items()
+        for ending in ("feedback", "feedback_starts")
+        if site.buffer(ending) is not None
+    }
 
 
 def remove_rule(module: Network) -> Network:
@@ -85,12 +163,30 @@ def remove_rule(module: Network) -> Network:
         >>> type(remove_rule(apply_rule(nn.Linear(8, 4), "fa"))).__name__
         'Linear'
     """
-    layers = _converted(module)
-    for name, layer in layers.items():
-        check_removable(layer, name)
-    for layer in layers.values():
-        release(layer)
+    converted = {name: part for name, part in module.named_modules() if isinstance(part, Swapped)}
+    for name, part in converted.items():
+        check_removable(part, name)
+    for part in converted.values():
+        release(part)
+    for any_part in module.modules():
+        stop_listening(any_part)
+        vars(any_part).pop("_ddp_params_and_buffers_to_ignore", None)
     return module
+
+
+def plain_state_dict(module: nn.Module) -> dict[str, Tensor]:
+    """Return a network's state dict without learned feedback: what its plain twin loads, strictly.
+
+    Args:
+        module: any network.
+
+    Example:
+        >>> from torch import nn
+        >>> list(plain_state_dict(apply_rule(nn.Linear(3, 5), "kp")))
+        ['weight', 'bias']
+    """
+    feedback = _feedback_names(module)
+    return {name: value for name, value in module.state_dict().items() if name not in feedback}
 
 
 def rule_state(module: nn.Module) -> dict[str, dict[str, Any]]:
@@ -110,17 +206,19 @@ def rule_state(module: nn.Module) -> dict[str, dict[str, Any]]:
         >>> rule_state(apply_rule(nn.Sequential(nn.Linear(3, 5)), "usf"))["0"]["scale"]
         0.5
     """
+    roots = {hub: name for name, part in module.named_modules() for hub in getattr(part, "_hubs", ())}
     return {
         name: {
-            "rule": layer._assignment.rule.name,
-            "options": asdict(layer._assignment.rule),
-            "seed": layer._assignment.seed,
-            "key": layer._assignment.key,
-            "asked": layer._assignment.asked,
-            "scale": layer._assignment.scale,
-            "shape": list(layer.weight.shape),
+            "rule": site.rule.name,
+            "options": asdict(site.rule),
+            "seed": site.seed,
+            "key": site.key,
+            "asked": site.asked,
+            "scale": site.scale,
+            "shape": list(site.weight.shape),
+            **({} if site.hub is None else {"width": site.hub.width, "root": roots.get(site.hub, "")}),
         }
-        for name, layer in _converted(module).items()
+        for name, site in sites(module).items()
     }
 
 
@@ -147,35 +245,58 @@ def load_rule_state(module: Network, state: Mapping[str, Mapping[str, Any]]) -> 
     """
     if not isinstance(state, Mapping):
         raise RuleError(f"the rule state is a {type(state).__name__}, not the mapping that rule_state() returned")
-    found = {name: (layer, obstacle) for name, layer, obstacle in linear_maps(module)}
-    plan = [_restored(name, entry, found) for name, entry in state.items()]
-    rest = {name: layer for name, layer in _converted(module).items() if name not in state}
-    for name, unnamed in rest.items():
-        check_removable(unnamed, name)
-    for unnamed in rest.values():
-        release(unnamed)
-    for layer, assignment in plan:
-        assign(layer, assignment)
+    found = {place.name: place for place in places(module)}
+    modules = dict(module.named_modules())
+    plan = [_restored(name, entry, found, modules) for name, entry in state.items()]
+    named = {place.layer for place, _, _ in plan}
+    rest = {name: part for name, part in module.named_modules() if isinstance(part, RuledLayer) and part not in named}
+    for name, part in rest.items():
+        check_removable(part, name)
+    for part in rest.values():
+        release(part)
+    for any_part in module.modules():
+        stop_listening(any_part)
+    hubs: dict[str, dict[LearningRule, Hub]] = {}
+    for place, site, entry in plan:
+        if isinstance(site.rule, BroadcastRule):
+            site.hub = hubs.setdefault(str(entry["root"]), {}).setdefault(site.rule, Hub(site.rule, int(entry["width"])))
+        _assign(place, site)
+    _finish(module, [])
+    for root, shared in hubs.items():
+        listen(module.get_submodule(root), list(shared.values()))
     return module
 
 
-def _restored(name: str, entry: Mapping[str, Any], found: Mapping[str, tuple[nn.Module, str]]) -> tuple[nn.Module, Assignment]:
+def _check_hub(name: str, width: Any, root: Any, modules: Mapping[str, nn.Module]) -> None:
+    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
+        raise RuleError(f"the rule state of layer {name!r} is damaged: the width {width!r} of its signal is no positive integer")
+    if root not in modules:
+        raise RuleError(f"the rule state of layer {name!r} starts its signal from module {root!r}, which the network does not have")
+
+
+def _restored(
+    name: str, entry: Mapping[str, Any], found: Mapping[str, Place], modules: Mapping[str, nn.Module]
+) -> tuple[Place, Site, Mapping[str, Any]]:
     try:
         rule_name, options, shape = entry["rule"], entry["options"], tuple(entry["shape"])
         seed, key, asked, scale = entry["seed"], entry["key"], entry["asked"], entry["scale"]
+        if issubclass(RULES[rule_name], BroadcastRule):
+            _check_hub(name, entry["width"], entry["root"], modules)
     except (KeyError, TypeError) as error:
+        if isinstance(error, UnknownNameError):
+            raise
         raise RuleError(f"the rule state of layer {name!r} is damaged: {error!s} is missing or malformed") from error
     if name not in found:
         guess = nearest(name, found)
         hint = f"; the nearest is {guess!r}" if guess else ""
         raise RuleError(f"the rule state gives {rule_name!r} to layer {name!r} {shape}, which the network does not have{hint}")
-    layer, obstacle = found[name]
-    if obstacle:
-        raise RuleError(f"the rule state gives {rule_name!r} to {in_words(name, layer)}, which cannot be converted: {obstacle}")
-    weight = cast("Tensor", layer.weight)
+    place = found[name]
+    if place.obstacle:
+        raise RuleError(f"the rule state gives {rule_name!r} to {place.in_words()}, which cannot be converted: {place.obstacle}")
+    weight = cast("Tensor", getattr(place.layer, place.parameter))
     if tuple(weight.shape) != shape:
         raise RuleError(
-            f"the rule state gives {rule_name!r} to {in_words(name, layer)} with feedback of shape {shape}, "
+            f"the rule state gives {rule_name!r} to {place.in_words()} with feedback of shape {shape}, "
             f"but its weight is {tuple(weight.shape)}: the state belongs to another network"
         )
     number = check_scale(scale)
@@ -185,22 +306,5 @@ def _restored(name: str, entry: Mapping[str, Any], found: Mapping[str, tuple[nn.
         rule = RULES[rule_name](**options)
     except TypeError as error:
         raise RuleError(f"the rule state of layer {name!r} has settings that {rule_name!r} does not take: {options}") from error
-    return layer, Assignment(rule, check_seed(seed), str(key), check_scale(asked), number)
-
-
-def _converted(module: nn.Module) -> dict[str, RuledLayer]:
-    return {name: part for name, part in module.named_modules() if isinstance(part, RuledLayer)}
-
-
-def _rule(rule: str | Rule) -> Rule:
-    """Return a rule that is certain to answer with a matrix of the weight's shape."""
-    if isinstance(rule, str):
-        rule = RULES[rule]()
-    if not isinstance(rule, Rule):
-        raise RuleError(f"{rule!r} is no learning rule: give a name ({', '.join(RULES)}) or a Rule object")
-    block = torch.ones(2, 3)
-    answer = rule.feedback(block, rule.prepare(block) if rule.draws_matrix else None, 1.0)
-    if not isinstance(answer, Tensor) or answer.shape != block.shape:
-        shape = tuple(answer.shape) if isinstance(answer, Tensor) else repr(answer)
-        raise RuleError(f"rule {rule.name!r} answers a weight of shape (2, 3) with {shape}: feedback() returns a matrix of the same shape")
-    return rule
+    layer = cast("RuledLayer", place.layer)
+    return place, Site(layer, place.parameter, rule, check_seed(seed), str(key), check_scale(asked), number, place.batch_axis), entry

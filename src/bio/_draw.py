@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from numbers import Real
 
 import torch
@@ -87,22 +88,109 @@ def resolve_scale(scale: str | float, weight: Tensor, layer: str) -> float:
     return rms
 
 
-def draw(weight: Tensor, scale: float, seed: int, key: str, purpose: str) -> Tensor:
+def generator(seed: int, purpose: str, key: str, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return a generator of its own, seeded from three things alone.
+
+    Args:
+        seed: the seed of all layers.
+        purpose: what is drawn: the rule's name and, for what is drawn in every step, the step.
+        key: the layer's dotted name.
+        device: where the numbers are drawn.
+    """
+    return torch.Generator(device).manual_seed(_number(f"{seed}/{purpose}/{key}"))
+
+
+def draw(weight: Tensor, scale: float, seed: int, key: str, purpose: str, shape: Sequence[int] | None = None) -> Tensor:
     r"""Draw the random matrix of a layer.
 
     .. math:: M_{ij} \sim \mathcal{U}(-\sqrt{3}\, s, \sqrt{3}\, s)
 
-    The numbers are drawn on the CPU in float32 by a generator of their own, seeded from ``seed``, ``key`` and ``purpose`` alone.
+    The numbers are drawn on the CPU in float32, so that they are the same on any device.
 
     Args:
-        weight: gives shape, dtype, device and memory layout.
+        weight: gives dtype and device, and where there is no ``shape`` also shape and memory layout.
         scale: s, the standard deviation.
         seed: the seed of all layers.
         key: the layer's dotted name.
         purpose: what the matrix is for: the rule's name.
+        shape: the matrix's shape.
     """
-    digest = hashlib.sha256(f"{seed}/{purpose}/{key}".encode()).digest()
-    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big"))
     bound = math.sqrt(3.0) * scale
-    numbers = torch.empty(weight.shape, dtype=torch.float32, device="cpu").uniform_(-bound, bound, generator=generator)
+    numbers = torch.empty(weight.shape if shape is None else torch.Size(shape), dtype=torch.float32, device="cpu")
+    numbers.uniform_(-bound, bound, generator=generator(seed, purpose, key))
+    if shape is not None:
+        return numbers.to(weight)
     return torch.empty_like(weight, requires_grad=False).detach().copy_(numbers)
+
+
+BLOCK = 2**20
+SHORTEST, LONGEST = 2**14, 2 * BLOCK
+
+
+def rows_of_block(shape: torch.Size) -> int:
+    """Return how many rows of a weight make a block: a million numbers, or one row."""
+    return max(BLOCK // max(math.prod(shape[1:]), 1), 1)
+
+
+def draw_rotated(weight: Tensor, scale: float, seed: int, key: str, purpose: str) -> tuple[Tensor, Tensor]:
+    """Draw the numbers that a matrix is taken from afresh in every step, and where the first step takes them.
+
+    Drawing a whole matrix in each step would cost more than the step. Instead each block of a million numbers is read from one ring of
+    random numbers, as long as the weight (but 16,384 at least and two million at most), from a place drawn anew for every block and step.
+
+    Args:
+        weight: the layer's weight.
+        scale: standard deviation of the numbers.
+        seed: the seed of all layers.
+        key: the layer's dotted name.
+        purpose: the rule's name.
+
+    Returns:
+        The ring, (length,), and the places of step 0, (blocks,).
+    """
+    length = min(max(weight.numel(), SHORTEST), LONGEST)
+    numbers = draw(weight, scale, seed, key, purpose, (length,))
+    count = -(-weight.shape[0] // rows_of_block(weight.shape))
+    return numbers, torch.tensor(places(count, length, seed, key, purpose, 0), device=weight.device)
+
+
+def places(count: int, length: int, seed: int, key: str, purpose: str, step: int) -> list[int]:
+    """Return where each block of a matrix is read from its ring in one step: independent, uniform, the same in every process."""
+    choices = length if length < LONGEST else length - BLOCK + 1  # no block of a large layer runs over the end: it is read in one go
+    return [_number(f"{seed}/{purpose}/{key}/{step}/{block}") % choices for block in range(count)]
+
+
+def window(ring: Tensor, place: int, count: int) -> Tensor:
+    """Return numbers of a ring from a place on; a view where they do not pass its end."""
+    pieces = []
+    while count > 0:
+        pieces.append(ring[place : place + count])
+        place, count = 0, count - len(pieces[-1])
+    return torch.cat(pieces) if len(pieces) != 1 else pieces[0]
+
+
+def laid_out(numbers: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return numbers as a weight, channels last: so they lie in memory beside a weight that is laid out for speed."""
+    return numbers.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
+
+
+def rotated(ring: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
+    """Return the whole matrix of a step.
+
+    Args:
+        ring: the numbers, (length,).
+        starts: where each block begins, (blocks,).
+        shape: of the weight.
+    """
+    count, block = shape.numel(), rows_of_block(shape) * shape[1:].numel()
+    if ring.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
+        pieces = [window(ring, place, min(block, count - number * block)) for number, place in enumerate(starts.tolist())]
+        numbers = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+    else:  # without asking the device for the places, which would wait for it
+        index = (starts[:, None] + torch.arange(block, device=ring.device)) % len(ring)
+        numbers = ring[index.reshape(-1)[:count]]
+    return laid_out(numbers, shape)
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

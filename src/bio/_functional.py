@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
-from ._rule import Rule
+from ._draw import laid_out, rotated, rows_of_block, window
+
+if TYPE_CHECKING:
+    from ._rule import Rule
 
 
 @dataclass(frozen=True)
@@ -23,24 +29,50 @@ class Geometry:
     output_padding: tuple[int, ...]
     groups: int
 
+    def arguments(self) -> tuple[Any, ...]:
+        """Return it in the order of PyTorch's general convolution."""
+        return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor | None, rule: Rule, scale: float) -> Tensor:
+
+def plain_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return x Wᵀ + b as PyTorch does it."""
+    return F.linear(input, weight, bias)
+
+
+def plain_convolution(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """Return a (transposed) convolution as PyTorch does it."""
+    input, weight, bias = _as_autocast(input, weight, bias)
+    return torch.convolution(input, weight, bias, *geometry.arguments())
+
+
+def linear(
+    input: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float
+) -> Tensor:
     """Return x Wᵀ + b, whose error goes down through the rule's B.
 
     Args:
         input: (..., in).
         weight: (out, in).
         bias: (out,) or None.
-        matrix: what the rule keeps of its random matrix, of W's shape, or None.
+        matrix: what the rule keeps of its random matrix: of W's shape, or with ``starts`` the numbers it is taken from; or None.
+        starts: where each block of W takes its numbers in this step, for rules that draw afresh; or None.
         rule: the learning rule.
         scale: the layer's scale.
     """
     input, weight, bias = _as_autocast(input, weight, bias)
-    return _Linear.apply(input, weight, bias, matrix, rule, scale)
+    function = _TransformableLinear if _within_transforms() else _Linear
+    return function.apply(input, weight, bias, matrix, starts, rule, scale)
 
 
 def convolution(
-    input: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor | None, rule: Rule, scale: float, geometry: Geometry
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    matrix: Tensor | None,
+    starts: Tensor | None,
+    rule: Rule,
+    scale: float,
+    geometry: Geometry,
 ) -> Tensor:
     """Return the (transposed) convolution of a batch, whose error goes down through the rule's B.
 
@@ -48,126 +80,201 @@ def convolution(
         input: (batch, channels, one to three axes).
         weight: as the convolution modules of PyTorch keep it.
         bias: (out,) or None.
-        matrix: what the rule keeps of its random matrix, of W's shape, or None.
+        matrix: as in :func:`linear`.
+        starts: as in :func:`linear`.
         rule: the learning rule.
         scale: the layer's scale.
         geometry: stride, padding and the rest.
     """
     input, weight, bias = _as_autocast(input, weight, bias)
-    return _Convolution.apply(input, weight, bias, matrix, rule, scale, geometry)
+    function = _TransformableConvolution if _within_transforms() else _Convolution
+    return function.apply(input, weight, bias, matrix, starts, rule, scale, geometry)
 
 
 class _Linear(torch.autograd.Function):
+    """The everyday form. PyTorch takes 80 µs a call for the form that function transforms want, as much as a small layer."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+        _keep_for_linear(ctx, input, weight, *rest)
+        return F.linear(input, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, matrix, starts = ctx.saved_tensors
+        for_input, for_weight, for_bias = ctx.needs_input_grad[:3]
+        rows = _as_rows(grad)
+        down = None
+        if for_input:
+            down = _through_feedback(rows, weight, matrix, starts, ctx.rule, ctx.scale).reshape(*grad.shape[:-1], weight.shape[1])
+        weight_grad = rows.t() @ _as_rows(input) if for_weight else None
+        bias_grad = rows.sum(0) if for_bias else None
+        return down, weight_grad, bias_grad, None, None, None, None
+
+
+class _TransformableLinear(_Linear):
+    """The form for ``torch.func``."""
+
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor | None, rule: Rule, scale: float) -> Tensor:
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:  # type: ignore[override]
         return F.linear(input, weight, bias)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, weight, _, matrix, ctx.rule, ctx.scale = inputs
-        ctx.save_for_backward(input if ctx.needs_input_grad[1] else None, weight, matrix)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, matrix = ctx.saved_tensors
-        rows = _as_rows(grads[0])
-        down = None
-        if ctx.needs_input_grad[0]:
-            down = _through_feedback(rows, weight, matrix, ctx.rule, ctx.scale).reshape(*grads[0].shape[:-1], weight.shape[1])
-        weight_grad = rows.t() @ _as_rows(input) if ctx.needs_input_grad[1] else None
-        bias_grad = rows.sum(0) if ctx.needs_input_grad[2] else None
-        return down, weight_grad, bias_grad, None, None, None
+        input, weight, _, *rest = inputs
+        _keep_for_linear(ctx, input, weight, *rest)
 
 
 class _Convolution(torch.autograd.Function):
+    """The everyday form."""
+
+    @staticmethod
+    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
+        _keep_for_convolution(ctx, input, weight, bias, *rest)
+        return torch.convolution(input, weight, bias, *rest[-1].arguments())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, matrix, starts = ctx.saved_tensors
+        wanted = ctx.needs_input_grad[:3]
+        # The weight handed over is used for the error that goes down and for nothing else: with B in its place,
+        # this one call returns the rule's error and the exact gradients of weight and bias.
+        feedback = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else weight
+        down, weight_grad, bias_grad = torch.ops.aten.convolution_backward(
+            grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted
+        )
+        return (
+            down if wanted[0] else None,
+            weight_grad if wanted[1] else None,
+            bias_grad if wanted[2] else None,
+            None,
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+class _TransformableConvolution(_Convolution):
+    """The form for ``torch.func``."""
+
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(
-        input: Tensor, weight: Tensor, bias: Tensor | None, matrix: Tensor | None, rule: Rule, scale: float, geometry: Geometry
-    ) -> Tensor:
-        return torch.convolution(
-            input,
-            weight,
-            bias,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            geometry.transposed,
-            geometry.output_padding,
-            geometry.groups,
-        )
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:  # type: ignore[override]
+        return torch.convolution(input, weight, bias, *rest[-1].arguments())
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, weight, bias, matrix, ctx.rule, ctx.scale, ctx.geometry = inputs
-        ctx.bias_sizes = None if bias is None else list(bias.shape)
-        ctx.save_for_backward(input, weight, matrix)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight, matrix = ctx.saved_tensors
-        geometry, wanted = ctx.geometry, list(ctx.needs_input_grad[:3])
-        # The weight handed over is used for the error that goes down and for nothing else: with B in its place,
-        # this one call returns the rule's error and the exact gradients of weight and bias.
-        feedback = _block(weight, matrix, ctx.rule, ctx.scale) if wanted[0] else weight
-        gradients = torch.ops.aten.convolution_backward(
-            grads[0],
-            input,
-            feedback,
-            ctx.bias_sizes,
-            geometry.stride,
-            geometry.padding,
-            geometry.dilation,
-            geometry.transposed,
-            geometry.output_padding,
-            geometry.groups,
-            wanted,
-        )
-        return *(gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True)), None, None, None, None
+        _keep_for_convolution(ctx, *inputs)
 
 
-def _as_rows(tensor: Tensor) -> Tensor:
-    return tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
+def _keep_for_linear(
+    ctx: Any, input: Tensor, weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float
+) -> None:
+    ctx.rule, ctx.scale = rule, scale
+    ctx.save_for_backward(input if ctx.needs_input_grad[1] else None, weight, matrix, starts)
 
 
-def _block(weight: Tensor, matrix: Tensor | None, rule: Rule, scale: float) -> Tensor:
+def _keep_for_convolution(
+    ctx: Any,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    matrix: Tensor | None,
+    starts: Tensor | None,
+    rule: Rule,
+    scale: float,
+    geometry: Geometry,
+) -> None:
+    ctx.rule, ctx.scale, ctx.geometry = rule, scale, geometry
+    ctx.bias_sizes = None if bias is None else list(bias.shape)
+    ctx.save_for_backward(input, weight, matrix, starts)
+
+
+def whole_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
+    """Return B, of W's shape."""
+    if matrix is not None and starts is not None:
+        matrix = rotated(matrix, starts, weight.shape)
     return rule.feedback(weight, None if matrix is None else matrix.to(weight.dtype), scale)
 
 
-def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, rule: Rule, scale: float) -> Tensor:
+def _as_rows(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() == 2 else tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
+
+
+def _passing_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
+    """Return B, of W's shape, to be used before the next B is asked for."""
+    if rule.ready_made or not _may_overwrite(weight):
+        return whole_feedback(weight, matrix, starts, rule, scale)
+    feedback = _scratch(weight, weight.numel()).as_strided(weight.shape, weight.stride())
+    for top, bottom, magnitudes in _blocks(weight, matrix, starts):
+        rule.write(feedback[top:bottom], weight[top:bottom], magnitudes, scale)
+    return feedback
+
+
+def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
     """Return g B, (n, in), without ever writing a second matrix of the size of a large W."""
-    if rule.ready_made:
-        return grad @ _block(weight, matrix, rule, scale)
-    height, width = _tile(weight)
-    errors = grad.split(height, dim=1)
-    stripes = []
-    for columns in _tiles(weight, matrix, width, dim=1):
-        stripe = None
-        for error, tile in zip(errors, _tiles(*columns, height, dim=0), strict=True):
-            block = _block(*tile, rule, scale)
-            stripe = error @ block if stripe is None else stripe.addmm_(error, block)
-        stripes.append(cast("Tensor", stripe))
-    return stripes[0] if len(stripes) == 1 else torch.cat(stripes, dim=1)
+    height, inputs = rows_of_block(weight.shape), weight.shape[1]
+    # Half precision wants the sum over all rows in one go.
+    if rule.ready_made or weight.shape[0] <= height or weight.element_size() < 4 or not _may_overwrite(weight):
+        return grad @ _passing_feedback(weight, matrix, starts, rule, scale)
+    down, block = grad.new_empty(len(grad), inputs), _scratch(weight, height * inputs).view(height, inputs)
+    for top, bottom, magnitudes in _blocks(weight, matrix, starts):
+        feedback = block[: bottom - top]
+        rule.write(feedback, weight[top:bottom], magnitudes, scale)
+        if top == 0:
+            torch.mm(grad[:, :bottom], feedback, out=down)
+        else:
+            down.addmm_(grad[:, top:bottom], feedback)
+    return down
 
 
-def _tiles(weight: Tensor, matrix: Tensor | None, size: int, dim: int) -> list[tuple[Tensor, Tensor | None]]:
-    blocks = weight.split(size, dim)
-    return list(zip(blocks, [None] * len(blocks) if matrix is None else matrix.split(size, dim), strict=True))
+def _blocks(weight: Tensor, matrix: Tensor | None, starts: Tensor | None) -> Iterator[tuple[int, int, Tensor | None]]:
+    """Yield the blocks of W that are written in one go: first row, row behind the last, and the same block of the rule's matrix."""
+    rows, height = len(weight), rows_of_block(weight.shape)
+    places = None if starts is None else starts.tolist()
+    for number, top in enumerate(range(0, rows, height)):
+        bottom = min(top + height, rows)
+        if matrix is None:
+            yield top, bottom, None
+        elif places is None:
+            yield top, bottom, matrix[top:bottom].to(weight.dtype)
+        else:
+            shape = (bottom - top, *weight.shape[1:])
+            yield top, bottom, laid_out(window(matrix, places[number], math.prod(shape)), shape).to(weight.dtype)
 
 
-def _tile(weight: Tensor) -> tuple[int, int]:
-    """Return height and width of the blocks of B.
+_SCRATCH = threading.local()
 
-    On a CPU a block and the stripe of g B that it is added to both stay in the cache; blocks of few long rows do not,
-    and cost several times more at a large batch. A GPU wants few large products. Sums over blocks are taken in single
-    precision or better only: in half precision a block spans all rows.
+
+def _scratch(weight: Tensor, count: int) -> Tensor:
+    """Return memory for a B that is used once: memory fresh from the system would cost as much again as filling it."""
+    kept: dict[Any, Tensor] = vars(_SCRATCH)
+    if weight.dtype not in kept or kept[weight.dtype].numel() < count:
+        kept[weight.dtype] = torch.empty(count, dtype=weight.dtype, device="cpu")
+    return kept[weight.dtype][:count]
+
+
+def _may_overwrite(weight: Tensor) -> bool:
+    """Tell whether B may be written into memory that is used again: not where the backward pass is recorded or transformed.
+
+    A graphics card has an allocator that does as much, and a compiler fuses the building of B into its use.
     """
-    if weight.device.type == "cpu" and weight.element_size() >= 4:
-        return 256, 1024
-    return max(weight.shape[0], 1), max(2**24 // max(weight.shape[0], 1), 1)
+    return (
+        weight.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and (weight.is_contiguous() or (weight.dim() == 4 and weight.is_contiguous(memory_format=torch.channels_last)))
+        and type(weight) in (Tensor, nn.Parameter)
+        and not _within_transforms()
+    )
+
+
+def _within_transforms() -> bool:
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
 def _as_autocast(*tensors: Tensor | None) -> tuple[Any, ...]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ._layers import RuledLayer, linear_maps, plain_name
+from ._kinds import places, plain_name
+from ._layers import RuledLayer
+from ._sites import Site
 
 
 @dataclass(frozen=True)
@@ -95,33 +97,35 @@ def describe(module: nn.Module) -> Report:
 
 
 def _rows(module: nn.Module) -> Iterator[Row]:
-    obstacles = {name: obstacle for name, _, obstacle in linear_maps(module)}
+    obstacles = {(place.layer, place.parameter): place.obstacle for place in places(module)}
     covered: set[nn.Module] = set()
     for name, part in module.named_modules():
         if part in covered:
             continue
-        if isinstance(part, RuledLayer):
+        converted = part._sites if isinstance(part, RuledLayer) else {}
+        for site in converted.values():
+            yield _converted_row(name, site)
+        if "weight" in converted:
             covered.update(part.modules())  # the parts of a parametrised weight
-            yield _converted_row(name, part)
             continue
-        reason = (obstacles[name] or "no rule applied") if name in obstacles else _nature(part)
         for parameter, value in part.named_parameters(recurse=False):
             shape = () if is_lazy(value) else tuple(value.shape)
-            if len(shape) > 1 or "bias" not in parameter:
+            if parameter not in converted and (len(shape) > 1 or "bias" not in parameter):
+                obstacle = obstacles.get((part, parameter), obstacles.get((part, "weight")))
+                reason = _nature(part) if obstacle is None else obstacle or "no rule applied"
                 yield Row(name, plain_name(part), parameter, shape, reason=reason)
 
 
-def _converted_row(name: str, layer: RuledLayer) -> Row:
-    given = layer._assignment
-    asked, scale = (given.asked, given.scale) if given.rule.scaled else (None, None)
-    seed = given.seed if given.rule.draws_matrix else None
-    return Row(name, plain_name(layer), "weight", tuple(layer.weight.shape), given.rule.name, asked, scale, seed)
+def _converted_row(name: str, site: Site) -> Row:
+    asked, scale = (site.asked, site.scale) if site.rule.scaled else (None, None)
+    seed = site.seed if site.rule.seeded else None
+    return Row(name, plain_name(site.layer), site.parameter, tuple(site.weight.shape), site.rule.name, asked, scale, seed)
 
 
 def _nature(part: nn.Module) -> str:
     """Return in words why a module that is no linear map keeps its exact gradients."""
-    if "norm" in type(part).__name__.lower() or isinstance(part, nn.modules.batchnorm._NormBase):
+    if "norm" in plain_name(part).lower() or isinstance(part, nn.modules.batchnorm._NormBase):
         return "normalisation scale"
     if isinstance(part, nn.Embedding | nn.EmbeddingBag):
         return "embedding, which sends nothing down"
-    return f"parameter of {type(part).__name__}, which is no linear map"
+    return f"parameter of {plain_name(part)}, which is no linear map"

@@ -1,18 +1,59 @@
-"""What a learning rule is: a small object that says which matrix carries the error down."""
+"""What a learning rule is: a small object that says what carries the error down."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from torch import Tensor
+from torch import Generator, Tensor
 
 from ..registry import Registry
+from ._broadcast import broadcast
+from ._draw import draw, draw_rotated
+from ._functional import Geometry, convolution, linear, plain_convolution, plain_linear
+
+if TYPE_CHECKING:
+    from ._sites import Site
 
 
 @dataclass(frozen=True)
-class Rule(ABC):
+class LearningRule(ABC):
+    """What both kinds of learning rules share: :class:`Rule` and :class:`BroadcastRule`.
+
+    Attributes:
+        name: what the rule is registered and reported under.
+        scaled: whether ``scale`` has a meaning.
+        exact: whether the gradients are backpropagation's, so that a layer which cannot be converted may keep its ordinary ones.
+        changes: whether something happens after each step of the optimiser, so that training needs :func:`follow`.
+        seeded: whether a random matrix is drawn.
+    """
+
+    name: ClassVar[str]
+    scaled: ClassVar[bool] = True
+    exact: ClassVar[bool] = False
+    changes: ClassVar[bool] = False
+    seeded: ClassVar[bool] = False
+
+    @abstractmethod
+    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
+        """Return what a layer keeps for its feedback, freshly drawn, by the ending of the buffer's name."""
+
+    def received(self, site: Site, input: Tensor, features: int) -> Tensor:
+        """Return the input of a layer as the layer takes it, before anything is padded; ``features`` is the axis of its features."""
+        return input
+
+    @abstractmethod
+    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x Wᵀ + b, whose error goes down by the rule."""
+
+    @abstractmethod
+    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        """Return the convolution of a batch, whose error goes down by the rule."""
+
+
+@dataclass(frozen=True)
+class Rule(LearningRule):
     r"""A learning rule, given by the matrix :math:`B` that carries the error down through a layer.
 
     .. math::
@@ -27,11 +68,11 @@ class Rule(ABC):
     are the dataclass's fields.
 
     Attributes:
-        name: what the rule is registered and reported under.
-        draws_matrix: whether a fixed random matrix of W's shape is drawn for each layer.
-        scaled: whether ``scale`` has a meaning, in the drawing or in :meth:`feedback`.
+        draws_matrix: whether a random matrix of W's shape is drawn for each layer.
+        fresh: whether that matrix is another one in each step.
         ready_made: whether :meth:`feedback` returns a tensor that exists already, so that nothing is gained by asking for it in blocks.
-        exact: whether B is W, so that a layer which cannot be converted may keep its ordinary gradients.
+        copies_updates: whether the matrix takes the optimiser's steps for W: the same gradient, but state and decay of its own.
+        mirrors: whether the matrix learns in a mirror phase after each step: :meth:`mirror`.
 
     Example:
         >>> import torch
@@ -46,11 +87,20 @@ class Rule(ABC):
         True
     """
 
-    name: ClassVar[str]
     draws_matrix: ClassVar[bool] = False
-    scaled: ClassVar[bool] = True
+    fresh: ClassVar[bool] = False
     ready_made: ClassVar[bool] = False
-    exact: ClassVar[bool] = False
+    copies_updates: ClassVar[bool] = False
+    mirrors: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        cls.seeded = cls.draws_matrix
+        cls.changes = cls.fresh or cls.learned()
+
+    @classmethod
+    def learned(cls) -> bool:
+        """Whether B is learned, and so belongs into a state dict."""
+        return cls.copies_updates or cls.mirrors
 
     def prepare(self, matrix: Tensor) -> Tensor:
         """Return what is kept of a freshly drawn matrix M; only called where ``draws_matrix``.
@@ -73,5 +123,81 @@ class Rule(ABC):
             B, of the shape of ``weight``.
         """
 
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
+        """Write :meth:`feedback` into a tensor that exists; worth defining where it saves a temporary."""
+        out.copy_(self.feedback(weight, matrix, scale))
 
-RULES: Registry[type[Rule]] = Registry("learning rule")
+    def mirror(self, weight: Tensor, matrix: Tensor, transposed: bool, groups: int, generator: Generator) -> None:
+        """Let the matrix learn from W in place; only called where ``mirrors``, after each step.
+
+        Args:
+            weight: W.
+            matrix: what :meth:`prepare` kept.
+            transposed: whether W belongs to a transposed convolution: (in, out / groups, kernel ...).
+            groups: the layer's groups.
+            generator: for the noise; the same numbers in every process.
+        """
+        raise NotImplementedError(f"rule {self.name!r} has no mirror phase")
+
+    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
+        """Return M, or the numbers from which each step takes its own, and where this step takes them."""
+        if not self.draws_matrix:
+            return {}
+        if not self.fresh:
+            return {"feedback": self.prepare(draw(weight, site.scale, site.seed, site.key, self.name))}
+        numbers, starts = draw_rotated(weight, site.scale, site.seed, site.key, self.name)
+        return {"feedback": self.prepare(numbers), "feedback_starts": starts}
+
+    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x Wᵀ + b, whose error goes down through B."""
+        return linear(input, weight, bias, *site.kept(), self, site.scale)
+
+    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        """Return the convolution of a batch, whose error goes down through B."""
+        return convolution(input, weight, bias, *site.kept(), self, site.scale, geometry)
+
+
+@dataclass(frozen=True)
+class BroadcastRule(LearningRule):
+    r"""A learning rule that sends one signal from the end of the network straight to the input of every layer.
+
+    .. math:: \delta_{x_\ell} = r B_\ell
+
+    with a signal :math:`r` (batch, K), an error or a target, and one fixed random matrix :math:`B_\ell` (K, features) per layer. Each
+    position of an image or sequence gets the same: the features of a convolution are its channels. Nothing is sent down
+    through the layers themselves; their weights learn as ever from the error that arrives at their output.
+
+    Attributes:
+        needs_target: whether the signal is made of the target: :func:`give_target`.
+    """
+
+    seeded: ClassVar[bool] = True
+    needs_target: ClassVar[bool] = False
+
+    @abstractmethod
+    def signal(self, error: Tensor, target: Tensor | None) -> Tensor:
+        """Return r, (batch, K).
+
+        Args:
+            error: the loss's gradient with respect to the network's output, (batch, outputs).
+            target: what :func:`give_target` was given, (batch, classes); None unless ``needs_target``.
+        """
+
+    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
+        """Return B, for as wide a signal as is known so far."""
+        return {"feedback": site.draw_broadcast(weight)}
+
+    def received(self, site: Site, input: Tensor, features: int) -> Tensor:
+        """Return the input cut off from what is below, which hears the signal instead."""
+        return broadcast(site, input, features)
+
+    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x Wᵀ + b, which sends nothing down itself."""
+        return plain_linear(self.received(site, input, input.dim() - 1), weight, bias)
+
+    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        """Return the convolution of a batch, which sends nothing down itself."""
+        return plain_convolution(input, weight, bias, geometry)
+
+
+RULES: Registry[type[LearningRule]] = Registry("learning rule")

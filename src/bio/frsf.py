@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ._rule import RULES, Rule
@@ -40,3 +41,9 @@ class FixedRandomSignFeedback(Rule):
         """Return the magnitudes with the signs of W."""
         assert matrix is not None
         return weight.sign().mul_(matrix)  # in place: a second temporary of this size costs as much again
+
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
+        """Write the magnitudes with the signs of W."""
+        assert matrix is not None
+        torch.sign(weight, out=out)
+        out.mul_(matrix)

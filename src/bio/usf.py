@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ._rule import RULES, Rule
@@ -34,3 +35,8 @@ class UniformSignFeedback(Rule):
     def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
         """Return the sign of W times the scale."""
         return weight.sign().mul_(scale)  # in place: a second temporary of this size costs as much again
+
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
+        """Write the sign of W times the scale."""
+        torch.sign(weight, out=out)
+        out.mul_(scale)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from ._alignment import LayerCurves
 from ._intervals import CONFIDENCE, Difference, Spread, paired_difference, spread
 
 BASELINE = "bp"
@@ -22,6 +23,7 @@ class Observation:
         split: the split its numbers were made on, in words.
         metrics: its numbers.
         curves: its training curves, (epoch, value).
+        alignment: the curves of its layers, (epochs trained, value), by quantity and layer; empty where nothing was measured.
     """
 
     rule: str
@@ -30,6 +32,7 @@ class Observation:
     split: str
     metrics: Mapping[str, float]
     curves: Mapping[str, Curve]
+    alignment: LayerCurves = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Block:
     settings: Mapping[str, str]
     split: str
     runs: Mapping[str, Mapping[int, Observation]]
+
+    def measured(self) -> list[str]:
+        """Return the rules of which some run measured its alignment."""
+        return [rule for rule, runs in self.runs.items() if any(run.alignment for run in runs.values())]
 
     def values(self, rule: str, metric: str) -> dict[int, float]:
         """Return a metric of every seed of a rule that has it."""

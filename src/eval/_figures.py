@@ -19,9 +19,13 @@ from ._comparison import BASELINE, Block, describe_spread
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; dark grey is the baseline's.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7A5C00", "#8A2BE2")
+_PALETTE_OF_MAPS = ("#3B4FA0", "#A63A50", "#2F6B3C", "#8C5A9E", "#B5651D", "#1F7A8C", "#6B6B1F")
 _BASELINE_COLOUR = "#3C3C3C"
-_INK, _FAINT = "#222222", "#D9D9D9"
+INK, FAINT_INK, _FAINT = "#222222", "#777777", "#D9D9D9"
 _STYLES = ("--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)), "-")
+_STYLE_OF_MAPS = (0, (9, 2))
+_RULES = [name for name in names_on_disk("bio", "RULES") if name != BASELINE]
+_LONGEST = 40  # letters of a rule, or of a map of rules, that are shown
 _GAP = 0.5  # inches between the panels of two blocks
 _CURVES = {"val_mAP": "mAP of the validation fold", "train_loss": "training loss"}
 
@@ -33,17 +37,21 @@ def colour_of(rule: str) -> str:
         >>> colour_of("bp")
         '#3C3C3C'
     """
-    return _BASELINE_COLOUR if rule == BASELINE else _PALETTE[_place_of(rule) % len(_PALETTE)]
+    if rule == BASELINE:
+        return _BASELINE_COLOUR
+    palette = _PALETTE if rule in _RULES else _PALETTE_OF_MAPS
+    return palette[_place_of(rule) % len(palette)]
 
 
 def _style_of(rule: str) -> Any:
-    return "-" if rule == BASELINE else _STYLES[_place_of(rule) % len(_STYLES)]
+    if rule == BASELINE:
+        return "-"
+    return _STYLES[_place_of(rule) % len(_STYLES)] if rule in _RULES else _STYLE_OF_MAPS
 
 
 def _place_of(rule: str) -> int:
     """Return a number that a rule keeps whatever else is drawn."""
-    others = [name for name in names_on_disk("bio", "RULES") if name != BASELINE]
-    return others.index(rule) if rule in others else sum(map(ord, rule))
+    return _RULES.index(rule) if rule in _RULES else sum(map(ord, rule))
 
 
 def draw_bars(file: Path, blocks: Sequence[Block], metric: str, title: str, caption: str) -> None:
@@ -57,7 +65,9 @@ def draw_bars(file: Path, blocks: Sequence[Block], metric: str, title: str, capt
         caption: everything that must be stated beside the numbers.
     """
     heights = [0.42 * len(block.runs) + _GAP for block in blocks]
-    figure, place = _page(11.0, sum(heights) - _GAP + 0.25, title, caption, head=0.85)
+    figure, place = page(11.0, sum(heights) - _GAP + 0.25, title, caption, head=0.85)
+    labels = [f"{shortened(rule, _LONGEST)} ({len(block.values(rule, metric))})" for block in blocks for rule in block.runs]
+    place["left"] = max(place["left"], (0.3 + 0.075 * max(map(len, labels))) / 11.0)
     place |= {"wspace": 0.06, "hspace": _GAP * len(heights) / (sum(heights) - _GAP * len(heights))}
     rows = figure.subplots(
         len(blocks), 2, squeeze=False, sharex="col", width_ratios=[1.75, 1], height_ratios=[h - _GAP for h in heights], gridspec_kw=place
@@ -67,7 +77,7 @@ def draw_bars(file: Path, blocks: Sequence[Block], metric: str, title: str, capt
         _differences_of(right, block, metric)
     rows[-1][0].set_xlabel(words_of(metric))
     rows[-1][1].set_xlabel(f"difference to {BASELINE}, paired by seed")
-    _save(figure, file)
+    save(figure, file)
 
 
 def draw_curves(file: Path, blocks: Sequence[Block], title: str, caption: str) -> None:
@@ -79,28 +89,32 @@ def draw_curves(file: Path, blocks: Sequence[Block], title: str, caption: str) -
         title: one line.
         caption: what the lines and bands are.
     """
-    figure, place = _page(10.0, 3.3 * len(blocks), title, caption, head=1.25)
+    rules = sorted({rule for block in blocks for rule in block.runs}, key=lambda rule: (rule != BASELINE, _place_of(rule)))
+    labels = [shortened(rule, _LONGEST) for rule in rules]
+    columns = max(1, min(len(rules), int(9.4 / (0.62 + 0.08 * max(map(len, labels))))))
+    more = 0.22 * (-(-len(rules) // columns) - 1)  # inches of the legend's further lines
+    figure, place = page(10.0, 3.3 * len(blocks), title, caption, head=1.25 + more)
     rows = figure.subplots(len(blocks), 2, squeeze=False, gridspec_kw=place | {"wspace": 0.24, "hspace": 0.36})
     for row, block in zip(rows, blocks, strict=True):
         for axes, (name, words) in zip(row, _CURVES.items(), strict=True):
             _curves_of(axes, block, name)
             axes.set_ylabel(words)
-        row[0].set_title(block.title, loc="left", fontsize=9.5, color=_INK, pad=8)
+        row[0].set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=8)
     for axes in rows[-1]:
         axes.set_xlabel("epoch")
-    rules = sorted({rule for block in blocks for rule in block.runs}, key=lambda rule: (rule != BASELINE, _place_of(rule)))
-    handles = [Line2D([], [], color=colour_of(rule), linestyle=_style_of(rule), linewidth=2, label=rule) for rule in rules]
-    middle = 1 - 0.68 / figure.get_figheight()
+    styles = [{"color": colour_of(rule), "linestyle": _style_of(rule)} for rule in rules]
+    handles = [Line2D([], [], linewidth=2, label=label, **style) for label, style in zip(labels, styles, strict=True)]
+    middle = 1 - (0.68 + more / 2) / figure.get_figheight()
     figure.legend(
         handles=handles,
         loc="center left",
         bbox_to_anchor=(0.022, middle),
-        ncols=len(handles),
+        ncols=columns,
         frameon=False,
         fontsize=9.5,
         handlelength=2.6,
     )
-    _save(figure, file)
+    save(figure, file)
 
 
 def _bars_of(axes: Any, block: Block, metric: str) -> None:
@@ -111,17 +125,17 @@ def _bars_of(axes: Any, block: Block, metric: str) -> None:
         seeds = list(block.values(rule, metric).values())
         axes.barh(place, value.mean, height=0.62, color=colour_of(rule), alpha=0.85, zorder=2)
         if value.sd is not None:
-            axes.errorbar(value.mean, place, xerr=value.sd, color=_INK, capsize=3.5, elinewidth=1.2, capthick=1.2, zorder=3)
-        axes.scatter(seeds, place + _apart(len(seeds)), s=16, color="white", edgecolor=_INK, linewidth=0.8, zorder=4)
+            axes.errorbar(value.mean, place, xerr=value.sd, color=INK, capsize=3.5, elinewidth=1.2, capthick=1.2, zorder=3)
+        axes.scatter(seeds, place + _apart(len(seeds)), s=16, color="white", edgecolor=INK, linewidth=0.8, zorder=4)
         end = max(*seeds, value.mean + (value.sd or 0.0))
-        axes.annotate(describe_spread(value), (end, place), (7, 0), textcoords="offset points", va="center", fontsize=9, color=_INK)
-    axes.set_yticks(range(len(block.runs)), [f"{rule} ({len(block.values(rule, metric))})" for rule in block.runs])
-    axes.set_title(block.title, loc="left", fontsize=9.5, color=_INK, pad=6)
+        axes.annotate(describe_spread(value), (end, place), (7, 0), textcoords="offset points", va="center", fontsize=9, color=INK)
+    axes.set_yticks(range(len(block.runs)), [f"{shortened(rule, _LONGEST)} ({len(block.values(rule, metric))})" for rule in block.runs])
+    axes.set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=6)
     axes.set_xlim(0, 1.27)  # from 0, as bars must; the room beyond 1 is for the numbers
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.set_ylim(len(block.runs) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
-    _quiet(axes, "x")
+    quiet(axes, "x")
 
 
 def _differences_of(axes: Any, block: Block, metric: str) -> None:
@@ -135,7 +149,7 @@ def _differences_of(axes: Any, block: Block, metric: str) -> None:
             axes.plot([found.low, found.high], [place, place], color=colour_of(rule), linewidth=3.2, solid_capstyle="butt", zorder=2)
         axes.scatter(found.mean, place, s=52, marker="D", color=colour_of(rule), zorder=3)
         pairs = [value - baseline[seed] for seed, value in block.values(rule, metric).items() if seed in baseline]
-        axes.scatter(pairs, place + _apart(len(pairs)), s=16, color="white", edgecolor=_INK, linewidth=0.8, zorder=4)
+        axes.scatter(pairs, place + _apart(len(pairs)), s=16, color="white", edgecolor=INK, linewidth=0.8, zorder=4)
     if not baseline:
         axes.text(
             0.5,
@@ -152,14 +166,15 @@ def _differences_of(axes: Any, block: Block, metric: str) -> None:
     axes.set_ylim(len(block.runs) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    _quiet(axes, "x")
+    quiet(axes, "x")
 
 
 def _curves_of(axes: Any, block: Block, name: str) -> None:
     for rule, runs in block.runs.items():
-        epochs, values = _aligned([run.curves.get(name, ()) for run in runs.values()])
+        epochs, values = aligned([run.curves.get(name, ()) for run in runs.values()])
         if not len(epochs):
             continue
+        epochs = epochs + 1
         marker = "o" if len(epochs) == 1 else None
         axes.plot(
             epochs, np.nanmean(values, axis=0), linestyle=_style_of(rule), marker=marker, color=colour_of(rule), linewidth=2, zorder=3
@@ -168,7 +183,7 @@ def _curves_of(axes: Any, block: Block, name: str) -> None:
     last = max((epoch for runs in block.runs.values() for run in runs.values() for epoch, _ in run.curves.get(name, ())), default=0) + 1
     axes.set_xlim(1 - 0.04 * last, last * 1.04)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    _quiet(axes, "y")
+    quiet(axes, "y")
 
 
 def _apart(count: int) -> np.ndarray:
@@ -176,15 +191,15 @@ def _apart(count: int) -> np.ndarray:
     return np.linspace(-0.2, 0.2, count) if count > 1 else np.zeros(count)
 
 
-def _aligned(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return all epochs, counted from 1, and the value of every seed there, NaN where it had stopped."""
+def aligned(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return all epochs, and the value of every seed there, NaN where it had stopped."""
     logged = [dict(curve) for curve in curves if curve]
     epochs = sorted(set().union(*logged))
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in logged])
-    return np.array(epochs) + 1, values
+    return np.array(epochs), values
 
 
-def _page(width: float, panels: float, title: str, caption: str, *, head: float) -> tuple[Figure, dict[str, float]]:
+def page(width: float, panels: float, title: str, caption: str, *, head: float) -> tuple[Figure, dict[str, float]]:
     """Return a figure with title and caption, and where its panels may lie; sizes in inches."""
     lines = textwrap.wrap(caption, int(width * 16.2), break_long_words=False)
     foot = 0.66 + 0.19 * len(lines)
@@ -192,19 +207,33 @@ def _page(width: float, panels: float, title: str, caption: str, *, head: float)
     figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
     FigureCanvasAgg(figure)
     left = 0.85 / width
-    figure.text(0.3 / width, 1 - 0.3 / height, title, fontsize=12.5, fontweight="bold", color=_INK, va="center")
+    figure.text(0.3 / width, 1 - 0.3 / height, title, fontsize=12.5, fontweight="bold", color=INK, va="center")
     figure.text(0.3 / width, 0.12 / height, "\n".join(lines), fontsize=8.2, color="#555555", va="bottom", linespacing=1.35)
     return figure, {"left": left, "right": 1 - 0.25 / width, "top": 1 - head / height, "bottom": foot / height}
 
 
-def _quiet(axes: Any, grid: str) -> None:
+def quiet(axes: Any, grid: str) -> None:
+    """Leave of a panel's frame and grid what helps reading."""
     axes.grid(axis=grid, color=_FAINT, linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left" if grid == "x" else "top"):
         axes.spines[side].set_visible(False)
     for side in ("bottom", "left"):
         axes.spines[side].set_color("#888888")
-    axes.tick_params(colors=_INK, labelsize=9)
+    axes.tick_params(colors=INK, labelsize=9)
+
+
+def shortened(name: str, length: int) -> str:
+    """Return a name that is at most so long, its middle left out where it is longer.
+
+    Example:
+        >>> shortened("stages.3.fuse_layers.0.2.0", 16)
+        'stages.…rs.0.2.0'
+    """
+    if len(name) <= length:
+        return name
+    head = (length - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - length :]}"
 
 
 def words_of(metric: str) -> str:
@@ -219,6 +248,7 @@ def words_of(metric: str) -> str:
     return f"mAP{'@' + k if k else ''} of the {fold} fold, tie rule {ties}"
 
 
-def _save(figure: Figure, file: Path) -> None:
+def save(figure: Figure, file: Path) -> None:
+    """Write a figure whole or not at all."""
     with replacing(file) as temporary:
         figure.savefig(temporary, format="png")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import RunError, UsageError, guard, nearest
 from biodeephashing.hparams import Settings, table
-from biodeephashing.runs import comparison_folder, replacing
+from biodeephashing.runs import comparison_folder, home, replacing
 
 if TYPE_CHECKING:
     from biodeephashing.eval._comparison import Block, Observation
@@ -25,7 +25,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     """Compare the learning rules of an experiment by what MLflow knows of its runs.
 
     Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
-    ``comparison-bars.png`` and ``comparison-curves.png``.
+    ``comparison-bars.png`` and ``comparison-curves.png``, and where runs measured it (``-align_every``) ``comparison-alignment.png``.
 
     Args:
         database: the data set.
@@ -58,8 +58,9 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
         columns[metric] = metric
     folder, title = comparison_folder(database, experiment), f"{database} / {experiment}: learning rules compared"
     notes = [*_caption(fold, metric), *remarks, *doubles]
+    aligned = _draw_alignment(folder / "comparison-alignment.png", blocks, f"{database} / {experiment}: alignment with backpropagation")
     _write_csv(folder / "comparison.csv", blocks, list(columns.values()), metric)
-    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes)
+    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, aligned=aligned)
     stated = _stated(blocks)
     draw_bars(
         folder / "comparison-bars.png", blocks, metric, title,
@@ -73,7 +74,8 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     )  # fmt: skip
     if not quiet:
         print(_console(title, blocks, columns, metric, notes))
-        print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png")
+        more = ", comparison-alignment.png" if aligned else ""
+        print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png{more}")
     return folder
 
 
@@ -110,6 +112,7 @@ def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observat
 
 
 def _observation(run: Any) -> Observation:
+    from biodeephashing.eval._alignment import read_alignment
     from biodeephashing.eval._comparison import Observation
 
     apart = {
@@ -119,7 +122,8 @@ def _observation(run: Any) -> Observation:
     settings["architecture"] = settings["architecture"].removeprefix("bio-")
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
     split = run.tags.get("split", "split unknown")
-    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves)
+    alignment = read_alignment(home() / run.tags["run_directory"] / "alignment.csv")
+    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment)
 
 
 def _short(run: Any) -> str:
@@ -135,6 +139,23 @@ def _unknown_experiment(database: str, experiment: str) -> RunError:
         return RunError(f"MLflow knows no runs of {database}/{experiment}, nor of any other experiment: train with -tracking on first")
     hint = f"the nearest is -db {guess.partition('/')[0]} -exp {guess.partition('/')[2]}; " if guess else ""
     return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
+
+
+def _draw_alignment(file: Path, blocks: Sequence[Block], title: str) -> bool:
+    """Draw how far the layers are from backpropagation, and tell whether any run measured it; an earlier picture goes."""
+    from biodeephashing.eval._alignment_figure import draw_alignment
+
+    file.unlink(missing_ok=True)
+    measured = [block for block in blocks if block.measured()]
+    if not measured:
+        return False
+    draw_alignment(
+        file, measured, title,
+        "Weight angle: between a layer's weights W and the matrix B that carries its error down; it exists where B stands in W's place. "
+        "Update angle: between the gradients of W by the rule and by backpropagation, on one batch. 0°: equal; 90° (dashed): nothing "
+        f"in common. Lines: mean over the seeds still training; bands: from the lowest to the highest seed. {_stated(blocks)}",
+    )  # fmt: skip
+    return True
 
 
 def _rules(metric: str) -> str:
@@ -176,13 +197,16 @@ def _console(title: str, blocks: Sequence[Block], columns: dict[str, str], metri
     return "\n".join(parts)
 
 
-def _write_markdown(file: Path, title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> None:
+def _write_markdown(
+    file: Path, title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str], *, aligned: bool
+) -> None:
     from biodeephashing.eval._table import markdown_table
 
     parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
     for block in blocks:
         parts += ["", f"## {block.title}", "", f"{block.split}", "", markdown_table(*_rows(block, columns, metric))]
     parts += ["", "![mAP per rule](comparison-bars.png)", "", "![training curves](comparison-curves.png)", ""]
+    parts += ["![alignment with backpropagation](comparison-alignment.png)", ""] if aligned else []
     with replacing(file) as temporary:
         temporary.write_text("\n".join(parts), "utf-8")
 

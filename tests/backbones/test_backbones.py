@@ -10,8 +10,8 @@ from biodeephashing.backbones import BACKBONES, HashNetwork, build_backbone, bui
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 from biodeephashing.registry import names_on_disk
 
-FEATURES = {"lenet": 500, "alexnet": 4096, "vgg16": 4096, "resnet18": 512, "resnet50": 2048}
-SMALL = ("lenet", "resnet18", "hrnet_w18_small", "timm:resnet10t")
+FEATURES = {"lenet": 500, "alexnet": 4096, "vgg16": 4096, "resnet18": 512, "resnet20": 64, "resnet50": 2048, "resnet56": 64}
+SMALL = ("lenet", "resnet18", "resnet20", "hrnet_w18_small", "timm:resnet10t")
 
 
 def test_names_on_disk_are_the_registered_ones():
@@ -70,6 +70,7 @@ def test_lenet_takes_other_sizes_but_pools_plainly_at_32():
 
 def test_auto_means_published_weights_where_there_are_any():
     assert weights_choice("lenet", "auto") == "none"
+    assert weights_choice("resnet20", "auto") == weights_choice("resnet56", "auto") == "none"
     assert weights_choice("resnet18", "auto") == "imagenet"
     assert weights_choice("hrnet", "auto") == "imagenet"
     assert weights_choice("vgg16", "none") == "none"

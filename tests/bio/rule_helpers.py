@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from biodeephashing.bio import follow, give_target
+from biodeephashing.bio._kinds import sites
+
 X = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
 
@@ -16,12 +19,37 @@ def network():
     )
 
 
+def ready(module, classes=None):
+    """Prepare a converted module for passes in training mode, and return it.
+
+    Rules that change with the steps follow an optimiser that never steps. With a number of classes, every forward pass is preceded
+    by one-hot targets for as many rows as its first input has; without it, call :func:`label` before a pass by ``drtp``.
+    """
+    if any(site.rule.changes for site in sites(module).values()):
+        follow(module, torch.optim.SGD(list(module.parameters()), lr=0.0))
+    if classes is not None:
+        module.register_forward_pre_hook(lambda part, inputs: give_target(part, one_hot(len(inputs[0]), classes)))
+    return module
+
+
+def one_hot(batch, classes):
+    """Targets 0, 1, 2, ... for the rows of a batch."""
+    return torch.eye(classes)[torch.arange(batch) % classes]
+
+
+def label(module, batch):
+    """Hand one-hot targets to the rules that send them down, as wide as the rules expect; for others nothing happens."""
+    for width in {hub.width for part in module.modules() for hub in getattr(part, "_hubs", ())}:
+        give_target(module, one_hot(batch, width))
+
+
 def input_gradient(module, x=X):
     """What arrives at the input when every output wants to be zero."""
     x = x.clone().requires_grad_()
+    label(module, len(x))
     return torch.autograd.grad(module(x).square().sum(), x)[0]
 
 
 def matrices(module):
-    """The random matrices by name."""
-    return {n: b for n, b in module.named_buffers() if n.endswith("_feedback_matrix")}
+    """The random or learned matrices, or the numbers they are taken from, by name."""
+    return {n: b for n, b in module.named_buffers() if n.endswith("_feedback")}

@@ -21,6 +21,11 @@ class Doubling(nn.Linear):
         return 2 * super().forward(input)
 
 
+class Averaging(nn.MultiheadAttention):
+    def forward(self, query, key, value, **_):
+        return value.mean(1, keepdim=True).expand_as(query), None
+
+
 class Restful(nn.Conv2d):
     """A subclass that only adds a constructor is an ordinary convolution."""
 
@@ -40,11 +45,11 @@ def test_subclasses_with_the_forward_of_their_base_are_converted(rule):
     ("part", "words"),
     [
         (Doubling(3, 3), r"layer 'odd' \(Doubling\): it computes in its own way, not as Linear does"),
-        (nn.MultiheadAttention(4, 2), r"layer 'odd' \(MultiheadAttention\): it multiplies by its matrices in its own way"),
+        (Averaging(4, 2), r"layer 'odd' \(Averaging\): it computes in its own way, not as MultiheadAttention does"),
         (nn.LSTM(4, 4), r"layer 'odd' \(LSTM\)"),
         (nn.GRUCell(4, 4), r"layer 'odd' \(GRUCell\)"),
         (nn.Bilinear(2, 2, 2), r"layer 'odd' \(Bilinear\)"),
-        (nn.TransformerEncoderLayer(4, 2), r"layer 'odd.self_attn' \(MultiheadAttention\)"),
+        (nn.MultiheadAttention(4, 2, device="meta"), r"layer 'odd' \(MultiheadAttention\): it has weights without values"),
         (nn.LazyLinear(3), "run one batch through it first"),
         (nn.Linear(3, 3, device="meta"), "without values"),
         (nn.Linear(3, 3, dtype=torch.complex64), "complex64"),
@@ -133,16 +138,43 @@ def test_the_scale_of_untrained_zeros_is_refused():
 
 
 class BehindItsBack(nn.Module):
-    def __init__(self):
+    def __init__(self, multiply):
         super().__init__()
         self.norm, self.used, self.bypassed = nn.BatchNorm1d(3), nn.Linear(3, 3), nn.Linear(3, 3)
+        self.multiply = multiply
 
     def forward(self, x):
-        return nn.functional.linear(nn.functional.dropout(self.used(self.norm(x))), self.bypassed.weight)
+        return self.multiply(self, nn.functional.dropout(self.used(self.norm(x))))
 
 
-def test_a_layer_that_is_never_called_is_found(rule):
-    module, x = apply_rule(BehindItsBack(), rule), torch.randn(4, 3)
+class ByItself(BehindItsBack):
+    """Says plainly, in its own code, whose weight it multiplies by."""
+
+    def __init__(self):
+        super().__init__(None)
+
+    def forward(self, x):
+        return nn.functional.linear(self.used(self.norm(x)), self.bypassed.weight)
+
+
+def test_a_module_that_multiplies_by_a_childs_weight_itself_is_reached(rule):
+    module = apply_rule(ByItself(), rule)
+    check_reach(module, torch.randn(4, 3))
+    assert rule_state(module).keys() == {"used", "bypassed"}
+    assert type(remove_rule(module)) is ByItself
+
+
+@pytest.mark.parametrize(
+    "multiply",
+    [
+        lambda self, x: x @ self.bypassed.weight.t(),
+        lambda self, x: nn.functional.linear(x, dict(self.bypassed.named_parameters())["weight"]),
+        lambda self, x: x,
+    ],
+    ids=["another product", "another way to the weight", "no product"],
+)
+def test_a_layer_that_is_never_called_is_found(rule, multiply):
+    module, x = apply_rule(BehindItsBack(multiply), rule), torch.randn(4, 3)
     torch.manual_seed(1)
     before, wanted = copy.deepcopy(module.state_dict()), torch.rand(1)
     torch.manual_seed(1)
@@ -173,17 +205,28 @@ def test_every_weight_is_listed_once_with_its_rule_or_its_reason():
     report = describe(apply_rule(Zoo(), "bp"))
     listed = {(row.name, row.parameter): row.reason for row in report}
     assert len(listed) == len(report)
-    assert [row.name for row in report.converted] == ["head"]
+    assert [(row.name, row.parameter) for row in report.converted] == [
+        ("attention", "in_proj_weight"),
+        ("attention.out_proj", "weight"),
+        ("head", "weight"),
+    ]
     assert "embedding" in listed["embed", "weight"]
     assert "normalisation" in listed["norm", "weight"]
     assert "PReLU" in listed["slope", "weight"]
     assert "Zoo" in listed["", "token"]
-    assert "MultiheadAttention" in listed["attention.out_proj", "weight"]
-    assert "own way" in listed["attention", "in_proj_weight"]
     assert "own way" in listed["recurrent", "weight_hh_l0"]
     assert "own way, not as Linear" in listed["odd", "weight"]
     weights = {n for n, _ in Zoo().named_parameters() if "bias" not in n and "head" not in n}
     assert {f"{n}.{p}".lstrip(".") for n, p in listed} == weights | {"head.weight"}
+
+
+def test_the_report_of_every_rule_says_what_applies_to_it(rule):
+    report = describe(apply_rule(network(), rule, seed=11, scale=0.2))
+    assert [row.name for row in report.converted] == ["0", "3", "5"]
+    assert {row.rule for row in report.converted} == {rule}
+    assert {row.scale for row in report.converted} == {None if rule == "bp" else 0.2}
+    assert {row.seed for row in report.converted} == {None if rule in ("bp", "usf") else 11}
+    assert [row.reason for row in report.exact] == ["normalisation scale"]
 
 
 def test_report_of_a_drawn_rule():

@@ -10,25 +10,32 @@ import torch
 from rule_helpers import input_gradient, matrices, network
 from torch import nn
 
-from biodeephashing.bio import apply_rule, load_rule_state, rule_state
+from biodeephashing.bio import WeightMirror, apply_rule, load_rule_state, rule_state
 from biodeephashing.bio._draw import xavier_std
 from biodeephashing.errors import RuleError, UnknownNameError
 
 
-def test_matrices_depend_on_seed_and_name_alone():
-    whole = apply_rule(network(), "fa", seed=5)
+@pytest.mark.parametrize("rule", ["fa", "frsf", "brsf", "kp", "wm"])
+def test_matrices_depend_on_seed_and_name_alone(rule):
+    whole = apply_rule(network(), rule, seed=5)
     # the same names in another order and with only some of the layers, after other random numbers were drawn
     torch.manual_seed(99)
     part = nn.Module()
     part.add_module("5", nn.Linear(64, 5))
     part.add_module("3", nn.Conv2d(4, 4, 3, groups=2))
-    apply_rule(part, "fa", seed=5)
+    apply_rule(part, rule, seed=5)
     for name in ("3", "5"):
-        assert torch.equal(part.get_submodule(name)._feedback_matrix, whole.get_submodule(name)._feedback_matrix)
-    other = apply_rule(network(), "fa", seed=6)
+        for buffer, numbers in part.get_submodule(name).named_buffers():
+            assert torch.equal(numbers, whole.get_submodule(name).get_buffer(buffer))
+    other = apply_rule(network(), rule, seed=6)
     assert all(not torch.equal(a, b) for a, b in zip(matrices(whole).values(), matrices(other).values(), strict=True))
-    same_shape = apply_rule(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), "fa")
-    assert not torch.equal(same_shape[0]._feedback_matrix, same_shape[1]._feedback_matrix)
+    same_shape = apply_rule(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)), rule)
+    assert not torch.equal(same_shape[0].weight_feedback, same_shape[1].weight_feedback)
+
+
+def test_two_rules_draw_different_numbers_from_one_seed():
+    drawn = [apply_rule(nn.Linear(4, 4), rule, seed=1).weight_feedback.abs() for rule in ("fa", "frsf", "kp", "wm", "dfa", "drtp")]
+    assert all(not torch.equal(one, other) for number, one in enumerate(drawn) for other in drawn[:number])
 
 
 def test_drawing_leaves_the_global_generator_alone_and_ignores_the_default_device():
@@ -40,18 +47,18 @@ def test_drawing_leaves_the_global_generator_alone_and_ignores_the_default_devic
     assert torch.equal(torch.rand(1), wanted)
     with torch.device("meta"):
         apply_rule(other, "frsf")
-    assert torch.equal(other[5]._feedback_matrix, layer._feedback_matrix)
+    assert torch.equal(other[5].weight_feedback, layer.weight_feedback)
 
 
 def test_drawing_is_the_same_on_every_machine():
     # frozen numbers: a change would silently give restored runs other matrices
     layer = apply_rule(nn.Linear(2, 2), "fa", seed=0, scale=1.0)
-    assert layer._feedback_matrix.flatten().tolist() == pytest.approx([1.2346416, 1.0252491, 0.5282593, -0.8059822])
+    assert layer.weight_feedback.flatten().tolist() == pytest.approx([1.2346416, 1.0252491, 0.5282593, -0.8059822])
 
 
 def test_half_precision_is_the_float32_drawing_rounded():
     full, half = apply_rule(nn.Linear(8, 8), "fa"), apply_rule(nn.Linear(8, 8).bfloat16(), "fa")
-    assert torch.equal(half._feedback_matrix, full._feedback_matrix.bfloat16())
+    assert torch.equal(half.weight_feedback, full.weight_feedback.bfloat16())
 
 
 def test_size_of_the_entries():
@@ -59,30 +66,32 @@ def test_size_of_the_entries():
     convolution = nn.Conv2d(32, 64, 3)
     # fan_in = 32·9 = 288, fan_out = 64·9 = 576, std = sqrt(2 / 864)
     assert xavier_std(convolution.weight.shape) == pytest.approx(math.sqrt(2 / 864))
-    matrix = apply_rule(convolution, "fa")._feedback_matrix
+    matrix = apply_rule(convolution, "fa").weight_feedback
     assert matrix.std().item() == pytest.approx(math.sqrt(2 / 864), rel=0.02)
     assert matrix.abs().max().item() <= math.sqrt(3 * 2 / 864)
     assert matrix.mean().item() == pytest.approx(0, abs=0.001)
     rms = convolution.weight.square().mean().sqrt().item()
     for rule in ("fa", "frsf"):
-        matrix = apply_rule(convolution, rule, scale="weight")._feedback_matrix
+        matrix = apply_rule(convolution, rule, scale="weight").weight_feedback
         assert matrix.square().mean().sqrt().item() == pytest.approx(rms, rel=0.02)
     assert rule_state(apply_rule(convolution, "usf", scale="weight"))[""]["scale"] == pytest.approx(rms, rel=1e-5)
     assert rule_state(apply_rule(convolution, "usf", scale=2))[""]["scale"] == 2.0
-    assert (apply_rule(convolution, "frsf")._feedback_matrix >= 0).all()
+    assert (apply_rule(convolution, "frsf").weight_feedback >= 0).all()
 
 
 @pytest.mark.parametrize("scale", ["init", "weight", 0.25])
 def test_rule_state_restores_the_rules_exactly(rule, scale, tmp_path):
-    trained = apply_rule(network(), rule, seed=8, scale=scale)
+    trained = apply_rule(network(), rule, seed=8, scale=scale).eval()
+    if rule in ("kp", "wm"):
+        trained[5].weight_feedback.mul_(1.5)  # as if it had learned
     wanted = input_gradient(trained)
     state = rule_state(trained)
     torch.save({"rules": state, "weights": trained.state_dict()}, tmp_path / "checkpoint.pt")
     loaded = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert json.loads(json.dumps(state)) == loaded["rules"] == state
-    fresh = apply_rule(network(), "fa", seed=1)  # overwritten
-    fresh.load_state_dict(loaded["weights"])
+    fresh = apply_rule(network(), "fa", seed=1).eval()  # overwritten
     assert load_rule_state(fresh, loaded["rules"]) is fresh
+    fresh.load_state_dict(loaded["weights"])
     assert rule_state(fresh) == state
     assert torch.equal(input_gradient(fresh), wanted)
     with torch.no_grad():
@@ -92,12 +101,19 @@ def test_rule_state_restores_the_rules_exactly(rule, scale, tmp_path):
     assert type(fresh[5]) is nn.Linear
 
 
-def test_rule_state_of_a_part_can_be_taken_from_the_whole():
-    wrapper = nn.ModuleDict({"body": apply_rule(network(), "fa", seed=2)})
+def test_rule_state_of_a_part_can_be_taken_from_the_whole(rule):
+    wrapper = nn.ModuleDict({"body": apply_rule(network(), rule, seed=2).eval()})
     state = rule_state(wrapper)
     assert list(state) == ["body.0", "body.3", "body.5"]
-    fresh = load_rule_state(nn.ModuleDict({"body": network()}), state)
+    fresh = load_rule_state(nn.ModuleDict({"body": network().eval()}), state)
     assert torch.equal(input_gradient(fresh["body"]), input_gradient(wrapper["body"]))
+
+
+def test_settings_of_a_rule_are_part_of_its_state():
+    state = rule_state(apply_rule(network(), WeightMirror(rate=0.2, samples=7)))
+    assert state["5"]["options"] == {"rate": 0.2, "samples": 7}
+    fresh = load_rule_state(network(), state)
+    assert fresh[5]._sites["weight"].rule == WeightMirror(rate=0.2, samples=7)
 
 
 @pytest.mark.parametrize(

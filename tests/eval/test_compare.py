@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +13,14 @@ from PIL import Image
 
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval._comparison import Observation, build_blocks, describe_difference
-from biodeephashing.eval._figures import colour_of
+from biodeephashing.eval._figures import colour_of, draw_bars, draw_curves
 from biodeephashing.eval._intervals import paired_difference, spread
 from biodeephashing.eval.compare import compare, main
 from biodeephashing.hparams import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run
 
+COLUMNS = "epoch,layer,rule,weight_angle,sign_agreement,norm_ratio,update_angle"
 FILES = ("comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
 LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
 SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
@@ -150,6 +152,38 @@ def test_names_that_are_no_folders(project_home):
         main(["-exp", "../outside", "-db", "TINY"])
 
 
+def measure(mode: str, seed: int, *, angle: float, architecture: str = "bio-lenet") -> Path:
+    """Write the alignment of a run of two layers, of which the first has no weight angle."""
+    settings = Settings(
+        database="TINY", experiment_name="trial", loss="DCH", architecture=architecture, number_of_bits=16, mode=mode, seed=seed
+    )  # fmt: skip
+    file = Run.of(settings).directory / "alignment.csv"
+    rows = [f"{epoch},{layer},{mode},{weight},0.5,1.0,{angle}" for epoch in (0, 2) for layer, weight in (("b", ""), ("a", angle + epoch))]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join([COLUMNS, *rows, ""]))
+    return file
+
+
+def test_alignment_is_drawn_where_it_was_measured(study, capsys):
+    for seed in (0, 1):
+        measure("fa", seed, angle=80.0 + seed)
+    folder = compare("TINY", "trial")
+    with Image.open(folder / "comparison-alignment.png") as picture:
+        assert picture.size[0] > 1000
+    assert "![alignment with backpropagation](comparison-alignment.png)" in (folder / "comparison.md").read_text("utf-8")
+    assert "comparison-curves.png, comparison-alignment.png" in capsys.readouterr().out
+
+
+def test_where_nobody_measured_nothing_is_drawn_or_said(study, capsys):
+    file = measure("fa", 0, angle=80.0)
+    folder = compare("TINY", "trial", quiet=True)
+    file.unlink()
+    compare("TINY", "trial")
+    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)  # the earlier picture is gone too
+    assert "alignment" not in capsys.readouterr().out
+    assert "alignment" not in (folder / "comparison.md").read_text("utf-8")
+
+
 def observation(rule: str, seed: int, value: float, **settings: str) -> Observation:
     return Observation(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
 
@@ -190,3 +224,16 @@ def test_one_seed_has_no_interval():
 def test_every_rule_has_a_colour_of_its_own():
     rules = names_on_disk("bio", "RULES")
     assert len({colour_of(rule) for rule in rules}) == len(rules)
+    maps = ("classifier-only:fa", "features.*=frsf,*=bp", "all-but-hash-layer:usf")
+    assert not {colour_of(rule) for rule in rules} & {colour_of(rule) for rule in maps}
+
+
+def test_long_maps_of_rules_can_be_drawn(tmp_path):
+    rules = ["bp", *(f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(9))]
+    blocks, _ = build_blocks([observation(rule, seed, 0.5) for rule in rules for seed in (0, 1)], "m")
+    draw_bars(tmp_path / "bars.png", blocks, "m", "title", "caption")
+    draw_curves(tmp_path / "curves.png", blocks, "title", "caption")
+    for name in ("bars", "curves"):
+        with Image.open(tmp_path / f"{name}.png") as picture:
+            edges = np.asarray(picture.convert("L"))
+        assert edges[:, 0].min() == edges[:, -1].min() == 255, "something reaches beyond the page"

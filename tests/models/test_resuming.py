@@ -41,6 +41,40 @@ def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, lo
     assert equal(one["network"], other["network"])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "brsf"},
+        {"mode": "kp", "optimizer": "sgd", "clip_norm": 1.0},
+        {"mode": "wm"},
+        {"mode": "dfa"},
+        {"mode": "drtp"},
+        {"mode": "features.0=brsf,features.3=kp,classifier.0=wm,*=frsf", "constrain_norm": True},
+        {"architecture": "lenet", "mode": "bp", "constrain_norm": True, "optimizer": "rmsprop"},
+    ],
+    ids=lambda changes: changes["mode"],
+)
+def test_rules_and_norms_that_follow_the_steps_resume_to_the_same_result(settings, monkeypatch, changes):
+    settings = replace(settings, **changes)
+    whole = train(replace(settings, experiment_name="whole"), quiet=True)
+    with monkeypatch.context() as patch:
+        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            train(settings, quiet=True)
+    run = train(settings, quiet=True)
+    assert equal(weights(run), weights(whole))
+    one, other = read_checkpoint(run.last_checkpoint), read_checkpoint(whole.last_checkpoint)
+    assert ("norms" in one) == settings.constrain_norm
+    assert one.get("norms") == other.get("norms")
+    for name, entry in one["learning_rule"].items():
+        assert {key: entry[key] for key in ("rule", "seed", "key")} == {
+            key: other["learning_rule"][name][key] for key in ("rule", "seed", "key")
+        }
+    assert ("follower" in one) == settings.is_bio
+    if settings.is_bio:
+        assert one["follower"]["step"] == other["follower"]["step"] == 3 * 4
+
+
 def test_ctrl_c_works_again_after_training(settings, monkeypatch):
     interrupt_in_epoch(monkeypatch, 0, KeyboardInterrupt())
     with pytest.raises(KeyboardInterrupt):

@@ -1,6 +1,7 @@
 """Training: the files of a run, rules, losses, penalties, devices, and what is said when something is wrong."""
 
 import json
+import math
 import multiprocessing
 from dataclasses import replace
 
@@ -10,12 +11,13 @@ import torch
 from training_cases import equal, interrupt_in_epoch, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import RULES
+from biodeephashing.bio import QUANTITIES, RULES
 from biodeephashing.data import load_fold
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.hparams import Settings
 from biodeephashing.losses import LOSSES
 from biodeephashing.models.PenaltyStrategies import _fit
+from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
@@ -61,10 +63,11 @@ def test_best_is_the_best_epoch(settings):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_rule_and_loss_trains(settings, rule, loss):
     run = train(replace(settings, mode=rule, loss=loss, epochs=1), quiet=True)
-    start = build_network("lenet", bits=12)
     torch.manual_seed(0)
     start = build_network("lenet", bits=12)
     trained = read_checkpoint(run.best_checkpoint)["network"]
+    build_network("lenet", bits=12).load_state_dict(trained, strict=True)  # no feedback, learned or not
+    assert read_checkpoint(run.last_checkpoint)["follower"]["step"] == 4
     moved = [key for key, value in start.state_dict().items() if not torch.equal(value, trained[key])]
     assert moved == list(start.state_dict())
 
@@ -103,9 +106,11 @@ def _train_in_process(settings: Settings, queue) -> None:
 
 
 def test_two_processes_give_the_gradient_of_one(settings):
-    """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8."""
-    settings = replace(settings, epochs=2, optimizer="sgd", learning_rate=1e-2)
-    one = weights(train(settings, quiet=True))
+    """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8, and measure the same."""
+    mode = "features.0=wm,features.3=brsf,classifier.0=kp,hash_layer=dfa"  # all that draws afresh, learns or looks at the whole network
+    settings = replace(settings, epochs=2, optimizer="sgd", learning_rate=1e-3, mode=mode, align_every=1)
+    alone = train(settings, quiet=True)
+    one = weights(alone)
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     two = replace(settings, devices=2, experiment_name="two")
@@ -114,7 +119,18 @@ def test_two_processes_give_the_gradient_of_one(settings):
     process.join(180)
     assert process.exitcode == 0
     other = weights(Run.of(two))
-    assert all(torch.allclose(one[key], other[key], rtol=1e-4, atol=1e-5) for key in one)
+    assert one.keys() == other.keys()
+    assert all(torch.allclose(one[key], other[key], rtol=1e-4, atol=1e-6) for key in one)
+    torch.manual_seed(0)
+    start = build_network("lenet", bits=12).state_dict()
+    assert all((one[f"network.{key}"] - start[key]).abs().max() > 1e-4 for key in start)
+    measured = [read_rows(alignment_file(run)) for run in (alone, Run.of(two))]
+    assert len(measured[0]) == 3 * 4
+    for (epoch, here), (other_epoch, there) in zip(*measured, strict=True):
+        assert (epoch, here.name, here.rule) == (other_epoch, there.name, there.rule)
+        for quantity in QUANTITIES:  # degrees
+            assert getattr(here, quantity) == pytest.approx(getattr(there, quantity), abs=0.05, nan_ok=True)
+        assert math.isfinite(here.update_angle)
 
 
 @pytest.mark.parametrize("what", ["best", "last"])
@@ -183,7 +199,7 @@ def test_the_command_line_trains_and_says_what_comes_next(settings, capsys):
          "-bs", "8", "-ep", "1", "-nw", "0", "-device", "cpu", "-tracking", "off"]
     )  # fmt: skip
     out = capsys.readouterr().out
-    assert "rule usf on 4 weights" in out
+    assert "usf on 4 weights" in out
     assert "epoch 1/1" in out
     assert 'predict.py -p "' in out
     assert 'eval_map.py -p "' in out

@@ -9,6 +9,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
+from ...bio import plain_state_dict
 from ...hparams import Settings
 from ...runs import Run
 from ...tracking import NoTracker, Tracker, open_tracker
@@ -63,7 +64,7 @@ class Checkpoints(Checkpoint):
                 "val_mAP": value,
                 "hparams": self.settings.as_dict("train"),
                 "learning_rule": module.learning_rule(),
-                "network": module.network.state_dict(),
+                "network": plain_state_dict(module.network),
                 "loss": module.loss.state_dict(),
             },
         )
@@ -132,6 +133,12 @@ class Curves(pl.Callback):
                 f"epoch {epoch + 1}/{self.settings.epochs}  train_loss {loss:.4f}  val_mAP {value:.4f}  "
                 f"(best {max(value, self.checkpoints.best_value):.4f})"
             )
+
+    def log_values(self, trainer: pl.Trainer, values: dict[str, float], step: int) -> None:
+        """Log one value of each of several curves, in the process that leads."""
+        for logger in trainer.loggers:
+            logger.log_metrics(values, step=step)
+        self._tracker.log_metrics(values, step=step)
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log what the whole training came to, and say if it ended early."""

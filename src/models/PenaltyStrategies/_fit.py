@@ -17,15 +17,17 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from ...backbones import build_network
+from ...bio import NormConstraint, remove_rule
 from ...data import ImageFold, Metadata, load_fold
 from ...errors import DataError, RunError, UsageError
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, similar_probability
 from ...runs import Run, write_json
+from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
 from ._feeding import Feeding
-from ._module import HashingModule
+from ._module import HashingModule, convert
 from ._quiet import quieten
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
@@ -65,6 +67,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
     _check_input(module, settings)
+    _check_rules(module, settings)
     with _only_process(run):
         if settings.no_skip:
             clear(run)
@@ -80,8 +83,8 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
 
 
 def clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, marker and evaluation."""
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "predictions.json", "status=*.out")
+    """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "predictions.json", "alignment.csv", "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
@@ -125,6 +128,15 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
     network.train()
 
 
+def _check_rules(module: HashingModule, settings: Settings) -> None:
+    """Give the network its rules and take them away again: what does not fit shows here, not in a training process later."""
+    if settings.is_bio:
+        convert(module.network, settings)
+        remove_rule(module.network)
+    if settings.constrain_norm:
+        NormConstraint(module.network)
+
+
 def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:
     """Tell whether an earlier process did all epochs, or stopped early, and was killed before it could say so."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
@@ -133,9 +145,11 @@ def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:
 
 def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, feeding: Feeding, *, resuming: bool) -> None:
     checkpoints = Checkpoints(run, settings)
+    curves = Curves(run, settings, checkpoints, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip)
     callbacks: list[pl.Callback] = [
         EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta),
-        Curves(run, settings, checkpoints, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip),
+        curves,
+        *([AlignmentCurves(run, settings.align_every, curves)] if settings.align_every else []),
         checkpoints,
     ]
     show_bar = not manner.quiet and sys.stderr.isatty()
@@ -147,6 +161,7 @@ def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, fe
         strategy="auto" if settings.devices == 1 else "ddp_spawn",
         precision=PRECISIONS[settings.precision],
         max_epochs=settings.epochs,
+        gradient_clip_val=settings.clip_norm or None,
         callbacks=callbacks,
         plugins=[WholeFileCheckpointIO()],
         logger=TensorBoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),

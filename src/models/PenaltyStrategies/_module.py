@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,11 +14,24 @@ from torch import Tensor
 
 from ... import codes
 from ...backbones import HashNetwork
-from ...bio import apply_rule, check_reach, describe, load_rule_state, rule_state
+from ...bio import (
+    Follower,
+    NormConstraint,
+    apply_rule,
+    check_reach,
+    describe,
+    follow,
+    give_target,
+    ignore_in_ddp,
+    load_rule_state,
+    rule_names,
+    rule_state,
+)
 from ...errors import RunError
 from ...eval import leave_one_out_average_precision
 from ...hparams import Settings
 from ...losses import HashingLoss
+from ...rulemaps import rule_map
 from ._quiet import quieten
 
 HASH_LAYER_FACTOR = 10  # the fresh hash layer learns faster than a backbone that may be pretrained
@@ -36,10 +50,15 @@ def lay_out(network: HashNetwork, device: torch.device) -> HashNetwork:
 
 
 def convert(network: HashNetwork, settings: Settings) -> None:
-    """Give a ``bio-`` network the learning rule of its settings; a plain one keeps PyTorch's own backward pass."""
+    """Give a ``bio-`` network the learning rules of its settings; a plain one keeps PyTorch's own backward pass.
+
+    The patterns of a rule map are matched with the layers' names as the backbone alone has them.
+    """
     if settings.is_bio:
         scale = settings.scale if settings.scale in ("init", "weight") else float(settings.scale)
-        apply_rule(network, settings.mode, seed=settings.seed, scale=scale)
+        short = {name: name.removeprefix("backbone.") for name in rule_names(network)}
+        rules = rule_map(settings.mode, short.values())
+        apply_rule(network, rules, seed=settings.seed, scale=scale, names=short)
 
 
 class HashingModule(pl.LightningModule):
@@ -60,11 +79,15 @@ class HashingModule(pl.LightningModule):
         self.settings = settings
         self._losses: list[Tensor] = []
         self._validated: list[Batch] = []
+        self._follower: Follower | None = None
+        self._constraint: NormConstraint | None = None
+        self._resumed: dict[str, Any] = {}
 
     def setup(self, stage: str) -> None:
         """Convert the network; here, because every process of a distributed training comes by."""
         quieten()
         convert(self.network, self.settings)
+        ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
 
     def on_fit_start(self) -> None:
@@ -81,12 +104,16 @@ class HashingModule(pl.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""
-        images, labels, index = batch
-        outputs, labels, index = self._join(self.network(images), labels, index)
-        loss = self.loss(outputs, labels, index)
+        loss = self.loss_of(batch)
         self._losses.append(loss.detach())
         self.log("train_loss/batch", loss.detach())
         return loss
+
+    def loss_of(self, batch: Batch) -> Tensor:
+        """Return the loss of a batch by a forward pass."""
+        images, labels, index = batch
+        give_target(self.network, labels)
+        return self.loss(*self._join(self.network(images), labels, index))
 
     def on_train_batch_end(self, *args: Any) -> None:
         """Let losses with a schedule count the step."""
@@ -127,16 +154,30 @@ class HashingModule(pl.LightningModule):
             {"params": list(self.network.hash_layer.parameters()), "lr": HASH_LAYER_FACTOR * rate},
             *self.loss.parameter_groups(rate),
         ]
-        return OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
+        optimizer = OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
+        if self.settings.is_bio:
+            self._follower = follow(self.network, optimizer)
+            if "follower" in self._resumed:
+                self._follower.load_state_dict(self._resumed["follower"])
+        if self.settings.constrain_norm:
+            self._constraint = NormConstraint(self.network, optimizer)
+            if "norms" in self._resumed:
+                self._constraint.load_state_dict(self._resumed["norms"])
+        return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how the feedback was drawn; the matrices themselves follow from it."""
+        """Keep how the feedback was drawn, and what it has followed; drawn matrices follow from it."""
         checkpoint["learning_rule"] = self.learning_rule()
+        if self._follower is not None:
+            checkpoint["follower"] = self._follower.state_dict()
+        if self._constraint is not None:
+            checkpoint["norms"] = self._constraint.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Draw the feedback again as it was."""
         if checkpoint["learning_rule"]:
             load_rule_state(self.network, checkpoint["learning_rule"])
+        self._resumed = {key: checkpoint[key] for key in ("follower", "norms") if key in checkpoint}
 
     def learning_rule(self) -> dict[str, Any]:
         """Return how the feedback of each layer was drawn; empty for a plain network."""
@@ -148,12 +189,10 @@ class HashingModule(pl.LightningModule):
         count = sum(parameter.numel() for parameter in self.network.parameters())
         if not self.settings.is_bio:
             return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation{note}"
-        rows = describe(self.network)
-        exact = [row for row in rows if row.rule is None]
-        return (
-            f"{self.settings.architecture}: {count:,} parameters, rule {self.settings.mode} on {len(rows) - len(exact)} weights, "
-            f"{len(exact)} others on exact gradients{note}"
-        )
+        report = describe(self.network)
+        rules = Counter(row.rule for row in report.converted)
+        named = ", ".join(f"{rule} on {weights} weights" for rule, weights in rules.items())
+        return f"{self.settings.architecture}: {count:,} parameters, {named}, {len(report.exact)} others on exact gradients{note}"
 
     def _join(self, *shares: Tensor) -> tuple[Tensor, ...]:
         """Join the shares of all processes along the batch, so that pairs across processes count too.

@@ -1,0 +1,212 @@
+"""Carrying one signal from the end of a network to the input of every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RuleError
+
+if TYPE_CHECKING:
+    from ._rule import BroadcastRule
+    from ._sites import Site
+
+
+LOOKING_ON: list[list[Site]] = []  # where check_reach() notes what a forward pass meets
+
+
+class Hub:
+    """Where the layers of one network that share a broadcasting rule leave their inputs during a forward pass.
+
+    Args:
+        rule: the rule.
+        width: units of the signal, as far as known when the rule is applied.
+    """
+
+    def __init__(self, rule: BroadcastRule, width: int) -> None:
+        self.rule = rule
+        self.width = width
+        self.target: Tensor | None = None
+        self.latest: Tensor | None = None
+        self.listening: list[tuple[Site, Tensor, int]] | None = None
+        self.heard: frozenset[str] = frozenset()
+
+
+def broadcast(site: Site, input: Tensor, features: int) -> Tensor:
+    """Return a layer's input cut off from what is below, and note what is below for the signal.
+
+    Args:
+        site: the layer.
+        input: its input.
+        features: the axis of the features.
+
+    Raises:
+        RuleError: when the layer is called outside a forward pass of the network that its rule was applied to.
+    """
+    if not input.requires_grad:
+        return input
+    hub = cast("Hub", site.hub)
+    if hub.listening is not None:
+        hub.listening.append((site, input, features))
+    elif site.key not in hub.heard or not _within_backward():  # activation checkpointing computes a layer once more
+        raise RuleError(
+            f"rule {site.rule.name!r} carries a signal from the network's output to {site.in_words()}, which was called on its own: "
+            f"call the module that the rule was applied to (and checkpoint activations with use_reentrant=False)"
+        )
+    return input.detach()
+
+
+def _within_backward() -> bool:
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
+
+
+def start_listening(module: nn.Module, _: Any) -> None:
+    """Begin a forward pass; a hook of the module that a broadcasting rule was applied to."""
+    for hub in module._hubs:  # type: ignore[union-attr]
+        hub.listening = [] if torch.is_grad_enabled() else None
+
+
+def send(module: nn.Module, _: Any, output: Any) -> Any:
+    """End a forward pass: tie the noted inputs to the network's output; a hook like :func:`start_listening`.
+
+    Raises:
+        RuleError: when the output is not one tensor (batch, units), or the rule needs a target that was not given.
+    """
+    for hub in module._hubs:  # type: ignore[union-attr]
+        noted, hub.listening, target = hub.listening, None, hub.target
+        if not _within_backward():  # activation checkpointing computes the pass once more, with the same target
+            hub.target, hub.latest = None, target
+        elif target is None:
+            target = hub.latest
+        if noted is None or LOOKING_ON:
+            continue
+        hub.heard = frozenset(site.key for site, _, _ in noted)
+        if not noted:
+            continue
+        output = _tie(hub, output, target, noted)
+    return output
+
+
+def _tie(hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int]]) -> Tensor:
+    rule = hub.rule
+    if not isinstance(output, Tensor) or output.dim() not in (1, 2) or not output.is_floating_point():
+        what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        raise RuleError(
+            f"rule {rule.name!r} starts from the network's output, one tensor of shape (batch, units); this network returns {what}"
+        )
+    rows = output.reshape(-1, output.shape[-1])
+    if rule.needs_target:
+        if target is None:
+            raise RuleError(f"rule {rule.name!r} sends the target down: call give_target(network, labels) before each forward pass")
+        if len(target) != len(rows):
+            raise RuleError(f"rule {rule.name!r} was given {len(target)} targets for a batch of {len(rows)}")
+    else:
+        hub.width = rows.shape[1]
+    matrices = [site.broadcast_matrix(hub.width) for site, _, _ in noted]
+    plan = [_spread(rule, site, input, len(rows), features) for site, input, features in noted]
+    return cast("Tensor", _Broadcast.apply(output, target, rule, plan, *matrices, *(input for _, input, _ in noted)))
+
+
+class _Broadcast(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(output: Tensor, target: Tensor | None, rule: BroadcastRule, plan: list[Any], *tensors: Tensor) -> Tensor:
+        return output.view_as(output)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        _, target, ctx.rule, ctx.plan, *tensors = inputs
+        ctx.save_for_backward(target, *tensors[: len(ctx.plan)])
+
+    @staticmethod
+    def backward(ctx: Any, error: Tensor) -> tuple[Tensor | None, ...]:
+        target, *matrices = ctx.saved_tensors
+        signal = ctx.rule.signal(error.reshape(-1, error.shape[-1]), None if target is None else target.to(error))
+        down = [
+            _spread_out(signal.to(matrix.dtype) @ matrix, *how) if wanted else None
+            for matrix, how, wanted in zip(matrices, ctx.plan, ctx.needs_input_grad[-len(matrices) :], strict=True)
+        ]
+        return error, None, None, None, *(None for _ in matrices), *down
+
+
+def _spread(rule: BroadcastRule, site: Site, input: Tensor, batch: int, features: int) -> tuple[Sequence[int], int, int, torch.dtype]:
+    """Return how the signal of a batch is spread over an input: its shape, its axes of batch and features, its type."""
+    shape, axis = tuple(input.shape), site.batch_axis if input.dim() > 2 else 0
+    if input.dim() == 1:
+        shape, axis, features = (1, *shape), 0, 1
+    if shape[axis] not in (1, batch) and (batch == 0 or shape[axis] % batch):
+        raise RuleError(
+            f"rule {rule.name!r} cannot tell which rows of the input {tuple(input.shape)} of {site.in_words()} belong to which of the "
+            f"{batch} rows of the network's output"
+        )
+    return tuple(input.shape), axis, features, input.dtype
+
+
+def _spread_out(rows: Tensor, shape: Sequence[int], axis: int, features: int, dtype: torch.dtype) -> Tensor:
+    """Give every position of an input what its image gets; windows of one image lie side by side along the batch."""
+    if len(shape) == 1:
+        return rows.to(dtype).reshape(shape)
+    if shape[axis] == 1:
+        rows = rows.sum(0, keepdim=True)  # what all images share hears them all
+    elif len(rows) and shape[axis] != len(rows):
+        rows = rows.repeat_interleave(shape[axis] // len(rows), dim=0)
+    view = [1] * len(shape)
+    view[axis], view[features] = shape[axis], shape[features]
+    return rows.to(dtype).view(view).expand(shape)
+
+
+def give_target(network: nn.Module, target: Tensor) -> None:
+    """Hand the labels of the next batch to the rules of a network that send the target down; for others nothing happens.
+
+    Args:
+        network: any network; what it contains is found.
+        target: one-hot or multi-hot labels, (batch, classes).
+
+    Raises:
+        RuleError: for labels of another shape.
+
+    Example:
+        >>> from biodeephashing.bio import apply_rule
+        >>> network = apply_rule(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), "drtp")
+        >>> give_target(network, torch.eye(2))
+        >>> network(torch.randn(2, 4)).square().sum().backward()
+    """
+    if not isinstance(target, Tensor) or target.dim() != 2:
+        shape = tuple(target.shape) if isinstance(target, Tensor) else type(target).__name__
+        raise RuleError(f"the target is a one-hot or multi-hot tensor of shape (batch, classes), not {shape}")
+    for part in network.modules():
+        for hub in getattr(part, "_hubs", ()):
+            if hub.rule.needs_target:
+                hub.target = target.detach()
+                if hub.width != target.shape[1]:
+                    _widen(network, hub, target.shape[1])
+
+
+def _widen(network: nn.Module, hub: Hub, width: int) -> None:
+    """Draw every B of a hub anew for a signal of another width."""
+    hub.width = width
+    for part in network.modules():
+        for site in getattr(part, "_sites", {}).values():
+            if site.hub is hub:
+                site.draw()
+
+
+def listen(module: nn.Module, hubs: list[Hub]) -> None:
+    """Make a module the start and end of the forward passes of its hubs."""
+    stop_listening(module)
+    if hubs:
+        module._hubs = hubs  # type: ignore[assignment]
+        module.register_forward_pre_hook(start_listening)
+        module.register_forward_hook(send)
+
+
+def stop_listening(module: nn.Module) -> None:
+    """Undo :func:`listen`, if it was done."""
+    vars(module).pop("_hubs", None)
+    for hooks, ours in ((module._forward_pre_hooks, start_listening), (module._forward_hooks, send)):
+        for number in [number for number, hook in hooks.items() if hook is ours]:
+            del hooks[number]

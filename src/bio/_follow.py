@@ -1,0 +1,164 @@
+"""What happens to the feedback after each step of the optimiser."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import RuleError
+from ._draw import generator, places
+from ._kinds import sites
+from ._rule import Rule
+from ._sites import Site
+
+
+class Follower:
+    """Counts the steps of an optimiser and lets the feedback of a network follow them; made by :func:`follow`.
+
+    Args:
+        network: the network.
+        optimizer: the optimiser of its weights.
+
+    Attributes:
+        step: steps so far.
+    """
+
+    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+        self.step = 0
+        self._optimizer = optimizer
+        found = {name: site for name, site in sites(network).items() if site.rule.changes}
+        for name, site in found.items():
+            if site.followed:
+                raise RuleError(f"layer {name!r} follows an optimiser already: remove() that follower before another follow()")
+        self._rules = {name: (site, cast("Rule", site.rule)) for name, site in found.items()}
+        self._groups = self._shared_steps()
+        self._twin = self._second_optimizer() if any(self._groups) else None
+        for site in found.values():
+            site.followed = True
+        self._handle = optimizer.register_step_post_hook(lambda *_: self._after_step())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resume needs beside the network's and the optimiser's own state."""
+        return {"step": self.step, "optimizer": None if self._twin is None else self._twin.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up where another training stopped.
+
+        Raises:
+            RuleError: when the state belongs to a network with other rules.
+        """
+        if (state["optimizer"] is None) != (self._twin is None):
+            raise RuleError("the state of the feedback belongs to a network with other rules: only one of the two copies updates ('kp')")
+        self.step = state["step"]
+        if self._twin is not None:
+            self._renew()
+            self._twin.load_state_dict(state["optimizer"])
+        self._draw_afresh()
+
+    def remove(self) -> None:
+        """Stop following."""
+        self._handle.remove()
+        for site, _ in self._rules.values():
+            site.followed = False
+
+    @torch.no_grad()
+    def _after_step(self) -> None:
+        self.step += 1
+        if self._twin is not None:
+            self._take_the_same_step(self._twin)
+        for site, rule in self._rules.values():
+            if rule.mirrors and site.rule is rule:
+                weight, device = site.weight, site.weight.device
+                noise = generator(site.seed, f"{rule.name}/{self.step}", site.key, device)
+                transposed, groups = bool(getattr(site.layer, "transposed", False)), int(getattr(site.layer, "groups", 1))
+                rule.mirror(weight, cast("Tensor", site.buffer("feedback")), transposed, groups, noise)
+        self._draw_afresh()
+
+    def _draw_afresh(self) -> None:
+        for site, rule in self._rules.values():
+            ring, starts = site.buffer("feedback"), site.buffer("feedback_starts")
+            if rule.fresh and ring is not None and starts is not None:
+                starts.copy_(torch.tensor(places(len(starts), len(ring), site.seed, site.key, rule.name, self.step)))
+
+    def _shared_steps(self) -> list[list[Site]]:
+        """Return for each group of the optimiser the weights whose feedback takes the same steps."""
+        copying = [(name, site, site.weight) for name, (site, rule) in self._rules.items() if rule.copies_updates]
+        groups = [
+            [site for weight in group["params"] for _, site, own in copying if own is weight] for group in self._optimizer.param_groups
+        ]
+        known = {weight for group in self._optimizer.param_groups for weight in group["params"]}
+        for name, site, weight in copying:
+            if weight in known:
+                continue
+            if not isinstance(weight, nn.Parameter):
+                raise RuleError(
+                    f"rule {site.rule.name!r} copies the steps of a weight, but that of layer {name!r} is computed (a parametrisation)"
+                )
+            if weight.requires_grad:
+                raise RuleError(
+                    f"rule {site.rule.name!r} copies the optimiser's steps, but the optimiser does not have the weight of layer {name!r}"
+                )
+        return groups
+
+    def _second_optimizer(self) -> torch.optim.Optimizer:
+        kind = type(self._optimizer)
+        if kind is torch.optim.LBFGS:
+            raise RuleError("a rule that copies updates ('kp') needs an optimiser that takes a step from gradients alone, not LBFGS")
+        known = inspect.signature(kind.__init__).parameters
+        defaults = {key: value for key, value in self._optimizer.defaults.items() if key in known}
+        return kind([{"params": [site.buffer("feedback") for site in group]} for group in self._groups], **defaults)
+
+    def _take_the_same_step(self, twin: torch.optim.Optimizer) -> None:
+        self._renew()
+        if len(self._optimizer.param_groups) != len(self._groups):
+            raise RuleError("the optimiser was given another group of parameters after follow(): remove() the follower and follow() again")
+        for own, group, members in zip(twin.param_groups, self._optimizer.param_groups, self._groups, strict=True):
+            own.update({key: value for key, value in group.items() if key != "params"})
+            for matrix, site in zip(own["params"], members, strict=True):
+                matrix.grad = site.weight.grad
+        twin.step()
+        twin.zero_grad()
+
+    def _renew(self) -> None:
+        """Find the matrices again: moving a module to another device replaces its buffers."""
+        twin = cast("torch.optim.Optimizer", self._twin)
+        for own, members in zip(twin.param_groups, self._groups, strict=True):
+            for number, site in enumerate(members):
+                old, new = own["params"][number], cast("Tensor", site.buffer("feedback"))
+                if old is not new:
+                    own["params"][number] = new
+                    if old in twin.state:
+                        twin.state[new] = {
+                            key: value.to(new) if isinstance(value, Tensor) and value.shape == new.shape else value
+                            for key, value in twin.state.pop(old).items()
+                        }
+
+
+def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
+    """Let the feedback of a network follow its optimiser: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
+
+    Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
+    rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike.
+
+    Args:
+        network: a network with rules.
+        optimizer: the optimiser that has its weights; its class is made a second time where steps are copied.
+
+    Returns:
+        The follower: its ``state_dict`` belongs beside the optimiser's, its ``remove`` ends it.
+
+    Raises:
+        RuleError: when a rule copies the steps of a weight that the optimiser does not have.
+
+    Example:
+        >>> from biodeephashing.bio import apply_rule
+        >>> network = apply_rule(nn.Linear(4, 2), "wm")
+        >>> following = follow(network, torch.optim.SGD(network.parameters(), lr=0.1))
+        >>> following.state_dict()
+        {'step': 0, 'optimizer': None}
+    """
+    return Follower(network, optimizer)

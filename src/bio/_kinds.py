@@ -1,0 +1,190 @@
+"""Which modules multiply by weights, which of them can be converted, and the classes they are given."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any, cast
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from ..errors import RuleError
+from ._attention import RuledAttention
+from ._hosts import RuledHost
+from ._layers import RuledConvolution, RuledLayer, RuledLinear, RuledTransposedConvolution, Swapped
+from ._sites import Site
+
+_LAYERS: dict[type[nn.Module], type[RuledLayer]] = {
+    nn.Linear: RuledLinear,
+    nn.Conv1d: RuledConvolution,
+    nn.Conv2d: RuledConvolution,
+    nn.Conv3d: RuledConvolution,
+    nn.ConvTranspose1d: RuledTransposedConvolution,
+    nn.ConvTranspose2d: RuledTransposedConvolution,
+    nn.ConvTranspose3d: RuledTransposedConvolution,
+    nn.MultiheadAttention: RuledAttention,
+}
+
+_OPAQUE = (nn.RNNBase, nn.RNNCellBase, nn.Bilinear)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A weight that a rule can or cannot be given to.
+
+    Args:
+        name: dotted name: the module's, and for any other weight than ``weight`` the weight's.
+        layer: the module.
+        parameter: the weight's name in it.
+        obstacle: why it cannot be converted, "" where it can.
+        batch_axis: the axis of the batch in inputs of more than two axes.
+    """
+
+    name: str
+    layer: nn.Module
+    parameter: str
+    obstacle: str = ""
+    batch_axis: int = 0
+
+    def in_words(self) -> str:
+        """Return the layer's name and class for a message."""
+        name = self.name if self.parameter == "weight" else self.name.rpartition(".")[0]
+        return in_words(name, self.layer)
+
+
+@lru_cache(maxsize=256)  # bounded: every parametrised module brings a class of its own
+def ruled(plain: Any) -> type[Any]:
+    """Return the class that behaves as a plain class forwards and by a rule backwards."""
+    base = _base(plain)
+    mixin = RuledHost if base is None else _LAYERS[base]
+    return type(f"Ruled{plain.__name__}", (mixin, plain), {"_plain": plain, "__module__": __name__})
+
+
+def places(module: nn.Module) -> Iterator[Place]:
+    """Yield every weight that a module multiplies by."""
+    inside: dict[nn.Module, Place] = {}
+    sequence_first: set[nn.Module] = set()
+    for name, part in module.named_modules():
+        base = _base(type(part))
+        if isinstance(part, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) and not part.self_attn.batch_first:
+            sequence_first.update((part.linear1, part.linear2))
+        if isinstance(part, _OPAQUE):
+            yield Place(name, part, "weight", "multiplies by its matrices in its own way")
+        elif base is nn.MultiheadAttention:
+            attention = cast("nn.MultiheadAttention", part)
+            for parameter in _projections(attention):
+                place = Place(f"{name}.{parameter}".lstrip("."), part, parameter, _obstacle(part, parameter), batch_axis=1)
+                yield place
+            inside[attention.out_proj] = place
+        elif base is not None:
+            outer = inside.get(part)
+            obstacle = _obstacle(part, "weight")
+            if outer is not None and outer.obstacle and not obstacle:
+                obstacle = f"is multiplied inside {plain_name(outer.layer)}, never called"
+            yield Place(name, part, "weight", obstacle, int(outer is not None or part in sequence_first))
+
+
+def sites(module: nn.Module) -> dict[str, Site]:
+    """Return every weight of a module that learns by a rule, by its dotted name."""
+    return {
+        name if parameter == "weight" else f"{name}.{parameter}".lstrip("."): site
+        for name, part in module.named_modules()
+        if isinstance(part, RuledLayer)
+        for parameter, site in part._sites.items()
+    }
+
+
+def swap(module: nn.Module) -> None:
+    """Give a module the class that learns by a rule, if it does not have it yet."""
+    if not isinstance(module, Swapped):
+        if _base(type(module)) is not None:
+            module._sites = {}  # type: ignore[assignment]
+        module.__class__ = ruled(type(module))  # type: ignore[arg-type]
+
+
+def hosts(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules whose code takes the weight of a converted child to multiply by it, without calling the child."""
+    for part in module.modules():
+        names = _bypassed(part._plain if isinstance(part, Swapped) else type(part))  # type: ignore[arg-type]
+        if any(isinstance(part._modules.get(name), RuledLayer) for name in names):
+            yield part
+
+
+def check_removable(module: Swapped, name: str) -> None:
+    """Raise where the class of a converted module is no longer the one it was given.
+
+    Raises:
+        RuleError: naming the module.
+    """
+    if "_plain" not in vars(type(module)):
+        raise RuleError(
+            f"{in_words(name, module)} was given another class after its rule (by a parametrisation?): "
+            f"undo that first, then remove the rule"
+        )
+
+
+def release(module: Swapped) -> None:
+    """Give a converted module its plain class back."""
+    plain = module._plain
+    if isinstance(module, RuledLayer):
+        for site in module._sites.values():
+            site.clear()
+        del module._sites
+    module.__class__ = plain  # type: ignore[assignment]
+
+
+def plain_name(module: nn.Module) -> str:
+    """Return the name of a module's class without its rule."""
+    return (module._plain if isinstance(module, Swapped) else type(module)).__name__
+
+
+def in_words(name: str, module: nn.Module) -> str:
+    """Return a module's name and class for a message."""
+    return f"layer {name!r} ({plain_name(module)})" if name else f"the module itself ({plain_name(module)})"
+
+
+def _base(kind: type[nn.Module]) -> type[nn.Module] | None:
+    return next((base for base in _LAYERS if issubclass(kind, base)), None)
+
+
+def _projections(attention: nn.MultiheadAttention) -> tuple[str, ...]:
+    """Return the names of an attention's own weights: one packed, or three where keys and values have widths of their own."""
+    return ("in_proj_weight",) if attention._qkv_same_embed_dim else ("q_proj_weight", "k_proj_weight", "v_proj_weight")
+
+
+def _obstacle(layer: nn.Module, parameter: str) -> str:
+    """Return why a layer cannot be converted, or ""."""
+    kind = layer._plain if isinstance(layer, Swapped) else type(layer)
+    base = cast("type[nn.Module]", _base(kind))
+    methods = ("forward", "_conv_forward", "_output_padding")
+    if any(getattr(kind, method, None) is not getattr(base, method, None) or method in vars(layer) for method in methods):
+        return f"computes in its own way, not as {base.__name__} does"
+    weight = cast("Tensor", getattr(layer, parameter))
+    if is_lazy(weight):
+        return "has no weights before its first batch: run one batch through it first"
+    if weight.is_meta:
+        return "has weights without values (meta device): load or initialise them first"
+    if not weight.is_floating_point():
+        return f"has weights of {weight.dtype}, not real floating-point numbers"
+    return ""
+
+
+@lru_cache(maxsize=256)
+def _bypassed(kind: Any) -> frozenset[str]:
+    """Return the names x for which the code of a class reads ``self.x.weight``; PyTorch's own classes only look at it."""
+    found = set()
+    for owner in kind.__mro__:
+        if owner.__module__.startswith("torch.nn."):
+            continue
+        for name, function in vars(owner).items():
+            if not inspect.isfunction(function) or name == "__init__":  # a constructor looks at weights to draw them
+                continue
+            for one, other in pairwise(dis.get_instructions(function)):
+                if one.opname.startswith("LOAD_ATTR") and other.opname.startswith("LOAD_ATTR") and other.argval == "weight":
+                    found.add(one.argval)
+    return frozenset(found)

@@ -1,0 +1,75 @@
+"""Weight mirrors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from ..errors import RuleError
+from ._rule import RULES, Rule
+
+
+@RULES.register("wm")
+@dataclass(frozen=True)
+class WeightMirror(Rule):
+    r"""Send the error down through a matrix that learns W from noise.
+
+    .. math:: B \leftarrow (1 - \rho)\, B + \frac{\rho}{n} \sum_{i=1}^{n} y_i\, \xi_i^\top, \qquad y_i = W \xi_i, \quad
+        \xi_i \sim \mathcal{N}(0, 1)
+
+    After each step of the optimiser the layers enter a mirror phase: noise goes through the forward weights (without bias), and B learns
+    from what comes out beside what went in, :math:`\mathbb{E}[y\, \xi^\top] = W`. A convolution sees noise of the size of its kernel.
+    No weight is ever copied, and no error is needed. The noise of the estimate grows with a layer's inputs: its angle to W settles
+    where :math:`\tan^2 = \rho\, \text{inputs} / (2 - \rho)\, n`. Use it beside ``kp``. B knows W only through the noise, so a
+    pruned weight sends down what is left of its estimate.
+
+    :func:`follow` does the mirror phases; B belongs to the state dict.
+
+    Args:
+        rate: ρ, the share of B that one mirror phase replaces, above 0, up to 1.
+        samples: n, noise patterns of a mirror phase.
+
+    Reference:
+        *Deep learning without weight transport*, M. Akrout, C. Wilson, P. C. Humphreys, T. Lillicrap, D. Tweed, NeurIPS 2019,
+        arXiv:1904.05391.
+
+    Raises:
+        RuleError: for a rate outside (0, 1] or no samples.
+
+    Example:
+        >>> weight, matrix = torch.tensor([[1.0, -2.0]]), torch.zeros(1, 2)
+        >>> WeightMirror(rate=1.0, samples=100_000).mirror(weight, matrix, False, 1, torch.Generator().manual_seed(0))
+        >>> [round(entry, 1) for entry in matrix[0].tolist()]
+        [1.0, -2.0]
+    """
+
+    rate: float = 0.05
+    samples: int = 128
+
+    name = "wm"
+    draws_matrix = True
+    ready_made = True
+    mirrors = True
+
+    def __post_init__(self) -> None:
+        if not (0 < self.rate <= 1) or self.samples < 1:
+            raise RuleError(f"rule 'wm' wants 0 < rate <= 1 and samples >= 1, not rate={self.rate!r}, samples={self.samples!r}")
+
+    def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
+        """Return the matrix as it has become."""
+        assert matrix is not None
+        return matrix
+
+    def mirror(self, weight: Tensor, matrix: Tensor, transposed: bool, groups: int, generator: Generator) -> None:
+        """Move the matrix towards W by one mirror phase."""
+        single = weight.float() if weight.element_size() < 4 else weight
+        # Rows of W are units that take the noise in, or units that send it out where the convolution is transposed.
+        flat = single.reshape(groups, -1, single[0].numel()) if transposed else single.reshape(1, -1, single[0].numel())
+        width = flat.shape[1] if transposed else flat.shape[2]
+        noise = torch.randn(flat.shape[0], self.samples, width, generator=generator, device=flat.device, dtype=flat.dtype)
+        output = noise @ (flat if transposed else flat.transpose(1, 2))
+        sent, received = (noise, output) if transposed else (output, noise)
+        estimate = sent.transpose(1, 2) @ received
+        matrix.lerp_(estimate.div_(self.samples).reshape(weight.shape).to(matrix.dtype), self.rate)

@@ -1,0 +1,156 @@
+"""How far the rules are from backpropagation while a network trains: measured beside the training, which it leaves alone."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from torch import Tensor, nn
+
+from ...bio import QUANTITIES, Alignment, measure_alignment
+from ...errors import RunError
+from ...runs import Run, replacing
+from ._callbacks import Curves
+from ._module import Batch, HashingModule
+
+COLUMNS = ("epoch", "layer", "rule", *QUANTITIES)
+Row = tuple[int, Alignment]
+
+
+class AlignmentCurves(Checkpoint):
+    """Measures every layer that learns by a rule, on real batches with the real loss, before the first update of an epoch.
+
+    A curve goes from 0 to the number of epochs trained, where it is measured once more. Weights, running statistics, random
+    numbers and all else that training depends on stay as they are. Every process takes part, because the loss joins their
+    shares of a batch; the one that leads writes. Being one of Lightning's checkpoint callbacks it comes after early stopping,
+    so that it knows which epoch is the last, and it comes before the checkpoint that a resume would go on from.
+
+    Args:
+        run: whose folder gets ``alignment.csv``.
+        every: epochs between two measurements.
+        curves: has the tracker.
+    """
+
+    def __init__(self, run: Run, every: int, curves: Curves) -> None:
+        self.file = alignment_file(run)
+        self.every = every
+        self.curves = curves
+        self._rows: list[Row] = []
+        self._batch: Batch | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take up the curve of the epochs that an interrupted training had finished."""
+        self._rows = [row for row in read_rows(self.file) if row[0] < trainer.current_epoch] if self.file.exists() else []
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, batch_index: int) -> None:
+        """Measure on the first batch of an epoch that is due, and remember the batch."""
+        self._batch = batch
+        if batch_index == 0 and trainer.current_epoch % self.every == 0:
+            self._measure(trainer, module, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Measure once more after the last epoch, on its last batch."""
+        trained = trainer.current_epoch + 1
+        if trainer.should_stop or trained == trainer.max_epochs:
+            self._measure(trainer, module, trained)
+            self._batch = None
+
+    def _measure(self, trainer: pl.Trainer, module: pl.LightningModule, epoch: int) -> None:
+        assert isinstance(module, HashingModule)
+        assert self._batch is not None
+        average = partial(_mean_over_processes, trainer) if trainer.world_size > 1 else None
+        with trainer.precision_plugin.train_step_context(), _left_alone(module) as put_back:
+            found = measure_alignment(module.network, partial(_loss, trainer, module, self._batch, put_back), average=average)
+        if trainer.is_global_zero:
+            found = [replace(one, name=one.name.removeprefix("backbone.")) for one in found]
+            self._rows += [(epoch, one) for one in found]
+            write_rows(self.file, self._rows)
+            self.curves.log_values(trainer, curve_points(found), epoch)
+
+
+def alignment_file(run: Run) -> Path:
+    """Return the table of a run's measurements."""
+    return run.directory / "alignment.csv"
+
+
+def curve_points(found: list[Alignment]) -> dict[str, float]:
+    """Return what exists of a measurement under the names of its curves.
+
+    Example:
+        >>> curve_points([Alignment("hash_layer", "dfa", 90.0, 0.5, math.nan, 0.0)])
+        {'weight_angle/hash_layer': 90.0, 'sign_agreement/hash_layer': 0.5, 'update_angle/hash_layer': 0.0}
+    """
+    values = {f"{quantity}/{one.name}": getattr(one, quantity) for quantity in QUANTITIES for one in found}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
+def write_rows(file: Path, rows: list[Row]) -> None:
+    """Write all measurements of a run; what does not exist is an empty cell."""
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for epoch, one in rows:
+            values = (getattr(one, quantity) for quantity in QUANTITIES)
+            writer.writerow([epoch, one.name, one.rule, *("" if math.isnan(value) else value for value in values)])
+
+
+def read_rows(file: Path) -> list[Row]:
+    """Read what :func:`write_rows` wrote.
+
+    Raises:
+        RunError: when the file holds something else.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as stream:
+            return [
+                (int(row["epoch"]), Alignment(row["layer"], row["rule"], *(float(row[quantity] or math.nan) for quantity in QUANTITIES)))
+                for row in csv.DictReader(stream)
+            ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{file} is damaged ({error}): remove it and run the same command again") from error
+
+
+def _loss(trainer: pl.Trainer, module: HashingModule, batch: Batch, put_back: Callable[[], None]) -> Tensor:
+    """Return the loss of a batch from the same state each time, scaled as training in half precision scales it."""
+    put_back()
+    scaler: Any = getattr(trainer.precision_plugin, "scaler", None)
+    loss = module.loss_of(batch)
+    return loss if scaler is None else loss * scaler.get_scale()
+
+
+def _mean_over_processes(trainer: pl.Trainer, gradient: Tensor) -> Tensor:
+    return trainer.strategy.reduce(gradient.contiguous(), reduce_op="mean")
+
+
+@contextmanager
+def _left_alone(module: nn.Module) -> Iterator[Callable[[], None]]:
+    """Keep the running statistics of a network and its loss: give a function that puts them back, and put them back in the end.
+
+    Feedback is no such thing: a forward pass only reads it.
+    """
+    kept = [
+        (part, name, buffer, buffer.clone())
+        for part in module.modules()
+        for name, buffer in part._buffers.items()
+        if buffer is not None and "_feedback" not in name
+    ]
+
+    @torch.no_grad()
+    def put_back() -> None:
+        for part, name, buffer, value in kept:
+            buffer.copy_(value)
+            part._buffers[name] = buffer
+
+    try:
+        yield put_back
+    finally:
+        put_back()
