@@ -141,20 +141,13 @@ class _Convolution(torch.autograd.Function):
         wanted = ctx.needs_input_grad[:3]
         # The weight handed over is used for the error that goes down and for nothing else: with B in its place,
         # this one call returns the rule's error and the exact gradients of weight and bias.
-        feedback = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else weight
-        down, weight_grad, bias_grad = torch.ops.aten.convolution_backward(
-            grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted
-        )
-        return (
-            down if wanted[0] else None,
-            weight_grad if wanted[1] else None,
-            bias_grad if wanted[2] else None,
-            None,
-            None,
-            None,
-            None,
-            None,
-        )
+        feedback, factor = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else (weight, 1.0)
+        if factor != 1.0 and weight.numel() < input.numel():
+            feedback, factor = feedback.mul_(factor), 1.0
+        gradients = torch.ops.aten.convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted)
+        if factor != 1.0:
+            gradients[0].mul_(factor)
+        return *(gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True)), *(None,) * 5
 
 
 class _TransformableConvolution(_Convolution):
@@ -205,14 +198,14 @@ def _as_rows(tensor: Tensor) -> Tensor:
     return tensor if tensor.dim() == 2 else tensor.reshape(tensor.shape[:-1].numel(), tensor.shape[-1])
 
 
-def _passing_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
-    """Return B, of W's shape, to be used before the next B is asked for."""
+def _passing_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> tuple[Tensor, float]:
+    """Return B up to a factor, of W's shape, to be used before the next B is asked for; and the factor."""
     if rule.ready_made or not _may_overwrite(weight):
-        return whole_feedback(weight, matrix, starts, rule, scale)
-    feedback = _scratch(weight, weight.numel()).as_strided(weight.shape, weight.stride())
+        return whole_feedback(weight, matrix, starts, rule, scale), 1.0
+    feedback, factor = _scratch(weight, weight.numel()).as_strided(weight.shape, weight.stride()), 1.0
     for top, bottom, magnitudes in _blocks(weight, matrix, starts):
-        rule.write(feedback[top:bottom], weight[top:bottom], magnitudes, scale)
-    return feedback
+        factor = rule.write(feedback[top:bottom], weight[top:bottom], magnitudes, scale)
+    return feedback, factor
 
 
 def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
@@ -220,15 +213,13 @@ def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, start
     height, inputs = rows_of_block(weight.shape), weight.shape[1]
     # Half precision wants the sum over all rows in one go.
     if rule.ready_made or weight.shape[0] <= height or weight.element_size() < 4 or not _may_overwrite(weight):
-        return grad @ _passing_feedback(weight, matrix, starts, rule, scale)
+        feedback, factor = _passing_feedback(weight, matrix, starts, rule, scale)
+        return grad @ feedback if factor == 1.0 else (grad @ feedback).mul_(factor)
     down, block = grad.new_empty(len(grad), inputs), _scratch(weight, height * inputs).view(height, inputs)
     for top, bottom, magnitudes in _blocks(weight, matrix, starts):
         feedback = block[: bottom - top]
-        rule.write(feedback, weight[top:bottom], magnitudes, scale)
-        if top == 0:
-            torch.mm(grad[:, :bottom], feedback, out=down)
-        else:
-            down.addmm_(grad[:, top:bottom], feedback)
+        factor = rule.write(feedback, weight[top:bottom], magnitudes, scale)
+        down.addmm_(grad[:, top:bottom], feedback, beta=0.0 if top == 0 else 1.0, alpha=factor)
     return down
 
 

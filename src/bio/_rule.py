@@ -123,9 +123,10 @@ class Rule(LearningRule):
             B, of the shape of ``weight``.
         """
 
-    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
-        """Write :meth:`feedback` into a tensor that exists; worth defining where it saves a temporary."""
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> float:
+        """Write B, up to a factor, into a tensor that exists, and return the factor; worth defining where it saves a pass over memory."""
         out.copy_(self.feedback(weight, matrix, scale))
+        return 1.0
 
     def mirror(self, weight: Tensor, matrix: Tensor, transposed: bool, groups: int, generator: Generator) -> None:
         """Let the matrix learn from W in place; only called where ``mirrors``, after each step.

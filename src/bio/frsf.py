@@ -42,8 +42,9 @@ class FixedRandomSignFeedback(Rule):
         assert matrix is not None
         return weight.sign().mul_(matrix)  # in place: a second temporary of this size costs as much again
 
-    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> float:
         """Write the magnitudes with the signs of W."""
         assert matrix is not None
         torch.sign(weight, out=out)
         out.mul_(matrix)
+        return 1.0

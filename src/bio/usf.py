@@ -36,7 +36,7 @@ class UniformSignFeedback(Rule):
         """Return the sign of W times the scale."""
         return weight.sign().mul_(scale)  # in place: a second temporary of this size costs as much again
 
-    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> None:
-        """Write the sign of W times the scale."""
+    def write(self, out: Tensor, weight: Tensor, matrix: Tensor | None, scale: float) -> float:
+        """Write the sign of W, to be taken times the scale."""
         torch.sign(weight, out=out)
-        out.mul_(scale)
+        return scale
