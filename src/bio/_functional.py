@@ -17,6 +17,10 @@ from ._draw import laid_out, rotated, rows_of_block, window
 if TYPE_CHECKING:
     from ._rule import Rule
 
+_SMALL = 2**16  # numbers up to which memory of its own costs less than the search for memory to use again
+
+_convolution_backward = torch.ops.aten.convolution_backward.default
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -144,10 +148,11 @@ class _Convolution(torch.autograd.Function):
         feedback, factor = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else (weight, 1.0)
         if factor != 1.0 and weight.numel() < input.numel():
             feedback, factor = feedback.mul_(factor), 1.0
-        gradients = torch.ops.aten.convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted)
+        gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted)
         if factor != 1.0:
             gradients[0].mul_(factor)
-        return *(gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True)), *(None,) * 5
+        down, weight_grad, bias_grad = (gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True))
+        return down, weight_grad, bias_grad, None, None, None, None, None
 
 
 class _TransformableConvolution(_Convolution):
@@ -200,7 +205,7 @@ def _as_rows(tensor: Tensor) -> Tensor:
 
 def _passing_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> tuple[Tensor, float]:
     """Return B up to a factor, of W's shape, to be used before the next B is asked for; and the factor."""
-    if rule.ready_made or not _may_overwrite(weight):
+    if rule.ready_made or weight.numel() < _SMALL or not _may_overwrite(weight):
         return whole_feedback(weight, matrix, starts, rule, scale), 1.0
     feedback, factor = _scratch(weight, weight.numel()).as_strided(weight.shape, weight.stride()), 1.0
     for top, bottom, magnitudes in _blocks(weight, matrix, starts):
@@ -215,7 +220,7 @@ def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, start
     if rule.ready_made or weight.shape[0] <= height or weight.element_size() < 4 or not _may_overwrite(weight):
         feedback, factor = _passing_feedback(weight, matrix, starts, rule, scale)
         return grad @ feedback if factor == 1.0 else (grad @ feedback).mul_(factor)
-    down, block = grad.new_empty(len(grad), inputs), _scratch(weight, height * inputs).view(height, inputs)
+    down, block = grad.new_empty(len(grad), inputs), _scratch(weight, height * inputs).as_strided((height, inputs), (inputs, 1))
     for top, bottom, magnitudes in _blocks(weight, matrix, starts):
         feedback = block[: bottom - top]
         factor = rule.write(feedback, weight[top:bottom], magnitudes, scale)
@@ -246,7 +251,7 @@ def _scratch(weight: Tensor, count: int) -> Tensor:
     kept: dict[Any, Tensor] = vars(_SCRATCH)
     if weight.dtype not in kept or kept[weight.dtype].numel() < count:
         kept[weight.dtype] = torch.empty(count, dtype=weight.dtype, device="cpu")
-    return kept[weight.dtype][:count]
+    return kept[weight.dtype]
 
 
 def _may_overwrite(weight: Tensor) -> bool:

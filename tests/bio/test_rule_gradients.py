@@ -163,10 +163,9 @@ def test_no_rule_trains_like_bp_by_accident(rule, kind):
 @pytest.mark.parametrize("rule", THROUGH_B)
 def test_b_is_built_in_backward_only_and_only_where_an_input_gradient_is_needed(rule, monkeypatch):
     kind, calls = RULES[rule], []
-    name = "feedback" if kind.ready_made else "write"
-    original = getattr(kind, name)
+    original = kind.feedback
     layers = ready(apply_rule(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4), nn.Conv1d(4, 2, 1)), rule))
-    monkeypatch.setattr(kind, name, lambda self, block, *rest: calls.append(block.shape) or original(self, block, *rest))
+    monkeypatch.setattr(kind, "feedback", lambda self, weight, *rest: calls.append(weight.shape) or original(self, weight, *rest))
     output = layers(torch.randn(4, 4))
     assert calls == []
     output.sum().backward()
