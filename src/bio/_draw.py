@@ -124,7 +124,7 @@ def draw(weight: Tensor, scale: float, seed: int, key: str, purpose: str, shape:
 
 
 BLOCK = 2**20
-SHORTEST, LONGEST = 2**14, 2 * BLOCK
+PLACES = 2**14
 
 
 def rows_of_block(shape: torch.Size) -> int:
@@ -132,11 +132,11 @@ def rows_of_block(shape: torch.Size) -> int:
     return max(BLOCK // max(math.prod(shape[1:]), 1), 1)
 
 
-def draw_rotated(weight: Tensor, scale: float, seed: int, key: str, purpose: str) -> tuple[Tensor, Tensor]:
+def draw_table(weight: Tensor, scale: float, seed: int, key: str, purpose: str) -> tuple[Tensor, Tensor]:
     """Draw the numbers that a matrix is taken from afresh in every step, and where the first step takes them.
 
-    Drawing a whole matrix in each step would cost more than the step. Instead each block of a million numbers is read from one ring of
-    random numbers, as long as the weight (but 16,384 at least and two million at most), from a place drawn anew for every block and step.
+    Drawing a whole matrix in each step would cost more than the step. Instead each block of a million numbers is read from one table of
+    random numbers, 16,384 longer than the block, from a place drawn anew for every block and step.
 
     Args:
         weight: the layer's weight.
@@ -146,27 +146,17 @@ def draw_rotated(weight: Tensor, scale: float, seed: int, key: str, purpose: str
         purpose: the rule's name.
 
     Returns:
-        The ring, (length,), and the places of step 0, (blocks,).
+        The table, (length,), and the places of step 0, (blocks,).
     """
-    length = min(max(weight.numel(), SHORTEST), LONGEST)
+    rows = rows_of_block(weight.shape)
+    length = min(rows, weight.shape[0]) * math.prod(weight.shape[1:]) + PLACES
     numbers = draw(weight, scale, seed, key, purpose, (length,))
-    count = -(-weight.shape[0] // rows_of_block(weight.shape))
-    return numbers, torch.tensor(places(count, length, seed, key, purpose, 0), device=weight.device)
+    return numbers, torch.tensor(places(-(-weight.shape[0] // rows), seed, key, purpose, 0), device=weight.device)
 
 
-def places(count: int, length: int, seed: int, key: str, purpose: str, step: int) -> list[int]:
-    """Return where each block of a matrix is read from its ring in one step: independent, uniform, the same in every process."""
-    choices = length if length < LONGEST else length - BLOCK + 1  # no block of a large layer runs over the end: it is read in one go
-    return [_number(f"{seed}/{purpose}/{key}/{step}/{block}") % choices for block in range(count)]
-
-
-def window(ring: Tensor, place: int, count: int) -> Tensor:
-    """Return numbers of a ring from a place on; a view where they do not pass its end."""
-    pieces = []
-    while count > 0:
-        pieces.append(ring[place : place + count])
-        place, count = 0, count - len(pieces[-1])
-    return torch.cat(pieces) if len(pieces) != 1 else pieces[0]
+def places(count: int, seed: int, key: str, purpose: str, step: int) -> list[int]:
+    """Return where each block of a matrix is read from its table in one step: independent, uniform, the same in every process."""
+    return [_number(f"{seed}/{purpose}/{key}/{step}/{block}") % PLACES for block in range(count)]
 
 
 def laid_out(numbers: Tensor, shape: Sequence[int]) -> Tensor:
@@ -174,21 +164,21 @@ def laid_out(numbers: Tensor, shape: Sequence[int]) -> Tensor:
     return numbers.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
 
-def rotated(ring: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
+def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
     """Return the whole matrix of a step.
 
     Args:
-        ring: the numbers, (length,).
+        table: the numbers, (length,).
         starts: where each block begins, (blocks,).
         shape: of the weight.
     """
     count, block = shape.numel(), rows_of_block(shape) * shape[1:].numel()
-    if ring.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
-        pieces = [window(ring, place, min(block, count - number * block)) for number, place in enumerate(starts.tolist())]
+    if table.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
+        pieces = [table[place : place + min(block, count - number * block)] for number, place in enumerate(starts.tolist())]
         numbers = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
     else:  # without asking the device for the places, which would wait for it
-        index = (starts[:, None] + torch.arange(block, device=ring.device)) % len(ring)
-        numbers = ring[index.reshape(-1)[:count]]
+        index = starts[:, None] + torch.arange(min(block, count), device=table.device)
+        numbers = table[index.reshape(-1)[:count]]
     return laid_out(numbers, shape)
 
 

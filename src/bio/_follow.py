@@ -80,9 +80,9 @@ class Follower:
 
     def _draw_afresh(self) -> None:
         for site, rule in self._rules.values():
-            ring, starts = site.buffer("feedback"), site.buffer("feedback_starts")
-            if rule.fresh and ring is not None and starts is not None:
-                starts.copy_(torch.tensor(places(len(starts), len(ring), site.seed, site.key, rule.name, self.step)))
+            starts = site.buffer("feedback_starts")
+            if rule.fresh and starts is not None:
+                starts.copy_(torch.tensor(places(len(starts), site.seed, site.key, rule.name, self.step)))
 
     def _shared_steps(self) -> list[list[Site]]:
         """Return for each group of the optimiser the weights whose feedback takes the same steps."""

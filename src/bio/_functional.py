@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ._draw import laid_out, rotated, rows_of_block, window
+from ._draw import laid_out, rows_of_block, taken
 
 if TYPE_CHECKING:
     from ._rule import Rule
@@ -195,7 +195,7 @@ def _keep_for_convolution(
 def whole_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
     """Return B, of W's shape."""
     if matrix is not None and starts is not None:
-        matrix = rotated(matrix, starts, weight.shape)
+        matrix = taken(matrix, starts, weight.shape)
     return rule.feedback(weight, None if matrix is None else matrix.to(weight.dtype), scale)
 
 
@@ -240,7 +240,8 @@ def _blocks(weight: Tensor, matrix: Tensor | None, starts: Tensor | None) -> Ite
             yield top, bottom, matrix[top:bottom].to(weight.dtype)
         else:
             shape = (bottom - top, *weight.shape[1:])
-            yield top, bottom, laid_out(window(matrix, places[number], math.prod(shape)), shape).to(weight.dtype)
+            numbers = matrix[places[number] : places[number] + math.prod(shape)]
+            yield top, bottom, laid_out(numbers, shape).to(weight.dtype)
 
 
 _SCRATCH = threading.local()

@@ -17,7 +17,8 @@ class NormConstraint:
     .. math:: W \leftarrow W\, \frac{\lVert W_0 \rVert}{\lVert W \rVert}
 
     with Frobenius norms. With sign-concordant and random feedback, whose size does not follow the weights, growing weights
-    would leave the feedback behind. Works on networks with and without rules.
+    would leave the feedback behind. Works on networks with and without rules. It touches W alone: a feedback that takes W's steps
+    (``kp``) does not take this one, and keeps a distance.
 
     Reference:
         *Feedback alignment in deep convolutional networks*, T. H. Moskovitz, A. Litwin-Kumar, L. F. Abbott, 2018, arXiv:1812.06488.

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 
 from ..registry import Registry
 from ._broadcast import broadcast
-from ._draw import draw, draw_rotated
+from ._draw import draw, draw_table
 from ._functional import Geometry, convolution, linear, plain_convolution, plain_linear
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Rule(LearningRule):
             return {}
         if not self.fresh:
             return {"feedback": self.prepare(draw(weight, site.scale, site.seed, site.key, self.name))}
-        numbers, starts = draw_rotated(weight, site.scale, site.seed, site.key, self.name)
+        numbers, starts = draw_table(weight, site.scale, site.seed, site.key, self.name)
         return {"feedback": self.prepare(numbers), "feedback_starts": starts}
 
     def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

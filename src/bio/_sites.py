@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import RuleError
 from ._broadcast import Hub
-from ._draw import draw, rotated, xavier_std
+from ._draw import draw, taken, xavier_std
 from ._rule import LearningRule
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Site:
         matrix, starts = self.buffer("feedback"), self.buffer("feedback_starts")
         if self.piece is None or matrix is None:
             return matrix, starts
-        return (matrix if starts is None else rotated(matrix, starts, self.weight.shape))[self.piece], None
+        return (matrix if starts is None else taken(matrix, starts, self.weight.shape))[self.piece], None
 
     def rows(self, first: int, last: int) -> Site:
         """Return the same site for some rows of its weight only."""

@@ -17,7 +17,7 @@ class BatchwiseRandomSignFeedback(FixedRandomSignFeedback):
 
     with the elementwise sign :math:`\sigma`, :math:`\sigma(0) = 0`: a pruned weight sends nothing down. Use it to ask whether the
     network needs magnitudes that stay the same, which ``frsf`` gives it. The magnitudes of a step follow from the seed, the layer's
-    name and the number of the step: :func:`follow` counts. They are read from a ring of random numbers, each block of a million from
+    name and the number of the step: :func:`follow` counts. They are read from a table of random numbers, each block of a million from
     a place drawn anew for that block and step, because drawing them all would take longer than the step.
 
     Reference:

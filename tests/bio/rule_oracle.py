@@ -31,13 +31,13 @@ def uniform(shape, scale, seed, rule, key):
     return torch.empty(shape).uniform_(-math.sqrt(3) * scale, math.sqrt(3) * scale, generator=generator)
 
 
-def magnitudes_of_a_step(ring, starts, shape):
-    """The magnitudes of ``brsf``, entry by entry: blocks of rows, each read from the ring from a place of its own, round and round."""
+def magnitudes_of_a_step(table, starts, shape):
+    """The magnitudes of ``brsf``, entry by entry: blocks of rows, each read from the table from a place of its own."""
     row = math.prod(shape[1:])
     block = row * max(2**20 // row, 1)
-    numbers, places = ring.tolist(), starts.tolist()
-    flat = [numbers[(places[entry // block] + entry % block) % len(numbers)] for entry in range(math.prod(shape))]
-    return torch.tensor(flat, dtype=ring.dtype).reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1)  # channels last
+    numbers, places = table.tolist(), starts.tolist()
+    flat = [numbers[places[entry // block] + entry % block] for entry in range(math.prod(shape))]
+    return torch.tensor(flat, dtype=table.dtype).reshape(shape[0], *shape[2:], shape[1]).movedim(-1, 1)  # channels last
 
 
 def from_buffers(rule, layer, scale):
@@ -61,10 +61,9 @@ def from_seed(rule, weight, scale, seed, key, step=0):
     """B as it is drawn, without the library. Broadcasting rules: a signal as wide as the weight's rows."""
     weight = weight.detach()
     if rule == "brsf":
-        length = min(max(weight.numel(), 2**14), 2**21)
-        ring = uniform((length,), scale, seed, rule, key)
-        start = torch.tensor([number(f"{seed}/{rule}/{key}/{step}/0") % length])  # one block: for weights of less than a million
-        return magnitudes_of_a_step(ring, start, weight.shape).abs() * weight.sign()
+        table = uniform((weight.numel() + 2**14,), scale, seed, rule, key)
+        start = torch.tensor([number(f"{seed}/{rule}/{key}/{step}/0") % 2**14])  # one block: for weights of less than a million
+        return magnitudes_of_a_step(table, start, weight.shape).abs() * weight.sign()
     matrix = uniform(weight.shape, scale, seed, rule, key)
     return {"bp": weight, "usf": scale * weight.sign(), "frsf": matrix.abs() * weight.sign()}.get(rule, matrix)
 

@@ -11,7 +11,7 @@ from torch import nn
 from biodeephashing.bio import RULES, Rule, apply_rule, feedback_matrix, plain_state_dict
 
 MILLION = 2**20
-TALL = (2100, 1030)  # 1018 + 1018 + 64 rows; more numbers than a ring holds
+TALL = (2100, 1030)  # 1018 + 1018 + 64 rows; more than two blocks
 
 
 @pytest.mark.parametrize("rule", ["usf", "frsf", "brsf"])
@@ -35,12 +35,12 @@ def test_linear_taller_than_two_blocks(rule):
 @pytest.mark.parametrize(
     ("outputs", "inputs"),
     [(1500, 1030), (2, MILLION + 5), (1, 2 * MILLION + 7)],
-    ids=["a ring as long as the layer", "a row longer than a block", "a row longer than the ring"],
+    ids=["two blocks", "a row longer than a block", "one row longer than two blocks"],
 )
-def test_magnitudes_of_a_step_for_every_length_of_ring(outputs, inputs):
+def test_magnitudes_of_a_step_for_every_length_of_table(outputs, inputs):
     layer, x = nn.Linear(inputs, outputs, bias=False), torch.randn(1, inputs, requires_grad=True)
     ready(apply_rule(layer, "brsf", seed=1))
-    layer.weight_feedback_starts.copy_(torch.arange(len(layer.weight_feedback_starts), 0, -1) * -9 % len(layer.weight_feedback))
+    layer.weight_feedback_starts.copy_(torch.arange(len(layer.weight_feedback_starts)) * 9 + 16_000)
     upper = random(1, outputs, dtype=torch.float32)
     found = torch.autograd.grad(layer(x), x, upper)[0]
     definition = from_buffers("brsf", layer, None)

@@ -67,10 +67,10 @@ def test_two_by_two(rule):
     ("start", "down"),
     [
         (0, (0.1, 3.8)),  # |M| = [[.1, .2], [.3, .4]]: as frsf
-        (3, (0.4, 1.5)),  # |M| = [[.4, .5], [.1, .2]], from the end of the ring back to its beginning: (.4, -.5 + 10·.2)
+        (1, (0.2, 4.7)),  # |M| = [[.2, .3], [.4, .5]]: (.2, -.3 + 10·.5)
     ],
 )
-def test_two_by_two_from_a_ring(start, down):
+def test_two_by_two_from_a_table(start, down):
     layer = ready(converted("brsf"))
     layer.weight_feedback = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5])
     layer.weight_feedback_starts.fill_(start)
