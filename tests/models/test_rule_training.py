@@ -40,7 +40,8 @@ def test_maps_from_training_to_evaluation(tiny_database, project_home, capsys, m
     [directory] = (project_home / "models" / "PenaltyStrategies" / tiny_database / "maps").iterdir()
     assert not set(directory.name) & set('<>:"/\\|?*')
     assert ("-mode=map~" in directory.name) == (mode == LONG)
-    assert f"rule {mode.replace(' ', '')} on 4 weights" in capsys.readouterr().out
+    counted = ", ".join(f"{rule} on {rules.count(rule)} weight{'s' * (rules.count(rule) > 1)}" for rule in dict.fromkeys(rules))
+    assert f"parameters, {counted}, 0 others" in capsys.readouterr().out
     predict_main([f"--path={directory}", "-nw", "0", "-device", "cpu"])
     eval_main([f"--path={directory}"])
     run = Run.at(directory)

@@ -191,7 +191,7 @@ class HashingModule(pl.LightningModule):
             return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation{note}"
         report = describe(self.network)
         rules = Counter(row.rule for row in report.converted)
-        named = ", ".join(f"{rule} on {weights} weights" for rule, weights in rules.items())
+        named = ", ".join(f"{rule} on {weights} weight{'s' if weights > 1 else ''}" for rule, weights in rules.items())
         return f"{self.settings.architecture}: {count:,} parameters, {named}, {len(report.exact)} others on exact gradients{note}"
 
     def _join(self, *shares: Tensor) -> tuple[Tensor, ...]:
