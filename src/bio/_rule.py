@@ -72,7 +72,7 @@ class Rule(LearningRule):
         fresh: whether that matrix is another one in each step.
         ready_made: whether :meth:`feedback` returns a tensor that exists already, so that nothing is gained by asking for it in blocks.
         copies_updates: whether the matrix takes the optimiser's steps for W: the same gradient, but state and decay of its own.
-        mirrors: whether the matrix learns in a mirror phase after each step: :meth:`mirror`.
+        mirrors: whether the rule defines a mirror phase, :meth:`mirror`; found by itself.
 
     Example:
         >>> import torch
@@ -94,7 +94,7 @@ class Rule(LearningRule):
     mirrors: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
-        cls.seeded = cls.draws_matrix
+        cls.seeded, cls.mirrors = cls.draws_matrix, cls.mirror is not Rule.mirror
         cls.changes = cls.fresh or cls.learned()
 
     @classmethod
@@ -129,7 +129,7 @@ class Rule(LearningRule):
         return 1.0
 
     def mirror(self, weight: Tensor, matrix: Tensor, transposed: bool, groups: int, generator: Generator) -> None:
-        """Let the matrix learn from W in place; only called where ``mirrors``, after each step.
+        """Let the matrix learn from W in place, after each step; a rule that defines it has a mirror phase.
 
         Args:
             weight: W.
@@ -138,7 +138,6 @@ class Rule(LearningRule):
             groups: the layer's groups.
             generator: for the noise; the same numbers in every process.
         """
-        raise NotImplementedError(f"rule {self.name!r} has no mirror phase")
 
     def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
         """Return M, or the numbers from which each step takes its own, and where this step takes them."""

@@ -51,7 +51,6 @@ class WeightMirror(Rule):
     name = "wm"
     draws_matrix = True
     ready_made = True
-    mirrors = True
 
     def __post_init__(self) -> None:
         if not (0 < self.rate <= 1) or self.samples < 1:
