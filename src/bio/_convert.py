@@ -70,10 +70,24 @@ def apply_rule(
         RuledLinear(in_features=4, out_features=2, bias=True, rule=frsf)
     """
     seed, scale = check_seed(seed), check_scale(scale)
+    plan = _plan(module, rule, scale, names)
+    hubs: dict[LearningRule, Hub] = {}
+    for place, given, number in plan:
+        hub = _hub(hubs, given, plan)
+        _assign(
+            place, Site(cast("RuledLayer", place.layer), place.parameter, given, seed, place.name, scale, number, place.batch_axis, hub)
+        )
+    _finish(module, list(hubs.values()))
+    return module
+
+
+def _plan(
+    module: nn.Module, rule: RuleOrMap, scale: str | float, names: Mapping[str, str] | None
+) -> list[tuple[Place, LearningRule, float]]:
+    """Return every weight to convert with its rule and the size of its feedback; nothing is changed yet."""
     found = list(places(module))
-    known = {place.name: place.name if names is None else names[place.name] for place in found}
-    rules = assign_rules(rule, known)
-    plan: list[tuple[Place, LearningRule, float]] = []
+    rules = assign_rules(rule, {place.name: place.name if names is None else names[place.name] for place in found})
+    plan = []
     for place in found:
         given = rules[place.name]
         if not place.obstacle:
@@ -88,14 +102,7 @@ def apply_rule(
     if not plan:
         name = rule if isinstance(rule, str) else getattr(rule, "name", rule)
         raise RuleError(f"{type(module).__name__} holds no Linear or convolution layer that rule {name!r} could be applied to")
-    hubs: dict[LearningRule, Hub] = {}
-    for place, given, number in plan:
-        hub = _hub(hubs, given, plan)
-        _assign(
-            place, Site(cast("RuledLayer", place.layer), place.parameter, given, seed, place.name, scale, number, place.batch_axis, hub)
-        )
-    _finish(module, list(hubs.values()))
-    return module
+    return plan
 
 
 def _hub(hubs: dict[LearningRule, Hub], rule: LearningRule, plan: list[tuple[Place, LearningRule, float]]) -> Hub | None:
