@@ -9,7 +9,7 @@ from torch import nn
 
 from ..errors import RuleError
 from ._broadcast import LOOKING_ON
-from ._kinds import in_words, sites
+from ._kinds import in_words, plain_name, sites
 from ._sites import Site
 
 
@@ -33,7 +33,7 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
     """
     found = sites(module)
     if not found:
-        raise RuleError(f"{type(module).__name__} holds no layer that learns by a rule: apply_rule() first")
+        raise RuleError(f"{plain_name(module)} holds no layer that learns by a rule: apply_rule() first")
     statistics = [(buffer, buffer.clone()) for name, buffer in module.named_buffers() if "_feedback" not in name]
     met: list[Site] = []
     LOOKING_ON.append(met)
@@ -47,8 +47,8 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
                 buffer.copy_(value)
     missed = [name for name, site in found.items() if site not in met]
     if missed:
-        words = [in_words(name, found[name].layer) for name in missed[:5]]
+        words = [f"{in_words(n, s.layer)} {tuple(s.weight.shape)} by rule {s.rule.name!r}" for n, s in found.items() if n in missed[:5]]
         raise RuleError(
-            f"the forward pass of {type(module).__name__} never calls {len(missed)} of its {len(found)} converted layers, so their rule "
+            f"the forward pass of {plain_name(module)} never calls {len(missed)} of its {len(found)} converted layers, so their rule "
             f"would not act: {', '.join(words)}{', ...' if len(missed) > 5 else ''}. Remove the layers, or the rule from them"
         )
