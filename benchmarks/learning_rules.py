@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import copy
 import multiprocessing
+import random
 import resource
 import statistics
 import sys
@@ -67,13 +68,13 @@ def evaluation(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[
 
 
 def measure(tasks: dict[str, Callable[[], None]], rounds: int, label: str) -> dict[str, list[float]]:
-    """Return the seconds of each task in each round; the order turns by one task from round to round."""
+    """Return the seconds of each task in each round; each round has an order of its own, so that none always follows the same."""
     for task in tasks.values():  # warm-up: memory, kernels, momentum
         task()
     seconds: dict[str, list[float]] = {name: [] for name in tasks}
     names = list(tasks)
     for turn in tqdm(range(rounds), desc=label, leave=False, disable=None):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+        for name in random.Random(turn).sample(names, len(names)):
             started = time.perf_counter()
             tasks[name]()
             seconds[name].append(time.perf_counter() - started)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -22,9 +21,8 @@ _SMALL = 2**16  # numbers up to which memory of its own costs less than the sear
 _convolution_backward = torch.ops.aten.convolution_backward.default
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """Everything that a convolution knows beside its weights."""
+class Geometry(NamedTuple):
+    """Everything that a convolution knows beside its weights, in the order of PyTorch's general convolution."""
 
     stride: tuple[int, ...]
     padding: tuple[int, ...]
@@ -32,10 +30,6 @@ class Geometry:
     transposed: bool
     output_padding: tuple[int, ...]
     groups: int
-
-    def arguments(self) -> tuple[Any, ...]:
-        """Return it in the order of PyTorch's general convolution."""
-        return self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups
 
 
 def plain_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -46,7 +40,7 @@ def plain_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def plain_convolution(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """Return a (transposed) convolution as PyTorch does it."""
     input, weight, bias = _as_autocast(input, weight, bias)
-    return torch.convolution(input, weight, bias, *geometry.arguments())
+    return torch.convolution(input, weight, bias, *geometry)
 
 
 def linear(
@@ -137,7 +131,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
         _keep_for_convolution(ctx, input, weight, bias, *rest)
-        return torch.convolution(input, weight, bias, *rest[-1].arguments())
+        return torch.convolution(input, weight, bias, *rest[-1])
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
@@ -148,7 +142,7 @@ class _Convolution(torch.autograd.Function):
         feedback, factor = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else (weight, 1.0)
         if factor != 1.0 and weight.numel() < input.numel():
             feedback, factor = feedback.mul_(factor), 1.0
-        gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry.arguments(), wanted)
+        gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry, wanted)
         if factor != 1.0:
             gradients[0].mul_(factor)
         down, weight_grad, bias_grad = (gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True))
@@ -162,7 +156,7 @@ class _TransformableConvolution(_Convolution):
 
     @staticmethod
     def forward(input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:  # type: ignore[override]
-        return torch.convolution(input, weight, bias, *rest[-1].arguments())
+        return torch.convolution(input, weight, bias, *rest[-1])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -274,13 +268,13 @@ def _within_transforms() -> bool:
     return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
 
 
-def _as_autocast(*tensors: Tensor | None) -> tuple[Any, ...]:
+def _as_autocast(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Any, ...]:
     """Cast as autocast would for the plain layer, where autograd sees it: gradients come back in the weights' own dtype."""
-    kind = next(tensor.device.type for tensor in tensors if tensor is not None)
+    kind = input.device.type
     if not torch.is_autocast_enabled(kind):
-        return tensors
+        return input, weight, bias
     dtype = torch.get_autocast_dtype(kind)
     return tuple(
         tensor.to(dtype) if tensor is not None and tensor.is_floating_point() and tensor.dtype != torch.float64 else tensor
-        for tensor in tensors
+        for tensor in (input, weight, bias)
     )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from ._functional import Geometry, plain_convolution, plain_linear
 from ._rule import RULES, Rule
+
+if TYPE_CHECKING:
+    from ._sites import Site
 
 
 @RULES.register("bp")
@@ -16,8 +21,8 @@ class Backpropagation(Rule):
 
     .. math:: B = W
 
-    The baseline of every comparison. It takes the same path through the code as the other rules, so that times and memory compare
-    fairly. A pruned weight (:math:`W_{ij} = 0`) sends nothing down. There is nothing to scale.
+    The baseline of every comparison, at the cost of a plain network: its products are PyTorch's own. A pruned weight
+    (:math:`W_{ij} = 0`) sends nothing down. There is nothing to scale.
 
     Reference:
         *Learning representations by back-propagating errors*, D. E. Rumelhart, G. E. Hinton, R. J. Williams,
@@ -37,3 +42,11 @@ class Backpropagation(Rule):
     def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
         """Return W."""
         return weight
+
+    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x Wᵀ + b."""
+        return plain_linear(input, weight, bias)
+
+    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        """Return the convolution of a batch."""
+        return plain_convolution(input, weight, bias, geometry)
