@@ -14,6 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from .errors import UsageError, unknown_name
+from .phrases import parse_schedule, tidy_constants
 from .registry import names_on_disk
 from .rulemaps import PRESETS, rules_named, tidy
 
@@ -97,10 +98,10 @@ class Settings:
         unit="epochs", check=_AT_LEAST_1, named="always",
     )  # fmt: skip
     learning_rate: float = _setting(
-        1e-5, "lr", "rate of the backbone; the hash layer learns at ten times it", check=_POSITIVE, named="always"
+        1e-5, "lr", "rate of the backbone; the hash layer learns at -hash_rate times it", check=_POSITIVE, named="always"
     )
     weight_decay: float = _setting(0.0005, "wd", "weight decay", check=_AT_LEAST_0, named="always")
-    optimizer: str = _setting("adam", "optim", "optimiser", choices=("adam", "sgd", "rmsprop"), named="always")
+    optimizer: str = _setting("adam", "optim", "optimiser", choices=("adam", "sgd", "nesterov", "rmsprop"), named="always")
     datafolds: tuple[str, ...] = _setting(("train", "val", "query", "database"), "dfs", "folds to predict", choices=FOLDS, **_PREDICT_ONLY)
     no_skip: bool = _setting(False, "no_skip", "do the work again, into a clean state, even if it was done", named="never")
     penalty: float = _setting(0.01, "penalty", "weight of the loss's own penalty", check=_AT_LEAST_0, named="always")
@@ -128,6 +129,14 @@ class Settings:
     )  # fmt: skip
     precision: str = _setting("32", "precision", "arithmetic of the network", choices=("32", "bf16-mixed", "16-mixed", "64"))
     min_delta: float = _setting(0.05, "min_delta", "gain in val mAP that counts as an improvement for -pt", check=_AT_LEAST_0)
+    constants: str = _setting("", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md")
+    schedule: str = _setting(
+        "constant", "schedule",
+        "how all learning rates change: constant, cosine, step:N:FACTOR (every N epochs) or steps:N:FACTOR (every N optimiser steps)",
+    )  # fmt: skip
+    hash_rate: float = _setting(
+        10.0, "hash_rate", "rate of the hash layer and the loss's own weights over that of the backbone", check=_POSITIVE
+    )
     device: str = _setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
     devices: int = _setting(1, "devices", "devices that share a batch", check=_AT_LEAST_1, **_TRAIN_ONLY)
     tracking: str = _setting("on", "tracking", "log to MLflow", choices=("on", "off"), named="never")
@@ -145,6 +154,8 @@ class Settings:
         self._check_architecture()
         self._check_mode()
         _check_scale(self.scale)
+        object.__setattr__(self, "constants", tidy_constants(self.constants))
+        parse_schedule(self.schedule)
         if self.batch_size % self.devices:
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")
         if len(self.name.encode()) > LONGEST_NAME:

@@ -1,6 +1,7 @@
 """Hashing losses and additive penalties: raw outputs of the hash layer and labels in, a scalar out."""
 
 from ._base import LOSSES, PENALTIES, HashingLoss, Penalty
+from ._keywords import keywords_of
 from ._probability import similar_probability
 from .dch import DCH
 from .dpsh import DPSH
@@ -20,5 +21,6 @@ __all__ = [
     "HashNet",
     "HashingLoss",
     "Penalty",
+    "keywords_of",
     "similar_probability",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -37,8 +38,8 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
 
     A method says how outputs become codes (:meth:`relax`), what is minimised over codes (:meth:`objective`) and, where it
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
-    a continuation moves in :meth:`advance` and keeps its step in a buffer. The additive penalties P are chosen by the run
-    and scaled by :attr:`additive_scale`.
+    a continuation moves in :meth:`advance` and keeps its step in a buffer; a normalisation that belongs to the codes is
+    told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
         bits: K, length of a code.
@@ -47,6 +48,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         similar_probability: p, share of similar pairs in the train fold, see :func:`similar_probability`.
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
+        multi_label: whether an image may have several classes; matters to methods that classify.
 
     Raises:
         UsageError: for a missing, unknown or impossible value.
@@ -58,8 +60,22 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
     has_penalty: ClassVar[bool] = True
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
+    #: Features of every training image by a network that does not learn, (N, D), for methods without labels: :meth:`set_reference`.
+    reference: Tensor | None = None
+    #: Whether the method needs them.
+    needs_reference: ClassVar[bool] = False
 
-    def __init__(self, *, bits: int, classes: int, train_size: int, similar_probability: float, penalty: float, cube: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        bits: int,
+        classes: int,
+        train_size: int,
+        similar_probability: float,
+        penalty: float,
+        cube: bool = True,
+        multi_label: bool = False,
+    ) -> None:
         super().__init__()
         self.bits = count("bits", bits)
         self.classes = count("classes", classes)
@@ -69,6 +85,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         if self.own_relaxation and not cube:
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
+        self.multi_label = multi_label
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
 
@@ -119,18 +136,44 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
             self.additive.append(penalty)
             self.additive_weights.append(weight)
 
+    def set_reference(self, features: Tensor) -> None:
+        """Take the features of all training images, by data-set index, from a network that does not learn.
+
+        They are part of the state: a resumed run compares with the same ones.
+
+        Args:
+            features: (N, D).
+
+        Raises:
+            UsageError: for another number of rows.
+        """
+        if features.ndim != 2 or len(features) != self.train_size:
+            raise UsageError(
+                f"{type(self).__name__} of {self.train_size} training images takes features ({self.train_size}, D), "
+                f"not {tuple(features.shape)}"
+            )
+        self.register_buffer("reference", features.detach().float())
+
+    def affine(self) -> tuple[Tensor, Tensor] | None:
+        """Return scale and shift (K,) if codes are the signs of ``scale * F + shift``; None where they are the signs of F.
+
+        A method that normalises outputs over the data learns codes of the normalised ones: the run folds scale and shift into
+        the hash layer of the network it keeps.
+        """
+        return None
+
     def advance(self) -> None:
         """Take note that the optimiser made a step: nothing, unless the method has a schedule."""
         return
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups for the method's own parameters: one at ten times the rate, or none.
+        """Return the optimiser's groups for the method's own parameters: one at the given rate, or none.
 
         Args:
-            learning_rate: rate of the backbone.
+            learning_rate: rate of the hash layer.
         """
         parameters = list(self.parameters())
-        return [{"params": parameters, "lr": 10 * learning_rate}] if parameters else []
+        return [{"params": parameters, "lr": learning_rate}] if parameters else []
 
     def extra_repr(self) -> str:
         """Return what ``print`` shows of the loss."""
@@ -146,6 +189,13 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
                 f"labels (B, {self.classes}) and index (B,) with B at least 1, "
                 f"not {tuple(outputs.shape)}, {tuple(labels.shape)} and {tuple(index.shape)}"
             )
+        if self.needs_reference and self.reference is None:
+            raise UsageError(f"{type(self).__name__} compares with features of a network that does not learn: call set_reference first")
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        if self.needs_reference and self.reference is None and f"{prefix}reference" in state_dict:
+            self.set_reference(state_dict[f"{prefix}reference"])  # of the shape to be loaded
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 LOSSES: Registry[type[HashingLoss]] = Registry("loss")

@@ -1,18 +1,30 @@
 """What the tests of the losses share: ready losses, random batches and extreme ones."""
 
 import torch
+from loss_oracles import cases
 
 from biodeephashing.losses import LOSSES
 
 NAMES = sorted(LOSSES)
+CASES = cases()
 RELAXATIONS = [(name, cube) for name in NAMES for cube in ((True,) if LOSSES[name].own_relaxation else (True, False))]
-SCALE_INVARIANT = ["DCH"]
 BITS, CLASSES = 8, 4
 
 
+def said(name, word, default):
+    """Return what a loss's file of the oracles says of it."""
+    return getattr(CASES[name], word, default)
+
+
 def build(name, bits=BITS, classes=CLASSES, **changes):
+    """Return a ready loss, always the same."""
+    torch.manual_seed(0)
     shared = {"train_size": 100, "similar_probability": 0.3, "penalty": 0.1}
-    return LOSSES[name](bits=bits, classes=classes, **(shared | changes))
+    loss = LOSSES[name](bits=bits, classes=classes, **(shared | changes))
+    if loss.needs_reference:
+        loss.set_reference(torch.randn(loss.train_size, 5))
+    said(name, "prepare", lambda loss: None)(loss)
+    return loss
 
 
 def batch(rows=6, bits=BITS, classes=CLASSES, dtype=torch.float64, seed=0):
@@ -22,9 +34,9 @@ def batch(rows=6, bits=BITS, classes=CLASSES, dtype=torch.float64, seed=0):
     return outputs, labels, torch.arange(rows)
 
 
-def value_and_gradient(loss, outputs, labels):
+def value_and_gradient(loss, outputs, labels, index=None):
     outputs = outputs.detach().clone().requires_grad_()
-    value = loss(outputs, labels, torch.arange(len(outputs)))
+    value = loss(outputs, labels, torch.arange(len(outputs)) if index is None else index)
     value.backward()
     return value.detach(), outputs.grad
 

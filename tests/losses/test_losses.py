@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
-from loss_cases import BITS, CLASSES, NAMES, RELAXATIONS, batch, build
-from pair_oracle import CONSTANTS, ORACLES
+from loss_cases import BITS, CASES, CLASSES, NAMES, RELAXATIONS, batch, build, said
+from loss_oracles import HAND_CODES, HAND_LABELS, Given
 
 from biodeephashing import losses
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss
@@ -25,41 +25,22 @@ def test_every_file_of_the_folder_registers_an_entry_that_is_found_without_impor
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_loss_has_an_oracle_constants_and_a_reference(name):
-    assert name in ORACLES
-    assert name in CONSTANTS
+def test_every_loss_has_an_oracle_other_constants_and_a_reference(name):
+    case, own = CASES[name], set(keywords_of(LOSSES[name])) - set(keywords_of(HashingLoss))
+    assert case.__name__.rpartition(".")[2] == LOSSES[name].__module__.rpartition(".")[2]
+    assert set(case.CONSTANTS) == own, "every constant is tried at another value than its default"
+    assert {constant for constants in case.IMPOSSIBLE for constant in constants} <= own
     for word in (".. math::", "References:", "Args:", "Raises:", "Example:"):
         assert word in LOSSES[name].__doc__
 
 
-# Three 2-bit codes; the first two share a class. Ordered pairs: 5 similar (diagonal included), 4 dissimilar.
-# With p = 5/9 the weights are 9/5 and 9/4, so the weighted mean over 9 is (mean over similar) + (mean over dissimilar).
-#        squared distances   inner products   cosines
-#   z1:  0  4  2             2  0  2          1  0  r
-#   z2:  4  0  2             0  2  2          0  1  r        r = 2 / (sqrt 2 * 2) = 0.7071068
-#   z3:  2  2  0             2  2  4          r  r  1
-HAND_CODES = [[1.0, 1.0], [1.0, -1.0], [2.0, 0.0]]
-HAND_LABELS = [[1, 0], [1, 0], [0, 1]]
-BY_HAND = {
-    # margin 4: similar 2 * 4/2, dissimilar 4 * (4 - 2)/2, so 8/9; penalty: z3 has |2-1| + |0-1| = 2, mean 2/3, times 0.3
-    "DSH": ({}, 8 / 9 + 0.2),
-    # t = product/2. softplus(-1) = 0.3132617 twice, softplus(-2) = 0.1269280, log 2 = 0.6931472 twice; softplus(1) = 1.3132617
-    # four times: sum 7.3927926, over 9 = 0.8214214; penalty: z3 has (2-1)^2 + (0-0)^2 = 1, mean 1/3, times 0.3
-    "DPSH": ({}, 0.8214214 + 0.1),
-    # D = 2 (e + (1-2e)(1-cos)/2): 0.00002 on the diagonal, 1 for (1,2), 0.2929074 with z3. gamma = 1:
-    # similar: (3 * 0.00002 + 2 * log 2)/5 = 0.2772709; dissimilar: log(1 + 1/0.2929074) = 1.4847923;
-    # penalty: D(|z|,1) = 0.00002, 0.00002, 0.2929074, log(1+D) mean = (0.00004 + 0.2568935)/3 = 0.0856445, times 0.3
-    "DCH": ({"gamma": 1.0}, 0.2772709 + 1.4847923 + 0.0256933),
-    # t as for DPSH: similar: (2 * 0.3132617 + 0.1269280 + 2 * 0.6931472)/5 = 0.4279492; dissimilar: 1.3132617; no penalty
-    "HashNet": ({"alpha": 0.5}, 0.4279492 + 1.3132617),
-}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_value_by_hand(name):
-    constants, expected = BY_HAND[name]
+    constants, expected = CASES[name].BY_HAND
     loss = build(name, bits=2, classes=2, similar_probability=5 / 9, penalty=0.3, **constants)
-    value = loss.objective(torch.tensor(HAND_CODES, dtype=torch.float64), torch.tensor(HAND_LABELS), torch.arange(3))
+    said(name, "prepare_hand", lambda loss: None)(loss)
+    codes, labels, index = torch.tensor(HAND_CODES, dtype=torch.float64), torch.tensor(HAND_LABELS), torch.arange(3)
+    value = loss.objective(codes, labels, index) + loss.output_term(codes, labels, index)
     assert value.item() == pytest.approx(expected, abs=2e-7)
 
 
@@ -71,7 +52,7 @@ def cases(draw):
     outputs = outputs * draw(st.sampled_from([0.01, 1.0, 30.0]))
     if draw(st.booleans()):
         outputs[0] = 0.0
-    return outputs, labels, index, draw(st.floats(0.01, 0.99)), draw(st.sampled_from([0.0, 0.1, 2.0]))
+    return outputs, labels, index, draw(st.floats(0.01, 0.99)), draw(st.sampled_from([0.0, 0.1, 2.0])), draw(st.booleans())
 
 
 @pytest.mark.parametrize("constants", ["defaults", "others"])
@@ -79,14 +60,19 @@ def cases(draw):
 @given(case=cases())
 @settings(max_examples=25, deadline=None)
 def test_value_against_the_double_loop(name, constants, case):
-    outputs, labels, index, p, penalty = case
-    chosen = CONSTANTS[name] if constants == "others" else {}
+    outputs, labels, index, p, penalty, multi = case
+    chosen = CASES[name].CONSTANTS if constants == "others" else {}
     cube = bool(LOSSES[name].own_relaxation)
-    loss = build(name, *outputs.shape[1:], labels.shape[1], similar_probability=p, penalty=penalty, cube=cube, **chosen)
-    expected = ORACLES[name](loss.relax(outputs).tolist(), labels.tolist(), p, penalty, **chosen)
-    assert loss(outputs, labels, index).item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    loss = build(name, outputs.shape[1], labels.shape[1], similar_probability=p, penalty=penalty, cube=cube, multi_label=multi, **chosen)
+
+    def slowly(outputs):
+        with torch.no_grad():
+            given = Given(loss, outputs.tolist(), loss.relax(outputs).tolist(), labels.tolist(), index.tolist(), p, penalty)
+        return CASES[name].oracle(given, **chosen)
+
+    assert loss(outputs, labels, index).item() == pytest.approx(slowly(outputs), rel=1e-9, abs=1e-12)
     single = outputs.float()
-    expected = ORACLES[name](loss.relax(single).tolist(), labels.tolist(), p, penalty, **chosen)
+    expected = slowly(single)
     # What is small beside the largest term carries that term's rounding: |z|^2 enters where only a difference counts.
     largest = loss.relax(single).square().sum(1).max().item()
     assert loss(single, labels, index).item() == pytest.approx(expected, rel=1e-5, abs=1e-6 * max(1.0, largest))

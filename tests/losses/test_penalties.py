@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pair_oracle import row_mean, sign_distance
+from loss_oracles import row_mean, sign_distance
 
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.losses import PENALTIES

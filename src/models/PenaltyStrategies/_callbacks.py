@@ -9,7 +9,6 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
-from ...bio import plain_state_dict
 from ...hparams import Settings
 from ...runs import Run
 from ...tracking import NoTracker, Tracker, open_tracker
@@ -64,7 +63,7 @@ class Checkpoints(Checkpoint):
                 "val_mAP": value,
                 "hparams": self.settings.as_dict("train"),
                 "learning_rule": module.learning_rule(),
-                "network": plain_state_dict(module.network),
+                "network": module.plain_weights(),
                 "loss": module.loss.state_dict(),
             },
         )

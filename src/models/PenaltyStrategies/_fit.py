@@ -14,14 +14,17 @@ import torch
 from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 from torch.multiprocessing.spawn import ProcessRaisedException
+from tqdm import tqdm
 
-from ...backbones import build_network
+from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
-from ...data import ImageFold, Metadata, load_fold
+from ...data import ImageFold, Metadata, load_fold, loader
 from ...errors import DataError, RunError, UsageError
 from ...hparams import Settings
-from ...losses import LOSSES, PENALTIES, HashingLoss, similar_probability
+from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
+from ...phrases import parse_constants
 from ...runs import Run, write_json
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
@@ -95,6 +98,9 @@ def clear(run: Run) -> None:
 def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
     """Build the loss of a run with its penalties, for the facts of the train fold."""
     labels = train_fold.labels
+    constants = parse_constants(settings.constants)
+    for name in keywords_of(HashingLoss).keys() & constants.keys():
+        raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
     loss = LOSSES[settings.loss](
         bits=settings.number_of_bits,
         classes=labels.shape[1],
@@ -102,6 +108,8 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
         similar_probability=similar_probability(torch.from_numpy(labels)),
         penalty=settings.penalty,
         cube=not settings.no_cube,
+        multi_label=bool((labels.sum(axis=1) > 1).any()),
+        **constants,
     )
     for name, penalty in PENALTIES.items():
         loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
@@ -113,7 +121,23 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> Hashing
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
     example = ImageFold(train_fold, settings.transformations)[0][0]
-    return HashingModule(network, build_loss(settings, train_fold), settings, example)
+    loss = build_loss(settings, train_fold)
+    if loss.needs_reference and fresh:
+        loss.set_reference(_features(network, train_fold, settings))
+    return HashingModule(network, loss, settings, example)
+
+
+def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tensor:
+    """Return what the backbone, as it is before any training, makes of all images of a fold, by data-set index."""
+    device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
+    backbone = network.backbone.to(device).eval()
+    images = ImageFold(fold, settings.transformations)
+    batches = loader(images, batch_size=settings.predict_batch_size, num_workers=settings.num_workers, shuffle=False, seed=settings.seed)
+    bar = tqdm(batches, desc="features", unit="batch", disable=not sys.stderr.isatty(), leave=False)
+    with torch.inference_mode():
+        found = torch.cat([backbone(batch.to(device)).cpu() for batch, _, _ in bar])
+    network.train().cpu()
+    return found.clone()  # out of inference mode: an ordinary tensor
 
 
 def _check_input(module: HashingModule, settings: Settings) -> None:

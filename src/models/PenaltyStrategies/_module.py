@@ -24,6 +24,7 @@ from ...bio import (
     give_target,
     ignore_in_ddp,
     load_rule_state,
+    plain_state_dict,
     rule_names,
     rule_state,
 )
@@ -31,13 +32,14 @@ from ...errors import RunError
 from ...eval import leave_one_out_average_precision
 from ...hparams import Settings
 from ...losses import HashingLoss
+from ...phrases import parse_schedule
 from ...rulemaps import rule_map
 from ._quiet import quieten
 
-HASH_LAYER_FACTOR = 10  # the fresh hash layer learns faster than a backbone that may be pretrained
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
     "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
     "rmsprop": torch.optim.RMSprop,
 }
 
@@ -59,6 +61,17 @@ def convert(network: HashNetwork, settings: Settings) -> None:
         short = {name: name.removeprefix("backbone.") for name in rule_names(network)}
         rules = rule_map(settings.mode, short.values())
         apply_rule(network, rules, seed=settings.seed, scale=scale, names=short)
+
+
+def _schedule(optimizer: torch.optim.Optimizer, settings: Settings) -> dict[str, Any]:
+    schedule = parse_schedule(settings.schedule)
+    if schedule.kind == "constant":
+        return {}
+    if schedule.kind == "cosine":
+        scheduler: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
+    else:
+        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, schedule.every, schedule.factor)
+    return {"lr_scheduler": {"scheduler": scheduler, "interval": schedule.unit}}
 
 
 class HashingModule(pl.LightningModule):
@@ -134,6 +147,9 @@ class HashingModule(pl.LightningModule):
         """Collect raw outputs."""
         images, labels, index = batch
         outputs, labels, index = self._join(self.network(images).float(), labels, index)
+        affine = self.loss.affine()
+        if affine is not None:
+            outputs = outputs * affine[0] + affine[1]
         self._validated.append((outputs.cpu(), labels.cpu(), index.cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -146,13 +162,14 @@ class HashingModule(pl.LightningModule):
         packed = codes.pack(outputs.numpy()[first])
         self.log("val_mAP", leave_one_out_average_precision(packed, labels.numpy()[first].astype(np.uint8)))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser: backbone at the rate of ``-lr``, hash layer at ten times it, the loss as it says."""
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Return the optimiser and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
         rate = self.settings.learning_rate
+        fast = self.settings.hash_rate * rate  # the fresh hash layer learns faster than a backbone that may be pretrained
         groups = [
             {"params": list(self.network.backbone.parameters()), "lr": rate},
-            {"params": list(self.network.hash_layer.parameters()), "lr": HASH_LAYER_FACTOR * rate},
-            *self.loss.parameter_groups(rate),
+            {"params": list(self.network.hash_layer.parameters()), "lr": fast},
+            *self.loss.parameter_groups(fast),
         ]
         optimizer = OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
         if self.settings.is_bio:
@@ -163,7 +180,7 @@ class HashingModule(pl.LightningModule):
             self._constraint = NormConstraint(self.network, optimizer)
             if "norms" in self._resumed:
                 self._constraint.load_state_dict(self._resumed["norms"])
-        return optimizer
+        return {"optimizer": optimizer, **_schedule(optimizer, self.settings)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep how the feedback was drawn, and what it has followed; drawn matrices follow from it."""
@@ -178,6 +195,15 @@ class HashingModule(pl.LightningModule):
         if checkpoint["learning_rule"]:
             load_rule_state(self.network, checkpoint["learning_rule"])
         self._resumed = {key: checkpoint[key] for key in ("follower", "norms") if key in checkpoint}
+
+    def plain_weights(self) -> dict[str, Tensor]:
+        """Return the state dict of the plain network, whose outputs' signs are the codes."""
+        state, affine = plain_state_dict(self.network), self.loss.affine()
+        if affine is not None:
+            scale, shift = (tensor.to(state["hash_layer.weight"]) for tensor in affine)
+            state["hash_layer.weight"] = state["hash_layer.weight"] * scale[:, None]
+            state["hash_layer.bias"] = state["hash_layer.bias"] * scale + shift
+        return state
 
     def learning_rule(self) -> dict[str, Any]:
         """Return how the feedback of each layer was drawn; empty for a plain network."""
