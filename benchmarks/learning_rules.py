@@ -19,6 +19,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -28,6 +29,7 @@ from biodeephashing.backbones import build_network
 from biodeephashing.bio import RULES, apply_rule, follow, give_target
 
 PLAIN, AGAIN = "plain", "plain again"
+STAT = Path("/proc/stat")
 
 
 def build(name: str, bits: int) -> nn.Module:
@@ -86,6 +88,14 @@ def ratio(seconds: dict[str, list[float]], name: str) -> float:
     return statistics.median(mine / plain for mine, plain in zip(seconds[name], seconds[PLAIN], strict=True))
 
 
+def processor_time() -> tuple[float, float]:
+    """Return the processor time that the host has kept from this virtual machine, and all time; zeros where the system does not tell."""
+    if not STAT.exists():
+        return 0.0, 0.0
+    fields = [float(field) for field in STAT.read_text("ascii").split("\n", 1)[0].split()[1:9]]
+    return fields[7], sum(fields)
+
+
 def images_of(batch: int, size: int) -> torch.Tensor:
     """Return a batch of noise."""
     return torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
@@ -140,6 +150,7 @@ def main() -> None:
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    started = processor_time()
     columns = " | ".join([AGAIN, *options.rules])
     head = "weights, MB | plain, MB" if options.memory else "what | plain, ms"
     print(f"{options.threads} threads, {options.rounds} rounds, PyTorch {torch.__version__}\n")
@@ -150,6 +161,9 @@ def main() -> None:
             for batch in options.batch:
                 rows = [memory_row(name, batch, size, options)] if options.memory else time_rows(name, batch, size, options)
                 print("\n".join(rows), flush=True)
+    stolen, whole = (after - before for before, after in zip(started, processor_time(), strict=True))
+    if whole:
+        print(f"\n{stolen / whole:.1%} of the processor time went to others on the same host")
 
 
 if __name__ == "__main__":
