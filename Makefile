@@ -48,8 +48,9 @@ floors: $(VENV)/.installed-dev  ## import-linter: imports only go down
 
 check: lint typecheck floors test  ## all of the above checks
 
-docs: $(VENV)/.installed  ## rebuild the reference page of the settings
+docs: $(VENV)/.installed  ## rebuild the reference pages of the settings and the losses
 	$(BIN)/python docs/build_settings.py
+	$(BIN)/python docs/build_losses.py
 
 clean:  ## remove the environment and caches; data, models, eval and experiments stay
 	rm -rf $(VENV) .typing .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

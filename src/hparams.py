@@ -137,6 +137,9 @@ class Settings:
     hash_rate: float = _setting(
         10.0, "hash_rate", "rate of the hash layer and the loss's own weights over that of the backbone", check=_POSITIVE
     )
+    balanced_HSWD_penalty: float = _setting(
+        0.0, "balanced_HSWD_penalty", "weight of the same distance to exactly as many +1 as -1, without noise", check=_AT_LEAST_0
+    )
     device: str = _setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
     devices: int = _setting(1, "devices", "devices that share a batch", check=_AT_LEAST_1, **_TRAIN_ONLY)
     tracking: str = _setting("on", "tracking", "log to MLflow", choices=("on", "off"), named="never")
@@ -155,7 +158,7 @@ class Settings:
         self._check_mode()
         _check_scale(self.scale)
         object.__setattr__(self, "constants", tidy_constants(self.constants))
-        parse_schedule(self.schedule)
+        object.__setattr__(self, "schedule", str(parse_schedule(self.schedule)))
         if self.batch_size % self.devices:
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")
         if len(self.name.encode()) > LONGEST_NAME:

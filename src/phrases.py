@@ -67,12 +67,20 @@ class Schedule:
         every: epochs or optimiser steps between two changes; for "step".
         unit: what ``every`` counts.
         factor: what the rates are multiplied by at each change.
+
+    Example:
+        >>> str(Schedule("step", every=30, factor=0.1))
+        'step:30:0.1'
     """
 
     kind: Literal["constant", "cosine", "step"]
     every: int = 0
     unit: Literal["epoch", "step"] = "epoch"
     factor: float = 1.0
+
+    def __str__(self) -> str:
+        """Return the one text that stands for this schedule."""
+        return f"{'step' if self.unit == 'epoch' else 'steps'}:{self.every}:{self.factor}" if self.kind == "step" else self.kind
 
 
 def parse_schedule(text: str) -> Schedule:

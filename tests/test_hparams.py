@@ -56,6 +56,9 @@ def test_whole_numbers_given_for_fractions_make_the_same_name():
         ({"min_delta": 0.0}, "-min_delta=0.0"),
         ({"constrain_norm": True, "clip_norm": 5}, "-constrain_norm-clip_norm=5.0"),
         ({"no_cube": True, "min_delta": 0.01}, "-no_cube-min_delta=0.01"),
+        ({"constants": "gamma=20"}, "-constants=gamma%3D20"),
+        ({"hash_rate": 1, "schedule": "step:30:0.1"}, "-schedule=step%3A30%3A0.1-hash_rate=1.0"),
+        ({"balanced_HSWD_penalty": 0.1}, "-balanced_HSWD_penalty=0.1"),
     ],
 )
 def test_later_settings_enter_the_name_only_when_changed(changes, suffix):
@@ -214,6 +217,7 @@ def test_a_penalty_is_not_a_loss():
         ({"penalty": float("nan")}, "-penalty nan"),
         ({"L2_penalty": -1.0}, "-L2_penalty -1.0"),
         ({"HSWD_penalty": float("inf")}, "-HSWD_penalty inf"),
+        ({"hash_rate": 0.0}, "-hash_rate 0.0 is not possible: it must be above 0"),
         ({"min_delta": -0.1}, "-min_delta -0.1"),
         ({"experiment_name": ""}, "-exp ''"),
         ({"experiment_name": "a/b"}, "-exp 'a/b'"),

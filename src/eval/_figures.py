@@ -49,6 +49,16 @@ def _style_of(rule: str) -> Any:
     return _STYLES[_place_of(rule) % len(_STYLES)] if rule in _RULES else _STYLE_OF_MAPS
 
 
+def place_of(rule: str) -> tuple[bool, int]:
+    """Return what rules are ordered by, the same in every picture: the baseline first.
+
+    Example:
+        >>> sorted(["usf", "fa", "bp"], key=place_of)
+        ['bp', 'fa', 'usf']
+    """
+    return rule != BASELINE, _place_of(rule)
+
+
 def _place_of(rule: str) -> int:
     """Return a number that a rule keeps whatever else is drawn."""
     return _RULES.index(rule) if rule in _RULES else sum(map(ord, rule))
@@ -89,7 +99,7 @@ def draw_curves(file: Path, blocks: Sequence[Block], title: str, caption: str) -
         title: one line.
         caption: what the lines and bands are.
     """
-    rules = sorted({rule for block in blocks for rule in block.runs}, key=lambda rule: (rule != BASELINE, _place_of(rule)))
+    rules = sorted({rule for block in blocks for rule in block.runs}, key=place_of)
     labels = [shortened(rule, _LONGEST) for rule in rules]
     columns = max(1, min(len(rules), int(9.4 / (0.62 + 0.08 * max(map(len, labels))))))
     more = 0.22 * (-(-len(rules) // columns) - 1)  # inches of the legend's further lines

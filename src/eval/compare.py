@@ -25,7 +25,8 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     """Compare the learning rules of an experiment by what MLflow knows of its runs.
 
     Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
-    ``comparison-bars.png`` and ``comparison-curves.png``, and where runs measured it (``-align_every``) ``comparison-alignment.png``.
+    ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``, and where runs measured it
+    (``-align_every``) ``comparison-alignment.png``.
 
     Args:
         database: the data set.
@@ -58,9 +59,10 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
         columns[metric] = metric
     folder, title = comparison_folder(database, experiment), f"{database} / {experiment}: learning rules compared"
     notes = [*_caption(fold, metric), *remarks, *doubles]
+    overseen = _draw_overview(folder / "comparison-overview.png", blocks, metric, title)
     aligned = _draw_alignment(folder / "comparison-alignment.png", blocks, f"{database} / {experiment}: alignment with backpropagation")
     _write_csv(folder / "comparison.csv", blocks, list(columns.values()), metric)
-    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, aligned=aligned)
+    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, overseen=overseen, aligned=aligned)
     stated = _stated(blocks)
     draw_bars(
         folder / "comparison-bars.png", blocks, metric, title,
@@ -74,7 +76,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     )  # fmt: skip
     if not quiet:
         print(_console(title, blocks, columns, metric, notes))
-        more = ", comparison-alignment.png" if aligned else ""
+        more = ", comparison-overview.png" * overseen + ", comparison-alignment.png" * aligned
         print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png{more}")
     return folder
 
@@ -141,6 +143,21 @@ def _unknown_experiment(database: str, experiment: str) -> RunError:
     return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
 
 
+def _draw_overview(file: Path, blocks: Sequence[Block], metric: str, title: str) -> bool:
+    """Draw all tables at a glance where there are several, and tell whether there are; an earlier picture goes."""
+    from biodeephashing.eval._overview import draw_overview
+
+    file.unlink(missing_ok=True)
+    if len(blocks) < 2:
+        return False
+    draw_overview(
+        file, blocks, metric, title,
+        "Dots: mean over seeds; lines: ± one standard deviation; the settings whose best rule is best come first. "
+        f"{_rules(metric)} {_stated(blocks)}",
+    )  # fmt: skip
+    return True
+
+
 def _draw_alignment(file: Path, blocks: Sequence[Block], title: str) -> bool:
     """Draw how far the layers are from backpropagation, and tell whether any run measured it; an earlier picture goes."""
     from biodeephashing.eval._alignment_figure import draw_alignment
@@ -189,20 +206,35 @@ def _rows(block: Block, columns: dict[str, str], metric: str) -> tuple[list[str]
 
 
 def _console(title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> str:
+    from biodeephashing.eval._overview import overview
     from biodeephashing.eval._table import text_table
 
     parts = [title, *notes]
+    if len(blocks) > 1:
+        parts += ["", f"{metric}, best settings first", text_table(*overview(blocks, metric))]
     for block in blocks:
         parts += ["", f"{block.title}  -  {block.split}", text_table(*_rows(block, columns, metric))]
     return "\n".join(parts)
 
 
 def _write_markdown(
-    file: Path, title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str], *, aligned: bool
+    file: Path,
+    title: str,
+    blocks: Sequence[Block],
+    columns: dict[str, str],
+    metric: str,
+    notes: Sequence[str],
+    *,
+    overseen: bool,
+    aligned: bool,
 ) -> None:
+    from biodeephashing.eval._overview import overview
     from biodeephashing.eval._table import markdown_table
 
     parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
+    if overseen:
+        parts += ["", f"{metric}, best settings first:", "", markdown_table(*overview(blocks, metric))]
+        parts += ["", "![all settings at a glance](comparison-overview.png)"]
     for block in blocks:
         parts += ["", f"## {block.title}", "", f"{block.split}", "", markdown_table(*_rows(block, columns, metric))]
     parts += ["", "![mAP per rule](comparison-bars.png)", "", "![training curves](comparison-curves.png)", ""]

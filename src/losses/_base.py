@@ -61,7 +61,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels: :meth:`set_reference`.
-    reference: Tensor | None = None
+    reference: Tensor | None
     #: Whether the method needs them.
     needs_reference: ClassVar[bool] = False
 
@@ -86,6 +86,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
         self.multi_label = multi_label
+        self.register_buffer("reference", None)  # not part of the state until it is set
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
 
@@ -152,7 +153,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
                 f"{type(self).__name__} of {self.train_size} training images takes features ({self.train_size}, D), "
                 f"not {tuple(features.shape)}"
             )
-        self.register_buffer("reference", features.detach().float())
+        self.reference = features.detach().float()
 
     def affine(self) -> tuple[Tensor, Tensor] | None:
         """Return scale and shift (K,) if codes are the signs of ``scale * F + shift``; None where they are the signs of F.

@@ -68,6 +68,17 @@ def count(name: str, value: int) -> int:
     return value
 
 
+def truth(name: str, value: bool) -> bool:
+    """Return a truth value.
+
+    Raises:
+        UsageError: for anything else.
+    """
+    if not isinstance(value, bool):
+        raise UsageError(f"{name}={value!r} is not possible: it must be true or false")
+    return value
+
+
 def number(name: str, value: float, *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf) -> float:
     """Return a finite number within its bounds.
 

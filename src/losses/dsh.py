@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..errors import UsageError
 from ._base import LOSSES, HashingLoss
-from ._keywords import number
+from ._keywords import number, truth
 from ._pairs import similarity, squared_distances
 
 
@@ -25,6 +26,8 @@ class DSH(HashingLoss):
 
     Args:
         margin: m, squared distance from which dissimilar codes are left alone; by default 2K, half the codes' largest.
+        signed_penalty: take 1 − |z| for ||z| − 1|, for results of code that leaves the absolute value out; inside the cube both
+            are the same, and without the cube the loss would have no least value: refused.
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.01.
 
     Raises:
@@ -38,14 +41,18 @@ class DSH(HashingLoss):
         0.75
     """
 
-    def __init__(self, *, margin: float | None = None, **shared: Any) -> None:
+    def __init__(self, *, margin: float | None = None, signed_penalty: bool = False, **shared: Any) -> None:
         super().__init__(**shared)
         self.margin = 2.0 * self.bits if margin is None else number("margin", margin, above=0.0)
+        self.signed_penalty = truth("signed_penalty", signed_penalty)
+        if self.signed_penalty and not self.cube:
+            raise UsageError("signed_penalty=True falls without end where codes may leave the cube: leave out one of it and -no_cube")
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
         similar = similarity(labels, codes.dtype)
         distances = squared_distances(codes)
         pairs = similar * distances + (1 - similar) * (self.margin - distances).clamp_min(0)
-        quantisation = (codes.abs() - 1).abs().sum(1)
-        return pairs.mean() / 2 + self.penalty * quantisation.mean()
+        missing = 1 - codes.abs()
+        quantisation = missing if self.signed_penalty else missing.abs()
+        return pairs.mean() / 2 + self.penalty * quantisation.sum(1).mean()

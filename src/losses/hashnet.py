@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from ._base import LOSSES, HashingLoss
-from ._keywords import count, number
+from ._base import LOSSES
+from ._continuation import Continuation
 from ._pairs import logistic_loss, side_weights, similarity, weigh
 
 
 @LOSSES.register("HashNet")
-class HashNet(HashingLoss):
+class HashNet(Continuation):
     r"""The relaxation is sharpened step by step, so that no quantisation penalty is needed.
 
     .. math:: L = \frac{1}{B^2} \sum_{ij} w_{ij} \left[ \log(1 + e^{\alpha \langle z_i, z_j \rangle})
@@ -44,31 +43,12 @@ class HashNet(HashingLoss):
         2.0
     """
 
-    own_relaxation = "tanh(beta F) with a beta that grows"
-    has_penalty = False
-    steps: Tensor
-
-    def __init__(self, *, period: int = 200, alpha: float | None = None, **shared: Any) -> None:
+    def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
-        self.period = count("period", period)
-        self.alpha = 10.0 / self.bits if alpha is None else number("alpha", alpha, above=0.0)
         self.weights = side_weights(self.similar_probability)
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-
-    def beta(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Return the present sharpness, a scalar on the loss's device."""
-        return (1 + self.steps // self.period).to(dtype).sqrt()
-
-    def relax(self, outputs: Tensor) -> Tensor:
-        """Return the codes tanh(beta F) of raw outputs F (B, K)."""
-        return torch.tanh(self.beta(outputs.dtype) * outputs)
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
         similar = similarity(labels, codes.dtype)
         pairs = logistic_loss(self.alpha * (codes @ codes.T), similar)
         return (weigh(similar, self.weights) * pairs).mean()
-
-    def advance(self) -> None:
-        """Count a step of the optimiser."""
-        self.steps += 1

@@ -113,6 +113,45 @@ def test_hswd_draws_afresh_each_time():
     assert penalty(codes()) != penalty(codes())
 
 
+@pytest.mark.parametrize("rows", [1, 6, 7])
+def test_balanced_hswd_against_the_loop(rows):
+    values, total = codes(rows, 4), 0.0
+    for column in values.T.tolist():
+        ordered = sorted(column)
+        for below, z in enumerate(ordered):
+            above = rows - 1 - below
+            targets = [-1.0] * (below <= above) + [1.0] * (above <= below)
+            total += min((target - z) ** 2 for target in targets)
+    assert PENALTIES["balanced_HSWD"]()(values).item() == pytest.approx(total / values.numel(), rel=1e-12)
+
+
+def test_balanced_hswd_by_hand():
+    # sorted -2, 0.5, 3: (-2 + 1)^2 + (0.5 - 1)^2 + (3 - 1)^2 = 5.25, over 3
+    assert PENALTIES["balanced_HSWD"]()(torch.tensor([[3.0], [-2.0], [0.5]])).item() == 1.75
+
+
+def test_balanced_hswd_is_the_same_each_time_and_least_for_balanced_signs():
+    penalty = PENALTIES["balanced_HSWD"]()
+    assert penalty(codes()) == penalty(codes())
+    for rows in (2, 7):
+        assert penalty(torch.tensor([1.0, -1.0]).repeat(4)[:rows, None]) == 0
+    assert penalty(torch.ones(8, 3)) == 2  # half of them are 2 away, squared
+
+
+def test_balanced_hswd_does_not_tell_a_bit_from_its_opposite():
+    for rows in (6, 7):
+        value, gradient = value_and_gradient(PENALTIES["balanced_HSWD"](), codes(rows))
+        flipped, flipped_gradient = value_and_gradient(PENALTIES["balanced_HSWD"](), -codes(rows))
+        torch.testing.assert_close(flipped, value, rtol=1e-12, atol=0)
+        torch.testing.assert_close(flipped_gradient, -gradient, rtol=1e-12, atol=0)
+
+
+def test_balanced_hswd_is_what_hswd_wants_of_a_large_batch():
+    torch.manual_seed(0)
+    values = torch.randn(20000, 1)
+    assert PENALTIES["balanced_HSWD"]()(values).item() == pytest.approx(PENALTIES["HSWD"]()(values).item(), rel=0.05)
+
+
 def test_bad_input():
     with pytest.raises(UnknownNameError, match="unknown penalty 'HSDW': did you mean 'HSWD'"):
         PENALTIES["HSDW"]

@@ -92,7 +92,7 @@ def test_penalties_act(settings):
 def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     chosen = replace(settings, optimizer=optimizer)
     module = _fit._module(chosen, load_fold(chosen.database, "train"), fresh=True)
-    groups = module.configure_optimizers().param_groups
+    groups = module.configure_optimizers()["optimizer"].param_groups
     assert [group["lr"] for group in groups[:2]] == [1e-3, 1e-2]
     assert {id(p) for p in groups[1]["params"]} == {id(p) for p in module.network.hash_layer.parameters()}
     assert all(group["weight_decay"] == 0.0005 for group in groups)

@@ -69,7 +69,6 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
-    _check_input(module, settings)
     _check_rules(module, settings)
     with _only_process(run):
         if settings.no_skip:
@@ -121,10 +120,11 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> Hashing
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
     example = ImageFold(train_fold, settings.transformations)[0][0]
-    loss = build_loss(settings, train_fold)
-    if loss.needs_reference and fresh:
-        loss.set_reference(_features(network, train_fold, settings))
-    return HashingModule(network, loss, settings, example)
+    module = HashingModule(network, build_loss(settings, train_fold), settings, example)
+    _check_input(module, settings)
+    if module.loss.needs_reference and fresh:
+        module.loss.set_reference(_features(network, train_fold, settings))
+    return module
 
 
 def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tensor:

@@ -12,7 +12,9 @@ A file is named like the loss's own and holds
 What is not so by default is said by ``ROTATES = False`` (a common rotation of the codes changes the value), ``SCALE_FREE = True``
 (the lengths of the codes do not matter), ``SMOOTH = False`` (the relaxation's gradient is not the derivative of its value),
 ``reorder(rows)`` (an order of the rows under which the value stays; any, by default), ``largest(rows, bits, classes)`` (numbers in
-the largest tensor that the loss may make; by default a matrix of pairs), ``STATE`` (names in the state dict).
+the largest tensor that the loss may make; by default a matrix of pairs), ``STATE`` (names in the state dict),
+``possible(bits, classes)`` (whether there is such a loss), ``additive_scale(loss)`` (the factor of all additive penalties; 1, by
+default), ``CUBE_ONLY`` (constants that are refused without the cube).
 """
 
 from __future__ import annotations

@@ -1,0 +1,95 @@
+"""The files under configs: settings that can be used, losses that can be built, and headers that say what is published and what is not."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from biodeephashing.data import Metadata
+from biodeephashing.models.PenaltyStrategies import study
+from biodeephashing.models.PenaltyStrategies._fit import build_loss
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))
+GRIDS = sorted([*CONFIGS.glob("*.yaml"), *RECIPES])
+SCORE = re.compile(r"\b0\.\d{3,4}\b")
+LINES = ("Paper", "Data", "Metric", "Expected", "Time", "Command")
+
+
+def cells_of(path):
+    return study._cells_of(study._parser().parse_args(["-config", str(path)]))
+
+
+def header(path):
+    """Return the entries of a header: each begins with its word and a colon, and may go on in further lines."""
+    found, word = {}, ""
+    for line in path.read_text("utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if begun := re.match(r"# (\w+):\s+(.*)", line):
+            word = begun[1]
+            assert word not in found
+            found[word] = begun[2]
+        elif word:
+            found[word] += " " + line.removeprefix("#").strip()
+    return found
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
+def test_every_file_holds_usable_settings_and_a_loss_that_can_be_built(path):
+    cells = cells_of(path)
+    assert len({cell.name for cell in cells}) == len(cells)
+    for multi in (False, True):
+        labels = np.eye(4, dtype=np.uint8)[np.arange(40) % 4]
+        labels[0, 1] = multi
+        fold = Metadata(path, [f"{row}.png" for row in range(40)], labels)
+        for cell in cells:
+            assert build_loss(cell, fold).bits == cell.number_of_bits
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_says_what_it_is(path):
+    found, cells = header(path), cells_of(path)
+    assert set(LINES) <= set(found)
+    assert found["Command"] == f"python src/models/PenaltyStrategies/study.py -config configs/recipes/{path.name}"
+    assert found["Data"].startswith(cells[0].database)
+    assert found["Metric"].startswith(("mAP over the whole ranking", "mAP@1000", "mAP@5000"))
+    assert re.search(r"\(.+; .+ \d{4}\)$", found["Paper"])
+    assert {cell.experiment_name for cell in cells} == {path.stem}
+    assert {cell.patience for cell in cells} == {cell.epochs for cell in cells}, "a published number of epochs is trained to its end"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_there_is_one_published_score_for_each_number_of_bits(path):
+    expected, bits = header(path)["Expected"], [cell.number_of_bits for cell in cells_of(path)]
+    assert expected.startswith("published ")
+    scores, _, named = expected.partition(" at ")
+    assert len(SCORE.findall(scores)) == len(bits)
+    assert named == f"{' '.join(map(str, bits))} bits"
+
+
+@pytest.mark.parametrize("path", [*GRIDS, *sorted((CONFIGS / "classification").glob("*.yaml"))], ids=lambda path: path.stem)
+def test_published_and_measured_here_never_stand_by_the_same_score(path):
+    for word, text in header(path).items():
+        assert not ("published" in text and "measured here" in text), f"{path.name}: {word}"
+        if SCORE.search(text) and word in ("Expected", "Measured", "Score"):
+            assert ("published" in text) is (word == "Expected")
+            assert ("measured here" in text) is (word != "Expected")
+
+
+def test_the_table_lists_every_recipe_with_its_scores():
+    table = (CONFIGS / "recipes" / "README.md").read_text("utf-8")
+    rows = {found[1]: line for line in table.splitlines() if (found := re.match(r"\| \[(\w+)\]", line))}
+    assert sorted(rows) == [path.stem for path in RECIPES]
+    for path in RECIPES:
+        cells = [cell.strip(" `") for cell in rows[path.stem].strip("|").split("|")]
+        first = cells_of(path)[0]
+        assert cells[0] == f"[{path.stem}]({path.name})"
+        assert cells[1] == first.loss
+        assert cells[2].removesuffix(" *").strip("`") == first.database
+        assert cells[3] == first.architecture
+        assert header(path)["Metric"].replace(" over the whole ranking", "").split(",")[0] == cells[4]
+        assert cells[5] == ", ".join(str(cell.number_of_bits) for cell in cells_of(path))
+        assert cells[6] == ", ".join(SCORE.findall(header(path)["Expected"]))
+        assert ("not yet prepared" in header(path)["Data"]) is cells[2].endswith("*")
