@@ -58,7 +58,7 @@ def test_the_settings_page_is_current():
 
 
 def test_links_between_pages_lead_somewhere():
-    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "configs" / "recipes" / "README.md", *(ROOT / "docs").glob("*.md")]:
         prose = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
         for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", prose):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
