@@ -140,6 +140,9 @@ class Settings:
     balanced_HSWD_penalty: float = _setting(
         0.0, "balanced_HSWD_penalty", "weight of the same distance to exactly as many +1 as -1, without noise", check=_AT_LEAST_0
     )
+    freeze: bool = _setting(
+        False, "freeze", "train the hash layer (and the loss) alone: the backbone keeps its weights and gives the features of evaluation"
+    )
     device: str = _setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
     devices: int = _setting(1, "devices", "devices that share a batch", check=_AT_LEAST_1, **_TRAIN_ONLY)
     tracking: str = _setting("on", "tracking", "log to MLflow", choices=("on", "off"), named="never")

@@ -44,6 +44,7 @@ SAMPLES = {
     "schedule": ("step:30:0.1", "step:30:0.1"),
     "hash_rate": ("1", 1.0),
     "balanced_HSWD_penalty": ("0.2", 0.2),
+    "freeze": ("", True),
     "device": ("cpu", "cpu"),
     "devices": ("4", 4),
     "tracking": ("off", "off"),

@@ -100,15 +100,23 @@ class HashingModule(pl.LightningModule):
         """Convert the network; here, because every process of a distributed training comes by."""
         quieten()
         convert(self.network, self.settings)
+        self.network.backbone.requires_grad_(not self.settings.freeze)
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
+
+    def train(self, mode: bool = True) -> HashingModule:
+        """Set the module to training, but not a frozen backbone: it drops nothing out and gathers no statistics."""
+        super().train(mode)
+        if self.settings.freeze:
+            self.network.backbone.eval()
+        return self
 
     def on_fit_start(self) -> None:
         """Refuse a network that uses the weights of a converted layer without calling it: its rule would not act."""
         if self.settings.is_bio:
             self.network.eval()
             check_reach(self.network, self.example.unsqueeze(0).to(self.device, self.dtype))
-            self.network.train()
+        self.train()
 
     def on_train_epoch_start(self) -> None:
         """Draw the epoch's noise from seed, epoch and rank alone: a resumed run then draws what an unbroken one would."""
@@ -167,7 +175,7 @@ class HashingModule(pl.LightningModule):
         rate = self.settings.learning_rate
         fast = self.settings.hash_rate * rate  # the fresh hash layer learns faster than a backbone that may be pretrained
         groups = [
-            {"params": list(self.network.backbone.parameters()), "lr": rate},
+            *([] if self.settings.freeze else [{"params": list(self.network.backbone.parameters()), "lr": rate}]),
             {"params": list(self.network.hash_layer.parameters()), "lr": fast},
             *self.loss.parameter_groups(fast),
         ]
