@@ -51,6 +51,7 @@ def evaluate(run: Run, *, no_skip: bool = False, quiet: bool = False, tracking: 
     split = read_split(run.database)
     sides = {fold: _read_side(run, fold, predictions, split) for fold in (*folds, "database")}
     results: dict[str, dict[str, Any]] = {}
+    health: dict[str, dict[str, Any]] = {}
     fresh = []
     for fold in folds:
         facts = _facts(run, fold, sides, split, predictions.checkpoint)
@@ -59,7 +60,10 @@ def evaluate(run: Run, *, no_skip: bool = False, quiet: bool = False, tracking: 
             results[fold] = known
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
         else:
-            results[fold] = _measure(sides[fold], sides["database"]) | facts
+            for side in {fold, "database"} - health.keys():
+                health[side] = _health(*sides[side])
+            measured = _measure(sides[fold], sides["database"])
+            results[fold] = measured | {"code_health": {side: health[side] for side in (fold, "database")}} | facts
             fresh.append(fold)
     if fresh and (settings.tracking == "on" if tracking is None else tracking):
         _track(run, settings, {fold: results[fold] for fold in fresh}, split)
@@ -102,6 +106,15 @@ def _measure(queries: tuple[Any, Any], database: tuple[Any, Any]) -> dict[str, A
     return compatible | {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"} | means | counts
 
 
+def _health(codes: Any, labels: Any) -> dict[str, Any]:
+    """Return how well the codes of a fold use their bits."""
+    from dataclasses import asdict
+
+    from biodeephashing.eval._health import code_health
+
+    return asdict(code_health(codes.codes, codes.features.shape[1], labels))
+
+
 def _facts(run: Run, fold: str, sides: Mapping[str, Any], split: Any, checkpoint: str) -> dict[str, Any]:
     """Return where the numbers of a fold come from."""
     pair = (fold, "database")
@@ -133,7 +146,7 @@ def _result_in_place(run: Run, fold: str) -> dict[str, Any] | None:
 
 def _is_current(known: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
     same = all(known.get(key) == facts[key] for key in ("codes_sha256", "features_sha256", "metadata_sha256"))
-    return same and all(_key(ties, k) in known for ties in CUT_RULES for k in CUTS)
+    return same and "code_health" in known and all(_key(ties, k) in known for ties in CUT_RULES for k in CUTS)
 
 
 def _key(ties: str | None, k: int | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from biodeephashing.codes import binarise, pack
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import BioDeepHashingError, RunError
 from biodeephashing.eval import mean_average_precision
+from biodeephashing.eval._health import code_health
 from biodeephashing.eval.eval_map import evaluate, main
 from biodeephashing.runs import Run
 
@@ -24,7 +26,7 @@ KEYS = {
     *(f"mAP_{ties}{cut}" for ties in ("expected", "index", "feature") for cut in CUTS),
     *("mAP_worst", "mAP_best", "tie_mode", "denominator", "empty"),
     *("hparams", "output_path", "datafold", "split", "checkpoint"),
-    *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes"),
+    *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes", "code_health"),
     *("codes_sha256", "features_sha256", "metadata_sha256"),
 }
 
@@ -54,6 +56,8 @@ def test_numbers_and_keys(fabricated, fold):
     assert (result["n_queries"], result["n_database"], result["n_queries_without_relevant"]) == (16, 32, 0)
     assert result["bit_zero_count"] == 2  # one in each fold
     assert result["unique_codes"] == len(np.unique(binarise(features), axis=0))
+    assert result["code_health"][fold] == asdict(code_health(queries, 12, query_labels))
+    assert result["code_health"]["database"] == asdict(code_health(database, 12, labels))
     assert result["split"]["protocol"] == "disjoint"
     assert fabricated.evaluation_file(fold).read_text().splitlines()[1].startswith('    "mAP"')
 
