@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, read_json, write_json
 
+if TYPE_CHECKING:
+    from biodeephashing.eval import Measure
+
 FOLDS = ("query", "val")
-CUTS = (None, 1000, 5000)
-CUT_RULES = ("expected", "index", "feature")
-BOUNDS = ("worst", "best")
-DENOMINATOR = "retrieved"
-COMPATIBLE = "feature"
 
 
-def evaluate(run: Run, *, no_skip: bool = False, quiet: bool = False, tracking: bool | None = None) -> dict[str, dict[str, Any]]:
+def evaluate(
+    run: Run, *, asked: Sequence[Measure] = (), no_skip: bool = False, quiet: bool = False, tracking: bool | None = None
+) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
     Args:
         run: a predicted run.
+        asked: measures to make beside those that are always made; once made, they are made again with the file.
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
@@ -42,6 +43,7 @@ def evaluate(run: Run, *, no_skip: bool = False, quiet: bool = False, tracking: 
     """
     from biodeephashing.data.split import read_split
     from biodeephashing.eval._code_files import read_predictions
+    from biodeephashing.eval._summary import summary
 
     settings = run.settings()
     predictions = read_predictions(run)
@@ -56,20 +58,22 @@ def evaluate(run: Run, *, no_skip: bool = False, quiet: bool = False, tracking: 
     for fold in folds:
         facts = _facts(run, fold, sides, split, predictions.checkpoint)
         known = _result_in_place(run, fold)
-        if known is not None and not no_skip and _is_current(known, facts):
+        measures = _wanted(known, asked)
+        if not no_skip and _is_current(known, facts, measures):
             results[fold] = known
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
         else:
             for side in {fold, "database"} - health.keys():
                 health[side] = _health(*sides[side])
-            measured = _measure(sides[fold], sides["database"])
+            measured = _measure(sides[fold], sides["database"], measures)
             results[fold] = measured | {"code_health": {side: health[side] for side in (fold, "database")}} | facts
             fresh.append(fold)
     if fresh and (settings.tracking == "on" if tracking is None else tracking):
         _track(run, settings, {fold: results[fold] for fold in fresh}, split)
     for fold in fresh:
         write_json(run.evaluation_file(fold), results[fold], indent=4)
-    _say(quiet, _summary(results, split))
+    if not quiet:
+        print(summary(results, split.caption))
     return results
 
 
@@ -83,19 +87,25 @@ def _read_side(run: Run, fold: str, predictions: Any, split: Any) -> tuple[Any, 
     return read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum), metadata.labels
 
 
-def _measure(queries: tuple[Any, Any], database: tuple[Any, Any]) -> dict[str, Any]:
+def _wanted(known: Mapping[str, Any], asked: Sequence[Measure]) -> list[Measure]:
+    """Return what is always measured, what was asked for when the result in place was made, and what is asked for now."""
+    from biodeephashing.eval._numbers import ALWAYS, measure_of, unique
+
+    return unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])
+
+
+def _measure(queries: tuple[Any, Any], database: tuple[Any, Any], measures: Sequence[Measure]) -> dict[str, Any]:
     """Return every number of a fold."""
     from biodeephashing.eval import Measure, Pairs, average_precision_per_query
+    from biodeephashing.eval._numbers import COMPATIBLE, CUTS, DENOMINATOR, compatible_key, key_of
     from biodeephashing.eval.average_precision import relevant_counts
 
     (query_codes, query_labels), (database_codes, database_labels) = queries, database
     pairs = Pairs(query_codes.codes, database_codes.codes, query_labels, database_labels)
-    measures = {_key(ties, k): Measure(ties, k=k, denominator=DENOMINATOR) for ties in CUT_RULES for k in CUTS}
-    measures |= {_key(ties, None): Measure(ties, denominator=DENOMINATOR) for ties in BOUNDS}
     features = {"query_features": query_codes.features, "database_features": database_codes.features}
-    values = average_precision_per_query(pairs, list(measures.values()), **features)
-    means = {key: values[measure].mean() for key, measure in measures.items()}
-    compatible = {_key(None, k): means[_key(COMPATIBLE, k)] for k in CUTS}
+    values = {key_of(m): found for m, found in average_precision_per_query(pairs, measures, **features).items()}
+    means = {key: found.mean() for key, found in values.items()}
+    compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
     counts = {
         "n_queries": pairs.queries,
         "n_queries_without_relevant": int((relevant_counts(pairs) == 0).sum()),
@@ -103,7 +113,19 @@ def _measure(queries: tuple[Any, Any], database: tuple[Any, Any]) -> dict[str, A
         "bit_zero_count": query_codes.zeros + database_codes.zeros,
         "unique_codes": database_codes.unique,
     }
-    return compatible | {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"} | means | counts
+    rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
+    return compatible | rules | means | {"bootstrap": _intervals({key: found.values for key, found in values.items()})} | counts
+
+
+def _intervals(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the interval of every number over queries, and the rules it was made by."""
+    import numpy as np
+
+    from biodeephashing.eval._bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
+
+    found = mean_intervals(np.stack(list(values.values()), axis=1))
+    intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, found, strict=True)}
+    return {"method": METHOD, "level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "intervals": intervals}
 
 
 def _health(codes: Any, labels: Any) -> dict[str, Any]:
@@ -136,66 +158,48 @@ def _facts(run: Run, fold: str, sides: Mapping[str, Any], split: Any, checkpoint
     }
 
 
-def _result_in_place(run: Run, fold: str) -> dict[str, Any] | None:
+def _result_in_place(run: Run, fold: str) -> dict[str, Any]:
     """Return the result on disk; a damaged one counts as none and is made again."""
     try:
         return read_json(run.evaluation_file(fold))
     except RunError:
-        return None
+        return {}
 
 
-def _is_current(known: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+def _is_current(known: Mapping[str, Any], facts: Mapping[str, Any], measures: Sequence[Measure]) -> bool:
+    from biodeephashing.eval._numbers import key_of
+
     same = all(known.get(key) == facts[key] for key in ("codes_sha256", "features_sha256", "metadata_sha256"))
-    return same and "code_health" in known and all(_key(ties, k) in known for ties in CUT_RULES for k in CUTS)
-
-
-def _key(ties: str | None, k: int | None) -> str:
-    """Return the JSON key of a number; without a tie rule it is the compatible one.
-
-    Example:
-        >>> _key(None, 1000), _key("expected", None)
-        ('mAP_at_k=1000', 'mAP_expected')
-    """
-    return "mAP" + (f"_{ties}" if ties else "") + (f"_at_k={k}" if k else "")
+    return same and all(key in known for key in ("code_health", "bootstrap", *map(key_of, measures)))
 
 
 def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split: Any) -> None:
     """Log every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
+    from biodeephashing.eval._numbers import DENOMINATOR, measure_of
     from biodeephashing.tracking import open_tracker
 
-    names = [_key(ties, k) for ties in CUT_RULES for k in CUTS] + [_key(ties, None) for ties in BOUNDS]
     tags = {
         "split": split.caption,
         "split_sha256": hashlib.sha256(repr(sorted(split.sha256.items())).encode()).hexdigest(),
         "denominator": DENOMINATOR,
     }
+    numbers = {f"{fold}_{key}": value for fold, result in results.items() for key, value in result.items() if measure_of(key)}
     with open_tracker(run, settings, phase="evaluate") as tracker:
         tracker.set_tags(tags)
-        tracker.log_metrics({f"{fold}_{n.replace('_at_k=', '_at_')}": r[n] for fold, r in results.items() for n in names})
-
-
-def _summary(results: Mapping[str, dict[str, Any]], split: Any) -> str:
-    """Return the table of all numbers with what must be stated beside them."""
-    from biodeephashing.eval._table import text_table
-
-    rows = []
-    for fold, result in results.items():
-        for ties in (*CUT_RULES, *BOUNDS):
-            rows.append([fold, ties, *(f"{result[key]:.4f}" if (key := _key(ties, k)) in result else "" for k in CUTS)])
-    counts = [
-        f"{fold}: {r['n_queries']:,} queries ({r['n_queries_without_relevant']:,} find nothing relevant and count as 0) against "
-        f"{r['n_database']:,} items with {r['unique_codes']:,} distinct codes; {r['bit_zero_count']:,} exact zeros counted as +1"
-        for fold, r in results.items()
-    ]
-    header = ["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"]
-    return "\n".join([split.caption, "divisor: relevant items among the first k (retrieved)", *counts, "", text_table(header, rows)])
+        tracker.log_metrics({name.replace("_at_k=", "_at_").replace("=", "_"): value for name, value in numbers.items()})
 
 
 def _say(quiet: bool, message: str) -> None:
     if not quiet:
         print(message)
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -206,14 +210,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
     )
+    further = parser.add_argument_group("further numbers", "beside those always made; every combination of what is given")
+    further.add_argument("-ties", "--ties", nargs="+", default=SUPPRESS, metavar="RULE", help="expected, index, feature, worst, best")
+    further.add_argument("-k", "--k", nargs="+", type=_whole, default=SUPPRESS, metavar="N", help="only the first N items count")
+    further.add_argument(
+        "-radius", "--radius", nargs="+", type=_whole, default=SUPPRESS, metavar="N", help="only items within distance N count"
+    )
+    further.add_argument(
+        "-denominator", "--denominator", nargs="+", default=SUPPRESS, metavar="RULE", help="what AP is divided by: retrieved, min, all"
+    )
     arguments = parser.parse_args(argv)
+    from biodeephashing.eval._numbers import asked_measures
+
+    asked = asked_measures(*(getattr(arguments, name, ()) for name in ("ties", "k", "radius", "denominator")))
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     failed = []
     for path in arguments.path:
         try:
             run = Run.at(path)
             print(run.directory)
-            evaluate(run, no_skip=arguments.no_skip, tracking=tracking)
+            evaluate(run, asked=asked, no_skip=arguments.no_skip, tracking=tracking)
         except BioDeepHashingError as error:
             if len(arguments.path) == 1:
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -14,9 +15,11 @@ from fabricated_runs import write_predictions, write_run
 
 from biodeephashing.codes import binarise, pack
 from biodeephashing.data.metadata import load_fold
-from biodeephashing.errors import BioDeepHashingError, RunError
-from biodeephashing.eval import mean_average_precision
+from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
+from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision
+from biodeephashing.eval._bootstrap import mean_intervals
 from biodeephashing.eval._health import code_health
+from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 from biodeephashing.eval.eval_map import evaluate, main
 from biodeephashing.runs import Run
 
@@ -26,7 +29,7 @@ KEYS = {
     *(f"mAP_{ties}{cut}" for ties in ("expected", "index", "feature") for cut in CUTS),
     *("mAP_worst", "mAP_best", "tie_mode", "denominator", "empty"),
     *("hparams", "output_path", "datafold", "split", "checkpoint"),
-    *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes", "code_health"),
+    *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes", "code_health", "bootstrap"),
     *("codes_sha256", "features_sha256", "metadata_sha256"),
 }
 
@@ -60,6 +63,85 @@ def test_numbers_and_keys(fabricated, fold):
     assert result["code_health"]["database"] == asdict(code_health(database, 12, labels))
     assert result["split"]["protocol"] == "disjoint"
     assert fabricated.evaluation_file(fold).read_text().splitlines()[1].startswith('    "mAP"')
+
+
+def test_intervals_are_of_the_queries(fabricated):
+    result = evaluate(fabricated, quiet=True)["query"]
+    (queries, query_labels, _), (database, labels, _) = arrays_of(fabricated, "query"), arrays_of(fabricated, "database")
+    measure = Measure("index", k=1000)
+    values = average_precision_per_query(Pairs(queries, database, query_labels, labels), [measure])[measure].values
+    (want,) = mean_intervals(values[:, None])
+    found = result["bootstrap"]["intervals"]
+    assert found["mAP_index_at_k=1000"] == [want.low, want.high]
+    assert found.keys() == {key for key in KEYS if key.startswith("mAP_") and not key.startswith("mAP_at")}
+    assert found["mAP_expected"][0] < result["mAP_expected"] < found["mAP_expected"][1]
+    stated = {key: value for key, value in result["bootstrap"].items() if key != "intervals"}
+    assert stated == {"method": "BCa", "level": 0.95, "resamples": 5000, "seed": 0}
+
+
+def test_what_is_asked_for_stands_beside_the_rest(fabricated, capsys):
+    always = evaluate(fabricated, quiet=True)["query"]
+    command = ["-p", str(fabricated.directory), "-ties", "expected", "index", "-k", "5", "10", "-radius", "2"]
+    main([*command, "-denominator", "min", "retrieved"])
+    said = capsys.readouterr().out
+    assert "skipped" not in said
+    for words in ("first 10", "distance 2", "the smaller of k and all relevant items (min)"):
+        assert words in said
+    result = json.loads(fabricated.evaluation_file("query").read_text())
+    cuts = {"_at_k=5": {"k": 5}, "_at_k=10": {"k": 10}, "_at_radius=2": {"radius": 2}}
+    assert set(result) - KEYS == {f"mAP_{ties}{cut}{end}" for ties in ("expected", "index") for cut in cuts for end in ("", "_min")}
+    (queries, query_labels, _), (database, labels, _) = arrays_of(fabricated, "query"), arrays_of(fabricated, "database")
+    for ties in ("expected", "index"):
+        for name, cut in cuts.items():
+            for denominator, end in (("retrieved", ""), ("min", "_min")):
+                want = mean_average_precision(queries, database, query_labels, labels, ties=ties, denominator=denominator, **cut)
+                assert result[f"mAP_{ties}{name}{end}"] == pytest.approx(want, abs=1e-15)
+    assert {key: result[key] for key in always if key != "bootstrap"} == {key: always[key] for key in always if key != "bootstrap"}
+    for key, interval in always["bootstrap"]["intervals"].items():
+        assert result["bootstrap"]["intervals"][key] == pytest.approx(interval, abs=1e-14)
+    main(command)
+    assert capsys.readouterr().out.count("skipped") == 2
+    assert set(evaluate(fabricated, quiet=True, no_skip=True)["query"]) == set(result), "what was once asked for is made again"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-ties", "expcted"], "unknown tie rule 'expcted': did you mean 'expected'"),
+        (["-denominator", "retreived"], "unknown denominator 'retreived': did you mean 'retrieved'"),
+        (["-k", "0"], "k=0 is not possible: it must be at least 1"),
+        (["-k", "1e3"], "-k/--k: '1e3' is not a whole number"),
+        (["-radius", "-1"], "-radius/--radius: '-1' is not a whole number"),
+        (["-ties", "worst", "-k", "5"], "worst is no bound.* add -denominator min"),
+        (["-radios", "2"], "did you mean -radius"),
+    ],
+)
+def test_what_cannot_be_asked_for(fabricated, arguments, message):
+    with pytest.raises(UsageError, match=message):
+        main(["-p", str(fabricated.directory), *arguments])
+    assert not fabricated.evaluation_file("query").exists()
+
+
+def test_help_is_quick_and_names_every_rule():
+    import biodeephashing.eval.eval_map as script
+
+    tell = f"import runpy, sys; sys.argv = ['eval_map.py', '-h']; runpy.run_path({script.__file__!r}, run_name='__main__')"
+    watch = f"import atexit, sys; atexit.register(lambda: print('heavy:', {{'numpy', 'scipy', 'torch'}} & sys.modules.keys())); {tell}"
+    done = subprocess.run([sys.executable, "-c", watch], capture_output=True, text=True, check=True)
+    assert "heavy: set()" in done.stdout
+    words = set(re.findall(r"\w+", done.stdout))
+    assert {*TIES, *DENOMINATORS} <= words
+
+
+def test_constant_bits_are_said(tiny_database, capsys):
+    run = write_run(tiny_database)
+    features = np.load(run.features_file("database"))
+    features[:, [3, 7]] = 1
+    np.save(run.features_file("database"), features)
+    np.save(run.codes_file("database"), pack(features))
+    write_predictions(run, 12, ("query", "database"))
+    assert evaluate(run)["query"]["code_health"]["database"]["dead_bits"] == [3, 7]
+    assert "query: 2 of the bits never change in the fold database: 3, 7" in capsys.readouterr().out
 
 
 def test_codes_as_text_give_the_same_numbers(fabricated):
@@ -98,7 +180,7 @@ def test_other_codes_are_measured_again(fabricated, capsys):
     assert capsys.readouterr().out.count("skipped:") == 1  # val only
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"mAP": 1.0}'])
+@pytest.mark.parametrize("content", ["{", "[]", '{"mAP": 1.0}', '{"mAP_expected_at_k=0": 1.0}'])
 def test_a_damaged_or_older_result_is_made_again(fabricated, content):
     want = evaluate(fabricated, quiet=True)["query"]
     fabricated.evaluation_file("query").write_text(content)
@@ -115,7 +197,15 @@ def test_only_predicted_folds_are_measured(tiny_database):
 def test_the_table_states_protocol_ties_and_divisor(fabricated, capsys):
     evaluate(fabricated)
     said = capsys.readouterr().out
-    for words in ("TINY, disjoint split", "divisor: relevant items among the first k", "tie rule", "expected", "feature", "mAP@5000"):
+    for words in (
+        "TINY, disjoint split",
+        "95% intervals over queries (BCa bootstrap, 5,000 resamples)",
+        "divisor: relevant items among the first k",
+        "tie rule",
+        "expected",
+        "feature",
+        "mAP@5000",
+    ):
         assert words in said
 
 
@@ -272,11 +362,12 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     from biodeephashing.tracking import finished_runs
 
     run = write_run(tiny_database, tracking="on")
-    result = evaluate(run, quiet=True)
+    result = evaluate(run, asked=[Measure("best", radius=2, denominator="all")], quiet=True)
     (tracked,) = finished_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]
         assert tracked.metrics[f"{fold}_mAP_index_at_1000"] == result[fold]["mAP_index_at_k=1000"]
+        assert tracked.metrics[f"{fold}_mAP_best_at_radius_2_all"] == result[fold]["mAP_best_at_radius=2_all"]
     assert tracked.tags["split"].startswith("TINY, disjoint split")
     assert (tracked.tags["phase"], tracked.tags["denominator"]) == ("evaluate", "retrieved")
 

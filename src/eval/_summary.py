@@ -1,0 +1,74 @@
+"""What eval_map.py prints: every number with what must be stated beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ._numbers import ALWAYS, BOUNDS, CUT_RULES, CUTS, DENOMINATOR, key_of, measure_of
+from ._table import text_table
+from .average_precision import Measure
+
+_DIVISORS = {
+    "retrieved": "relevant items among the first k",
+    "min": "the smaller of k and all relevant items",
+    "all": "all relevant items",
+}
+
+
+def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
+    """Return the tables of all numbers of a run.
+
+    Args:
+        results: what the result file of each fold holds.
+        caption: the split of the data, in words.
+    """
+    lines = [caption, f"divisor: {_DIVISORS[DENOMINATOR]} ({DENOMINATOR})", *map(_counts, results.items())]
+    lines += [line for item in results.items() for line in _health(*item)]
+    rules = next(iter(results.values()))["bootstrap"]
+    lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
+    rows = [
+        [fold, ties, *(_cell(result, Measure(ties, k=k)) for k in CUTS)]
+        for fold, result in results.items()
+        for ties in (*CUT_RULES, *BOUNDS)
+    ]
+    lines += ["", text_table(["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"], rows)]
+    asked = [
+        [fold, measure.ties, _cut(measure), f"{_DIVISORS[measure.denominator]} ({measure.denominator})", _cell(result, measure)]
+        for fold, result in results.items()
+        for measure in map(measure_of, result)
+        if measure and measure not in ALWAYS
+    ]
+    if asked:
+        lines += ["", text_table(["fold", "tie rule", "cut", "divisor", "mAP"], asked)]
+    return "\n".join(lines)
+
+
+def _counts(item: tuple[str, Mapping[str, Any]]) -> str:
+    fold, r = item
+    return (
+        f"{fold}: {r['n_queries']:,} queries ({r['n_queries_without_relevant']:,} find nothing relevant and count as 0) against "
+        f"{r['n_database']:,} items with {r['unique_codes']:,} distinct codes; {r['bit_zero_count']:,} exact zeros counted as +1"
+    )
+
+
+def _health(fold: str, result: Mapping[str, Any]) -> list[str]:
+    """Return a warning for each side of which bits are constant."""
+    return [
+        f"{fold}: {len(dead)} of the bits never change in the fold {side}: {', '.join(map(str, dead))}"
+        for side, health in result["code_health"].items()
+        if (dead := health["dead_bits"])
+    ]
+
+
+def _cut(measure: Measure) -> str:
+    return f"distance {measure.radius}" if measure.radius is not None else f"first {measure.k:,}"
+
+
+def _cell(result: Mapping[str, Any], measure: Measure) -> str:
+    """Return a number and its interval, or nothing where it was not made."""
+    key = key_of(measure)
+    if key not in result:
+        return ""
+    interval = result["bootstrap"]["intervals"][key]
+    return f"{result[key]:.4f}" + (f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else "")
