@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ._alignment import LayerCurves
-from ._intervals import CONFIDENCE, Difference, Spread, paired_difference, spread
+from ._intervals import CONFIDENCE, Difference, Spread, holm, paired_difference, spread
 
 BASELINE = "bp"
 Curve = Sequence[tuple[int, float]]
@@ -70,6 +70,11 @@ class Block:
             return None
         return paired_difference(self.values(rule, metric), self.values(BASELINE, metric))
 
+    def adjusted(self, metric: str) -> dict[str, float]:
+        """Return the p of the differences of all rules that have one, adjusted for their number."""
+        found = {rule: self.difference(rule, metric) for rule in self.runs}
+        return holm({rule: one.p for rule, one in found.items() if one and one.p is not None})
+
 
 def build_blocks(observations: Iterable[Observation], metric: str) -> tuple[list[Block], list[str]]:
     """Group runs into blocks.
@@ -100,7 +105,7 @@ def describe_difference(difference: Difference | None, rule: str) -> str:
     """Return a difference to the baseline with its interval as text.
 
     Example:
-        >>> describe_difference(Difference(-0.01, -0.02, 0.0, 3), "fa")
+        >>> describe_difference(Difference(-0.01, -0.02, 0.0, 3, 0.05), "fa")
         '-0.0100 [-0.0200, +0.0000]'
     """
     if rule == BASELINE:
@@ -110,6 +115,18 @@ def describe_difference(difference: Difference | None, rule: str) -> str:
     if difference.low is None:
         return f"{difference.mean:+.4f} (interval needs 2 seeds)"
     return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+
+
+def describe_p(p: float | None) -> str:
+    """Return a p as text.
+
+    Example:
+        >>> describe_p(0.0312), describe_p(3e-7), describe_p(None)
+        ('0.0312', '< 0.0001', '-')
+    """
+    if p is None:
+        return "-"
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
 
 
 def describe_spread(value: Spread | None) -> str:

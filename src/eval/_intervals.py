@@ -34,12 +34,15 @@ class Difference:
         low: lower end of the interval; None for fewer than two seeds.
         high: upper end of the interval; None for fewer than two seeds.
         n: shared seeds.
+        p: two-sided p of the paired t test, the chance of a mean at least as far from 0 if the rules were equally good; None for fewer
+            than two seeds.
     """
 
     mean: float
     low: float | None
     high: float | None
     n: int
+    p: float | None
 
 
 def spread(values: Sequence[float]) -> Spread:
@@ -53,9 +56,9 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]) -> Difference | None:
-    r"""Return the difference to a baseline, paired by seed, with the interval of Student's t.
+    r"""Return the difference to a baseline, paired by seed, with interval and p of Student's t.
 
-    .. math:: \bar d \pm t_{n-1,\,0.975} \, \frac{s_d}{\sqrt n}
+    .. math:: \bar d \pm t_{n-1,\,0.975} \, \frac{s_d}{\sqrt n}, \qquad p = 2 P\Bigl(T_{n-1} \ge \frac{|\bar d| \sqrt n}{s_d}\Bigr)
 
     Reference: The probable error of a mean, Student, Biometrika 1908.
 
@@ -75,8 +78,33 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
         return None
     found = spread(differences)
     if found.sd is None:
-        return Difference(found.mean, None, None, 1)
+        return Difference(found.mean, None, None, 1, None)
     from scipy.stats import t
 
-    half = float(t.ppf((1 + CONFIDENCE) / 2, found.n - 1)) * found.sd / math.sqrt(found.n)
-    return Difference(found.mean, found.mean - half, found.mean + half, found.n)
+    error = found.sd / math.sqrt(found.n)
+    half = float(t.ppf((1 + CONFIDENCE) / 2, found.n - 1)) * error
+    # equal differences are the limit of ever closer ones
+    p = 2 * float(t.sf(abs(found.mean) / error, found.n - 1)) if error else float(found.mean == 0)
+    return Difference(found.mean, found.mean - half, found.mean + half, found.n, p)
+
+
+def holm(chances: Mapping[str, float]) -> dict[str, float]:
+    r"""Adjust the p of several tests so that the chance of even one false alarm among them stays below the level.
+
+    .. math:: \tilde p_{(i)} = \max_{j \le i} \min\bigl(1, (m - j + 1)\, p_{(j)}\bigr), \qquad p_{(1)} \le \dots \le p_{(m)}
+
+    Reference: A Simple Sequentially Rejective Multiple Test Procedure, S. Holm, Scandinavian Journal of Statistics, 1979.
+
+    Args:
+        chances: p of every test.
+
+    Example:
+        >>> holm({"fa": 0.01, "usf": 0.04, "kp": 0.03})
+        {'fa': 0.03, 'kp': 0.06, 'usf': 0.06}
+    """
+    adjusted: dict[str, float] = {}
+    highest = 0.0
+    for place, (name, p) in enumerate(sorted(chances.items(), key=lambda test: test[1])):
+        highest = max(highest, min(1.0, (len(chances) - place) * p))
+        adjusted[name] = highest
+    return adjusted

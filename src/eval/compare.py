@@ -189,20 +189,22 @@ def _caption(fold: str, metric: str) -> list[str]:
     return [
         f"mean ± standard deviation over seeds of the mAP of the {fold} fold; tie rule expected where none is named; "
         f"divisor: relevant items among the first k (retrieved)",
-        f"differences: in {metric}, paired by seed, with Student's t",
+        f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
+        f"number of rules in the table",
     ]
 
 
 def _rows(block: Block, columns: dict[str, str], metric: str) -> tuple[list[str], list[list[str]]]:
-    from biodeephashing.eval._comparison import describe_difference, describe_spread, difference_header
+    from biodeephashing.eval._comparison import describe_difference, describe_p, describe_spread, difference_header
 
-    rows = [
-        [rule, str(len(block.runs[rule]))]
-        + [describe_spread(block.spread(rule, name)) for name in columns.values()]
-        + [describe_difference(block.difference(rule, metric), rule)]
-        for rule in block.runs
-    ]
-    return ["rule", "seeds", *columns, difference_header()], rows
+    adjusted = block.adjusted(metric)
+    rows = []
+    for rule in block.runs:
+        difference = block.difference(rule, metric)
+        spreads = [describe_spread(block.spread(rule, name)) for name in columns.values()]
+        chances = [describe_p(difference.p if difference else None), describe_p(adjusted.get(rule))]
+        rows.append([rule, str(len(block.runs[rule])), *spreads, describe_difference(difference, rule), *chances])
+    return ["rule", "seeds", *columns, difference_header(), "p", "p (Holm)"], rows
 
 
 def _console(title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> str:
@@ -247,17 +249,19 @@ def _write_csv(file: Path, blocks: Sequence[Block], metrics: Sequence[str], metr
     """Write one line per block, rule and metric, with full precision."""
     settings = list(blocks[0].settings)
     header = [*settings, "split", "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
-    header += ["difference_to_bp", "interval_low", "interval_high", "n_pairs"]
+    header += ["difference_to_bp", "interval_low", "interval_high", "n_pairs", "p", "p_holm"]
     with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
         for block in blocks:
+            adjusted = {name: block.adjusted(name) for name in metrics}
             for rule in block.runs:
                 for name in metrics:
                     values, spread, difference = block.values(rule, name), block.spread(rule, name), block.difference(rule, name)
                     row = [*(block.settings[key] for key in settings), block.split, rule, name, len(values), " ".join(map(str, values))]
                     row += [spread.mean, spread.sd] if spread else [None, None]
-                    row += [difference.mean, difference.low, difference.high, difference.n] if difference else [None] * 4
+                    row += [difference.mean, difference.low, difference.high, difference.n, difference.p] if difference else [None] * 5
+                    row.append(adjusted[name].get(rule))
                     writer.writerow(row)
 
 

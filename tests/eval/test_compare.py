@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval._comparison import Observation, build_blocks, describe_difference
 from biodeephashing.eval._figures import colour_of, draw_bars, draw_curves
-from biodeephashing.eval._intervals import paired_difference, spread
+from biodeephashing.eval._intervals import holm, paired_difference, spread
 from biodeephashing.eval.compare import compare, main
 from biodeephashing.hparams import Settings
 from biodeephashing.registry import names_on_disk
@@ -77,13 +79,26 @@ def test_files_and_numbers(study, capsys):
         assert float(row["sd"]) == pytest.approx(np.std(values, ddof=1), abs=1e-15)
         assert (row["n_seeds"], row["seeds"], row["split"]) == ("3", "0 1 2", SPLIT["split"])
         if rule == "bp":
-            assert row["difference_to_bp"] == ""
+            assert row["difference_to_bp"] == row["p"] == row["p_holm"] == ""
             continue
-        interval = ttest_rel(values, [study["bp", seed] for seed in range(3)]).confidence_interval(0.95)
+        test = ttest_rel(values, [study["bp", seed] for seed in range(3)])
+        assert float(row["p"]) == pytest.approx(test.pvalue, rel=1e-9)
+        interval = test.confidence_interval(0.95)
         assert float(row["interval_low"]) == pytest.approx(interval.low, abs=1e-12)
         assert float(row["interval_high"]) == pytest.approx(interval.high, abs=1e-12)
+    smaller, larger = sorted(("usf", "fa"), key=lambda rule: float(rows[rule]["p"]))
+    assert float(rows[smaller]["p_holm"]) == 2 * float(rows[smaller]["p"])
+    assert float(rows[larger]["p_holm"]) == max(float(rows[larger]["p"]), float(rows[smaller]["p_holm"]))
     said = capsys.readouterr().out
-    stated = ("DCH, lenet, 16 bits", "PARTIAL: 3 of 9", "tie rule expected", "divisor: relevant items among the first k", "95% interval")
+    assert f"{float(rows['usf']['p_holm']):.4f}" in said
+    stated = (
+        "p (Holm)",
+        "DCH, lenet, 16 bits",
+        "PARTIAL: 3 of 9",
+        "tie rule expected",
+        "divisor: relevant items among the first k",
+        "95% interval",
+    )
     for text in (said, (folder / "comparison.md").read_text("utf-8")):
         for words in (*stated, "left out, not finished: usf seed 4 (KILLED)", "left out, without query_mAP_expected", "fa seed 3"):
             assert words in text
@@ -219,6 +234,37 @@ def test_one_seed_has_no_interval():
     assert (difference.low, difference.high) == (None, None)
     assert describe_difference(difference, "fa") == "+0.1000 (interval needs 2 seeds)"
     assert spread([0.5]).sd is None
+
+
+def test_equal_differences_have_a_certain_sign():
+    assert paired_difference({0: 0.75, 1: 0.5}, {0: 0.5, 1: 0.25}).p == 0.0
+    assert paired_difference({0: 0.75, 1: 0.5}, {0: 0.75, 1: 0.5}).p == 1.0
+
+
+def test_holm_by_hand():
+    # times 4, 3, 2, 1 in rising order: 0.02, 0.03, 0.08, 0.9; the third is not below the second, the fourth is as it is
+    assert holm({"a": 0.9, "b": 0.005, "c": 0.04, "d": 0.01}) == {"b": 0.02, "d": 0.03, "c": 0.08, "a": 0.9}
+    # 0.03 and 2 * 0.012 = 0.024 < 0.03: never less than the one before; 0.6 * 1 stays
+    assert holm({"a": 0.01, "b": 0.012, "c": 0.6}) == {"a": 0.03, "b": 0.03, "c": 0.6}
+    assert holm({"a": 0.6, "b": 0.7}) == {"a": 1.0, "b": 1.0}
+    assert holm({}) == {}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.floats(0.001, 0.999))
+def test_holm_rejects_what_stepping_down_rejects(chances, level):
+    adjusted = holm({str(i): p for i, p in enumerate(chances)})
+    left = sorted(range(len(chances)), key=lambda i: chances[i])
+    while left and chances[left[0]] * len(left) <= level:  # Holm's own words: the least of those left against level / their number
+        assert adjusted[str(left.pop(0))] <= level
+    assert all(adjusted[str(i)] > level for i in left)
+
+
+def test_only_rules_that_share_seeds_are_counted_as_tests():
+    runs = [observation(rule, seed, 0.5 + 0.1 * seed * place) for place, rule in enumerate(("bp", "fa", "usf")) for seed in (0, 1)]
+    (block,), _ = build_blocks([*runs, observation("kp", 7, 0.9), observation("wm", 0, 0.9)], "m")
+    assert block.adjusted("m").keys() == {"fa", "usf"}
+    assert block.adjusted("m")["fa"] == pytest.approx(2 * block.difference("fa", "m").p)
 
 
 def test_every_rule_has_a_colour_of_its_own():
