@@ -1,9 +1,10 @@
-"""Compare the learning rules of an experiment: ``python src/eval/compare.py -exp EXP -db DB``."""
+"""Compare the learning rules of an experiment, ``python src/eval/compare.py -exp EXP -db DB``, or two runs, ``-p RUN_A RUN_B``."""
 
 from __future__ import annotations
 
 import csv
 import re
+from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import RunError, UsageError, guard, nearest
 from biodeephashing.hparams import Settings, table
-from biodeephashing.runs import comparison_folder, home, replacing
+from biodeephashing.runs import Run, comparison_folder, home, replacing
 
 if TYPE_CHECKING:
     from biodeephashing.eval._comparison import Block, Observation
+    from biodeephashing.eval._paired_queries import PairedQueries
 
 METRIC = "query_mAP_expected"
 _METRIC = re.compile(r"(query|val)_mAP_(expected|index|feature|worst|best)(_at_(1000|5000))?")
@@ -48,7 +50,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
             ...
         biodeephashing.errors.UsageError: unknown metric 'mAP': write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 ...
     """
-    fold = _fold_of(metric)
+    fold, _, _ = _parse(metric)
     observations, remarks = _observe(database, experiment, metric)
     from biodeephashing.eval._comparison import build_blocks
     from biodeephashing.eval._figures import draw_bars, draw_curves
@@ -81,7 +83,32 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     return folder
 
 
-def _fold_of(metric: str) -> str:
+def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries:
+    """Compare two runs on the same queries, and print how they compare.
+
+    Args:
+        paths: the directories of two predicted runs, whatever their settings.
+        metric: what they are compared by, as MLflow names it.
+
+    Raises:
+        UsageError: for a metric that does not exist.
+        RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
+        DataError: when the data set is missing or was changed.
+    """
+    fold, ties, k = _parse(metric)
+    first, second = Run.at(paths[0]), Run.at(paths[1])
+    from biodeephashing.eval import Measure
+    from biodeephashing.eval._paired_queries import check_same_queries, describe_pair, pair_queries
+    from biodeephashing.eval.eval_map import per_query
+
+    check_same_queries((first, second), fold)
+    paired = pair_queries(*(per_query(run, fold, Measure(ties, k=k)).values for run in (first, second)))
+    print(f"A: {first}\nB: {second}\n{_rules(metric)}\n\n{describe_pair(paired)}")
+    return paired
+
+
+def _parse(metric: str) -> tuple[str, str, int | None]:
+    """Return fold, tie rule and cut of a metric."""
     match = _METRIC.fullmatch(metric)
     bounded = match and match[2] in ("worst", "best") and match[3]
     if not match or bounded:
@@ -89,7 +116,7 @@ def _fold_of(metric: str) -> str:
             f"unknown metric {metric!r}: write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 (or 5000), for example {METRIC}; FOLD is "
             f"query or val, TIES is expected, index or feature, or without a cut worst or best"
         )
-    return match[1]
+    return match[1], match[2], int(match[4]) if match[4] else None
 
 
 def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observation], list[str]]:
@@ -267,14 +294,23 @@ def _write_csv(file: Path, blocks: Sequence[Block], metrics: Sequence[str], metr
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line and compare."""
-    parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it.")
+    parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it, or two runs query by query.")
     defaults = {field.name: field.default for field, _ in table()}
-    parser.add_argument("-exp", "--experiment_name", default=defaults["experiment_name"], metavar="NAME", help="experiment")
-    parser.add_argument("-db", "--database", default=defaults["database"], metavar="NAME", help="data set")
-    parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules are ordered, drawn and set against bp by")
+    for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
+        parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
+    parser.add_argument(
+        "-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two run directories, in place of -exp and -db"
+    )
+    parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
     arguments = parser.parse_args(argv)
-    Settings(experiment_name=arguments.experiment_name, database=arguments.database)  # both must be names of folders
-    compare(arguments.database, arguments.experiment_name, metric=arguments.metric)
+    given = {name: value for name, value in vars(arguments).items() if name in ("experiment_name", "database")}
+    if "path" in arguments:
+        if given:
+            raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
+        compare_runs(arguments.path, metric=arguments.metric)
+        return
+    settings = Settings(**given)  # both must be names of folders
+    compare(settings.database, settings.experiment_name, metric=arguments.metric)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, read_json, write_json
 
 if TYPE_CHECKING:
-    from biodeephashing.eval import Measure
+    from biodeephashing.eval import AveragePrecision, Measure, Pairs
 
 FOLDS = ("query", "val")
 
@@ -77,6 +77,27 @@ def evaluate(
     return results
 
 
+def per_query(run: Run, fold: str, measure: Measure) -> AveragePrecision:
+    """Measure every query of a fold of a run.
+
+    Args:
+        run: a predicted run.
+        fold: "query" or "val".
+        measure: the rules.
+
+    Raises:
+        RunError: when the run was not trained or predicted, or a file of it cannot be used.
+        DataError: when the data set is missing or was changed.
+    """
+    from biodeephashing.data.split import read_split
+    from biodeephashing.eval import average_precision_per_query
+    from biodeephashing.eval._code_files import read_predictions
+
+    predictions, split = read_predictions(run), read_split(run.database)
+    queries, database = (_read_side(run, side, predictions, split) for side in (fold, "database"))
+    return average_precision_per_query(_pairs(queries, database), [measure], **_features(queries, database))[measure]
+
+
 def _read_side(run: Run, fold: str, predictions: Any, split: Any) -> tuple[Any, Any]:
     """Return codes and labels of a fold."""
     from biodeephashing.data.metadata import load_fold
@@ -96,25 +117,34 @@ def _wanted(known: Mapping[str, Any], asked: Sequence[Measure]) -> list[Measure]
 
 def _measure(queries: tuple[Any, Any], database: tuple[Any, Any], measures: Sequence[Measure]) -> dict[str, Any]:
     """Return every number of a fold."""
-    from biodeephashing.eval import Measure, Pairs, average_precision_per_query
+    from biodeephashing.eval import Measure, average_precision_per_query
     from biodeephashing.eval._numbers import COMPATIBLE, CUTS, DENOMINATOR, compatible_key, key_of
     from biodeephashing.eval.average_precision import relevant_counts
 
-    (query_codes, query_labels), (database_codes, database_labels) = queries, database
-    pairs = Pairs(query_codes.codes, database_codes.codes, query_labels, database_labels)
-    features = {"query_features": query_codes.features, "database_features": database_codes.features}
-    values = {key_of(m): found for m, found in average_precision_per_query(pairs, measures, **features).items()}
-    means = {key: found.mean() for key, found in values.items()}
+    pairs = _pairs(queries, database)
+    found = average_precision_per_query(pairs, measures, **_features(queries, database))
+    values = {key_of(measure): found[measure] for measure in measures}
+    means = {key: value.mean() for key, value in values.items()}
     compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
     counts = {
         "n_queries": pairs.queries,
         "n_queries_without_relevant": int((relevant_counts(pairs) == 0).sum()),
         "n_database": pairs.database,
-        "bit_zero_count": query_codes.zeros + database_codes.zeros,
-        "unique_codes": database_codes.unique,
+        "bit_zero_count": queries[0].zeros + database[0].zeros,
+        "unique_codes": database[0].unique,
     }
     rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
-    return compatible | rules | means | {"bootstrap": _intervals({key: found.values for key, found in values.items()})} | counts
+    return compatible | rules | means | {"bootstrap": _intervals({key: value.values for key, value in values.items()})} | counts
+
+
+def _pairs(queries: tuple[Any, Any], database: tuple[Any, Any]) -> Pairs:
+    from biodeephashing.eval import Pairs
+
+    return Pairs(queries[0].codes, database[0].codes, queries[1], database[1])
+
+
+def _features(queries: tuple[Any, Any], database: tuple[Any, Any]) -> dict[str, Any]:
+    return {"query_features": queries[0].features, "database_features": database[0].features}
 
 
 def _intervals(values: Mapping[str, Any]) -> dict[str, Any]:
