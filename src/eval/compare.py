@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from argparse import SUPPRESS
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import RunError, UsageError, guard, nearest
 from biodeephashing.hparams import Settings, table
-from biodeephashing.runs import Run, comparison_folder, home, replacing
+from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
     from biodeephashing.eval._comparison import Block, Observation
@@ -53,6 +52,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     fold, _, _ = _parse(metric)
     observations, remarks = _observe(database, experiment, metric)
     from biodeephashing.eval._comparison import build_blocks
+    from biodeephashing.eval._comparison_tables import console_text, write_csv, write_markdown
     from biodeephashing.eval._figures import draw_bars, draw_curves
 
     blocks, doubles = build_blocks(observations, metric)
@@ -63,8 +63,8 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     notes = [*_caption(fold, metric), *remarks, *doubles]
     overseen = _draw_overview(folder / "comparison-overview.png", blocks, metric, title)
     aligned = _draw_alignment(folder / "comparison-alignment.png", blocks, f"{database} / {experiment}: alignment with backpropagation")
-    _write_csv(folder / "comparison.csv", blocks, list(columns.values()), metric)
-    _write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, overseen=overseen, aligned=aligned)
+    write_csv(folder / "comparison.csv", blocks, list(columns.values()))
+    write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, overseen=overseen, aligned=aligned)
     stated = _stated(blocks)
     draw_bars(
         folder / "comparison-bars.png", blocks, metric, title,
@@ -77,7 +77,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
         f"Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. {stated}",
     )  # fmt: skip
     if not quiet:
-        print(_console(title, blocks, columns, metric, notes))
+        print(console_text(title, blocks, columns, metric, notes))
         more = ", comparison-overview.png" * overseen + ", comparison-alignment.png" * aligned
         print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png{more}")
     return folder
@@ -99,11 +99,12 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     first, second = Run.at(paths[0]), Run.at(paths[1])
     from biodeephashing.eval import Measure
     from biodeephashing.eval._paired_queries import check_same_queries, describe_pair, pair_queries
-    from biodeephashing.eval.eval_map import per_query
+    from biodeephashing.eval.eval_map import query_values
 
     check_same_queries((first, second), fold)
-    paired = pair_queries(*(per_query(run, fold, Measure(ties, k=k)).values for run in (first, second)))
-    print(f"A: {first}\nB: {second}\n{_rules(metric)}\n\n{describe_pair(paired)}")
+    (own, split), (other, _) = (query_values(run, fold, Measure(ties, k=k)) for run in (first, second))
+    paired = pair_queries(own, other)
+    print(f"A: {first}\nB: {second}\n{split}\n{_rules(metric)}\n\n{describe_pair(paired)}")
     return paired
 
 
@@ -219,77 +220,6 @@ def _caption(fold: str, metric: str) -> list[str]:
         f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
         f"number of rules in the table",
     ]
-
-
-def _rows(block: Block, columns: dict[str, str], metric: str) -> tuple[list[str], list[list[str]]]:
-    from biodeephashing.eval._comparison import describe_difference, describe_p, describe_spread, difference_header
-
-    adjusted = block.adjusted(metric)
-    rows = []
-    for rule in block.runs:
-        difference = block.difference(rule, metric)
-        spreads = [describe_spread(block.spread(rule, name)) for name in columns.values()]
-        chances = [describe_p(difference.p if difference else None), describe_p(adjusted.get(rule))]
-        rows.append([rule, str(len(block.runs[rule])), *spreads, describe_difference(difference, rule), *chances])
-    return ["rule", "seeds", *columns, difference_header(), "p", "p (Holm)"], rows
-
-
-def _console(title: str, blocks: Sequence[Block], columns: dict[str, str], metric: str, notes: Sequence[str]) -> str:
-    from biodeephashing.eval._overview import overview
-    from biodeephashing.eval._table import text_table
-
-    parts = [title, *notes]
-    if len(blocks) > 1:
-        parts += ["", f"{metric}, best settings first", text_table(*overview(blocks, metric))]
-    for block in blocks:
-        parts += ["", f"{block.title}  -  {block.split}", text_table(*_rows(block, columns, metric))]
-    return "\n".join(parts)
-
-
-def _write_markdown(
-    file: Path,
-    title: str,
-    blocks: Sequence[Block],
-    columns: dict[str, str],
-    metric: str,
-    notes: Sequence[str],
-    *,
-    overseen: bool,
-    aligned: bool,
-) -> None:
-    from biodeephashing.eval._overview import overview
-    from biodeephashing.eval._table import markdown_table
-
-    parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
-    if overseen:
-        parts += ["", f"{metric}, best settings first:", "", markdown_table(*overview(blocks, metric))]
-        parts += ["", "![all settings at a glance](comparison-overview.png)"]
-    for block in blocks:
-        parts += ["", f"## {block.title}", "", f"{block.split}", "", markdown_table(*_rows(block, columns, metric))]
-    parts += ["", "![mAP per rule](comparison-bars.png)", "", "![training curves](comparison-curves.png)", ""]
-    parts += ["![alignment with backpropagation](comparison-alignment.png)", ""] if aligned else []
-    with replacing(file) as temporary:
-        temporary.write_text("\n".join(parts), "utf-8")
-
-
-def _write_csv(file: Path, blocks: Sequence[Block], metrics: Sequence[str], metric: str) -> None:
-    """Write one line per block, rule and metric, with full precision."""
-    settings = list(blocks[0].settings)
-    header = [*settings, "split", "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
-    header += ["difference_to_bp", "interval_low", "interval_high", "n_pairs", "p", "p_holm"]
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for block in blocks:
-            adjusted = {name: block.adjusted(name) for name in metrics}
-            for rule in block.runs:
-                for name in metrics:
-                    values, spread, difference = block.values(rule, name), block.spread(rule, name), block.difference(rule, name)
-                    row = [*(block.settings[key] for key in settings), block.split, rule, name, len(values), " ".join(map(str, values))]
-                    row += [spread.mean, spread.sd] if spread else [None, None]
-                    row += [difference.mean, difference.low, difference.high, difference.n, difference.p] if difference else [None] * 5
-                    row.append(adjusted[name].get(rule))
-                    writer.writerow(row)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

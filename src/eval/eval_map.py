@@ -12,7 +12,9 @@ from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, read_json, write_json
 
 if TYPE_CHECKING:
-    from biodeephashing.eval import AveragePrecision, Measure, Pairs
+    from biodeephashing.eval import Measure
+    from biodeephashing.eval._fold_numbers import Side
+    from biodeephashing.eval._groups import Reals
 
 FOLDS = ("query", "val")
 
@@ -43,6 +45,7 @@ def evaluate(
     """
     from biodeephashing.data.split import read_split
     from biodeephashing.eval._code_files import read_predictions
+    from biodeephashing.eval._fold_numbers import fold_numbers
     from biodeephashing.eval._summary import summary
 
     settings = run.settings()
@@ -53,7 +56,6 @@ def evaluate(
     split = read_split(run.database)
     sides = {fold: _read_side(run, fold, predictions, split) for fold in (*folds, "database")}
     results: dict[str, dict[str, Any]] = {}
-    health: dict[str, dict[str, Any]] = {}
     fresh = []
     for fold in folds:
         facts = _facts(run, fold, sides, split, predictions.checkpoint)
@@ -63,10 +65,8 @@ def evaluate(
             results[fold] = known
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
         else:
-            for side in {fold, "database"} - health.keys():
-                health[side] = _health(*sides[side])
-            measured = _measure(sides[fold], sides["database"], measures)
-            results[fold] = measured | {"code_health": {side: health[side] for side in (fold, "database")}} | facts
+            health = {side: sides[side].health for side in (fold, "database")}
+            results[fold] = fold_numbers(sides[fold], sides["database"], measures) | {"code_health": health} | facts
             fresh.append(fold)
     if fresh and (settings.tracking == "on" if tracking is None else tracking):
         _track(run, settings, {fold: results[fold] for fold in fresh}, split)
@@ -77,7 +77,7 @@ def evaluate(
     return results
 
 
-def per_query(run: Run, fold: str, measure: Measure) -> AveragePrecision:
+def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
     """Measure every query of a fold of a run.
 
     Args:
@@ -85,27 +85,31 @@ def per_query(run: Run, fold: str, measure: Measure) -> AveragePrecision:
         fold: "query" or "val".
         measure: the rules.
 
+    Returns:
+        The average precision of every query, (queries,), and the split of the data in words.
+
     Raises:
         RunError: when the run was not trained or predicted, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
     from biodeephashing.data.split import read_split
-    from biodeephashing.eval import average_precision_per_query
     from biodeephashing.eval._code_files import read_predictions
+    from biodeephashing.eval._fold_numbers import per_query
 
     predictions, split = read_predictions(run), read_split(run.database)
     queries, database = (_read_side(run, side, predictions, split) for side in (fold, "database"))
-    return average_precision_per_query(_pairs(queries, database), [measure], **_features(queries, database))[measure]
+    return per_query(queries, database, [measure])[measure].values, split.caption
 
 
-def _read_side(run: Run, fold: str, predictions: Any, split: Any) -> tuple[Any, Any]:
+def _read_side(run: Run, fold: str, predictions: Any, split: Any) -> Side:
     """Return codes and labels of a fold."""
     from biodeephashing.data.metadata import load_fold
     from biodeephashing.eval._code_files import read_fold
+    from biodeephashing.eval._fold_numbers import Side
 
     metadata = load_fold(run.database, fold)
     checksum = split.sha256[metadata.file.name]
-    return read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum), metadata.labels
+    return Side(read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum), metadata.labels)
 
 
 def _wanted(known: Mapping[str, Any], asked: Sequence[Measure]) -> list[Measure]:
@@ -115,59 +119,7 @@ def _wanted(known: Mapping[str, Any], asked: Sequence[Measure]) -> list[Measure]
     return unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])
 
 
-def _measure(queries: tuple[Any, Any], database: tuple[Any, Any], measures: Sequence[Measure]) -> dict[str, Any]:
-    """Return every number of a fold."""
-    from biodeephashing.eval import Measure, average_precision_per_query
-    from biodeephashing.eval._numbers import COMPATIBLE, CUTS, DENOMINATOR, compatible_key, key_of
-    from biodeephashing.eval.average_precision import relevant_counts
-
-    pairs = _pairs(queries, database)
-    found = average_precision_per_query(pairs, measures, **_features(queries, database))
-    values = {key_of(measure): found[measure] for measure in measures}
-    means = {key: value.mean() for key, value in values.items()}
-    compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
-    counts = {
-        "n_queries": pairs.queries,
-        "n_queries_without_relevant": int((relevant_counts(pairs) == 0).sum()),
-        "n_database": pairs.database,
-        "bit_zero_count": queries[0].zeros + database[0].zeros,
-        "unique_codes": database[0].unique,
-    }
-    rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
-    return compatible | rules | means | {"bootstrap": _intervals({key: value.values for key, value in values.items()})} | counts
-
-
-def _pairs(queries: tuple[Any, Any], database: tuple[Any, Any]) -> Pairs:
-    from biodeephashing.eval import Pairs
-
-    return Pairs(queries[0].codes, database[0].codes, queries[1], database[1])
-
-
-def _features(queries: tuple[Any, Any], database: tuple[Any, Any]) -> dict[str, Any]:
-    return {"query_features": queries[0].features, "database_features": database[0].features}
-
-
-def _intervals(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the interval of every number over queries, and the rules it was made by."""
-    import numpy as np
-
-    from biodeephashing.eval._bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
-
-    found = mean_intervals(np.stack(list(values.values()), axis=1))
-    intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, found, strict=True)}
-    return {"method": METHOD, "level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "intervals": intervals}
-
-
-def _health(codes: Any, labels: Any) -> dict[str, Any]:
-    """Return how well the codes of a fold use their bits."""
-    from dataclasses import asdict
-
-    from biodeephashing.eval._health import code_health
-
-    return asdict(code_health(codes.codes, codes.features.shape[1], labels))
-
-
-def _facts(run: Run, fold: str, sides: Mapping[str, Any], split: Any, checkpoint: str) -> dict[str, Any]:
+def _facts(run: Run, fold: str, sides: Mapping[str, Side], split: Any, checkpoint: str) -> dict[str, Any]:
     """Return where the numbers of a fold come from."""
     pair = (fold, "database")
     return {
@@ -182,8 +134,8 @@ def _facts(run: Run, fold: str, sides: Mapping[str, Any], split: Any, checkpoint
             "sizes": dict(split.sizes),
         },
         "checkpoint": checkpoint,
-        "codes_sha256": {side: sides[side][0].codes_sha256 for side in pair},
-        "features_sha256": {side: sides[side][0].features_sha256 for side in pair},
+        "codes_sha256": {side: sides[side].codes.codes_sha256 for side in pair},
+        "features_sha256": {side: sides[side].codes.features_sha256 for side in pair},
         "metadata_sha256": {side: split.sha256[f"{side}_metadata.txt"] for side in pair},
     }
 

@@ -66,7 +66,16 @@ def test_the_command(two, project_home):
     command = [sys.executable, script.__file__, "-p", *(str(run.directory.relative_to(project_home)) for run in two)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=project_home, check=False)
     assert done.returncode == 0, done.stderr
-    for words in ("A: models/", "tie rule expected", "divisor: relevant items", "A - B", "sign-flip", "16 queries", "several seeds"):
+    for words in (
+        "A: models/",
+        "TINY, disjoint split",
+        "tie rule expected",
+        "divisor: relevant items",
+        "A - B",
+        "sign-flip",
+        "16 queries",
+        "several seeds",
+    ):
         assert words in done.stdout
     swapped = subprocess.run([*command[:3], *command[:2:-1]], capture_output=True, text=True, cwd=project_home, check=False).stdout
 

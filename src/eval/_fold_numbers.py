@@ -1,0 +1,76 @@
+"""Every number of a fold's result file that codes and labels decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ._bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
+from ._code_files import FoldCodes
+from ._groups import Reals
+from ._health import code_health
+from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, compatible_key, key_of
+from ._pairs import Labels, Pairs
+from .average_precision import AveragePrecision, Measure, average_precision_per_query, relevant_counts
+
+
+@dataclass(frozen=True)
+class Side:
+    """A fold that asks or is asked.
+
+    Args:
+        codes: its codes and features.
+        labels: its classes, 0/1 (n, classes).
+    """
+
+    codes: FoldCodes
+    labels: Labels
+
+    @cached_property
+    def health(self) -> dict[str, Any]:
+        """How well its codes use their bits."""
+        return asdict(code_health(self.codes.codes, self.codes.features.shape[1], self.labels))
+
+
+def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[Measure, AveragePrecision]:
+    """Return the average precision of every query under each measure."""
+    return average_precision_per_query(
+        _pairs(queries, database), measures, query_features=queries.codes.features, database_features=database.codes.features
+    )
+
+
+def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[str, Any]:
+    """Return every number of a fold: the compatible ones, those of the measures with their intervals, and counts.
+
+    Args:
+        queries: the fold.
+        database: the database fold.
+        measures: what to make, each once; those behind the compatible keys among them.
+    """
+    found = per_query(queries, database, measures)
+    means = {key_of(measure): found[measure].mean() for measure in measures}
+    compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
+    rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
+    counts = {
+        "n_queries": len(queries.labels),
+        "n_queries_without_relevant": int((relevant_counts(_pairs(queries, database)) == 0).sum()),
+        "n_database": len(database.labels),
+        "bit_zero_count": queries.codes.zeros + database.codes.zeros,
+        "unique_codes": database.codes.unique,
+    }
+    return compatible | rules | means | {"bootstrap": _intervals({key_of(m): found[m].values for m in measures})} | counts
+
+
+def _pairs(queries: Side, database: Side) -> Pairs:
+    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
+
+
+def _intervals(values: Mapping[str, Reals]) -> dict[str, Any]:
+    """Return the interval of every number over queries, and the rules it was made by."""
+    found = mean_intervals(np.stack(list(values.values()), axis=1))
+    intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, found, strict=True)}
+    return {"method": METHOD, "level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "intervals": intervals}
