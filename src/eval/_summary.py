@@ -10,8 +10,8 @@ from ._table import text_table
 from .average_precision import Measure
 
 _DIVISORS = {
-    "retrieved": "relevant items among the first k",
-    "min": "the smaller of k and all relevant items",
+    "retrieved": "relevant items inside the cut",
+    "min": "the smaller of the items inside the cut and all relevant items",
     "all": "all relevant items",
 }
 
@@ -23,7 +23,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         results: what the result file of each fold holds.
         caption: the split of the data, in words.
     """
-    lines = [caption, f"divisor: {_DIVISORS[DENOMINATOR]} ({DENOMINATOR})", *map(_counts, results.items())]
+    lines = [caption, f"divisor: relevant items among the first k ({DENOMINATOR})", *map(_counts, results.items())]
     lines += [line for item in results.items() for line in _health(*item)]
     rules = next(iter(results.values()))["bootstrap"]
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
