@@ -51,14 +51,22 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
     if denominator != "retrieved":
         precisions[rows] += _share_of_places(n, r, before, relevant_before, places, places * r / np.maximum(n, 1))
     average = share(precisions, divisor(denominator, retrieved, groups.total_relevant, cut))
-    for i, row in enumerate(rows):
-        if denominator != "retrieved" and found[row]:
-            continue  # nothing about this query is left to chance
-        chances, drawn = _hypergeometric(int(n[i]), int(r[i]), int(places[i]))
+    if len(rows):
+        mean, chance = _over_draws(n, r, places, before, relevant_before, precisions[rows])
         if denominator == "retrieved":
-            average[row] = _mean_over_draws(precisions[row], chances, drawn, places[i], before[i], relevant_before[i])
-        found[row] = 1.0 if found[row] else chances[drawn > 0].sum()
+            average[rows] = mean
+        found[rows] = np.maximum(found[rows], chance)
     return average, found
+
+
+def _over_draws(n: Counts, r: Counts, places: Counts, before: Counts, relevant_before: Counts, precisions: Reals) -> tuple[Reals, Reals]:
+    """Return mean AP over the number of relevant items that reach the places before the cut, and the chance that one does."""
+    from ._kernels import mean_over_draws
+
+    harmonics = digamma(before + places + 1.0) - digamma(before + 1.0)
+    mean, chance = np.empty(len(n)), np.empty(len(n))
+    mean_over_draws(n, r, places, relevant_before, before + 1, harmonics, precisions, mean, chance)
+    return mean, chance
 
 
 def _share_of_places(
@@ -77,28 +85,3 @@ def _share_of_places(
     harmonic = digamma(before + places + 1.0) - digamma(before + 1.0)
     bracket = slope * places + (relevant_before + 1.0 - slope * (before + 1.0)) * harmonic
     return np.divide(drawn * bracket, places, out=np.zeros(np.shape(places)), where=places > 0)
-
-
-def _mean_over_draws(precisions: float, chances: Reals, drawn: Counts, places: int, before: int, relevant_before: int) -> float:
-    """Return the mean of AP over the number of relevant items that reach the places before the cut."""
-    t = np.full(len(drawn), places)
-    sums = precisions + _share_of_places(t, drawn, np.full_like(t, before), np.full_like(t, relevant_before), t, drawn)
-    return float(chances @ share(sums, relevant_before + drawn))
-
-
-def _hypergeometric(n: int, r: int, t: int) -> tuple[Reals, Counts]:
-    r"""Return :math:`P(m) = \binom rm \binom{n-r}{t-m} / \binom nt` and every possible m.
-
-    Built from the logarithms of the ratios :math:`P(m+1) / P(m)`: they are small numbers, whereas log-gamma of 100,000
-    is a million, of which the tenth decimal is already lost.
-
-    Example:
-        >>> _hypergeometric(4, 2, 2)[0].round(4).tolist()
-        [0.1667, 0.6667, 0.1667]
-    """
-    m = np.arange(max(0, t - (n - r)), min(r, t) + 1)
-    low = m[:-1].astype(np.float64)
-    ratios = np.log((r - low) * (t - low)) - np.log((low + 1) * (n - r - t + low + 1))
-    logarithms = np.concatenate(([0.0], np.cumsum(ratios)))
-    chances = np.exp(logarithms - logarithms.max())
-    return chances / chances.sum(), m

@@ -49,6 +49,14 @@ class Groups:
         """Relevant items of each query, (queries,)."""
         return self.relevant.sum(axis=1)
 
+    @property
+    def starts(self) -> Counts:
+        """Items and relevant items before each group, and in a last row all of them, (queries, distances + 1, 2)."""
+        counts = np.zeros((len(self.size), self.size.shape[1] + 1, 2), dtype=np.int64)
+        np.cumsum(self.size, axis=1, out=counts[:, 1:, 0])
+        np.cumsum(self.relevant, axis=1, out=counts[:, 1:, 1])
+        return counts
+
     def cut(self, k: int | None, radius: int | None) -> Counts:
         """Return how many items of each query count, (queries,): the first ``k``, those within ``radius``, or all."""
         total = self.total

@@ -1,8 +1,10 @@
-"""Hamming distance and relevance of one query against a whole database, from words of packed bits."""
+"""Every query against every database item, as words of packed bits; what the compiled kernels read."""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from ..errors import BioDeepHashingError
 
 Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
+TOGETHER = 16  # queries that share a pass over the database: their counts stay in the first-level cache
 
 
 class Pairs:
@@ -50,51 +53,97 @@ class Pairs:
             )
         self.queries, self.database = len(query_codes), len(database_codes)
         self.bins = 8 * query_codes.shape[1] + 1
-        self._count_type = np.uint8 if self.bins <= 256 else np.uint16
-        self._query_codes, self._database_codes = as_words(query_codes), as_words(database_codes)
-        self._query_labels = as_words(np.packbits(query_labels.astype(bool), axis=1))
-        self._database_labels = as_words(np.packbits(database_labels.astype(bool), axis=1))
+        self.columns = (
+            as_words(query_codes),
+            as_words(database_codes),
+            as_columns(np.packbits(query_labels.astype(bool), axis=1)),
+            as_columns(np.packbits(database_labels.astype(bool), axis=1)),
+        )
 
-    def distances(self, query: int) -> NDArray[np.unsignedinteger[Any]]:
+    def distances(self, query: int) -> NDArray[np.uint16]:
         """Return the Hamming distance of a query to every database item, (database,)."""
-        columns = zip(self._database_codes, self._query_codes[:, query], strict=True)
-        total = np.bitwise_count(np.bitwise_xor(*next(columns))).astype(self._count_type, copy=False)
-        for items, own in columns:
-            total += np.bitwise_count(items ^ own)
-        return total
+        return self._keys(query) >> np.uint16(1)
 
     def relevance(self, query: int) -> NDArray[np.bool_]:
         """Return which database items share a class with a query, (database,)."""
-        columns = zip(self._database_labels, self._query_labels[:, query], strict=True)
-        found: NDArray[np.bool_] = np.bitwise_and(*next(columns)) != 0
-        for items, own in columns:
-            found |= (items & own) != 0
-        return found
+        return (self._keys(query) & np.uint16(1)).astype(bool)
 
-    def histograms(self, distances: NDArray[np.unsignedinteger[Any]], relevance: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Count the items at every distance, (bins, 2): column 0 the irrelevant, column 1 the relevant ones."""
-        keys = np.left_shift(distances, 1, dtype=np.uint16)
-        keys |= relevance
-        return np.bincount(keys, minlength=2 * self.bins).reshape(self.bins, 2)
+    def histograms(self, queries: slice) -> NDArray[np.int64]:
+        """Count the items at every distance from some queries, (queries, bins, 2): irrelevant ones, relevant ones.
+
+        Example:
+            >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 1), dtype=np.uint8)
+            >>> Pairs(codes, codes, labels, labels).histograms(slice(0, 1))[0, :4].tolist()
+            [[0, 1], [0, 0], [0, 0], [0, 1]]
+        """
+        from ._kernels import count_pairs
+
+        histograms = np.zeros((queries.stop - queries.start, self.bins, 2), dtype=np.int64)
+        in_threads(lambda part: count_pairs(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return histograms
+
+    def _keys(self, query: int) -> NDArray[np.uint16]:
+        """Return 2 d + rel of a query and every database item, (database,)."""
+        from ._kernels import pair_keys
+
+        keys: NDArray[np.uint16] = pair_keys(query, *self.columns)
+        return keys
 
 
-def as_words(packed: NDArray[np.uint8]) -> NDArray[np.unsignedinteger[Any]]:
-    """View rows of bytes as the fewest machine words, one row of words per column of the result.
+def in_threads(work: Callable[[slice], None], queries: int) -> None:
+    """Do work on every query, ``TOGETHER`` at a time, in as many threads as ``threads()`` says.
+
+    The work must release the interpreter's lock, and must not let one query's result depend on another's.
+
+    Example:
+        >>> seen = []
+        >>> in_threads(seen.append, 20)
+        >>> sorted(part.start for part in seen)
+        [0, 16]
+    """
+    parts = [slice(start, min(start + TOGETHER, queries)) for start in range(0, queries, TOGETHER)]
+    workers = min(threads(), len(parts))
+    if workers < 2:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, parts))  # the list raises what a thread raised
+
+
+def threads() -> int:
+    """Return how many threads the evaluation takes: ``OMP_NUM_THREADS`` as in every other library, or all processors of this process.
+
+    Example:
+        >>> threads() >= 1
+        True
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return rows of bytes as rows of 64-bit words, padded with zeros, one row of words per column of the result.
 
     Args:
-        packed: uint8 (n, bytes); padded with zero bytes where no word has that width.
+        packed: uint8 (n, bytes).
 
     Returns:
-        (words, n) uint8, uint16, uint32 or uint64.
+        (words, n).
 
     Example:
         >>> as_words(np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)).shape
         (1, 2)
     """
-    width = next((size for size in (1, 2, 4, 8) if packed.shape[1] <= size), 8)
-    padding = -packed.shape[1] % width
-    padded = np.pad(packed, ((0, 0), (0, padding))) if padding else np.ascontiguousarray(packed)
-    return np.ascontiguousarray(padded.view(np.dtype(f"u{width}")).T)
+    padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    return np.array(padded.view(np.uint64).T, order="C")
+
+
+def as_columns(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return rows of bytes as a writable, contiguous array of columns, (bytes, n): the one layout that kernels are compiled for."""
+    return np.array(packed.T, order="C")
 
 
 def _check_side(side: str, codes: Codes, labels: Labels) -> None:

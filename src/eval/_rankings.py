@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
-from ._groups import Reals
+from ._groups import Counts, Groups, Reals
+from ._pairs import Pairs, in_threads
 
-Distances = NDArray[np.unsignedinteger[Any]]
 GRID = 2.0**26
 
 
-def order_by_index(distances: Distances) -> NDArray[np.intp]:
-    """Rank by distance, ties in database row order.
+def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, separations: Reals | None = None) -> tuple[Reals, Counts]:
+    r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
 
-    Deterministic, but favourable or unfavourable by chance when the rows of the database are grouped by class.
+    .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
 
-    Example:
-        >>> order_by_index(np.array([1, 0, 1], dtype=np.uint8)).tolist()
-        [1, 0, 2]
-    """
-    return np.argsort(distances, kind="stable")  # a radix sort for integers of 8 and 16 bits
-
-
-def order_by_feature(distances: Distances, separations: Reals) -> NDArray[np.intp]:
-    """Rank by distance, ties by separation of the features, what then remains in database row order.
+    Without separations tied items come in database row order: deterministic, but favourable or unfavourable by chance when the
+    rows are grouped by class.
 
     Args:
-        distances: Hamming distances, (database,).
-        separations: what :func:`separations` returned for this query, (database,).
+        pairs: queries and database.
+        queries: the queries wanted.
+        groups: their distance groups.
+        cuts: how many items of each query count, (queries, cuts).
+        separations: what :func:`separations` returned for these queries, (queries, database): tied items come in their order.
 
     Example:
-        >>> order_by_feature(np.array([1, 0, 1], dtype=np.uint8), np.array([0.5, 0.9, 0.1])).tolist()
-        [1, 2, 0]
+        >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
+        >>> pairs, query = Pairs(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
+        >>> groups = Groups.of(pairs.histograms(query))
+        >>> precision_sums(pairs, query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
+        [[1.6667]]
+        >>> precision_sums(pairs, query, groups, np.array([[3]]), np.array([[0.5, 0.9, 0.1]]))[0].tolist()  # 1/1 + 2/2
+        [[2.0]]
     """
-    order = np.argsort(separations)  # five times as fast as a stable sort; equal keys are put right below
-    _restore_row_order(order, separations[order])
-    return order[np.argsort(distances[order], kind="stable")]
+    from ._kernels import rank_by_feature, rank_by_index
+
+    sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
+
+    def rank(part: slice) -> None:
+        first, results = queries.start + part.start, (sums[part], retrieved[part])
+        if separations is None:
+            rank_by_index(first, cuts[part], starts[part], *results, *pairs.columns)
+        else:
+            rank_by_feature(first, cuts[part], starts[part], separations[part], *results, *pairs.columns)
+
+    in_threads(rank, len(cuts))
+    return sums, retrieved
 
 
 def unit_rows(features: NDArray[np.generic]) -> Reals:
@@ -84,26 +93,3 @@ def separations(queries: Reals, database: Reals) -> Reals:
     np.negative(products, out=products)
     products += np.where(database.any(axis=1), GRID * GRID / 2, 0.0)
     return products
-
-
-def precision_sums(order: NDArray[np.intp], relevance: NDArray[np.bool_]) -> tuple[NDArray[np.intp], Reals]:
-    r"""Return the ranks of the relevant items and the running sum of the precision at each of them.
-
-    .. math:: \sum_{j \le m} \frac{j}{\mathrm{rank}_j}
-
-    Example:
-        >>> ranks, sums = precision_sums(np.array([2, 0, 1]), np.array([False, True, True]))
-        >>> ranks.tolist(), sums.round(4).tolist()
-        ([1, 3], [1.0, 1.6667])
-    """
-    ranks = np.flatnonzero(relevance[order]) + 1
-    return ranks, np.cumsum(np.arange(1, len(ranks) + 1) / ranks)
-
-
-def _restore_row_order(order: NDArray[np.intp], keys: Reals) -> None:
-    """Sort the runs of equal keys of an unstable sort by row, in place."""
-    equal = keys[1:] == keys[:-1]
-    if not equal.any():
-        return
-    tied = np.flatnonzero(np.concatenate((equal, [False])) | np.concatenate(([False], equal)))
-    order[tied] = order[tied][np.lexsort((order[tied], keys[tied]))]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ..errors import BioDeepHashingError, UsageError, unknown_name
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
-from ._groups import Counts, Groups, Reals, divisor
+from ._groups import Counts, Groups, Reals, divisor, share
 from ._pairs import Codes, Labels, Pairs
-from ._rankings import order_by_feature, order_by_index, precision_sums, separations, unit_rows
+from ._rankings import precision_sums, separations, unit_rows
 
 TIES = ("expected", "index", "feature", "worst", "best")
 DENOMINATORS = ("retrieved", "min", "all")
@@ -21,7 +21,6 @@ EMPTY = ("zero", "skip")
 MEMORY = 256 * 2**20
 _RANKED = ("index", "feature")
 _BYTES_PER_GROUP = 24 * 8  # the arrays that the closed forms hold per query and distance
-_BYTES_PER_RANKING = 16  # rank and sum of a relevant item
 _BYTES_PER_SEPARATION = 8
 
 
@@ -146,9 +145,9 @@ def average_precision_per_query(
     database_features: NDArray[np.generic] | None = None,
     memory: int = MEMORY,
 ) -> dict[Measure, AveragePrecision]:
-    """Average precision of every query under several measures, in one pass over the pairs.
+    """Average precision of every query under several measures, each histogram and each ranking made once.
 
-    Distances and relevance are computed once per query, and each query is sorted at most once per tie rule.
+    Each tie rule that ranks goes through the pairs once more, whatever the number of its cuts and divisors.
 
     Args:
         pairs: queries and database.
@@ -171,19 +170,26 @@ def average_precision_per_query(
     if any(measure.ties == "feature" for measure in measures):
         units = _unit_features(pairs, query_features, database_features)
     results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
-    sorting = sum(ties in {m.ties for m in measures} for ties in _RANKED) * _BYTES_PER_RANKING
-    for block in _blocks(pairs, memory, sorting + (_BYTES_PER_SEPARATION if units else 0)):
-        histograms, ranked = _rank_block(pairs, block, {m.ties for m in measures}, units)
-        groups = Groups.of(histograms)
-        for measure, result in results.items():
+    for block in _blocks(pairs, memory, _BYTES_PER_SEPARATION if units else 0):
+        groups = Groups.of(pairs.histograms(block))
+        closed = [measure for measure in results if measure.ties not in _RANKED]
+        for measure in closed:
             cut = groups.cut(measure.k, measure.radius)
-            if measure.ties in _RANKED:
-                found = _cut_rankings(ranked[measure.ties], groups, cut, measure.denominator)
-            elif measure.ties == "expected":
+            if measure.ties == "expected":
                 found = expected_average_precision(groups, cut, measure.denominator)
             else:
                 found = extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
-            result.values[block], result.found[block] = found
+            results[measure].values[block], results[measure].found[block] = found
+        for ties in _RANKED:
+            ranked = [measure for measure in results if measure.ties == ties]
+            if ranked:
+                cuts = np.stack([groups.cut(measure.k, measure.radius) for measure in ranked], axis=1)
+                keys = separations(units[0][block], units[1]) if ties == "feature" and units else None
+                sums, retrieved = precision_sums(pairs, block, groups, cuts, keys)
+                for i, measure in enumerate(ranked):
+                    parts = divisor(measure.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i])
+                    results[measure].values[block] = share(sums[:, i], parts)
+                    results[measure].found[block] = retrieved[:, i] > 0
     return results
 
 
@@ -209,7 +215,7 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int
     values = np.zeros(pairs.queries)
     labelled = np.any(labels, axis=1).astype(np.intp)
     for block in _blocks(pairs, memory, 0):
-        histograms, _ = _rank_block(pairs, block, set(), None)
+        histograms = pairs.histograms(block)
         own = np.arange(len(histograms))
         histograms[own, 0, labelled[block]] -= 1  # the query itself, at distance 0
         groups = Groups.of(histograms)
@@ -219,32 +225,7 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int
 
 def relevant_counts(pairs: Pairs) -> Counts:
     """Return the number of relevant database items of every query, (queries,)."""
-    return np.array([np.count_nonzero(pairs.relevance(query)) for query in range(pairs.queries)])
-
-
-_Ranked = dict[str, list[tuple[NDArray[np.intp], Reals]]]
-
-
-def _rank_block(pairs: Pairs, block: slice, ties: set[str], units: tuple[Reals, Reals] | None) -> tuple[Counts, _Ranked]:
-    """Return the histograms of a block of queries and, for each tie rule that sorts, ranks and sums of their relevant items."""
-    histograms = np.empty((block.stop - block.start, pairs.bins, 2), dtype=np.int64)
-    ranked: _Ranked = {name: [] for name in _RANKED if name in ties}
-    keys = separations(units[0][block], units[1]) if units is not None else None
-    for i, query in enumerate(range(block.start, block.stop)):
-        distances, relevance = pairs.distances(query), pairs.relevance(query)
-        histograms[i] = pairs.histograms(distances, relevance)
-        if "index" in ranked:
-            ranked["index"].append(precision_sums(order_by_index(distances), relevance))
-        if keys is not None:
-            ranked["feature"].append(precision_sums(order_by_feature(distances, keys[i]), relevance))
-    return histograms, ranked
-
-
-def _cut_rankings(ranked: list[tuple[NDArray[np.intp], Reals]], groups: Groups, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
-    retrieved = np.array([np.searchsorted(ranks, c, side="right") for (ranks, _), c in zip(ranked, cut, strict=True)])
-    sums = np.array([total[m - 1] if m else 0.0 for (_, total), m in zip(ranked, retrieved, strict=True)])
-    divisors = divisor(denominator, retrieved, groups.total_relevant, cut)
-    return np.divide(sums, divisors, out=np.zeros(len(sums)), where=divisors > 0), (retrieved > 0).astype(np.float64)  # type: ignore[operator]
+    return np.concatenate([pairs.histograms(block)[:, :, 1].sum(axis=1) for block in _blocks(pairs, MEMORY, 0)])
 
 
 def _blocks(pairs: Pairs, memory: int, bytes_per_pair: int) -> Iterator[slice]:

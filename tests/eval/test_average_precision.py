@@ -13,7 +13,7 @@ from ranking_oracle import Sample, ap_of_ranking
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
-from biodeephashing.eval._rankings import order_by_feature, unit_rows
+from biodeephashing.eval._rankings import unit_rows
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
@@ -245,12 +245,6 @@ def test_features_of_any_length_and_zero_rows_give_numbers(largest):
     scaled = {name: array * np.float32(largest) for name, array in sample.features.items()}
     got = mean_average_precision(*sample.arrays, ties="feature", **scaled)
     assert got == pytest.approx(sample.mean_ap("feature"), abs=1e-13)
-
-
-def test_equal_features_are_ranked_in_row_order():
-    distances = np.zeros(1000, dtype=np.uint8)
-    keys = np.random.default_rng(0).integers(0, 5, 1000).astype(np.float64)
-    assert (order_by_feature(distances, keys) == np.argsort(keys, kind="stable")).all()
 
 
 def test_unit_rows_are_unit_vectors():

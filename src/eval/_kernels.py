@@ -1,0 +1,328 @@
+"""Compiled loops over pairs of a query and a database item; all in one file, because a cached kernel notices changes of its own file only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+Bytes = NDArray[np.uint8]
+Counts = NDArray[np.int64]
+Reals = NDArray[np.float64]
+
+TILE = 2048  # keys at a time: they stay in the first-level cache
+RUN = 32  # items that insertion sorts faster than merging
+NEGLIGIBLE = 1e-40  # a weight, beside that of the most probable draw, that no sum of float64 can feel
+SPAN = 8 * TILE  # database items that all queries of a block meet before the next ones are fetched
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function without the interpreter's lock and keep it on disk: beside this file or, where that is read-only, in the user's cache.
+
+    Where nothing can be written (no home either), it is compiled anew in every process.
+    """
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # "no locator available"
+        return numba.njit(nogil=True)(function)
+
+
+@intrinsic
+def _popcount(_context: Any, word: Any) -> Any:
+    """Return the number of ones of a 64-bit word, by the processor's own instruction where it has one."""
+    return types.uint64(types.uint64), lambda _, builder, __, arguments: builder.ctpop(arguments[0])
+
+
+@kernel
+def _fill_keys(
+    keys: Any, relevant: Any, query: int, start: int, query_words: Words, words: Words, query_labels: Bytes, labels: Bytes
+) -> None:
+    """Write 2 d + rel of one query and the items from ``start`` on into ``keys``."""
+    items = len(keys)
+    keys[:] = 0
+    for row in range(len(words)):
+        own, others = query_words[row, query], words[row, start : start + items]
+        for i in range(items):
+            keys[i] += np.uint16(_popcount(own ^ others[i]))
+    relevant[:] = 0
+    for row in range(len(labels)):
+        classes, theirs = query_labels[row, query], labels[row, start : start + items]
+        if classes != 0:  # few of a query's bytes hold a class: a single label costs one comparison
+            for i in range(items):
+                relevant[i] |= classes & theirs[i]
+    for i in range(items):
+        keys[i] = 2 * keys[i] + (relevant[i] != 0)
+
+
+@kernel
+def count_pairs(first: int, histograms: Counts, query_words: Words, words: Words, query_labels: Bytes, labels: Bytes) -> None:
+    """Count the items of each distance, irrelevant and relevant ones, of the queries from ``first`` on.
+
+    Args:
+        first: the first query.
+        histograms: zeros, (queries, distances, 2), in which is counted.
+        query_words: codes of all queries, (words, queries).
+        words: codes of the database, (words, database).
+        query_labels: classes of all queries, eight a byte, (bytes, queries).
+        labels: classes of the database, (bytes, database).
+    """
+    keys, relevant = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8)
+    database = words.shape[1]
+    for near in range(0, database, SPAN):
+        for query in range(len(histograms)):
+            counts = histograms[query].reshape(-1)
+            for start in range(near, min(near + SPAN, database), TILE):
+                items = min(TILE, database - start)
+                _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
+                for i in range(items):
+                    counts[keys[i]] += 1
+
+
+@kernel
+def pair_keys(query: int, query_words: Words, words: Words, query_labels: Bytes, labels: Bytes) -> NDArray[np.uint16]:
+    """Return 2 d + rel of one query and every item, (database,); arguments as in :func:`count_pairs`."""
+    keys, relevant = np.empty(words.shape[1], np.uint16), np.empty(words.shape[1], np.uint8)
+    _fill_keys(keys, relevant, query, 0, query_words, words, query_labels, labels)
+    return keys
+
+
+@kernel
+def rank_by_index(
+    first: int,
+    cuts: Counts,
+    starts: Counts,
+    sums: Reals,
+    retrieved: Counts,
+    query_words: Words,
+    words: Words,
+    query_labels: Bytes,
+    labels: Bytes,
+) -> None:
+    """Sum the precisions at the relevant items within each cut, tied items in row order, by counting in place of sorting.
+
+    Going through the rows in order, the next item at distance d takes the next free place of its group.
+
+    Args:
+        first: the first query.
+        cuts: how many items count, (queries, cuts).
+        starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
+        sums: zeros, (queries, cuts), in which precisions are summed.
+        retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
+        query_words, words, query_labels, labels: as in :func:`count_pairs`.
+    """
+    keys, relevant = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8)
+    ranks, hits = np.empty(TILE, np.int64), np.empty(TILE, np.int64)
+    places = starts.copy()
+    database = words.shape[1]
+    for near in range(0, database, SPAN):
+        for query in range(len(cuts)):
+            for start in range(near, min(near + SPAN, database), TILE):
+                items = min(TILE, database - start)
+                _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
+                found = 0
+                for i in range(items):  # no branch on relevance: no processor could foresee it
+                    group, mark = keys[i] >> 1, keys[i] & 1
+                    places[query, group, 0] += 1
+                    places[query, group, 1] += mark
+                    ranks[found], hits[found] = places[query, group, 0], places[query, group, 1]
+                    found += mark
+                _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+
+
+@kernel
+def _sum_precisions(ranks: Counts, hits: Counts, cuts: Counts, sums: Reals, retrieved: Counts) -> None:
+    """Add the precision at relevant items, each with its rank and the relevant items up to it, to every cut that they are within."""
+    for cut in range(len(cuts)):
+        total, count = 0.0, 0
+        for i in range(len(ranks)):
+            within = ranks[i] <= cuts[cut]
+            total += within * (hits[i] / ranks[i])
+            count += within
+        sums[cut] += total
+        retrieved[cut] += count
+
+
+@kernel
+def rank_by_feature(
+    first: int,
+    cuts: Counts,
+    starts: Counts,
+    separations: Reals,
+    sums: Reals,
+    retrieved: Counts,
+    query_words: Words,
+    words: Words,
+    query_labels: Bytes,
+    labels: Bytes,
+) -> None:
+    """Sum the precisions at the relevant items within each cut, tied items in the order of their separation, then of their rows.
+
+    Each distance group is spread over as many slots as it has items, by separation, and the few items of a slot are sorted. A group
+    without relevant items or beyond every cut is left out.
+
+    Args:
+        first: the first query.
+        cuts: how many items count, (queries, cuts).
+        starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
+        separations: whole numbers below 2^53, (queries, database).
+        sums: zeros, (queries, cuts), in which precisions are summed.
+        retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
+        query_words, words, query_labels, labels: as in :func:`count_pairs`.
+    """
+    database, groups = words.shape[1], starts.shape[1] - 1
+    keys, relevant = np.empty(database, np.uint16), np.empty(database, np.uint8)
+    slots, ends = np.empty(database, np.int32), np.empty(database, np.int32)
+    items, scratch = np.empty(database, np.int64), np.empty(database, np.int64)
+    ranks, hits = np.empty(TILE, np.int64), np.empty(TILE, np.int64)
+    wanted = np.empty(groups, np.bool_)
+    for query in range(len(cuts)):
+        before, gaps, last = starts[query], separations[query], cuts[query].max()
+        for group in range(groups):
+            wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
+        _fill_keys(keys, relevant, first + query, 0, query_words, words, query_labels, labels)
+        _choose_slots(slots, keys, gaps, before, wanted)
+        _fill_slots(items, ends, slots, keys, gaps, before, wanted)
+        for group in range(groups):
+            if wanted[group]:
+                start, end, hit = before[group, 0], before[group + 1, 0], before[group, 1]
+                _sort_slots(items, scratch, ends, start, end)
+                for tile in range(start, end, TILE):
+                    found = 0
+                    for i in range(tile, min(tile + TILE, end)):
+                        mark = items[i] & 1
+                        hit += mark
+                        ranks[found], hits[found] = i + 1, hit
+                        found += mark
+                    _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+
+
+@kernel
+def _choose_slots(slots: Any, keys: Any, gaps: Reals, before: Counts, wanted: Any) -> None:
+    """Give each item of a wanted group one of its group's places, never a later one than an item of larger separation; others get -1."""
+    groups = len(wanted)
+    low, high, scale = np.full(groups, np.inf), np.full(groups, -np.inf), np.zeros(groups)
+    for i in range(len(keys)):
+        group = keys[i] >> 1
+        if wanted[group]:
+            low[group] = min(low[group], gaps[i])
+            high[group] = max(high[group], gaps[i])
+    for group in range(groups):
+        if high[group] > low[group]:
+            scale[group] = (before[group + 1, 0] - before[group, 0] - 1) / (high[group] - low[group])
+    for i in range(len(keys)):
+        group = keys[i] >> 1
+        slots[i] = before[group, 0] + int((gaps[i] - low[group]) * scale[group]) if wanted[group] else -1
+
+
+@kernel
+def _fill_slots(items: Any, ends: Any, slots: Any, keys: Any, gaps: Reals, before: Counts, wanted: Any) -> None:
+    """Write 2 gap + rel of every item into its slot, in row order, and where each slot ends."""
+    ends[:] = 0
+    for i in range(len(slots)):
+        if slots[i] >= 0:
+            ends[slots[i]] += 1
+    for group in range(len(wanted)):
+        if wanted[group]:
+            place = before[group, 0]
+            for slot in range(before[group, 0], before[group + 1, 0]):
+                count = ends[slot]
+                ends[slot] = place
+                place += count
+    for i in range(len(slots)):
+        if slots[i] >= 0:
+            items[ends[slots[i]]] = 2 * int(gaps[i]) + (keys[i] & 1)
+            ends[slots[i]] += 1
+
+
+@kernel
+def _sort_slots(items: Any, scratch: Any, ends: Any, start: int, end: int) -> None:
+    """Sort the slots of a group by separation; what is equal keeps its order."""
+    for slot in range(start, end):
+        stop = ends[slot]
+        for run in range(start, stop, RUN):
+            for i in range(run + 1, min(run + RUN, stop)):
+                item, place = items[i], i
+                while place > run and items[place - 1] >> 1 > item >> 1:
+                    items[place] = items[place - 1]
+                    place -= 1
+                items[place] = item
+        width = RUN
+        while width < stop - start:  # features that crowd together: sorted runs are merged, or an ill-shaped group would take n^2 steps
+            for left in range(start, stop - width, 2 * width):
+                _merge(items, scratch, left, left + width, min(left + 2 * width, stop))
+            width *= 2
+        start = stop
+
+
+@kernel
+def _merge(items: Any, scratch: Any, left: int, middle: int, right: int) -> None:
+    """Merge two sorted runs that lie side by side; what is equal keeps its order."""
+    if items[middle - 1] >> 1 <= items[middle] >> 1:
+        return
+    scratch[left:middle] = items[left:middle]
+    place, other = left, middle
+    while left < middle:
+        if other < right and items[other] >> 1 < scratch[left] >> 1:
+            items[place] = items[other]
+            other += 1
+        else:
+            items[place] = scratch[left]
+            left += 1
+        place += 1
+
+
+@kernel
+def mean_over_draws(
+    sizes: Counts,
+    relevant: Counts,
+    places: Counts,
+    relevant_before: Counts,
+    first: Counts,
+    harmonics: Reals,
+    precisions: Reals,
+    averages: Reals,
+    chances: Reals,
+) -> None:
+    r"""Average precision with the divisor *retrieved* where the cut divides a group: the mean over the relevant items in its places.
+
+    Their number m has probability :math:`P(m) = \binom rm \binom{n-r}{t-m} / \binom nt`. From the most probable m on, each
+    neighbour follows from the ratio of the two, until nothing more can be added: no logarithm, and no factorial that overflows.
+
+    Args:
+        sizes: items of each divided group, n.
+        relevant: relevant ones among them, r.
+        places: places of the group before the cut, t.
+        relevant_before: relevant items before the group.
+        first: place of the group's first item.
+        harmonics: sum of 1 / place over the group's places before the cut.
+        precisions: sum of precisions before the group.
+        averages: receives the average precisions.
+        chances: receives the probabilities that a relevant item lies in the places.
+    """
+    for row in range(len(sizes)):
+        n, r, t, known = sizes[row], relevant[row], places[row], relevant_before[row]
+        low, high = max(0, t - (n - r)), min(r, t)
+        mode = min(max((t + 1) * (r + 1) // (n + 2), low), high)
+        weights, total, nothing = 0.0, 0.0, 0.0
+        for step in (1, -1):
+            m, weight = mode, 1.0
+            while low <= m <= high and weight > NEGLIGIBLE:
+                if m != mode or step == 1:
+                    slope = (m - 1.0) / (t - 1.0) if t > 1 else 0.0
+                    inside = m * slope + m / t * (known + 1.0 - slope * first[row]) * harmonics[row]
+                    weights += weight
+                    total += weight * (precisions[row] + inside) / max(known + m, 1)
+                    nothing += weight * (m == 0)
+                if step == 1:
+                    weight *= (r - m) * (t - m) / ((m + 1.0) * (n - r - t + m + 1.0))
+                else:
+                    weight *= m * (n - r - t + m) / ((r - m + 1.0) * (t - m + 1.0))
+                m += step
+        averages[row] = total / weights
+        chances[row] = 1.0 - nothing / weights

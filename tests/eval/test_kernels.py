@@ -1,0 +1,169 @@
+"""The compiled engine against the NumPy one, at sizes of several tiles, and what it must not depend on."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy_engine
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ranking_oracle import Sample
+
+from biodeephashing.codes import hamming, pack
+from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision
+from biodeephashing.eval import _kernels as kernels
+from biodeephashing.eval._pairs import TOGETHER, threads
+from biodeephashing.eval.average_precision import DENOMINATORS, TIES, relevant_counts
+
+CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
+RANKED = [Measure(ties, denominator=rule, **cut) for ties in ("index", "feature") for cut in CUTS for rule in DENOMINATORS]
+EVERY = [Measure(ties, denominator=rule, **cut) for ties in TIES for cut in CUTS for rule in DENOMINATORS]
+MANY = 2 * kernels.SPAN + kernels.TILE + 7  # items: whole tiles, whole spans and a rest of either
+
+
+def agree(arrays, features, measures=RANKED) -> None:
+    got = average_precision_per_query(Pairs(*arrays), measures, **features)
+    for measure in measures:
+        want = numpy_engine.values(arrays, measure, features)
+        np.testing.assert_allclose(got[measure].values, want, rtol=1e-11, atol=1e-13, err_msg=str(measure))
+
+
+@pytest.mark.parametrize(("bits", "classes", "single"), [(12, 10, True), (64, 100, True), (70, 80, False), (32, 3, False)])
+def test_rankings_of_several_tiles(bits, classes, single):
+    sample = Sample(1, queries=TOGETHER + 3, database=MANY, bits=bits, classes=classes, single=single)
+    agree(sample.arrays, sample.features)
+
+
+@pytest.mark.parametrize("bits", [1, 5, 8, 63, 64, 65, 127, 128, 129, 500, 1023, 1024])
+@pytest.mark.parametrize("classes", [1, 7, 8, 9, 64, 65, 130])
+def test_histograms_of_any_width(bits, classes):
+    sample = Sample(2, queries=5, database=70, bits=bits, classes=classes)
+    pairs = Pairs(*sample.arrays)
+    assert (pairs.histograms(slice(0, 5)) == numpy_engine.histograms(*sample.arrays)).all()
+    assert (pairs.histograms(slice(2, 4)) == numpy_engine.histograms(*sample.arrays)[2:4]).all()
+    for query in range(5):
+        assert (pairs.distances(query) == hamming(sample.query_codes, sample.database_codes)[query]).all()
+        assert (pairs.relevance(query) == (sample.database_labels[:, sample.query_labels[query] == 1] == 1).any(axis=1)).all()
+
+
+def test_relevant_items_are_counted():
+    sample = Sample(3, queries=40, database=300, bits=9)
+    want = ((sample.query_labels.astype(int) @ sample.database_labels.T) > 0).sum(axis=1)
+    assert (relevant_counts(Pairs(*sample.arrays)) == want).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 1.0])
+@pytest.mark.parametrize("distinct", [1, 2, 40, 10**6])
+def test_features_that_crowd_together(share, distinct):
+    # One distance group; a far item makes all others fall into one slot, where they must be merged in row order.
+    rng = np.random.default_rng(4)
+    angles = rng.integers(0, distinct, 3_000) * 1e-6
+    angles[17] = 1.5
+    features = {"query_features": np.array([[1.0, 0.0]]), "database_features": np.stack([np.cos(angles), np.sin(angles)], axis=1)}
+    labels = (rng.random((3_000, 1)) < share).astype(np.uint8)
+    codes = np.zeros((3_000, 1), dtype=np.uint8)
+    agree((codes[:1], codes, np.ones((1, 1), dtype=np.uint8), labels), features)
+
+
+def test_queries_without_classes_and_items_without_classes():
+    sample = Sample(5, queries=4, database=90, bits=8)
+    sample.query_labels[1] = 0
+    sample.database_labels[::2] = 0
+    agree(sample.arrays, sample.features)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    queries=st.integers(1, 2 * TOGETHER),
+    database=st.integers(1, 400),
+    bits=st.integers(1, 200),
+    classes=st.integers(1, 20),
+    single=st.booleans(),
+    collapsed=st.booleans(),
+)
+def test_any_shape(seed, queries, database, bits, classes, single, collapsed):
+    sample = Sample(seed, queries, database, bits, classes, single)
+    if collapsed:
+        sample.query_features[:] = sample.database_features[:] = 1
+    agree(sample.arrays, sample.features)
+
+
+def everything(sample: Sample) -> bytes:
+    results = average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features)
+    alone = leave_one_out_average_precision(sample.database_codes, sample.database_labels)
+    return b"".join(results[measure].values.tobytes() + results[measure].found.tobytes() for measure in EVERY) + np.float64(alone).tobytes()
+
+
+def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
+    sample = Sample(6, queries=5 * TOGETHER + 1, database=2_500, bits=20)
+    found = set()
+    for count in ("1", "2", "4", "13"):
+        monkeypatch.setenv("OMP_NUM_THREADS", count)
+        assert threads() == int(count)
+        found.add(everything(sample))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("words", ["", "0", "many", "-1"])
+def test_threads_that_nobody_chose(monkeypatch, words):
+    monkeypatch.setenv("OMP_NUM_THREADS", words)
+    assert threads() >= 1
+
+
+def test_order_of_queries_changes_no_bit():
+    sample = Sample(7, queries=50, database=3_000, bits=16)
+    order = np.random.default_rng(0).permutation(50)
+    query_codes, database_codes, query_labels, database_labels = sample.arrays
+    moved = Pairs(query_codes[order], database_codes, query_labels[order], database_labels)
+    features = sample.features | {"query_features": sample.query_features[order]}
+    straight, shuffled = (
+        average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features),
+        average_precision_per_query(moved, EVERY, **features),
+    )
+    for measure in EVERY:
+        assert (shuffled[measure].values == straight[measure].values[order]).all()
+
+
+def test_order_of_the_database_changes_no_bit_of_a_histogram():
+    sample = Sample(8, queries=20, database=5_000, bits=33)
+    order = np.random.default_rng(0).permutation(5_000)
+    query_codes, database_codes, query_labels, database_labels = sample.arrays
+    moved = Pairs(query_codes, database_codes[order], query_labels, database_labels[order])
+    assert (moved.histograms(slice(0, 20)) == Pairs(*sample.arrays).histograms(slice(0, 20))).all()
+
+
+def test_arrays_that_cannot_be_written_and_are_not_contiguous():
+    sample = Sample(9, queries=6, database=50, bits=64)
+    arrays = [np.repeat(array, 2, axis=0)[::2] for array in sample.arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    assert (Pairs(*arrays).histograms(slice(0, 6)) == numpy_engine.histograms(*sample.arrays)).all()
+
+
+def test_each_kernel_is_compiled_once():
+    for bits, classes in ((3, 2), (1024, 90)):
+        everything(Sample(10, queries=3, database=20, bits=bits, classes=classes))
+    for name in ("count_pairs", "pair_keys", "rank_by_index", "rank_by_feature", "mean_over_draws"):
+        assert len(getattr(kernels, name).signatures) <= 1, name
+
+
+def test_a_machine_without_a_place_for_the_cache(monkeypatch):
+    import numba
+
+    compile_it = numba.njit
+
+    def refuse(*, cache=False, **options):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_it(**options)
+
+    monkeypatch.setattr(numba, "njit", refuse)
+    assert kernels.kernel(lambda x: x + 1)(2) == 3
+
+
+def test_codes_of_one_bit_and_one_item():
+    codes = pack(np.array([[1]]))
+    pairs = Pairs(codes, codes, np.ones((1, 1)), np.ones((1, 1)))
+    assert pairs.histograms(slice(0, 1)).sum() == 1
+    assert relevant_counts(pairs).tolist() == [1]
