@@ -163,8 +163,8 @@ def rank_by_feature(
 ) -> None:
     """Sum the precisions at the relevant items within each cut, tied items in the order of their separation, then of their rows.
 
-    Each distance group is spread over as many slots as it has items, by separation, and the few items of a slot are sorted. A group
-    without relevant items or beyond every cut is left out.
+    The items are dealt out to their distance groups first, so that what follows stays in the cache. A group without relevant items or
+    beyond every cut is left out.
 
     Args:
         first: the first query.
@@ -176,88 +176,87 @@ def rank_by_feature(
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
     """
     database, groups = words.shape[1], starts.shape[1] - 1
-    keys, relevant = np.empty(database, np.uint16), np.empty(database, np.uint8)
-    slots, ends = np.empty(database, np.int32), np.empty(database, np.int32)
-    items, scratch = np.empty(database, np.int64), np.empty(database, np.int64)
-    ranks, hits = np.empty(TILE, np.int64), np.empty(TILE, np.int64)
-    wanted = np.empty(groups, np.bool_)
+    keys, relevant, items = np.empty(database, np.uint16), np.empty(database, np.uint8), np.empty(database, np.int64)
+    ranks, hits = np.empty(database, np.int64), np.empty(database, np.int64)
+    wanted, places = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
         before, gaps, last = starts[query], separations[query], cuts[query].max()
         for group in range(groups):
+            places[group] = before[group, 0]
             wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
         _fill_keys(keys, relevant, first + query, 0, query_words, words, query_labels, labels)
-        _choose_slots(slots, keys, gaps, before, wanted)
-        _fill_slots(items, ends, slots, keys, gaps, before, wanted)
+        for i in range(database):
+            group = keys[i] >> 1
+            if wanted[group]:
+                items[places[group]] = 2 * int(gaps[i]) + (keys[i] & 1)
+                places[group] += 1
         for group in range(groups):
             if wanted[group]:
-                start, end, hit = before[group, 0], before[group + 1, 0], before[group, 1]
-                _sort_slots(items, scratch, ends, start, end)
-                for tile in range(start, end, TILE):
-                    found = 0
-                    for i in range(tile, min(tile + TILE, end)):
-                        mark = items[i] & 1
-                        hit += mark
-                        ranks[found], hits[found] = i + 1, hit
-                        found += mark
-                    _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+                start, end, known = before[group, 0], before[group + 1, 0], before[group, 1]
+                found = _rank_relevant(ranks, hits, items[start:end], start, known)
+                _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
 
 
 @kernel
-def _choose_slots(slots: Any, keys: Any, gaps: Reals, before: Counts, wanted: Any) -> None:
-    """Give each item of a wanted group one of its group's places, never a later one than an item of larger separation; others get -1."""
-    groups = len(wanted)
-    low, high, scale = np.full(groups, np.inf), np.full(groups, -np.inf), np.zeros(groups)
-    for i in range(len(keys)):
-        group = keys[i] >> 1
-        if wanted[group]:
-            low[group] = min(low[group], gaps[i])
-            high[group] = max(high[group], gaps[i])
-    for group in range(groups):
-        if high[group] > low[group]:
-            scale[group] = (before[group + 1, 0] - before[group, 0] - 1) / (high[group] - low[group])
-    for i in range(len(keys)):
-        group = keys[i] >> 1
-        slots[i] = before[group, 0] + int((gaps[i] - low[group]) * scale[group]) if wanted[group] else -1
+def _rank_relevant(ranks: Counts, hits: Counts, items: Any, start: int, hit: int) -> int:
+    """Write rank and number of relevant items up to it for each relevant item of a group, and return how many these are.
 
+    The items are spread over as many slots as there are, by separation. Those that share a slot with a relevant one are sorted, the
+    others only counted.
 
-@kernel
-def _fill_slots(items: Any, ends: Any, slots: Any, keys: Any, gaps: Reals, before: Counts, wanted: Any) -> None:
-    """Write 2 gap + rel of every item into its slot, in row order, and where each slot ends."""
-    ends[:] = 0
-    for i in range(len(slots)):
-        if slots[i] >= 0:
+    Args:
+        ranks, hits: receive the results.
+        items: 2 separation + rel of each item, in row order.
+        start: items before the group.
+        hit: relevant items before the group.
+    """
+    slots, ends, marked = np.empty(len(items), np.int32), np.zeros(len(items), np.int32), np.zeros(len(items), np.uint8)
+    low = items.min() >> 1
+    reach = (items.max() >> 1) - low
+    scale = (len(items) - 1) / reach if reach else 0.0
+    for i in range(len(items)):
+        slots[i] = int(((items[i] >> 1) - low) * scale)  # never smaller for a larger separation
+    for i in range(len(items)):
+        ends[slots[i]] += 1
+        marked[slots[i]] |= items[i] & 1
+    place = 0
+    for slot in range(len(ends)):
+        end = place + ends[slot]
+        ends[slot] = place if marked[slot] else end  # the end of a marked slot moves on as it is filled
+        place = end
+    chosen, scratch = np.empty_like(items), np.empty_like(items)
+    for i in range(len(items)):
+        if marked[slots[i]]:
+            chosen[ends[slots[i]]] = items[i]
             ends[slots[i]] += 1
-    for group in range(len(wanted)):
-        if wanted[group]:
-            place = before[group, 0]
-            for slot in range(before[group, 0], before[group + 1, 0]):
-                count = ends[slot]
-                ends[slot] = place
-                place += count
-    for i in range(len(slots)):
-        if slots[i] >= 0:
-            items[ends[slots[i]]] = 2 * int(gaps[i]) + (keys[i] & 1)
-            ends[slots[i]] += 1
+    found, begin = 0, 0
+    for slot in range(len(ends)):
+        if marked[slot]:
+            _sort_slot(chosen, scratch, begin, ends[slot])
+            for i in range(begin, ends[slot]):
+                mark = chosen[i] & 1
+                hit += mark
+                ranks[found], hits[found] = start + i + 1, hit
+                found += mark
+        begin = ends[slot]
+    return found
 
 
 @kernel
-def _sort_slots(items: Any, scratch: Any, ends: Any, start: int, end: int) -> None:
-    """Sort the slots of a group by separation; what is equal keeps its order."""
-    for slot in range(start, end):
-        stop = ends[slot]
-        for run in range(start, stop, RUN):
-            for i in range(run + 1, min(run + RUN, stop)):
-                item, place = items[i], i
-                while place > run and items[place - 1] >> 1 > item >> 1:
-                    items[place] = items[place - 1]
-                    place -= 1
-                items[place] = item
-        width = RUN
-        while width < stop - start:  # features that crowd together: sorted runs are merged, or an ill-shaped group would take n^2 steps
-            for left in range(start, stop - width, 2 * width):
-                _merge(items, scratch, left, left + width, min(left + 2 * width, stop))
-            width *= 2
-        start = stop
+def _sort_slot(items: Any, scratch: Any, start: int, stop: int) -> None:
+    """Sort a slot by separation; what is equal keeps its order."""
+    for run in range(start, stop, RUN):
+        for i in range(run + 1, min(run + RUN, stop)):
+            item, place = items[i], i
+            while place > run and items[place - 1] >> 1 > item >> 1:
+                items[place] = items[place - 1]
+                place -= 1
+            items[place] = item
+    width = RUN
+    while width < stop - start:  # features that crowd together: sorted runs are merged, or an ill-shaped group would take n^2 steps
+        for left in range(start, stop - width, 2 * width):
+            _merge(items, scratch, left, left + width, min(left + 2 * width, stop))
+        width *= 2
 
 
 @kernel
