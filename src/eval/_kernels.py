@@ -1,4 +1,4 @@
-"""Compiled loops over pairs of a query and a database item; all in one file, because a cached kernel notices changes of its own file only."""
+"""Compiled loops over pairs; all in one file, because a kernel in the cache notices changes of its own file only."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ SPAN = 8 * TILE  # database items that all queries of a block meet before the ne
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function without the interpreter's lock and keep it on disk: beside this file or, where that is read-only, in the user's cache.
+    """Compile a function that runs without the interpreter's lock, and keep it on disk.
 
-    Where nothing can be written (no home either), it is compiled anew in every process.
+    It is kept beside this file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
+    compiled anew in every process.
     """
     try:
         return numba.njit(nogil=True, cache=True)(function)
@@ -180,7 +181,9 @@ def rank_by_feature(
     ranks, hits = np.empty(database, np.int64), np.empty(database, np.int64)
     wanted, places = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
-        before, gaps, last = starts[query], separations[query], cuts[query].max()
+        before, gaps, last = starts[query], separations[query], cuts[query, 0]
+        for cut in range(1, cuts.shape[1]):
+            last = max(last, cuts[query, cut])
         for group in range(groups):
             places[group] = before[group, 0]
             wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
@@ -211,8 +214,11 @@ def _rank_relevant(ranks: Counts, hits: Counts, items: Any, start: int, hit: int
         hit: relevant items before the group.
     """
     slots, ends, marked = np.empty(len(items), np.int32), np.zeros(len(items), np.int32), np.zeros(len(items), np.uint8)
-    low = items.min() >> 1
-    reach = (items.max() >> 1) - low
+    low = high = items[0]
+    for i in range(len(items)):
+        low, high = min(low, items[i]), max(high, items[i])
+    low >>= 1
+    reach = (high >> 1) - low
     scale = (len(items) - 1) / reach if reach else 0.0
     for i in range(len(items)):
         slots[i] = int(((items[i] >> 1) - low) * scale)  # never smaller for a larger separation
@@ -264,7 +270,8 @@ def _merge(items: Any, scratch: Any, left: int, middle: int, right: int) -> None
     """Merge two sorted runs that lie side by side; what is equal keeps its order."""
     if items[middle - 1] >> 1 <= items[middle] >> 1:
         return
-    scratch[left:middle] = items[left:middle]
+    for i in range(left, middle):
+        scratch[i] = items[i]
     place, other = left, middle
     while left < middle:
         if other < right and items[other] >> 1 < scratch[left] >> 1:

@@ -155,5 +155,5 @@ def _check_side(side: str, codes: Codes, labels: Labels) -> None:
         raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
     if len(codes) == 0:
         raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
-    if not np.isin(labels, (0, 1)).all():
+    if not (labels == (labels != 0)).all():
         raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")

@@ -10,6 +10,7 @@ from ._groups import Counts, Groups, Reals
 from ._pairs import Pairs, in_threads
 
 GRID = 2.0**26
+_ROWS = 4096  # rows that are brought to unit length at a time
 
 
 def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, separations: Reals | None = None) -> tuple[Reals, Counts]:
@@ -25,7 +26,7 @@ def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, s
         queries: the queries wanted.
         groups: their distance groups.
         cuts: how many items of each query count, (queries, cuts).
-        separations: what :func:`separations` returned for these queries, (queries, database): tied items come in their order.
+        separations: what :class:`Separations` returned for these queries, (queries, database): tied items come in their order.
 
     Example:
         >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
@@ -51,7 +52,7 @@ def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, s
     return sums, retrieved
 
 
-def unit_rows(features: NDArray[np.generic]) -> Reals:
+def unit_rows(features: NDArray[np.generic], first: int = 0) -> Reals:
     r"""Scale each row to length 1, on a grid of :math:`2^{-26}`; rows of zeros stay zero.
 
     Multiples of :math:`2^{-26}` (finer than the float32 features themselves) make every product and sum below exact in
@@ -60,6 +61,7 @@ def unit_rows(features: NDArray[np.generic]) -> Reals:
 
     Args:
         features: raw outputs of the hash layer, (n, bits).
+        first: number of the first row, for messages.
 
     Returns:
         Whole numbers, in units of :math:`2^{-26}`, float64 (n, bits).
@@ -69,7 +71,7 @@ def unit_rows(features: NDArray[np.generic]) -> Reals:
     """
     bad = ~np.isfinite(features).all(axis=1)
     if bad.any():
-        raise BioDeepHashingError(f"row {int(np.flatnonzero(bad)[0])} of the features {features.shape} holds NaN or infinity")
+        raise BioDeepHashingError(f"row {first + int(np.flatnonzero(bad)[0])} of the features {features.shape} holds NaN or infinity")
     rows = features.astype(np.float64)
     largest = np.abs(rows).max(axis=1, keepdims=True)
     rows /= np.where(largest > 0, largest, 1)  # the squares of very large or small numbers would overflow or vanish
@@ -78,18 +80,38 @@ def unit_rows(features: NDArray[np.generic]) -> Reals:
     return np.rint(rows, out=rows)
 
 
-def separations(queries: Reals, database: Reals) -> Reals:
-    r"""Return a number that orders the database like the squared distance of unit features, (queries, database).
+class Separations:
+    r"""Numbers that order the database like the squared distance of unit features from a query.
 
     .. math:: |u - v|^2 = |u|^2 + |v|^2 - 2 \langle u, v \rangle
 
-    The term of the query is the same for the whole database and is left out; a row of zeros has length 0.
+    The term of the query is the same for the whole database and is left out, a row of zeros has length 0: what is left is a product of
+    the rows :math:`(-u, 1)` with the columns :math:`(v, |v|^2 / 2)`, of whole numbers whose sums stay below :math:`2^{53}`.
 
     Args:
-        queries: from :func:`unit_rows`, (queries, bits).
-        database: from :func:`unit_rows`, (database, bits).
+        queries: raw features, (queries, bits).
+        database: raw features, (database, bits).
+        block: most queries asked for at once.
+
+    Raises:
+        BioDeepHashingError: when a feature is not a finite number.
+
+    Example:
+        >>> Separations(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), 1).of(slice(0, 1)).argsort().tolist()
+        [[0, 1]]
     """
-    products = queries @ database.T
-    np.negative(products, out=products)
-    products += np.where(database.any(axis=1), GRID * GRID / 2, 0.0)
-    return products
+
+    def __init__(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> None:
+        items, bits = database.shape
+        self._rows = np.concatenate((-unit_rows(queries), np.ones((len(queries), 1))), axis=1)
+        self._columns = np.empty((bits + 1, items))
+        for start in range(0, items, _ROWS):  # a part at a time: no second copy of the whole
+            part = slice(start, start + _ROWS)
+            units = unit_rows(database[part], start)
+            self._columns[:bits, part] = units.T
+            self._columns[bits, part] = np.where(units.any(axis=1), GRID * GRID / 2, 0.0)
+        self._products = np.empty((block, items))  # fresh memory for every block would cost as much as the product
+
+    def of(self, queries: slice) -> Reals:
+        """Return the separations of some queries, (queries, database); the array is written anew by the next call."""
+        return np.matmul(self._rows[queries], self._columns, out=self._products[: queries.stop - queries.start])

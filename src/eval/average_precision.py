@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,12 +13,12 @@ from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
 from ._groups import Counts, Groups, Reals, divisor, share
 from ._pairs import Codes, Labels, Pairs
-from ._rankings import precision_sums, separations, unit_rows
+from ._rankings import Separations, precision_sums
 
 TIES = ("expected", "index", "feature", "worst", "best")
 DENOMINATORS = ("retrieved", "min", "all")
 EMPTY = ("zero", "skip")
-MEMORY = 256 * 2**20
+MEMORY = 96 * 2**20
 _RANKED = ("index", "feature")
 _BYTES_PER_GROUP = 24 * 8  # the arrays that the closed forms hold per query and distance
 _BYTES_PER_SEPARATION = 8
@@ -166,30 +166,20 @@ def average_precision_per_query(
         >>> results[measures[0]].values.tolist()
         [1.0, 1.0]
     """
-    units = None
-    if any(measure.ties == "feature" for measure in measures):
-        units = _unit_features(pairs, query_features, database_features)
+    by_feature = any(measure.ties == "feature" for measure in measures)
+    blocks = _blocks(pairs, memory, _BYTES_PER_SEPARATION if by_feature else 0)
+    separations = _separations(pairs, query_features, database_features, blocks[0].stop) if by_feature else None
     results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
-    for block in _blocks(pairs, memory, _BYTES_PER_SEPARATION if units else 0):
+    for block in blocks:
         groups = Groups.of(pairs.histograms(block))
-        closed = [measure for measure in results if measure.ties not in _RANKED]
-        for measure in closed:
-            cut = groups.cut(measure.k, measure.radius)
-            if measure.ties == "expected":
-                found = expected_average_precision(groups, cut, measure.denominator)
+        for ties in TIES:
+            sharing = [measure for measure in results if measure.ties == ties]
+            if ties not in _RANKED:
+                found = [_closed_form(groups, measure) for measure in sharing]
             else:
-                found = extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
-            results[measure].values[block], results[measure].found[block] = found
-        for ties in _RANKED:
-            ranked = [measure for measure in results if measure.ties == ties]
-            if ranked:
-                cuts = np.stack([groups.cut(measure.k, measure.radius) for measure in ranked], axis=1)
-                keys = separations(units[0][block], units[1]) if ties == "feature" and units else None
-                sums, retrieved = precision_sums(pairs, block, groups, cuts, keys)
-                for i, measure in enumerate(ranked):
-                    parts = divisor(measure.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i])
-                    results[measure].values[block] = share(sums[:, i], parts)
-                    results[measure].found[block] = retrieved[:, i] > 0
+                found = _ranked(pairs, block, groups, sharing, separations.of(block) if separations and ties == "feature" else None)
+            for measure, (values, chances) in zip(sharing, found, strict=True):
+                results[measure].values[block], results[measure].found[block] = values, chances
     return results
 
 
@@ -228,14 +218,33 @@ def relevant_counts(pairs: Pairs) -> Counts:
     return np.concatenate([pairs.histograms(block)[:, :, 1].sum(axis=1) for block in _blocks(pairs, MEMORY, 0)])
 
 
-def _blocks(pairs: Pairs, memory: int, bytes_per_pair: int) -> Iterator[slice]:
+def _closed_form(groups: Groups, measure: Measure) -> tuple[Reals, Reals]:
+    """Return average precision and chance to find something of a block of queries, from their histograms alone."""
+    cut = groups.cut(measure.k, measure.radius)
+    if measure.ties == "expected":
+        return expected_average_precision(groups, cut, measure.denominator)
+    return extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
+
+
+def _ranked(
+    pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], separations: Reals | None
+) -> list[tuple[Reals, Reals]]:
+    """Return the same for measures that share a ranking."""
+    if not measures:
+        return []
+    cuts = np.stack([groups.cut(measure.k, measure.radius) for measure in measures], axis=1)
+    sums, retrieved = precision_sums(pairs, block, groups, cuts, separations)
+    divisors = [divisor(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(measures)]
+    return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(measures))]
+
+
+def _blocks(pairs: Pairs, memory: int, bytes_per_pair: int) -> list[slice]:
     """Split the queries so that what a block needs stays within the memory."""
     step = max(1, memory // (_BYTES_PER_GROUP * pairs.bins + bytes_per_pair * pairs.database))
-    for start in range(0, pairs.queries, step):
-        yield slice(start, min(start + step, pairs.queries))
+    return [slice(start, min(start + step, pairs.queries)) for start in range(0, pairs.queries, step)]
 
 
-def _unit_features(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None) -> tuple[Reals, Reals]:
+def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Separations:
     if queries is None or database is None:
         raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
     wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
@@ -244,7 +253,7 @@ def _unit_features(pairs: Pairs, queries: NDArray[np.generic] | None, database: 
         raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
     if queries.shape[1] != database.shape[1]:
         raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
-    return unit_rows(queries), unit_rows(database)
+    return Separations(queries, database, block)
 
 
 def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from biodeephashing.codes import hamming
 from biodeephashing.eval import Measure
-from biodeephashing.eval._rankings import separations, unit_rows
+from biodeephashing.eval._rankings import GRID, unit_rows
 
 
 def order_by_index(distances: np.ndarray) -> np.ndarray:
@@ -16,6 +16,11 @@ def order_by_index(distances: np.ndarray) -> np.ndarray:
 def order_by_feature(distances: np.ndarray, gaps: np.ndarray) -> np.ndarray:
     order = np.argsort(gaps, kind="stable")
     return order[np.argsort(distances[order], kind="stable")]
+
+
+def separations(queries: np.ndarray, database: np.ndarray) -> np.ndarray:
+    queries, database = unit_rows(queries), unit_rows(database)
+    return np.where(database.any(axis=1), GRID * GRID / 2, 0.0) - queries @ database.T
 
 
 def histograms(query_codes, database_codes, query_labels, database_labels) -> np.ndarray:
@@ -29,7 +34,7 @@ def values(arrays, measure: Measure, features=None) -> np.ndarray:
     query_codes, database_codes, query_labels, database_labels = arrays
     distances = hamming(query_codes, database_codes)
     relevance = (query_labels.astype(int) @ database_labels.T.astype(int)) > 0
-    gaps = separations(unit_rows(features["query_features"]), unit_rows(features["database_features"])) if features else None
+    gaps = separations(features["query_features"], features["database_features"]) if features else None
     found = []
     for query in range(len(distances)):
         near = distances[query]

@@ -1,0 +1,233 @@
+"""What the evaluation costs, per pair of a query and a database item, against the ways in use elsewhere.
+
+Codes, labels and features are drawn at the sizes of well-known data sets: a direction per class and noise. Beside the engine stand
+a plain NumPy loop (one argsort per query, as in most published code), torchmetrics (given float scores; it ranks one query at a time)
+and FAISS (all neighbours, without the average precision) where it is installed. The slow ones get the first few queries only; all
+numbers are per pair. All take turns within every round, in an order drawn anew; the best and the median of the rounds are shown, because a
+busy machine can only make a round longer.
+
+    python benchmarks/evaluation.py -sizes cifar coco imagenet -threads 1 4 -rounds 5
+    python benchmarks/evaluation.py -sizes coco -memory
+    python benchmarks/evaluation.py -compile
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+SIZES = {  # queries, database items, bits, classes, classes of an image
+    "cifar": (1_000, 59_000, 32, 10, 1.0),
+    "coco": (5_000, 117_000, 64, 80, 2.9),
+    "imagenet": (5_000, 128_000, 64, 100, 1.0),
+}
+SLOW_QUERIES = 8
+MEASURES = {
+    "expected": [("expected", None)],
+    "expected, 3 cuts": [("expected", None), ("expected", 1000), ("expected", 5000)],
+    "index": [("index", None)],
+    "feature": [("feature", None)],
+    "feature @5000": [("feature", 5000)],
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Packed codes (n, bytes), labels (n, classes) and features (n, bits) of queries and database."""
+
+    codes: tuple[np.ndarray, np.ndarray]
+    labels: tuple[np.ndarray, np.ndarray]
+    features: tuple[np.ndarray, np.ndarray]
+
+    def first(self, queries: int) -> Problem:
+        """Return the same with fewer queries."""
+        return Problem(*((mine[:queries], theirs) for mine, theirs in (self.codes, self.labels, self.features)))
+
+
+def problem(name: str, queries: int | None) -> Problem:
+    """Draw a problem, always the same."""
+    from biodeephashing.codes import pack
+
+    wanted, items, bits, classes, several = SIZES[name]
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(classes, bits)).astype(np.float32)
+    sides = []
+    for size in (min(queries or wanted, wanted), items):
+        labels = np.eye(classes, dtype=np.uint8)[rng.integers(0, classes, size)]
+        if several > 1:
+            labels |= rng.random((size, classes)) < (several - 1) / classes
+        features = labels @ centres + 1.5 * rng.normal(size=(size, bits)).astype(np.float32)
+        sides.append((pack(features), labels, features.astype(np.float32)))
+    return Problem(*zip(*sides, strict=True))
+
+
+def engine(data: Problem, rules: list[tuple[str, int | None]]) -> float:
+    """Evaluate with this project: checks, packing of labels and everything else included."""
+    from biodeephashing.eval import Measure, Pairs, average_precision_per_query
+
+    measures = [Measure(ties, k=k) for ties, k in rules]
+    results = average_precision_per_query(
+        Pairs(*data.codes, *data.labels), measures, query_features=data.features[0], database_features=data.features[1]
+    )
+    return results[measures[0]].mean()
+
+
+def argsort_loop(data: Problem) -> float:
+    """Evaluate as most published code does: a product of ±1 codes and an argsort per query."""
+    signs = [np.where(features >= 0, 1.0, -1.0).astype(np.float32) for features in data.features]
+    total = 0.0
+    for code, label in zip(signs[0], data.labels[0], strict=True):
+        relevant = (label @ data.labels[1].T) > 0
+        distances = 0.5 * (signs[1].shape[1] - code @ signs[1].T)
+        relevant = relevant[np.argsort(distances)]
+        places = np.flatnonzero(relevant) + 1.0
+        total += float(np.mean(np.arange(1, len(places) + 1) / places)) if len(places) else 0.0
+    return total / len(signs[0])
+
+
+def torchmetrics_loop(data: Problem) -> float:
+    """Evaluate with torchmetrics; scores of 0 or less would be dropped, so they are bits + 1 - distance."""
+    import torch
+    from torchmetrics.functional.retrieval import retrieval_average_precision
+
+    signs = [torch.from_numpy(np.where(features >= 0, 1.0, -1.0).astype(np.float32)) for features in data.features]
+    labels = [torch.from_numpy(side.astype(np.float32)) for side in data.labels]
+    bits = signs[0].shape[1]
+    scores = (bits + signs[0] @ signs[1].T) / 2 + 1
+    relevant = labels[0] @ labels[1].T > 0
+    return float(np.mean([float(retrieval_average_precision(s, r)) for s, r in zip(scores, relevant, strict=True)]))
+
+
+def faiss_search(data: Problem) -> float:
+    """Rank everything with FAISS and stop there."""
+    import faiss
+
+    index = faiss.IndexBinaryFlat(8 * data.codes[1].shape[1])
+    index.add(data.codes[1])
+    return float(index.search(data.codes[0], len(data.codes[1]))[0].mean())
+
+
+def tasks_of(data: Problem) -> dict[str, tuple[Callable[[], float], int]]:
+    """Return what is timed, and how many pairs each goes through."""
+    items, few = len(data.codes[1]), data.first(SLOW_QUERIES)
+    pairs, some = len(data.codes[0]) * items, len(few.codes[0]) * items
+    tasks: dict[str, tuple[Callable[[], float], int]] = {}
+    for name, rules in MEASURES.items():
+        tasks[name] = (lambda rules=rules: engine(data, rules), pairs)
+    tasks["NumPy argsort loop"] = (lambda: argsort_loop(few), some)
+    tasks["torchmetrics"] = (lambda: torchmetrics_loop(few), some)
+    if importlib.util.find_spec("faiss"):
+        tasks["FAISS, k = all"] = (lambda: faiss_search(few), some)
+    return tasks
+
+
+def times(name: str, rounds: int, queries: int | None) -> dict[str, tuple[float, float]]:
+    """Return best and median nanoseconds per pair of every task; runs in a process that was started with its number of threads."""
+    tasks = tasks_of(problem(name, queries))
+    seconds: dict[str, list[float]] = {task: [] for task in tasks}
+    for task, _ in tasks.values():  # warm-up: compilation, memory
+        task()
+    for turn in range(rounds):
+        for task in random.Random(turn).sample(list(tasks), len(tasks)):
+            started = time.perf_counter()
+            tasks[task][0]()
+            seconds[task].append(time.perf_counter() - started)
+    unit = {task: 1e9 / pairs for task, (_, pairs) in tasks.items()}
+    return {task: (min(taken) * unit[task], statistics.median(taken) * unit[task]) for task, taken in seconds.items()}
+
+
+def peak(name: str, rules: list[tuple[str, int | None]], queries: int | None) -> tuple[float, float]:
+    """Return what this process occupied [MB] with compiled kernels and all inputs, and how much more evaluation took at most."""
+    data = problem(name, queries)
+    engine(data.first(2), rules)  # kernels loaded; what it leaves behind is small
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123 - the high-water mark starts anew
+        control.write("5")
+    before = occupied("VmRSS")
+    engine(data, rules)
+    after = max(occupied("VmHWM"), 0.0) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    return before, after - before
+
+
+def occupied(what: str) -> float:
+    """Return a line of this process's status in MB."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        return next(float(line.split()[1]) / 2**10 for line in status if line.startswith(what))
+
+
+def in_process(threads: int, function: Callable[..., object], *arguments: object) -> object:
+    """Call a function in a process of its own with so many threads: libraries read the variable when they are loaded."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            return pool.apply(function, arguments)
+    finally:
+        os.environ.pop("OMP_NUM_THREADS") if before is None else os.environ.update(OMP_NUM_THREADS=before)
+
+
+def compilation() -> list[str]:
+    """Return how long importing numba and the first evaluation take with an empty cache and with a full one."""
+    script = (
+        "import time, numpy as np; from biodeephashing.eval import Measure, Pairs, average_precision_per_query as f;"
+        "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter(); from biodeephashing.eval import _kernels;"
+        "t = time.perf_counter(); f(Pairs(c, c, y, y), [Measure({0!r}, k=k) for k in (None, 5)], query_features=y, database_features=y);"
+        "print(f'{{t - s:.2f}} | {{time.perf_counter() - t:.2f}}')"
+    )
+    rows = []
+    for rule in ("expected", "index", "feature"):
+        with tempfile.TemporaryDirectory() as folder:
+            for state in ("cold", "warm"):
+                environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+                done = subprocess.run(
+                    [sys.executable, "-c", script.format(rule)], env=environment, capture_output=True, text=True, check=True
+                )
+                rows.append(f"| {rule} | {state} | {done.stdout.strip()} |")
+    return rows
+
+
+def main() -> None:
+    """Parse the command line, measure, and print one Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-sizes", nargs="+", default=list(SIZES), choices=list(SIZES), help="which problems")
+    parser.add_argument("-queries", type=int, default=None, help="at most so many queries")
+    parser.add_argument("-threads", type=int, nargs="+", default=[1, 4], help="threads")
+    parser.add_argument("-rounds", type=int, default=5, help="rounds")
+    parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
+    parser.add_argument("-compile", action="store_true", help="measure import and compilation [s] in place of time")
+    options = parser.parse_args()
+    if options.compile:
+        print("\n".join(["| rule | cache | import, s | first evaluation, s |", "|---|---|---:|---:|", *compilation()]))
+    elif options.memory:
+        print("| size | threads | rule | before, MB | extra, MB |\n|---|---:|---|---:|---:|")
+        for name in options.sizes:
+            for threads in options.threads:
+                for rule in ("expected, 3 cuts", "index", "feature"):
+                    before, extra = in_process(threads, peak, name, MEASURES[rule], options.queries)
+                    print(f"| {name} | {threads} | {rule} | {before:.0f} | {extra:.0f} |", flush=True)
+    else:
+        print("" if importlib.util.find_spec("faiss") else "FAISS is not installed: left out\n")
+        print("| size | threads | what | ns per pair, best | median | times as fast as the argsort loop |\n|---|---:|---|---:|---:|---:|")
+        for name in options.sizes:
+            for threads in options.threads:
+                found = in_process(threads, times, name, options.rounds, options.queries)
+                slow = found["NumPy argsort loop"][0]
+                for task, (best, median) in found.items():
+                    print(f"| {name} | {threads} | {task} | {best:.2f} | {median:.2f} | {slow / best:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
