@@ -88,8 +88,10 @@ def count_pairs(first: int, histograms: Counts, query_words: Words, words: Words
 @kernel
 def pair_keys(query: int, query_words: Words, words: Words, query_labels: Bytes, labels: Bytes) -> NDArray[np.uint16]:
     """Return 2 d + rel of one query and every item, (database,); arguments as in :func:`count_pairs`."""
-    keys, relevant = np.empty(words.shape[1], np.uint16), np.empty(words.shape[1], np.uint8)
-    _fill_keys(keys, relevant, query, 0, query_words, words, query_labels, labels)
+    keys, relevant = np.empty(words.shape[1], np.uint16), np.empty(TILE, np.uint8)
+    for start in range(0, len(keys), TILE):
+        part = keys[start : start + TILE]
+        _fill_keys(part, relevant[: len(part)], query, start, query_words, words, query_labels, labels)
     return keys
 
 
@@ -177,7 +179,7 @@ def rank_by_feature(
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
     """
     database, groups = words.shape[1], starts.shape[1] - 1
-    keys, relevant, items = np.empty(database, np.uint16), np.empty(database, np.uint8), np.empty(database, np.int64)
+    keys, relevant, items = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8), np.empty(database, np.int64)
     ranks, hits = np.empty(database, np.int64), np.empty(database, np.int64)
     wanted, places = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
@@ -187,12 +189,14 @@ def rank_by_feature(
         for group in range(groups):
             places[group] = before[group, 0]
             wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
-        _fill_keys(keys, relevant, first + query, 0, query_words, words, query_labels, labels)
-        for i in range(database):
-            group = keys[i] >> 1
-            if wanted[group]:
-                items[places[group]] = 2 * int(gaps[i]) + (keys[i] & 1)
-                places[group] += 1
+        for start in range(0, database, TILE):
+            part = gaps[start : start + TILE]
+            _fill_keys(keys[: len(part)], relevant[: len(part)], first + query, start, query_words, words, query_labels, labels)
+            for i in range(len(part)):
+                group = keys[i] >> 1
+                if wanted[group]:
+                    items[places[group]] = 2 * int(part[i]) + (keys[i] & 1)
+                    places[group] += 1
         for group in range(groups):
             if wanted[group]:
                 start, end, known = before[group, 0], before[group + 1, 0], before[group, 1]
@@ -235,7 +239,7 @@ def _rank_relevant(ranks: Counts, hits: Counts, items: Any, start: int, hit: int
         if marked[slots[i]]:
             chosen[ends[slots[i]]] = items[i]
             ends[slots[i]] += 1
-    found, begin = 0, 0
+    found, begin = 0, np.int64(0)
     for slot in range(len(ends)):
         if marked[slot]:
             _sort_slot(chosen, scratch, begin, ends[slot])

@@ -144,7 +144,7 @@ def test_arrays_that_cannot_be_written_and_are_not_contiguous():
 def test_each_kernel_is_compiled_once():
     for bits, classes in ((3, 2), (1024, 90)):
         everything(Sample(10, queries=3, database=20, bits=bits, classes=classes))
-    for name in ("count_pairs", "pair_keys", "rank_by_index", "rank_by_feature", "mean_over_draws"):
+    for name in [name for name in vars(kernels) if hasattr(getattr(kernels, name), "signatures")]:
         assert len(getattr(kernels, name).signatures) <= 1, name
 
 
