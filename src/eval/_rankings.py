@@ -26,7 +26,7 @@ def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, s
         queries: the queries wanted.
         groups: their distance groups.
         cuts: how many items of each query count, (queries, cuts).
-        separations: what :class:`Separations` returned for these queries, (queries, database): tied items come in their order.
+        separations: what :class:`Separations` returned for these queries, whole numbers, (queries, database): the order of tied items.
 
     Example:
         >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
@@ -34,7 +34,7 @@ def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, s
         >>> groups = Groups.of(pairs.histograms(query))
         >>> precision_sums(pairs, query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
         [[1.6667]]
-        >>> precision_sums(pairs, query, groups, np.array([[3]]), np.array([[0.5, 0.9, 0.1]]))[0].tolist()  # 1/1 + 2/2
+        >>> precision_sums(pairs, query, groups, np.array([[3]]), np.array([[5.0, 9.0, 1.0]]))[0].tolist()  # 1/1 + 2/2
         [[2.0]]
     """
     from ._kernels import rank_by_feature, rank_by_index

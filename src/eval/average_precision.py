@@ -154,7 +154,7 @@ def average_precision_per_query(
         measures: the rules wanted.
         query_features: see :func:`mean_average_precision`.
         database_features: see :func:`mean_average_precision`.
-        memory: working memory, in bytes, beside inputs and results; one query at a time is taken where it is too small for more.
+        memory: working memory, in bytes, beside inputs, unit features and results; where it is too small, one query at a time is taken.
 
     Raises:
         BioDeepHashingError: when a measure needs features and they are missing or do not fit.
