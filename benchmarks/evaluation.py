@@ -18,7 +18,6 @@ import importlib.util
 import multiprocessing
 import os
 import random
-import resource
 import statistics
 import subprocess
 import sys
@@ -153,13 +152,11 @@ def peak(name: str, rules: list[tuple[str, int | None]], queries: int | None) ->
     """Return what this process occupied [MB] with compiled kernels and all inputs, and how much more evaluation took at most."""
     data = problem(name, queries)
     engine(data.first(2), rules)  # kernels loaded; what it leaves behind is small
-    scale = 2**20 if sys.platform == "darwin" else 2**10
     with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123 - the high-water mark starts anew
         control.write("5")
     before = occupied("VmRSS")
     engine(data, rules)
-    after = max(occupied("VmHWM"), 0.0) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
-    return before, after - before
+    return before, occupied("VmHWM") - before
 
 
 def occupied(what: str) -> float:
