@@ -64,6 +64,9 @@ def test_every_recipe_says_what_it_is(path):
 def test_there_is_one_published_score_for_each_number_of_bits(path):
     expected, bits = header(path)["Expected"], [cell.number_of_bits for cell in cells_of(path)]
     assert expected.startswith("published ")
+    if "not looked up" in expected:
+        assert not SCORE.search(expected)
+        return
     scores, _, named = expected.partition(" at ")
     assert len(SCORE.findall(scores)) == len(bits)
     assert named == f"{' '.join(map(str, bits))} bits"
@@ -91,5 +94,5 @@ def test_the_table_lists_every_recipe_with_its_scores():
         assert cells[3] == first.architecture
         assert header(path)["Metric"].replace(" over the whole ranking", "").split(",")[0] == cells[4]
         assert cells[5] == ", ".join(str(cell.number_of_bits) for cell in cells_of(path))
-        assert cells[6] == ", ".join(SCORE.findall(header(path)["Expected"]))
+        assert cells[6] == (", ".join(SCORE.findall(header(path)["Expected"])) or "not looked up")
         assert ("not yet prepared" in header(path)["Data"]) is cells[2].endswith("*")
