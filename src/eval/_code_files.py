@@ -54,11 +54,6 @@ class FoldCodes:
         """Features that are exactly zero; their bits count as +1."""
         return int(np.count_nonzero(self.features == 0))
 
-    @property
-    def unique(self) -> int:
-        """Distinct codes."""
-        return len(np.unique(self.codes, axis=0))
-
 
 def read_predictions(run: Run) -> Predictions:
     """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint.

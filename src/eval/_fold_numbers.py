@@ -60,7 +60,7 @@ def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> 
         "n_queries_without_relevant": int((relevant_counts(_pairs(queries, database)) == 0).sum()),
         "n_database": len(database.labels),
         "bit_zero_count": queries.codes.zeros + database.codes.zeros,
-        "unique_codes": database.codes.unique,
+        "unique_codes": database.health["unique_codes"],
     }
     return compatible | rules | means | {"bootstrap": _intervals({key_of(m): found[m].values for m in measures})} | counts
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
-from training_cases import interrupt_in_epoch
+from training_cases import interrupt_in_epoch, train_and_break_off
 
 from biodeephashing.backbones import BACKBONES, Backbone
 from biodeephashing.bio import QUANTITIES, RULES, give_target, measure_alignment
@@ -195,11 +195,7 @@ def test_curves_go_to_mlflow_and_tensorboard(settings, monkeypatch):
 
 def test_a_resumed_run_goes_on_with_its_curve(settings, monkeypatch):
     settings = replace(settings, epochs=4, align_every=2, mode="kp")
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 2, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
+    whole = train_and_break_off(monkeypatch, settings, 2)
     run = Run.of(settings)
     assert [int(row["epoch"]) for row in rows_of(run)[::4]] == [0, 2]
     train(settings, quiet=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from training_cases import interrupt_in_epoch
+from training_cases import train_and_break_off
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
@@ -123,11 +123,7 @@ def test_the_facts_of_the_train_fold_reach_the_loss(settings):
 @pytest.mark.parametrize("name", ["own normalisation", "own reference", *sorted({*LEARNING, *REFERRING, *NORMALISING})])
 def test_what_a_loss_learns_and_keeps_survives_a_resume(choose, monkeypatch, name):
     settings = choose(name, epochs=3, patience=9, optimizer="sgd")
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
+    whole = train_and_break_off(monkeypatch, settings, 1)
     run = train(settings, quiet=True)
     one, other = state_of(run), state_of(whole)
     assert any(key.startswith("loss.") for key in one)

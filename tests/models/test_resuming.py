@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from training_cases import equal, interrupt_in_epoch, weights
+from training_cases import equal, interrupt_in_epoch, train_and_break_off, weights
 
 from biodeephashing.errors import RunError
 from biodeephashing.models.PenaltyStrategies import _fit
@@ -25,11 +25,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.parametrize(("loss", "workers"), [("DCH", 0), ("HashNet", 0), ("DCH", 2)])
 def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, loss, workers):
     settings = replace(settings, loss=loss, epochs=4, HSWD_penalty=0.1, num_workers=workers)
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 2, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
+    whole = train_and_break_off(monkeypatch, settings, 2)
     run = Run.of(settings)
     assert run.status == "interrupted"
     assert read_checkpoint(run.last_checkpoint)["epoch"] == 1
@@ -56,11 +52,7 @@ def test_an_interrupted_run_resumes_to_the_same_result(settings, monkeypatch, lo
 )
 def test_rules_and_norms_that_follow_the_steps_resume_to_the_same_result(settings, monkeypatch, changes):
     settings = replace(settings, **changes)
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
+    whole = train_and_break_off(monkeypatch, settings, 1)
     run = train(settings, quiet=True)
     assert equal(weights(run), weights(whole))
     one, other = read_checkpoint(run.last_checkpoint), read_checkpoint(whole.last_checkpoint)
@@ -154,11 +146,7 @@ def test_a_run_stopped_early_but_not_marked_is_only_marked(settings, capsys):
 
 def test_scale_weight_survives_a_resume(settings, monkeypatch):
     settings = replace(settings, scale="weight", mode="usf")
-    whole = train(replace(settings, experiment_name="whole"), quiet=True)
-    with monkeypatch.context() as patch:
-        interrupt_in_epoch(patch, 1, KeyboardInterrupt())
-        with pytest.raises(KeyboardInterrupt):
-            train(settings, quiet=True)
+    whole = train_and_break_off(monkeypatch, settings, 1)
     assert equal(weights(train(settings, quiet=True)), weights(whole))
 
 
