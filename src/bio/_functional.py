@@ -89,6 +89,11 @@ def convolution(
     return function.apply(input, weight, bias, matrix, starts, rule, scale, geometry)
 
 
+def everyday() -> bool:
+    """Tell whether neither a compiler nor a function transform nor autocast is at work."""
+    return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or torch._C._is_any_autocast_enabled())
+
+
 class _Linear(torch.autograd.Function):
     """The everyday form. PyTorch takes 80 µs a call for the form that function transforms want, as much as a small layer."""
 
@@ -129,24 +134,44 @@ class _Convolution(torch.autograd.Function):
     """The everyday form."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
-        _keep_for_convolution(ctx, input, weight, bias, *rest)
-        return torch.convolution(input, weight, bias, *rest[-1])
+    def forward(
+        ctx: Any,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        matrix: Tensor | None,
+        starts: Tensor | None,
+        rule: Rule,
+        scale: float,
+        geometry: Geometry,
+    ) -> Tensor:
+        ctx.rule, ctx.scale, ctx.geometry = rule, scale, geometry
+        ctx.bias_sizes = None if bias is None else list(bias.shape)
+        ctx.save_for_backward(input, weight, matrix, starts)
+        return torch.convolution(input, weight, bias, *geometry)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight, matrix, starts = ctx.saved_tensors
-        wanted = ctx.needs_input_grad[:3]
+        rule, wanted, factor = ctx.rule, ctx.needs_input_grad[:3], 1.0
         # The weight handed over is used for the error that goes down and for nothing else: with B in its place,
         # this one call returns the rule's error and the exact gradients of weight and bias.
-        feedback, factor = _passing_feedback(weight, matrix, starts, ctx.rule, ctx.scale) if wanted[0] else (weight, 1.0)
+        if not wanted[0]:
+            feedback = weight
+        elif (rule.ready_made or weight.numel() < _SMALL) and starts is None and (matrix is None or matrix.dtype == weight.dtype):
+            feedback = rule.feedback(weight, matrix, ctx.scale)  # what the other way comes down to, in fewer calls
+        else:
+            feedback, factor = _passing_feedback(weight, matrix, starts, rule, ctx.scale)
         if factor != 1.0 and weight.numel() < input.numel():
             feedback, factor = feedback.mul_(factor), 1.0
         gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry, wanted)
         if factor != 1.0:
             gradients[0].mul_(factor)
-        down, weight_grad, bias_grad = (gradient if asked else None for gradient, asked in zip(gradients, wanted, strict=True))
-        return down, weight_grad, bias_grad, None, None, None, None, None
+        return *gradients, None, None, None, None, None
+
+
+direct_convolution = _Convolution.apply
+"""What :func:`convolution` comes down to where :func:`everyday` says that nothing special is going on; takes the same arguments."""
 
 
 class _TransformableConvolution(_Convolution):
@@ -160,7 +185,9 @@ class _TransformableConvolution(_Convolution):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _keep_for_convolution(ctx, *inputs)
+        input, weight, bias, matrix, starts, ctx.rule, ctx.scale, ctx.geometry = inputs
+        ctx.bias_sizes = None if bias is None else list(bias.shape)
+        ctx.save_for_backward(input, weight, matrix, starts)
 
 
 def _keep_for_linear(
@@ -168,22 +195,6 @@ def _keep_for_linear(
 ) -> None:
     ctx.rule, ctx.scale = rule, scale
     ctx.save_for_backward(input if ctx.needs_input_grad[1] else None, weight, matrix, starts)
-
-
-def _keep_for_convolution(
-    ctx: Any,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    matrix: Tensor | None,
-    starts: Tensor | None,
-    rule: Rule,
-    scale: float,
-    geometry: Geometry,
-) -> None:
-    ctx.rule, ctx.scale, ctx.geometry = rule, scale, geometry
-    ctx.bias_sizes = None if bias is None else list(bias.shape)
-    ctx.save_for_backward(input, weight, matrix, starts)
 
 
 def whole_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:

@@ -27,6 +27,7 @@ class LearningRule(ABC):
         exact: whether the gradients are backpropagation's, so that a layer which cannot be converted may keep its ordinary ones.
         changes: whether something happens after each step of the optimiser, so that training needs :func:`follow`.
         seeded: whether a random matrix is drawn.
+        direct: whether layers take their input as it is and their products as :class:`Rule` defines them; found by itself.
     """
 
     name: ClassVar[str]
@@ -34,6 +35,7 @@ class LearningRule(ABC):
     exact: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     seeded: ClassVar[bool] = False
+    direct: ClassVar[bool] = False
 
     @abstractmethod
     def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
@@ -96,6 +98,7 @@ class Rule(LearningRule):
     def __init_subclass__(cls) -> None:
         cls.seeded, cls.mirrors = cls.draws_matrix, cls.mirror is not Rule.mirror
         cls.changes = cls.fresh or cls.learned()
+        cls.direct = cls.received is LearningRule.received and cls.convolution is Rule.convolution
 
     @classmethod
     def learned(cls) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -33,6 +33,7 @@ class Site:
         hub: what the layers of a network with a broadcasting rule share.
         followed: whether the rule is told of each step.
         piece: the rows of the weight that are used alone, None for all.
+        direct: whether the whole weight is used, by a rule that replaces B and nothing else.
     """
 
     layer: RuledLayer
@@ -46,6 +47,10 @@ class Site:
     hub: Hub | None = None
     followed: bool = False
     piece: slice | None = None
+    direct: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.direct = self.piece is None and self.rule.direct
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "followed": False}  # a copy is told of no step
