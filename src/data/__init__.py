@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .metadata import Metadata, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
+from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
 from .split import Split, known_databases, read_split, write_split
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ __all__ = [
     "EpochSampler",
     "ImageFold",
     "Metadata",
+    "Prepared",
     "Split",
     "known_databases",
     "load_fold",

@@ -45,6 +45,48 @@ class Metadata:
         return f"line {row + 1} of {self.file}"
 
 
+class Prepared:
+    """A prepared data set whose split and folds are read and checked once, however often they are asked for.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+
+    Raises:
+        UnknownNameError: for an unknown data set.
+        DataError: when the data set was not prepared, or was changed afterwards.
+    """
+
+    def __init__(self, database: str) -> None:
+        self.database, self.split = database, read_split(database)
+        self._folds: dict[str, Metadata] = {}
+
+    def fold(self, name: str) -> Metadata:
+        """Return a fold.
+
+        Args:
+            name: "train", "val", "query" or "database".
+
+        Raises:
+            UnknownNameError: for an unknown fold.
+            DataError: when a line of its file cannot be used.
+        """
+        if name not in FOLDS:
+            raise unknown_name("fold", name, FOLDS)
+        if name not in self._folds:
+            self._folds[name] = self._read(name)
+        return self._folds[name]
+
+    def _read(self, name: str) -> Metadata:
+        metadata = read_metadata(metadata_file(processed_folder(self.database), name))
+        expected = (self.split.sizes.get(name), len(self.split.classes))
+        if metadata.labels.shape != expected:
+            raise DataError(
+                f"{metadata.file} holds {len(metadata):,} images with {metadata.labels.shape[1]} labels, "
+                f"but split.json beside it says {expected[0]} and {expected[1]}: {remedy(self.database)}"
+            )
+        return metadata
+
+
 def load_fold(database: str, fold: str) -> Metadata:
     """Read a fold of a prepared data set.
 
@@ -56,17 +98,7 @@ def load_fold(database: str, fold: str) -> Metadata:
         UnknownNameError: for an unknown data set or fold.
         DataError: when the data set was not prepared, was changed afterwards, or a line cannot be used.
     """
-    if fold not in FOLDS:
-        raise unknown_name("fold", fold, FOLDS)
-    split = read_split(database)
-    metadata = read_metadata(metadata_file(processed_folder(database), fold))
-    expected = (split.sizes.get(fold), len(split.classes))
-    if metadata.labels.shape != expected:
-        raise DataError(
-            f"{metadata.file} holds {len(metadata):,} images with {metadata.labels.shape[1]} labels, "
-            f"but split.json beside it says {expected[0]} and {expected[1]}: {remedy(database)}"
-        )
-    return metadata
+    return Prepared(database).fold(fold)
 
 
 def read_metadata(file: Path) -> Metadata:

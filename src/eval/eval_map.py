@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Mapping, Sequence
+from glob import glob, has_magic
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser
@@ -12,6 +14,7 @@ from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, read_json, write_json
 
 if TYPE_CHECKING:
+    from biodeephashing.data import Prepared
     from biodeephashing.eval import Measure
     from biodeephashing.eval._fold_numbers import Side
     from biodeephashing.eval._groups import Reals
@@ -20,7 +23,13 @@ FOLDS = ("query", "val")
 
 
 def evaluate(
-    run: Run, *, asked: Sequence[Measure] = (), no_skip: bool = False, quiet: bool = False, tracking: bool | None = None
+    run: Run,
+    *,
+    asked: Sequence[Measure] = (),
+    no_skip: bool = False,
+    quiet: bool = False,
+    tracking: bool | None = None,
+    prepared: Prepared | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
@@ -30,6 +39,7 @@ def evaluate(
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
+        prepared: the run's data set, where several runs share it; None reads it.
 
     Returns:
         What the JSON file of each fold holds.
@@ -43,7 +53,7 @@ def evaluate(
         >>> sorted(FOLDS)
         ['query', 'val']
     """
-    from biodeephashing.data.split import read_split
+    from biodeephashing.data import Prepared
     from biodeephashing.eval._code_files import read_predictions
     from biodeephashing.eval._fold_numbers import fold_numbers
     from biodeephashing.eval._summary import summary
@@ -53,8 +63,9 @@ def evaluate(
     folds = [fold for fold in FOLDS if fold in predictions.folds]
     if not folds:
         raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")
-    split = read_split(run.database)
-    sides = {fold: _read_side(run, fold, predictions, split) for fold in (*folds, "database")}
+    prepared = prepared or Prepared(run.database)
+    split = prepared.split
+    sides = {fold: _read_side(run, fold, predictions, prepared) for fold in (*folds, "database")}
     results: dict[str, dict[str, Any]] = {}
     fresh = []
     for fold in folds:
@@ -92,23 +103,22 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
         RunError: when the run was not trained or predicted, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    from biodeephashing.data.split import read_split
+    from biodeephashing.data import Prepared
     from biodeephashing.eval._code_files import read_predictions
     from biodeephashing.eval._fold_numbers import per_query
 
-    predictions, split = read_predictions(run), read_split(run.database)
-    queries, database = (_read_side(run, side, predictions, split) for side in (fold, "database"))
-    return per_query(queries, database, [measure])[measure].values, split.caption
+    predictions, prepared = read_predictions(run), Prepared(run.database)
+    queries, database = (_read_side(run, side, predictions, prepared) for side in (fold, "database"))
+    return per_query(queries, database, [measure])[measure].values, prepared.split.caption
 
 
-def _read_side(run: Run, fold: str, predictions: Any, split: Any) -> Side:
+def _read_side(run: Run, fold: str, predictions: Any, prepared: Prepared) -> Side:
     """Return codes and labels of a fold."""
-    from biodeephashing.data.metadata import load_fold
     from biodeephashing.eval._code_files import read_fold
     from biodeephashing.eval._fold_numbers import Side
 
-    metadata = load_fold(run.database, fold)
-    checksum = split.sha256[metadata.file.name]
+    metadata = prepared.fold(fold)
+    checksum = prepared.split.sha256[metadata.file.name]
     return Side(read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum), metadata.labels)
 
 
@@ -187,7 +197,9 @@ def _whole(text: str) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line and evaluate every run it names."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
-    parser.add_argument("-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories")
+    parser.add_argument(
+        "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
+    )
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="measure again even what is up to date")
     parser.add_argument(
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
@@ -202,23 +214,42 @@ def main(argv: Sequence[str] | None = None) -> None:
         "-denominator", "--denominator", nargs="+", default=SUPPRESS, metavar="RULE", help="what AP is divided by: retrieved, min, all"
     )
     arguments = parser.parse_args(argv)
+    from biodeephashing.data import Prepared
     from biodeephashing.eval._numbers import asked_measures
 
     asked = asked_measures(*(getattr(arguments, name, ()) for name in ("ties", "k", "radius", "denominator")))
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
+    paths = _matching(arguments.path)
+    sets: dict[str, Prepared] = {}
     failed = []
-    for path in arguments.path:
+    for number, path in enumerate(paths, start=1):
         try:
             run = Run.at(path)
-            print(run.directory)
-            evaluate(run, asked=asked, no_skip=arguments.no_skip, tracking=tracking)
+            print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
+            if run.database not in sets:
+                sets[run.database] = Prepared(run.database)
+            evaluate(run, asked=asked, no_skip=arguments.no_skip, tracking=tracking, prepared=sets[run.database])
         except BioDeepHashingError as error:
-            if len(arguments.path) == 1:
+            if len(paths) == 1:
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
             failed.append(path)
     if failed:
-        raise RunError(f"{len(failed)} of {len(arguments.path)} runs could not be evaluated")
+        raise RunError(f"{len(failed)} of {len(paths)} runs could not be evaluated")
+
+
+def _matching(patterns: Sequence[str]) -> list[str]:
+    """Return the run directories that paths and patterns name, each once."""
+    found: list[str] = []
+    for pattern in patterns:
+        if Path(pattern).exists() or not has_magic(pattern):
+            found.append(pattern)  # what is not there is said when its turn comes
+            continue
+        folders = [path for path in sorted(glob(pattern)) or sorted(glob(str(home() / pattern))) if (Path(path) / "hparams.json").is_file()]
+        if not folders:
+            raise RunError(f"no run directory matches {pattern}")
+        found += folders
+    return list(dict.fromkeys(found))
 
 
 if __name__ == "__main__":

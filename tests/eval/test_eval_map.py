@@ -344,6 +344,32 @@ def test_several_runs_and_one_that_fails(tiny_database, capsys):
     assert good.evaluation_file("query").exists()
 
 
+def test_a_pattern_names_runs_and_their_data_set_is_read_once(tiny_database, monkeypatch, capsys):
+    from biodeephashing.data import metadata
+
+    runs = [write_run(tiny_database, seed=seed) for seed in (1, 2)]
+    (runs[0].directory.parent / "not a run").mkdir()
+    read = []
+    monkeypatch.setattr(metadata, "read_metadata", lambda file, whole=metadata.read_metadata: read.append(file.name) or whole(file))
+    main(["-p", str(runs[0].directory.parent / "*"), str(runs[1].directory), "-tracking", "off"])
+    said = capsys.readouterr().out
+    for number, run in enumerate(runs, start=1):
+        assert f"[{number}/2] {run.directory}" in said
+        assert run.evaluation_file("query").exists()
+    assert sorted(read) == ["database_metadata.txt", "query_metadata.txt", "val_metadata.txt"]
+
+
+def test_a_pattern_is_looked_for_below_the_project_too(fabricated, project_home, tmp_path_factory, monkeypatch):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    main(["-p", "models/*/TINY/*/-loss=DCH*", "-tracking", "off"])
+    assert fabricated.evaluation_file("query").exists()
+
+
+def test_a_pattern_without_runs_is_refused(fabricated):
+    with pytest.raises(RunError, match="no run directory matches .*-loss=DHC"):
+        main(["-p", str(fabricated.directory.with_name("-loss=DHC*"))])
+
+
 def test_the_command_of_the_readme(fabricated, project_home):
     import biodeephashing.eval.eval_map as script
 
