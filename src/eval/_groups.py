@@ -13,13 +13,15 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Groups:
-    """The items of each query, grouped by distance; every array is (queries, distances).
+    """The items of each query, grouped by distance; arrays are (queries, distances).
 
     Args:
         size: items in the group, :math:`n`.
         relevant: relevant ones among them, :math:`r`.
         before: items in all nearer groups, :math:`N`.
         relevant_before: relevant ones among those, :math:`R_0`.
+        counts: items in the group by the number of classes they share with the query, (queries, distances, levels): 0, 1, 2, ...
+            or, where no more was counted than relevance, none and any.
 
     Example:
         >>> groups = Groups.of(np.array([[[1, 1], [0, 2]]]))
@@ -31,13 +33,14 @@ class Groups:
     relevant: Counts
     before: Counts
     relevant_before: Counts
+    counts: Counts
 
     @classmethod
     def of(cls, histograms: Counts) -> Groups:
-        """Build the groups from histograms (queries, distances, 2): irrelevant, relevant."""
-        relevant = histograms[:, :, 1]
+        """Build the groups from histograms (queries, distances, levels): irrelevant items, then relevant ones of one or more levels."""
+        relevant = histograms[:, :, 1] if histograms.shape[2] == 2 else histograms[:, :, 1:].sum(axis=2)
         size = histograms.sum(axis=2)
-        return cls(size, relevant, np.cumsum(size, axis=1) - size, np.cumsum(relevant, axis=1) - relevant)
+        return cls(size, relevant, np.cumsum(size, axis=1) - size, np.cumsum(relevant, axis=1) - relevant, histograms)
 
     @property
     def total(self) -> Counts:
@@ -70,6 +73,6 @@ def divisor(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Co
     return {"retrieved": retrieved, "min": np.minimum(relevant, cut), "all": relevant}[rule]
 
 
-def share(numerator: Reals, denominator: NDArray[np.generic]) -> Reals:
+def share(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Reals:
     """Divide, taking x / 0 as 0: a query that finds nothing has an average precision of 0."""
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)  # type: ignore[operator]
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)  # type: ignore[arg-type, operator]

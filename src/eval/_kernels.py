@@ -7,7 +7,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -36,8 +35,19 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 @intrinsic
 def _popcount(_context: Any, word: Any) -> Any:
-    """Return the number of ones of a 64-bit word, by the processor's own instruction where it has one."""
-    return types.uint64(types.uint64), lambda _, builder, __, arguments: builder.ctpop(arguments[0])
+    """Return the number of ones of an unsigned word, by the processor's own instruction where it has one."""
+    return word(word), lambda _, builder, __, arguments: builder.ctpop(arguments[0])
+
+
+@kernel
+def _fill_distances(distances: Any, query: int, start: int, query_words: Words, words: Words) -> None:
+    """Write the Hamming distances of one query and the items from ``start`` on."""
+    items = len(distances)
+    distances[:] = 0
+    for row in range(len(words)):
+        own, others = query_words[row, query], words[row, start : start + items]
+        for i in range(items):
+            distances[i] += np.uint16(_popcount(own ^ others[i]))
 
 
 @kernel
@@ -46,11 +56,7 @@ def _fill_keys(
 ) -> None:
     """Write 2 d + rel of one query and the items from ``start`` on into ``keys``."""
     items = len(keys)
-    keys[:] = 0
-    for row in range(len(words)):
-        own, others = query_words[row, query], words[row, start : start + items]
-        for i in range(items):
-            keys[i] += np.uint16(_popcount(own ^ others[i]))
+    _fill_distances(keys, query, start, query_words, words)
     relevant[:] = 0
     for row in range(len(labels)):
         classes, theirs = query_labels[row, query], labels[row, start : start + items]
@@ -83,6 +89,40 @@ def count_pairs(first: int, histograms: Counts, query_words: Words, words: Words
                 _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
                 for i in range(items):
                     counts[keys[i]] += 1
+
+
+@kernel
+def count_shared(first: int, histograms: Counts, query_words: Words, words: Words, query_labels: Bytes, labels: Bytes) -> None:
+    """Count the items of each distance by the number of classes they share with a query, of the queries from ``first`` on.
+
+    Args:
+        first: the first query.
+        histograms: zeros, (queries, distances, levels), in which is counted; no item may share as many classes as there are levels.
+        query_words, words, query_labels, labels: as in :func:`count_pairs`.
+    """
+    distances, shared = np.empty(TILE, np.uint16), np.empty(TILE, np.uint16)
+    database, levels = words.shape[1], histograms.shape[2]
+    for near in range(0, database, SPAN):
+        for query in range(len(histograms)):
+            counts = histograms[query].reshape(-1)
+            for start in range(near, min(near + SPAN, database), TILE):
+                items = min(TILE, database - start)
+                _fill_distances(distances[:items], first + query, start, query_words, words)
+                _fill_shared(shared[:items], first + query, start, query_labels, labels)
+                for i in range(items):
+                    counts[levels * distances[i] + shared[i]] += 1
+
+
+@kernel
+def _fill_shared(shared: Any, query: int, start: int, query_labels: Bytes, labels: Bytes) -> None:
+    """Write the number of classes that one query shares with the items from ``start`` on."""
+    items = len(shared)
+    shared[:] = 0
+    for row in range(len(labels)):
+        classes, theirs = query_labels[row, query], labels[row, start : start + items]
+        if classes != 0:
+            for i in range(items):
+                shared[i] += np.uint16(_popcount(np.uint8(classes & theirs[i])))
 
 
 @kernel

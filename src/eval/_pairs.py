@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ class Pairs:
         database_codes: packed codes, uint8 (database, bytes).
         query_labels: 0/1, (queries, classes).
         database_labels: 0/1, (database, classes).
+        bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes.
 
     Raises:
         BioDeepHashingError: when shapes, types or values do not fit together.
@@ -40,7 +42,9 @@ class Pairs:
         ([0, 1], [True, False])
     """
 
-    def __init__(self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels) -> None:
+    def __init__(
+        self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels, *, bits: int | None = None
+    ) -> None:
         for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
             _check_side(side, codes, labels)
         if query_codes.shape[1] != database_codes.shape[1]:
@@ -51,14 +55,23 @@ class Pairs:
             raise BioDeepHashingError(
                 f"labels of different length cannot be compared: queries {query_labels.shape}, database {database_labels.shape}"
             )
+        if bits is not None:
+            for side, codes in (("query", query_codes), ("database", database_codes)):
+                _check_bits(side, codes, bits)
         self.queries, self.database = len(query_codes), len(database_codes)
-        self.bins = 8 * query_codes.shape[1] + 1
+        self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
         self.columns = (
             as_words(query_codes),
             as_words(database_codes),
             as_columns(np.packbits(query_labels.astype(bool), axis=1)),
             as_columns(np.packbits(database_labels.astype(bool), axis=1)),
         )
+
+    @cached_property
+    def levels(self) -> int:
+        """One more than the classes that a query and an item can share; 2 where relevance tells all."""
+        most = [int(np.bitwise_count(labels).sum(axis=0, dtype=np.int64).max()) for labels in self.columns[2:]]
+        return max(min(most), 1) + 1
 
     def distances(self, query: int) -> NDArray[np.uint16]:
         """Return the Hamming distance of a query to every database item, (database,)."""
@@ -80,6 +93,22 @@ class Pairs:
 
         histograms = np.zeros((queries.stop - queries.start, self.bins, 2), dtype=np.int64)
         in_threads(lambda part: count_pairs(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return histograms
+
+    def shared_histograms(self, queries: slice) -> NDArray[np.int64]:
+        """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ...
+
+        Example:
+            >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 3), dtype=np.uint8)
+            >>> Pairs(codes, codes, labels, labels).shared_histograms(slice(0, 1))[0, 3].tolist()
+            [0, 0, 0, 1]
+        """
+        from ._kernels import count_shared
+
+        if self.levels == 2:
+            return self.histograms(queries)
+        histograms = np.zeros((queries.stop - queries.start, self.bins, self.levels), dtype=np.int64)
+        in_threads(lambda part: count_shared(queries.start + part.start, histograms[part], *self.columns), len(histograms))
         return histograms
 
     def _keys(self, query: int) -> NDArray[np.uint16]:
@@ -157,3 +186,11 @@ def _check_side(side: str, codes: Codes, labels: Labels) -> None:
         raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
     if not (labels == (labels != 0)).all():
         raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")
+
+
+def _check_bits(side: str, codes: Codes, bits: int) -> None:
+    width = codes.shape[1]
+    if not 8 * (width - 1) < bits <= 8 * width:
+        raise BioDeepHashingError(f"codes of {bits} bits are not {width} bytes wide, as the {side} codes {codes.shape} are")
+    if (codes[:, -1] & (0xFF >> (bits - 8 * (width - 1)))).any():
+        raise BioDeepHashingError(f"the {side} codes {codes.shape} have ones beyond {bits} bits: pack fills the last byte up with zeros")
