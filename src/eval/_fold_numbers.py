@@ -13,9 +13,11 @@ from ._bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
 from ._code_files import FoldCodes
 from ._groups import Reals
 from ._health import code_health
-from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, compatible_key, key_of
+from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, GAIN_CUT, compatible_key, further_numbers, key_of
 from ._pairs import Labels, Pairs
-from .average_precision import AveragePrecision, Measure, average_precision_per_query, relevant_counts
+from .average_precision import AveragePrecision, Measure, average_precision_per_query
+from .curves import Curves
+from .one_pass import retrieval
 
 
 @dataclass(frozen=True)
@@ -38,35 +40,40 @@ class Side:
 
 def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[Measure, AveragePrecision]:
     """Return the average precision of every query under each measure."""
-    return average_precision_per_query(
-        _pairs(queries, database), measures, query_features=queries.codes.features, database_features=database.codes.features
-    )
+    return average_precision_per_query(_pairs(queries, database), measures, **_features(queries, database))
 
 
-def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[str, Any]:
-    """Return every number of a fold: the compatible ones, those of the measures with their intervals, and counts.
+def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> tuple[dict[str, Any], Curves]:
+    """Return every number of a fold: the compatible ones, those of the measures with their intervals, and counts; and the curves.
 
     Args:
         queries: the fold.
         database: the database fold.
         measures: what to make, each once; those behind the compatible keys among them.
     """
-    found = per_query(queries, database, measures)
-    means = {key_of(measure): found[measure].mean() for measure in measures}
+    found = retrieval(_pairs(queries, database), measures, ndcg=[GAIN_CUT], **_features(queries, database))
+    averages = {key_of(measure): found.average_precision[measure] for measure in measures}
+    means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
     compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
     rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
     counts = {
         "n_queries": len(queries.labels),
-        "n_queries_without_relevant": int((relevant_counts(_pairs(queries, database)) == 0).sum()),
+        "n_queries_without_relevant": int((found.curves.relevant == 0).sum()),
         "n_database": len(database.labels),
         "bit_zero_count": queries.codes.zeros + database.codes.zeros,
         "unique_codes": database.health["unique_codes"],
     }
-    return compatible | rules | means | {"bootstrap": _intervals({key_of(m): found[m].values for m in measures})} | counts
+    intervals = _intervals({key: average.values for key, average in averages.items()})
+    return compatible | rules | means | {"bootstrap": intervals} | counts, found.curves
 
 
 def _pairs(queries: Side, database: Side) -> Pairs:
-    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
+    bits = database.codes.features.shape[1]
+    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels, bits=bits)
+
+
+def _features(queries: Side, database: Side) -> dict[str, Any]:
+    return {"query_features": queries.codes.features, "database_features": database.codes.features}
 
 
 def _intervals(values: Mapping[str, Reals]) -> dict[str, Any]:

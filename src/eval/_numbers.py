@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 from ..errors import UsageError
 from .average_precision import DENOMINATORS, TIES, Measure
+from .one_pass import Retrieval
 
 CUTS = (None, 1000, 5000)
 CUT_RULES = ("expected", "index", "feature")
@@ -14,6 +17,12 @@ BOUNDS = ("worst", "best")
 DENOMINATOR = "retrieved"
 COMPATIBLE = "feature"
 ALWAYS = (*(Measure(ties, k=k) for ties in CUT_RULES for k in CUTS), *(Measure(ties) for ties in BOUNDS))
+
+WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # no tie rule: none changes them
+AT_DEPTH = {f"precision_expected_at_k={k}": k for k in (100, 1000)}
+GAIN_CUT = 1000
+GAIN = f"nDCG_expected_at_k={GAIN_CUT}"
+FURTHER = (*WITHIN_RADIUS, *AT_DEPTH, GAIN)
 
 _KEY = re.compile(rf"mAP_({'|'.join(TIES)})(?:_at_k=([1-9]\d*)|_at_radius=(\d+))?(?:_({'|'.join(DENOMINATORS)}))?")
 
@@ -52,6 +61,18 @@ def measure_of(key: str) -> Measure | None:
         return None
     ties, k, radius, denominator = found.groups()
     return Measure(ties, int(k) if k else None, int(radius) if radius else None, denominator or DENOMINATOR)
+
+
+def further_numbers(found: Retrieval) -> dict[str, float]:
+    """Return the numbers that always stand beside the average precisions; a radius or k beyond the longest is the longest.
+
+    Args:
+        found: with the nDCG at ``GAIN_CUT``.
+    """
+    curves = found.curves
+    within = {key: getattr(curves, name)[min(radius, len(curves.items) - 1)] for key, (name, radius) in WITHIN_RADIUS.items()}
+    at = {key: curves.precision_at[np.searchsorted(curves.depths, min(k, curves.depths[-1]))] for key, k in AT_DEPTH.items()}
+    return {key: float(value) for key, value in (within | at | {GAIN: found.ndcg[GAIN_CUT].mean()}).items()}
 
 
 def asked_measures(

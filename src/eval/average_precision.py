@@ -9,18 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError, UsageError, unknown_name
+from ._blocks import MEMORY, blocks_of, collect
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
-from ._groups import Counts, Groups, Reals, divisor, share
+from ._groups import Groups, Reals, divisor, share
 from ._pairs import Codes, Labels, Pairs
 from ._rankings import Separations, precision_sums
 
 TIES = ("expected", "index", "feature", "worst", "best")
 DENOMINATORS = ("retrieved", "min", "all")
 EMPTY = ("zero", "skip")
-MEMORY = 96 * 2**20
 _RANKED = ("index", "feature")
-_BYTES_PER_GROUP = 24 * 8  # the arrays that the closed forms hold per query and distance
 _BYTES_PER_SEPARATION = 8
 
 
@@ -49,8 +48,8 @@ class Measure:
     denominator: str = "retrieved"
 
     def __post_init__(self) -> None:
-        _check_choice("tie rule", self.ties, TIES)
-        _check_choice("denominator", self.denominator, DENOMINATORS)
+        check_choice("tie rule", self.ties, TIES)
+        check_choice("denominator", self.denominator, DENOMINATORS)
         if self.k is not None and self.radius is not None:
             raise UsageError(f"k={self.k} and radius={self.radius} are two cuts: give one")
         if self.k is not None and self.k < 1:
@@ -78,9 +77,8 @@ class AveragePrecision:
             empty: what a query without a relevant item inside the cut does: "zero" counts it as 0, "skip" leaves it out
                 (where chance decides, it counts with the probability that it finds one). Nothing left gives 0.
         """
-        _check_choice("rule for queries that find nothing", empty, EMPTY)
-        counted = float(self.found.sum()) if empty == "skip" else float(len(self.values))
-        return float(self.values.sum()) / counted if counted else 0.0
+        check_choice("rule for queries that find nothing", empty, EMPTY)
+        return mean_over_queries(self.values, self.found, empty)
 
 
 def mean_average_precision(
@@ -131,7 +129,7 @@ def mean_average_precision(
         0.8333
     """
     measure = Measure(ties, k, radius, denominator)
-    _check_choice("rule for queries that find nothing", empty, EMPTY)
+    check_choice("rule for queries that find nothing", empty, EMPTY)
     pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
     results = average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)
     return results[measure].mean(empty)
@@ -166,21 +164,49 @@ def average_precision_per_query(
         >>> results[measures[0]].values.tolist()
         [1.0, 1.0]
     """
-    by_feature = any(measure.ties == "feature" for measure in measures)
-    blocks = _blocks(pairs, memory, _BYTES_PER_SEPARATION if by_feature else 0)
-    separations = _separations(pairs, query_features, database_features, blocks[0].stop) if by_feature else None
-    results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
-    for block in blocks:
-        groups = Groups.of(pairs.histograms(block))
+    averages = Averages(pairs, measures, query_features, database_features, memory)
+    collect(pairs, averages.blocks, [averages])
+    return averages.results
+
+
+class Averages:
+    """Collects average precisions over blocks of queries.
+
+    Args:
+        pairs, measures, query_features, database_features, memory: as in :func:`average_precision_per_query`.
+        shared: whether the distance groups come with the number of shared classes, which takes some of the memory.
+
+    Raises:
+        BioDeepHashingError: when a measure needs features and they are missing or do not fit.
+    """
+
+    def __init__(
+        self,
+        pairs: Pairs,
+        measures: Sequence[Measure],
+        query_features: NDArray[np.generic] | None,
+        database_features: NDArray[np.generic] | None,
+        memory: int,
+        *,
+        shared: bool = False,
+    ) -> None:
+        by_feature = any(measure.ties == "feature" for measure in measures)
+        self.blocks = blocks_of(pairs, memory, bytes_per_pair=_BYTES_PER_SEPARATION if by_feature else 0, shared=shared)
+        self.results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
+        self._pairs = pairs
+        self._separations = _separations(pairs, query_features, database_features, self.blocks[0].stop) if by_feature else None
+
+    def add(self, block: slice, groups: Groups) -> None:
+        """Add the queries of a block."""
         for ties in TIES:
-            sharing = [measure for measure in results if measure.ties == ties]
+            sharing = [measure for measure in self.results if measure.ties == ties]
             if ties not in _RANKED:
                 found = [_closed_form(groups, measure) for measure in sharing]
             else:
-                found = _ranked(pairs, block, groups, sharing, separations.of(block) if separations and ties == "feature" else None)
+                separations = self._separations.of(block) if self._separations and ties == "feature" else None
+                found = _ranked(self._pairs, block, groups, sharing, separations)
             for measure, (values, chances) in zip(sharing, found, strict=True):
-                results[measure].values[block], results[measure].found[block] = values, chances
-    return results
+                self.results[measure].values[block], self.results[measure].found[block] = values, chances
 
 
 def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int = MEMORY) -> float:
@@ -204,7 +230,7 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int
         raise BioDeepHashingError("one item alone cannot be ranked against others")
     values = np.zeros(pairs.queries)
     labelled = np.any(labels, axis=1).astype(np.intp)
-    for block in _blocks(pairs, memory, 0):
+    for block in blocks_of(pairs, memory):
         histograms = pairs.histograms(block)
         own = np.arange(len(histograms))
         histograms[own, 0, labelled[block]] -= 1  # the query itself, at distance 0
@@ -213,9 +239,16 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int
     return float(values.mean())
 
 
-def relevant_counts(pairs: Pairs) -> Counts:
-    """Return the number of relevant database items of every query, (queries,)."""
-    return np.concatenate([pairs.histograms(block)[:, :, 1].sum(axis=1) for block in _blocks(pairs, MEMORY, 0)])
+def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:
+    """Return the mean of a number of each query, under a rule for those that find nothing, see :meth:`AveragePrecision.mean`."""
+    counted = float(found.sum()) if empty == "skip" else float(len(values))
+    return float(values.sum()) / counted if counted else 0.0
+
+
+def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a name that does not exist, with the nearest one."""
+    if value not in choices:
+        raise unknown_name(kind, value, choices)
 
 
 def _closed_form(groups: Groups, measure: Measure) -> tuple[Reals, Reals]:
@@ -238,12 +271,6 @@ def _ranked(
     return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(measures))]
 
 
-def _blocks(pairs: Pairs, memory: int, bytes_per_pair: int) -> list[slice]:
-    """Split the queries so that what a block needs stays within the memory."""
-    step = max(1, memory // (_BYTES_PER_GROUP * pairs.bins + bytes_per_pair * pairs.database))
-    return [slice(start, min(start + step, pairs.queries)) for start in range(0, pairs.queries, step)]
-
-
 def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Separations:
     if queries is None or database is None:
         raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
@@ -254,8 +281,3 @@ def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: ND
     if queries.shape[1] != database.shape[1]:
         raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
     return Separations(queries, database, block)
-
-
-def _check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise unknown_name(kind, value, choices)

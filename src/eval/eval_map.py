@@ -77,7 +77,8 @@ def evaluate(
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
         else:
             health = {side: sides[side].health for side in (fold, "database")}
-            results[fold] = fold_numbers(sides[fold], sides["database"], measures) | {"code_health": health} | facts
+            numbers, _ = fold_numbers(sides[fold], sides["database"], measures)
+            results[fold] = numbers | {"code_health": health} | facts
             fresh.append(fold)
     if fresh and (settings.tracking == "on" if tracking is None else tracking):
         _track(run, settings, {fold: results[fold] for fold in fresh}, split)
@@ -159,17 +160,17 @@ def _result_in_place(run: Run, fold: str) -> dict[str, Any]:
 
 
 def _is_current(known: Mapping[str, Any], facts: Mapping[str, Any], measures: Sequence[Measure]) -> bool:
-    from biodeephashing.eval._numbers import key_of
+    from biodeephashing.eval._numbers import FURTHER, key_of
 
     same = all(known.get(key) == facts[key] for key in ("codes_sha256", "features_sha256", "metadata_sha256"))
-    return same and all(key in known for key in ("code_health", "bootstrap", *map(key_of, measures)))
+    return same and all(key in known for key in ("code_health", "bootstrap", *FURTHER, *map(key_of, measures)))
 
 
 def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split: Any) -> None:
     """Log every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
-    from biodeephashing.eval._numbers import DENOMINATOR, measure_of
+    from biodeephashing.eval._numbers import DENOMINATOR, FURTHER, measure_of
     from biodeephashing.tracking import open_tracker
 
     tags = {
@@ -177,7 +178,9 @@ def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split
         "split_sha256": hashlib.sha256(repr(sorted(split.sha256.items())).encode()).hexdigest(),
         "denominator": DENOMINATOR,
     }
-    numbers = {f"{fold}_{key}": value for fold, result in results.items() for key, value in result.items() if measure_of(key)}
+    numbers = {
+        f"{fold}_{key}": value for fold, result in results.items() for key, value in result.items() if measure_of(key) or key in FURTHER
+    }
     with open_tracker(run, settings, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics({name.replace("_at_k=", "_at_").replace("=", "_"): value for name, value in numbers.items()})

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from fabricated_runs import write_predictions, write_run
 
-from biodeephashing.codes import binarise, pack
+from biodeephashing.codes import binarise, hamming, pack
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision
+from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision, normalized_discounted_cumulative_gain
 from biodeephashing.eval._bootstrap import mean_intervals
 from biodeephashing.eval._health import code_health
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
@@ -24,7 +24,12 @@ from biodeephashing.eval.eval_map import evaluate, main
 from biodeephashing.runs import Run
 
 CUTS = ["", "_at_k=1000", "_at_k=5000"]
+FURTHER = {
+    *("precision_at_radius=2", "recall_at_radius=2", "nonempty_at_radius=2"),
+    *("precision_expected_at_k=100", "precision_expected_at_k=1000", "nDCG_expected_at_k=1000"),
+}
 KEYS = {
+    *FURTHER,
     *("mAP" + cut for cut in CUTS),
     *(f"mAP_{ties}{cut}" for ties in ("expected", "index", "feature") for cut in CUTS),
     *("mAP_worst", "mAP_best", "tie_mode", "denominator", "empty"),
@@ -63,6 +68,20 @@ def test_numbers_and_keys(fabricated, fold):
     assert result["code_health"]["database"] == asdict(code_health(database, 12, labels))
     assert result["split"]["protocol"] == "disjoint"
     assert fabricated.evaluation_file(fold).read_text().splitlines()[1].startswith('    "mAP"')
+
+
+def test_numbers_beside_the_average_precisions(fabricated):
+    result = evaluate(fabricated, quiet=True)["query"]
+    (queries, query_labels, _), (database, labels, _) = arrays_of(fabricated, "query"), arrays_of(fabricated, "database")
+    near, relevant = hamming(queries, database) <= 2, query_labels.astype(int) @ labels.T.astype(int) > 0
+    found = (near & relevant).sum(axis=1)
+    assert result["precision_at_radius=2"] == pytest.approx(np.mean(found / np.maximum(near.sum(axis=1), 1)), abs=1e-15)
+    assert result["recall_at_radius=2"] == pytest.approx(np.mean(found / relevant.sum(axis=1)), abs=1e-15)
+    assert result["nonempty_at_radius=2"] == near.any(axis=1).mean()
+    for k in (100, 1000):  # beyond the 32 items: all of them
+        assert result[f"precision_expected_at_k={k}"] == pytest.approx(relevant.mean(), abs=1e-15)
+    want = normalized_discounted_cumulative_gain(queries, database, query_labels, labels)
+    assert result["nDCG_expected_at_k=1000"] == pytest.approx(want, abs=1e-14)
 
 
 def test_intervals_are_of_the_queries(fabricated):
@@ -393,6 +412,10 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]
         assert tracked.metrics[f"{fold}_mAP_index_at_1000"] == result[fold]["mAP_index_at_k=1000"]
+        assert tracked.metrics[f"{fold}_nDCG_expected_at_1000"] == result[fold]["nDCG_expected_at_k=1000"]
+        assert tracked.metrics[f"{fold}_precision_expected_at_100"] == result[fold]["precision_expected_at_k=100"]
+        for name in ("precision", "recall", "nonempty"):
+            assert tracked.metrics[f"{fold}_{name}_at_radius_2"] == result[fold][f"{name}_at_radius=2"]
         assert tracked.metrics[f"{fold}_mAP_best_at_radius_2_all"] == result[fold]["mAP_best_at_radius=2_all"]
     assert tracked.tags["split"].startswith("TINY, disjoint split")
     assert (tracked.tags["phase"], tracked.tags["denominator"]) == ("evaluate", "retrieved")

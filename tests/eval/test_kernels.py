@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision
+from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, retrieval
 from biodeephashing.eval import _kernels as kernels
 from biodeephashing.eval._pairs import TOGETHER, threads
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES, relevant_counts
+from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
 RANKED = [Measure(ties, denominator=rule, **cut) for ties in ("index", "feature") for cut in CUTS for rule in DENOMINATORS]
@@ -44,12 +44,6 @@ def test_histograms_of_any_width(bits, classes):
     for query in range(5):
         assert (pairs.distances(query) == hamming(sample.query_codes, sample.database_codes)[query]).all()
         assert (pairs.relevance(query) == (sample.database_labels[:, sample.query_labels[query] == 1] == 1).any(axis=1)).all()
-
-
-def test_relevant_items_are_counted():
-    sample = Sample(3, queries=40, database=300, bits=9)
-    want = ((sample.query_labels.astype(int) @ sample.database_labels.T) > 0).sum(axis=1)
-    assert (relevant_counts(Pairs(*sample.arrays)) == want).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 1.0])
@@ -90,9 +84,11 @@ def test_any_shape(seed, queries, database, bits, classes, single, collapsed):
 
 
 def everything(sample: Sample) -> bytes:
-    results = average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features)
+    found = retrieval(Pairs(*sample.arrays), EVERY, ndcg=[None, 5], **sample.features)
+    results, others = found.average_precision, [*vars(found.curves).values(), *found.ndcg.values()]
     alone = leave_one_out_average_precision(sample.database_codes, sample.database_labels)
-    return b"".join(results[measure].values.tobytes() + results[measure].found.tobytes() for measure in EVERY) + np.float64(alone).tobytes()
+    others += [array for measure in EVERY for array in (results[measure].values, results[measure].found)]
+    return b"".join(array.tobytes() for array in [*others, np.float64(alone)])
 
 
 def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
@@ -166,4 +162,3 @@ def test_codes_of_one_bit_and_one_item():
     codes = pack(np.array([[1]]))
     pairs = Pairs(codes, codes, np.ones((1, 1)), np.ones((1, 1)))
     assert pairs.histograms(slice(0, 1)).sum() == 1
-    assert relevant_counts(pairs).tolist() == [1]

@@ -1,0 +1,49 @@
+"""The one loop over blocks of queries: distances are counted once, and everything that is asked for collects its share of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ._groups import Groups
+from ._pairs import Pairs
+
+MEMORY = 96 * 2**20
+_BYTES_PER_COUNT = 8
+_COUNTS_PER_GROUP = 24  # the arrays that the closed forms hold per query and distance
+
+
+class Collector(Protocol):
+    """Something that is made of the distance groups of all queries, block after block."""
+
+    def add(self, block: slice, groups: Groups) -> None:
+        """Take in the queries of a block, by their distance groups."""
+
+
+def blocks_of(pairs: Pairs, memory: int, *, bytes_per_pair: int = 0, shared: bool = False) -> list[slice]:
+    """Split the queries so that what a block needs stays within the memory; where it is too small, one query at a time is taken.
+
+    Args:
+        pairs: queries and database.
+        memory: bytes.
+        bytes_per_pair: what a collector holds for each query and item of a block.
+        shared: whether shared classes are counted.
+    """
+    counts = _COUNTS_PER_GROUP + (pairs.levels if shared else 0)
+    step = max(1, memory // (_BYTES_PER_COUNT * counts * pairs.bins + bytes_per_pair * pairs.database))
+    return [slice(start, min(start + step, pairs.queries)) for start in range(0, pairs.queries, step)]
+
+
+def collect(pairs: Pairs, blocks: Sequence[slice], collectors: Sequence[Collector], *, shared: bool = False) -> None:
+    """Go once through all pairs and hand the distance groups of every block to each collector.
+
+    Args:
+        pairs: queries and database.
+        blocks: from :func:`blocks_of`.
+        collectors: what is to be made.
+        shared: whether they need the number of shared classes, and not only relevance.
+    """
+    for block in blocks:
+        groups = Groups.of(pairs.shared_histograms(block) if shared else pairs.histograms(block))
+        for collector in collectors:
+            collector.add(block, groups)
