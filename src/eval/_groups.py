@@ -75,4 +75,4 @@ def divisor(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Co
 
 def share(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Reals:
     """Divide, taking x / 0 as 0: a query that finds nothing has an average precision of 0."""
-    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)  # type: ignore[arg-type, operator]
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)  # type: ignore[operator]
