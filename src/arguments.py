@@ -71,6 +71,40 @@ def add_settings(parser: argparse.ArgumentParser, phase: str, *, skip: Sequence[
         parser.add_argument(f"-{setting.flag}", f"--{field.name}", **details)
 
 
+def add_measures(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of an evaluation that ask for further numbers; a flag that is not given leaves nothing in the namespace."""
+    group = parser.add_argument_group("further numbers", "beside those always made; every combination of what is given")
+    for name, kind, metavar, words in _MEASURES:
+        group.add_argument(f"-{name}", f"--{name}", nargs="+", type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
+
+
+def given_measures(namespace: argparse.Namespace) -> list[Sequence[Any]]:
+    """Return what :func:`add_measures` made a command line say: tie rules, cuts, radii and divisors.
+
+    Example:
+        >>> parser = StrictParser()
+        >>> add_measures(parser)
+        >>> given_measures(parser.parse_args(["-k", "10", "100"]))
+        [(), [10, 100], (), ()]
+    """
+    return [getattr(namespace, name, ()) for name, *_ in _MEASURES]
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number of at least 0.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+
+    Example:
+        >>> whole_number("12")
+        12
+    """
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
 def collect_settings(namespace: argparse.Namespace, config: Path | None = None) -> Settings:
     """Build the settings of a command line; flags win over the YAML file.
 
@@ -122,6 +156,14 @@ def _help_of(field: dataclasses.Field[Any]) -> str:
     default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
     shown = "" if default in ("", False) else f" (default: {default})"
     return f"{setting.help}{unit}{choices}{shown}".replace("%", "%%")
+
+
+_MEASURES = (
+    ("ties", str, "RULE", "expected, index, feature, worst, best"),
+    ("k", whole_number, "N", "only the first N items count"),
+    ("radius", whole_number, "N", "only items within distance N count"),
+    ("denominator", str, "RULE", "what AP is divided by: retrieved, min, all"),
+)
 
 
 def _is_number(token: str) -> bool:

@@ -28,6 +28,7 @@ ENTRANCES = {
     "src/models/PenaltyStrategies/predict.py": "biodeephashing.models.PenaltyStrategies.predict",
     "src/models/PenaltyStrategies/study.py": "biodeephashing.models.PenaltyStrategies.study",
     "src/eval/eval_map.py": "biodeephashing.eval.eval_map",
+    "src/eval/eval_codes.py": "biodeephashing.eval.eval_codes",
     "src/eval/compare.py": "biodeephashing.eval.compare",
 }
 
@@ -210,3 +211,11 @@ def test_the_transformations_of_the_settings_are_the_registered_ones():
     choices = next(setting.choices for field, setting in table() if field.name == "transformations")
     assert set(choices) == set(TRANSFORMS)
     assert ImageFold.__doc__
+
+
+def test_the_fifteen_numbers_of_the_evaluation_page():
+    """What the page shows behind ``>>>`` comes out as it is shown."""
+    page = (ROOT / "docs" / "evaluation.md").read_text("utf-8")
+    (text,) = re.findall(r"^```python\n(>>> .*?)^```$", page, re.DOTALL | re.MULTILINE)
+    found = doctest.DocTestRunner().run(doctest.DocTestParser().get_doctest(text, {}, "evaluation.md", None, 0))
+    assert (found.failed, found.attempted) == (0, 7)

@@ -35,24 +35,23 @@ class Predictions:
 
 @dataclass(frozen=True)
 class FoldCodes:
-    """Codes and features of one fold.
+    """Codes of one fold, and the features they are the signs of.
 
     Args:
         codes: packed codes, uint8 (n, bytes).
-        features: raw hash-layer outputs, (n, bits).
+        bits: length of a code.
+        zeros: entries that are exactly zero; their bits count as +1.
+        features: raw hash-layer outputs, (n, bits); None where nobody kept them.
         codes_sha256: checksum of the file the codes were read from.
-        features_sha256: checksum of the file of the features.
+        features_sha256: checksum of the file of the features; None where there are none.
     """
 
     codes: NDArray[np.uint8]
-    features: NDArray[np.float32]
+    bits: int
+    zeros: int
+    features: NDArray[Any] | None
     codes_sha256: str
-    features_sha256: str
-
-    @property
-    def zeros(self) -> int:
-        """Features that are exactly zero; their bits count as +1."""
-        return int(np.count_nonzero(self.features == 0))
+    features_sha256: str | None
 
 
 def read_predictions(run: Run) -> Predictions:
@@ -101,7 +100,8 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
         raise RunError(f"{features_file} is missing, and the tie rule of the compatible keys needs it: {_PREDICT}")
     features = _read_features(features_file, shape)
     codes, codes_file = _read_codes(run, fold, shape)
-    found = FoldCodes(codes, features, digest(codes_file), digest(features_file))
+    zeros = int(np.count_nonzero(features == 0))
+    found = FoldCodes(codes, predictions.bits, zeros, features, digest(codes_file), digest(features_file))
     if facts.get("metadata_sha256") != metadata_sha256:
         raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {_PREDICT}")
     expected = {features_file: "features_sha256"} | ({codes_file: "codes_sha256"} if codes_file.suffix == ".npy" else {})

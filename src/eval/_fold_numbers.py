@@ -35,7 +35,7 @@ class Side:
     @cached_property
     def health(self) -> dict[str, Any]:
         """How well its codes use their bits."""
-        return asdict(code_health(self.codes.codes, self.codes.features.shape[1], self.labels))
+        return asdict(code_health(self.codes.codes, self.codes.bits, self.labels))
 
 
 def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[Measure, AveragePrecision]:
@@ -44,18 +44,20 @@ def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dic
 
 
 def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> tuple[dict[str, Any], Curves]:
-    """Return every number of a fold: the compatible ones, those of the measures with their intervals, and counts; and the curves.
+    """Return every number of a fold, and its curves.
+
+    The numbers are the compatible ones where they can be made, those of the measures with their intervals, and counts.
 
     Args:
         queries: the fold.
         database: the database fold.
-        measures: what to make, each once; those behind the compatible keys among them.
+        measures: what to make, each once; those behind the compatible keys among them, if there are features.
     """
     found = retrieval(_pairs(queries, database), measures, ndcg=[GAIN_CUT], **_features(queries, database))
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
-    compatible = {compatible_key(k): means[key_of(Measure(COMPATIBLE, k=k))] for k in CUTS}
-    rules = {"tie_mode": COMPATIBLE, "denominator": DENOMINATOR, "empty": "zero"}
+    compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(Measure(COMPATIBLE, k=k))) in means}
+    rules = ({"tie_mode": COMPATIBLE} if compatible else {}) | {"denominator": DENOMINATOR, "empty": "zero"}
     counts = {
         "n_queries": len(queries.labels),
         "n_queries_without_relevant": int((found.curves.relevant == 0).sum()),
@@ -68,8 +70,7 @@ def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> 
 
 
 def _pairs(queries: Side, database: Side) -> Pairs:
-    bits = database.codes.features.shape[1]
-    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels, bits=bits)
+    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels, bits=database.codes.bits)
 
 
 def _features(queries: Side, database: Side) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What eval_map.py prints: every number with what must be stated beside it."""
+"""What an evaluation prints: every number with what must be stated beside it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DIVISORS = {
 
 
 def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
-    """Return the tables of all numbers of a run.
+    """Return the tables of all numbers of a run, or of somebody's codes.
 
     Args:
         results: what the result file of each fold holds.
@@ -31,6 +31,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         [fold, ties, *(_cell(result, Measure(ties, k=k)) for k in CUTS)]
         for fold, result in results.items()
         for ties in (*CUT_RULES, *BOUNDS)
+        if key_of(Measure(ties)) in result
     ]
     lines += ["", text_table(["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"], rows)]
     asked = [

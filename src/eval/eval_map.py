@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from argparse import SUPPRESS, ArgumentTypeError
+from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.arguments import StrictParser, add_measures, given_measures
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, read_json, write_json
 
@@ -191,12 +191,6 @@ def _say(quiet: bool, message: str) -> None:
         print(message)
 
 
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
-    return int(text)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line and evaluate every run it names."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
@@ -207,20 +201,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
     )
-    further = parser.add_argument_group("further numbers", "beside those always made; every combination of what is given")
-    further.add_argument("-ties", "--ties", nargs="+", default=SUPPRESS, metavar="RULE", help="expected, index, feature, worst, best")
-    further.add_argument("-k", "--k", nargs="+", type=_whole, default=SUPPRESS, metavar="N", help="only the first N items count")
-    further.add_argument(
-        "-radius", "--radius", nargs="+", type=_whole, default=SUPPRESS, metavar="N", help="only items within distance N count"
-    )
-    further.add_argument(
-        "-denominator", "--denominator", nargs="+", default=SUPPRESS, metavar="RULE", help="what AP is divided by: retrieved, min, all"
-    )
+    add_measures(parser)
     arguments = parser.parse_args(argv)
     from biodeephashing.data import Prepared
     from biodeephashing.eval._numbers import asked_measures
 
-    asked = asked_measures(*(getattr(arguments, name, ()) for name in ("ties", "k", "radius", "denominator")))
+    asked = asked_measures(*given_measures(arguments))
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     paths = _matching(arguments.path)
     sets: dict[str, Prepared] = {}

@@ -1,0 +1,154 @@
+"""Evaluate anybody's codes: ``python src/eval/eval_codes.py -queries FILE -database FILE -query_labels FILE -database_labels FILE``."""
+
+from __future__ import annotations
+
+from argparse import SUPPRESS
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from biodeephashing.arguments import StrictParser, add_measures, given_measures, whole_number
+from biodeephashing.errors import UsageError, guard
+from biodeephashing.runs import write_json
+
+if TYPE_CHECKING:
+    from biodeephashing.eval import Measure
+    from biodeephashing.eval._foreign_codes import Foreign
+
+FILES = {
+    "queries": "codes of the queries",
+    "database": "codes of the database",
+    "query_labels": "classes of the queries: 0/1 with a column per class, or a class number each",
+    "database_labels": "classes of the database",
+}
+
+
+def evaluate_codes(
+    queries: str,
+    database: str,
+    query_labels: str,
+    database_labels: str,
+    *,
+    bits: int | None = None,
+    transpose: bool = False,
+    asked: Sequence[Measure] = (),
+    output: Path | None = None,
+    no_skip: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Measure how well codes in files retrieve, under every tie rule that they allow.
+
+    Args:
+        queries: ``FILE.npy``, ``.tsv``, ``.csv``, ``.txt``, ``FILE.npz:NAME`` or ``FILE.mat:NAME`` with ±1, 0/1, truth values, real-valued
+            features whose signs are the codes, (queries, bits), or packed uint8, (queries, bytes).
+        database: the same of the database.
+        query_labels: 0/1, (queries, classes), or a class number for each query.
+        database_labels: the same of the database.
+        bits: length of a code; needed where codes are packed.
+        transpose: whether codes have a column per item. Without it this is found out where it is beyond doubt, and said.
+        asked: measures to make beside those that are always made.
+        output: a JSON file to write the result to, whole or not at all.
+        no_skip: replace that file if it is there.
+        quiet: print nothing.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        DataError: for files that cannot be used, or codes and labels that do not fit together.
+        UsageError: for an output that is there already or is no JSON file, and for the tie rule "feature" without features.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "tiny.csv"
+        >>> _ = file.write_text("1,0\\n0,1\\n")  # two items: as codes they differ, as labels they share nothing
+        >>> evaluate_codes(*[str(file)] * 4, quiet=True)["mAP_expected"]
+        1.0
+    """
+    from biodeephashing.eval._fold_numbers import Side, fold_numbers
+    from biodeephashing.eval._foreign_codes import read_foreign
+    from biodeephashing.eval._summary import summary
+
+    if output:
+        _check_output(output, no_skip)
+    found = read_foreign(queries, database, query_labels, database_labels, bits=bits, transpose=transpose)
+    measures = _measures(found, asked)
+    query, items = (Side(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    health = {"query": query.health, "database": items.health}
+    facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
+    numbers, _ = fold_numbers(query, items, measures)
+    result = numbers | facts
+    if output:
+        write_json(output, result, indent=4)
+    if not quiet:
+        print(summary({"query": result}, _caption(result)))
+    return result
+
+
+def _check_output(output: Path, no_skip: bool) -> None:
+    if output.suffix != ".json":
+        raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
+    if output.exists() and not no_skip:
+        raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
+
+
+def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
+    """Return what is always measured, as far as the codes allow, and what is asked for."""
+    from biodeephashing.eval._numbers import ALWAYS, unique
+
+    if found.codes[0].features is not None:
+        return unique([*ALWAYS, *asked])
+    if any(measure.ties == "feature" for measure in asked):
+        held = " and ".join(f"{found.inputs[role]['file']} holds {found.inputs[role]['as']}" for role in ("queries", "database"))
+        raise UsageError(f"the tie rule feature needs real-valued features of queries and database, but {held}")
+    return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
+
+
+def _caption(result: dict[str, Any]) -> str:
+    """Return what was read from where and taken for what, and what looks odd about it."""
+    lines = [
+        f"{role}: {entry['file']}{':' if entry['variable'] else ''}{entry['variable']}, {entry['holds']}, read as {entry['as']}"
+        + (" with a column per item" if entry["transposed"] else "")
+        for role, entry in result["inputs"].items()
+    ]
+    lines.append(f"{result['bits']} bits")
+    if "mAP_feature" not in result:
+        lines.append("no tie rule feature: it needs real-valued features of both queries and database")
+    if result["n_queries"] > result["n_database"]:
+        lines.append("more queries than database items: have the two been swapped?")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Parse a command line and evaluate the codes it names."""
+    parser = StrictParser(
+        description="Measure how well anybody's codes retrieve. A FILE is .npy, .tsv (tabs), .csv (commas), .txt (blanks), or a variable "
+        "of an archive: FILE.npz:NAME, FILE.mat:NAME, where the name may be left out if just one fits. Codes are +1/-1, 0/1, features "
+        "(whose signs are the codes), or packed bytes (-bits).",
+    )
+    for name, words in FILES.items():
+        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
+    parser.add_argument(
+        "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
+    )
+    parser.add_argument("-transpose", "--transpose", action="store_true", help="the codes have a column per item")
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
+    add_measures(parser)
+    arguments = parser.parse_args(argv)
+    if "bits" in arguments and arguments.bits < 1:
+        raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
+    from biodeephashing.eval._numbers import asked_measures
+
+    evaluate_codes(
+        *(getattr(arguments, name) for name in FILES),
+        bits=getattr(arguments, "bits", None),
+        transpose=arguments.transpose,
+        asked=asked_measures(*given_measures(arguments)),
+        output=getattr(arguments, "output", None),
+        no_skip=arguments.no_skip,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(guard(main))
