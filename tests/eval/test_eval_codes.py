@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,14 @@ def files_of(folder: Path, sample: Sample, ending: str = ".npy", kind: str = "fe
     return [write(folder, ending, name, values) for name, values in zip(NAMES, arrays, strict=True)]
 
 
-@pytest.mark.parametrize("ending", [".npy", ".npz", ".mat", ".tsv", ".csv", ".txt"])
-@pytest.mark.parametrize("kind", ["signs", "signs with zeros", "zero_one", "bytes", "bool", "features", "packed"])
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [
+        *product([".npy", ".npz", ".mat"], ["signs", "signs with zeros", "zero_one", "bytes", "bool", "features", "packed"]),
+        *product([".tsv", ".csv", ".txt"], ["signs", "signs with zeros", "zero_one", "features"]),
+    ],
+)
 def test_every_form_gives_the_numbers_of_the_engine(sample, tmp_path, ending, kind):
-    if ending in (".tsv", ".csv", ".txt") and kind == "packed":
-        pytest.skip("text knows no bytes")
     files = files_of(tmp_path, sample, ending, kind)
     result = evaluate_codes(*files, bits=BITS if kind == "packed" else None, quiet=True)
     features = sample.features if kind == "features" else {}
@@ -366,7 +370,7 @@ def test_bad_input_is_one_message_and_no_result(sample, tmp_path, capsys, at, na
 def test_what_is_no_class_number(sample, tmp_path, value):
     files = [*files_of(tmp_path, sample)[:2], write(tmp_path, ".npy", "q", np.arange(9) % 3), str(tmp_path / "d.npy")]
     np.save(files[3], np.where(np.arange(30) == 4, value, 1))
-    with pytest.raises(DataError, match=r"d.npy float64 \(30,\) holds (-1|0.5|nan) "):
+    with pytest.raises(DataError, match=r"d.npy \w+ \(30,\) holds (-1|0.5|nan) "):
         evaluate_codes(*files)
 
 
