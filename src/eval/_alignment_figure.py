@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from ._comparison import Block
-from ._figures import FAINT_INK, INK, aligned, page, quiet, save, shortened
+from ._figures import FAINT_INK, INK, aligned, heading, page, quiet, save, shortened
 
 _ROWS = {"weight_angle": "weight angle", "update_angle": "update angle"}
 _ACROSS = 5  # most panels side by side
@@ -46,7 +45,7 @@ def draw_alignment(file: Path, blocks: Sequence[Block], title: str, caption: str
         for row, quantity in zip(panels, _ROWS, strict=True):
             for axes, rule in zip(row, rules, strict=True):
                 _lines_of(axes, block, rule, quantity, layers, colours)
-        _dress(panels, [_heading(rule, int(95 * (place["right"] - place["left"]) / across)) for rule in rules])
+        _dress(panels, [heading(rule, int(95 * (place["right"] - place["left"]) / across)) for rule in rules])
         figure.text(0.3 / 10.0, above + 0.55 / height, block.title, fontsize=9.5, color=INK, va="center")
         bar = figure.add_axes((place["right"] + 0.16 / 10, inside["bottom"], 0.13 / 10, inside["top"] - inside["bottom"]))
         _name_layers(figure, bar, layers, colours)
@@ -88,12 +87,6 @@ def _lines_of(axes: Any, block: Block, rule: str, quantity: str, layers: Sequenc
         )  # fmt: skip
 
 
-def _heading(rule: str, width: int) -> str:
-    """Return a rule or a map of rules as one line or two of so many letters."""
-    lines = textwrap.wrap(rule.replace(",", ", ").replace(":", ": "), width) if len(rule) > width else [rule]
-    return "\n".join([lines[0], *([shortened(" ".join(lines[1:]), width)] if lines[1:] else [])])
-
-
 def _dress(panels: Sequence[Sequence[Any]], headings: Sequence[str]) -> None:
     """Give all panels of a band the same axes, and words only at its left, its top and its bottom."""
     every = [axes for row in panels for axes in row]
@@ -110,8 +103,8 @@ def _dress(panels: Sequence[Sequence[Any]], headings: Sequence[str]) -> None:
         row[0].set_ylabel(words, fontsize=9.5)
         for axes in row[1:]:
             axes.tick_params(labelleft=False)
-    for axes, heading in zip(panels[0], headings, strict=True):
-        axes.set_title(heading, fontsize=9.5, color=INK, fontweight="bold", pad=5)
+    for axes, words in zip(panels[0], headings, strict=True):
+        axes.set_title(words, fontsize=9.5, color=INK, fontweight="bold", pad=5)
         axes.tick_params(labelbottom=False)
     for axes in panels[1]:
         axes.set_xlabel("epochs trained", fontsize=9)

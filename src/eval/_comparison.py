@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ._alignment import LayerCurves
 from ._intervals import CONFIDENCE, Difference, Spread, holm, paired_difference, spread
+from ._retrieval import Retrieval
 
 BASELINE = "bp"
 Curve = Sequence[tuple[int, float]]
@@ -24,6 +25,7 @@ class Observation:
         metrics: its numbers.
         curves: its training curves, (epoch, value).
         alignment: the curves of its layers, (epochs trained, value), by quantity and layer; empty where nothing was measured.
+        retrieval: its precision and recall at every radius and depth; None where nobody asked for them.
     """
 
     rule: str
@@ -33,6 +35,7 @@ class Observation:
     metrics: Mapping[str, float]
     curves: Mapping[str, Curve]
     alignment: LayerCurves = field(default_factory=dict)
+    retrieval: Retrieval | None = None
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,13 @@ class Block:
         """Return the rules of which some run measured its alignment."""
         return [rule for rule, runs in self.runs.items() if any(run.alignment for run in runs.values())]
 
+    def retrievals(self, rule: str) -> list[Retrieval]:
+        """Return precision and recall at every radius and depth of the seeds of a rule that have them."""
+        return [run.retrieval for run in self.runs.get(rule, {}).values() if run.retrieval]
+
     def values(self, rule: str, metric: str) -> dict[int, float]:
         """Return a metric of every seed of a rule that has it."""
-        return {seed: run.metrics[metric] for seed, run in sorted(self.runs[rule].items()) if metric in run.metrics}
+        return {seed: run.metrics[metric] for seed, run in sorted(self.runs.get(rule, {}).items()) if metric in run.metrics}
 
     def spread(self, rule: str, metric: str) -> Spread | None:
         """Return mean and standard deviation over seeds."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..runs import replacing
+from ._bits import BITS, bits_panels
 from ._comparison import Block, describe_difference, describe_p, describe_spread, difference_header
+from ._comparison_pictures import OVERVIEW
 from ._overview import overview
 from ._table import markdown_table, text_table
 
@@ -37,9 +39,7 @@ def write_markdown(
     columns: dict[str, str],
     metric: str,
     notes: Sequence[str],
-    *,
-    overseen: bool,
-    aligned: bool,
+    pictures: Mapping[str, str],
 ) -> None:
     """Write the tables in Markdown, with the pictures.
 
@@ -50,17 +50,16 @@ def write_markdown(
         columns: heading and metric of the columns of means.
         metric: the metric of the differences.
         notes: what must be stated beside the numbers.
-        overseen: whether there is a picture of all blocks at a glance.
-        aligned: whether there is a picture of the alignment with backpropagation.
+        pictures: the files of the pictures beside it, with what they show.
     """
     parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
-    if overseen:
+    images = {file: f"![{words}]({file})" for file, words in pictures.items()}
+    if len(blocks) > 1:
         parts += ["", f"{metric}, best settings first:", "", markdown_table(*overview(blocks, metric))]
-        parts += ["", "![all settings at a glance](comparison-overview.png)"]
+        parts += ["", images.pop(OVERVIEW)]
     for block in blocks:
         parts += ["", f"## {block.title}", "", f"{block.split}", "", markdown_table(*_rows(block, columns, metric))]
-    parts += ["", "![mAP per rule](comparison-bars.png)", "", "![training curves](comparison-curves.png)", ""]
-    parts += ["![alignment with backpropagation](comparison-alignment.png)", ""] if aligned else []
+    parts += ["", *(line for image in images.values() for line in (image, ""))]
     with replacing(file) as temporary:
         temporary.write_text("\n".join(parts), "utf-8")
 
@@ -89,6 +88,36 @@ def write_csv(file: Path, blocks: Sequence[Block], metrics: Sequence[str]) -> No
                     row += [difference.mean, difference.low, difference.high, difference.n, difference.p] if difference else [None] * 5
                     row.append(adjusted[name].get(rule))
                     writer.writerow(row)
+
+
+def write_bits_csv(file: Path, blocks: Sequence[Block], metric: str) -> bool:
+    """Write the numbers of the picture of mAP against bits, one line per panel, rule and number of bits.
+
+    Args:
+        file: the file to write; an earlier one goes where no blocks differ in the number of bits only.
+        blocks: what to tell of.
+        metric: the metric, by the name of MLflow.
+
+    Returns:
+        Whether there was something to write.
+    """
+    panels = bits_panels(blocks)
+    if not panels:
+        file.unlink(missing_ok=True)
+        return False
+    settings = [name for name in blocks[0].settings if name != BITS]
+    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow([*settings, "split", "rule", BITS, "metric", "n_seeds", "seeds", "mean", "lowest", "highest"])
+        for panel in panels:
+            for rule in panel.rules:
+                for bits, block in panel.blocks.items():
+                    values, spread = block.values(rule, metric), block.spread(rule, metric)
+                    if spread:
+                        row = [*(block.settings[name] for name in settings), block.split, rule, bits, metric, len(values)]
+                        extremes = [min(values.values()), max(values.values())]
+                        writer.writerow([*row, " ".join(map(str, values)), spread.mean, *extremes])
+    return True
 
 
 def _rows(block: Block, columns: dict[str, str], metric: str) -> tuple[list[str], list[list[str]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from ..registry import names_on_disk
 from ..runs import replacing
 from ._comparison import BASELINE, Block, describe_spread
+from ._numbers import words_of
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; dark grey is the baseline's.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7A5C00", "#8A2BE2")
@@ -43,10 +45,15 @@ def colour_of(rule: str) -> str:
     return palette[_place_of(rule) % len(palette)]
 
 
-def _style_of(rule: str) -> Any:
-    if rule == BASELINE:
-        return "-"
-    return _STYLES[_place_of(rule) % len(_STYLES)] if rule in _RULES else _STYLE_OF_MAPS
+def pen_of(rule: str) -> dict[str, Any]:
+    """Return colour and style of a learning rule's lines, the same in every picture.
+
+    Example:
+        >>> pen_of("bp")
+        {'color': '#3C3C3C', 'linestyle': '-'}
+    """
+    style = _STYLES[_place_of(rule) % len(_STYLES)] if rule in _RULES else _STYLE_OF_MAPS
+    return {"color": colour_of(rule), "linestyle": "-" if rule == BASELINE else style}
 
 
 def place_of(rule: str) -> tuple[bool, int]:
@@ -100,10 +107,7 @@ def draw_curves(file: Path, blocks: Sequence[Block], title: str, caption: str) -
         caption: what the lines and bands are.
     """
     rules = sorted({rule for block in blocks for rule in block.runs}, key=place_of)
-    labels = [shortened(rule, _LONGEST) for rule in rules]
-    columns = max(1, min(len(rules), int(9.4 / (0.62 + 0.08 * max(map(len, labels))))))
-    more = 0.22 * (-(-len(rules) // columns) - 1)  # inches of the legend's further lines
-    figure, place = page(10.0, 3.3 * len(blocks), title, caption, head=1.25 + more)
+    figure, place = page_of_rules(10.0, 3.3 * len(blocks), title, caption, rules)
     rows = figure.subplots(len(blocks), 2, squeeze=False, gridspec_kw=place | {"wspace": 0.24, "hspace": 0.36})
     for row, block in zip(rows, blocks, strict=True):
         for axes, (name, words) in zip(row, _CURVES.items(), strict=True):
@@ -112,18 +116,6 @@ def draw_curves(file: Path, blocks: Sequence[Block], title: str, caption: str) -
         row[0].set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=8)
     for axes in rows[-1]:
         axes.set_xlabel("epoch")
-    styles = [{"color": colour_of(rule), "linestyle": _style_of(rule)} for rule in rules]
-    handles = [Line2D([], [], linewidth=2, label=label, **style) for label, style in zip(labels, styles, strict=True)]
-    middle = 1 - (0.68 + more / 2) / figure.get_figheight()
-    figure.legend(
-        handles=handles,
-        loc="center left",
-        bbox_to_anchor=(0.022, middle),
-        ncols=columns,
-        frameon=False,
-        fontsize=9.5,
-        handlelength=2.6,
-    )
     save(figure, file)
 
 
@@ -184,12 +176,7 @@ def _curves_of(axes: Any, block: Block, name: str) -> None:
         epochs, values = aligned([run.curves.get(name, ()) for run in runs.values()])
         if not len(epochs):
             continue
-        epochs = epochs + 1
-        marker = "o" if len(epochs) == 1 else None
-        axes.plot(
-            epochs, np.nanmean(values, axis=0), linestyle=_style_of(rule), marker=marker, color=colour_of(rule), linewidth=2, zorder=3
-        )
-        axes.fill_between(epochs, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=colour_of(rule), alpha=0.17, linewidth=0)
+        draw_band(axes, epochs + 1, values, rule)
     last = max((epoch for runs in block.runs.values() for run in runs.values() for epoch, _ in run.curves.get(name, ())), default=0) + 1
     axes.set_xlim(1 - 0.04 * last, last * 1.04)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -207,6 +194,39 @@ def aligned(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, 
     epochs = sorted(set().union(*logged))
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in logged])
     return np.array(epochs), values
+
+
+def draw_band(axes: Any, places: np.ndarray, values: np.ndarray, rule: str, marker: str | None = None) -> None:
+    """Draw the mean of a rule's seeds as a line, and from the lowest to the highest as a band.
+
+    Args:
+        axes: the panel.
+        places: (points,).
+        values: (seeds, points), NaN where a seed has none.
+        rule: the learning rule.
+        marker: what stands at every point; a lone point has a dot.
+    """
+    low, high, lone = np.nanmin(values, axis=0), np.nanmax(values, axis=0), len(places) == 1
+    axes.plot(places, np.nanmean(values, axis=0), marker="o" if lone else marker, linewidth=2, markersize=5, zorder=3, **pen_of(rule))
+    axes.fill_between(places, low, high, color=colour_of(rule), alpha=0.17, linewidth=1.5 if lone else 0)
+
+
+def page_of_rules(width: float, panels: float, title: str, caption: str, rules: Sequence[str]) -> tuple[Figure, dict[str, float]]:
+    """Return a page as :func:`page` does, with a legend of learning rules below its title."""
+    labels = [shortened(rule, _LONGEST) for rule in rules]
+    columns = max(1, min(len(rules), int((width - 0.6) / (0.62 + 0.08 * max(map(len, labels))))))
+    more = 0.22 * (-(-len(rules) // columns) - 1)  # inches of the legend's further lines
+    figure, place = page(width, panels, title, caption, head=1.25 + more)
+    figure.legend(
+        handles=[Line2D([], [], linewidth=2, label=label, **pen_of(rule)) for rule, label in zip(rules, labels, strict=True)],
+        loc="center left",
+        bbox_to_anchor=(0.022, 1 - (0.68 + more / 2) / figure.get_figheight()),
+        ncols=columns,
+        frameon=False,
+        fontsize=9.5,
+        handlelength=2.6,
+    )
+    return figure, place
 
 
 def page(width: float, panels: float, title: str, caption: str, *, head: float) -> tuple[Figure, dict[str, float]]:
@@ -246,16 +266,15 @@ def shortened(name: str, length: int) -> str:
     return f"{name[:head]}…{name[head + 1 - length :]}"
 
 
-def words_of(metric: str) -> str:
-    """Return a metric's name as people write it.
+def heading(name: str, width: int) -> str:
+    """Return a long name as one line or two of so many letters, broken behind commas and colons.
 
     Example:
-        >>> words_of("query_mAP_expected_at_1000")
-        'mAP@1000 of the query fold, tie rule expected'
+        >>> heading("features.*=frsf,*=usf", 16)
+        'features.*=frsf,\\n*=usf'
     """
-    fold, _, rest = metric.partition("_mAP_")
-    ties, _, k = rest.partition("_at_")
-    return f"mAP{'@' + k if k else ''} of the {fold} fold, tie rule {ties}"
+    lines = textwrap.wrap(re.sub(r"([,:])(?! )", r"\1 ", name), width) if len(name) > width else [name]
+    return "\n".join([lines[0], *([shortened(" ".join(lines[1:]), width)] if lines[1:] else [])])
 
 
 def save(figure: Figure, file: Path) -> None:

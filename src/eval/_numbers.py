@@ -7,10 +7,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import UsageError, nearest
 from .average_precision import DENOMINATORS, TIES, Measure
 from .one_pass import Retrieval
 
+FOLDS = ("query", "val")
 CUTS = (None, 1000, 5000)
 CUT_RULES = ("expected", "index", "feature")
 BOUNDS = ("worst", "best")
@@ -73,6 +74,125 @@ def further_numbers(found: Retrieval) -> dict[str, float]:
     within = {key: getattr(curves, name)[min(radius, len(curves.items) - 1)] for key, (name, radius) in WITHIN_RADIUS.items()}
     at = {key: curves.precision_at[np.searchsorted(curves.depths, min(k, curves.depths[-1]))] for key, k in AT_DEPTH.items()}
     return {key: float(value) for key, value in (within | at | {GAIN: found.ndcg[GAIN_CUT].mean()}).items()}
+
+
+def metric_of(fold: str, measure: Measure) -> str:
+    """Return the name that a number has in MLflow.
+
+    Args:
+        fold: "query" or "val".
+        measure: the rules.
+
+    Example:
+        >>> metric_of("query", Measure("expected", radius=2)), metric_of("val", Measure("index", k=100, denominator="min"))
+        ('query_mAP_expected_at_radius_2', 'val_mAP_index_at_100_min')
+    """
+    return tracked_name(fold, key_of(measure))
+
+
+def tracked_name(fold: str, key: str) -> str:
+    """Return the name that a number of a result file has in MLflow, which takes no equals signs.
+
+    Example:
+        >>> tracked_name("query", "nDCG_expected_at_k=1000")
+        'query_nDCG_expected_at_1000'
+    """
+    return f"{fold}_{key}".replace("_at_k=", "_at_").replace("=", "_")
+
+
+def parse_metric(metric: str) -> tuple[str, Measure]:
+    """Return fold and rules of a number from its name in MLflow.
+
+    Raises:
+        UsageError: for a name that no number can have, proposing the nearest, and for bounds that would be none.
+
+    Example:
+        >>> fold, measure = parse_metric("query_mAP_index_at_100_min")
+        >>> fold, measure.ties, measure.k, measure.denominator
+        ('query', 'index', 100, 'min')
+    """
+    found = _parsed(metric)
+    if not found:
+        guess = nearest(metric, [metric_of(fold, measure) for fold in FOLDS for measure in ALWAYS])
+        raise UsageError(
+            f"unknown metric {metric!r}:{f' did you mean {guess!r}?' if guess else ''} Write FOLD_mAP_TIES, FOLD being one of "
+            f"{', '.join(FOLDS)} and TIES one of {', '.join(TIES)}; for a cut _at_1000 or _at_radius_2 behind it, and then _min or _all "
+            f"for such a divisor"
+        )
+    fold, measure = found
+    if measure.ties in BOUNDS and measure.k and measure.denominator == DENOMINATOR:
+        raise UsageError(
+            f"unknown metric {metric!r}: with a cut at k and the divisor {DENOMINATOR} the tie rule {measure.ties} is no bound; "
+            f"write {metric}_min, {metric}_all, or {metric_of(fold, Measure(measure.ties))} for the whole ranking"
+        )
+    return fold, measure
+
+
+def is_metric(name: str) -> bool:
+    """Return whether a name in MLflow is that of a mean average precision.
+
+    Example:
+        >>> is_metric("query_mAP_expected_at_1000"), is_metric("val_mAP")
+        (True, False)
+    """
+    return _parsed(name) is not None
+
+
+def options_of(measure: Measure) -> str:
+    """Return the options that make ``eval_map.py`` measure a number; none for one that is always made.
+
+    Example:
+        >>> options_of(Measure("index", k=100, denominator="min")), options_of(Measure("index", k=1000))
+        (' -ties index -k 100 -denominator min', '')
+    """
+    if measure in ALWAYS:
+        return ""
+    usual = Measure()
+    given = {name: value for name, value in vars(measure).items() if value != getattr(usual, name)}
+    return "".join(f" -{name} {value}" for name, value in given.items())
+
+
+def words_of(metric: str) -> str:
+    """Return what a number is, as people write it; a name that no number has stays as it is.
+
+    Example:
+        >>> words_of("query_mAP_expected_at_1000")
+        'mAP@1000 of the query fold, tie rule expected'
+        >>> words_of("val_mAP_index_at_radius_2")
+        'mAP (Hamming radius 2) of the val fold, tie rule index'
+    """
+    found = _parsed(metric)
+    if not found:
+        return metric
+    fold, measure = found
+    cut = f"@{measure.k}" if measure.k else f" (Hamming radius {measure.radius})" if measure.radius is not None else ""
+    return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}"
+
+
+def divisor_of(measure: Measure) -> str:
+    """Return what an average precision is divided by, in words.
+
+    Example:
+        >>> divisor_of(Measure(k=1000)), divisor_of(Measure(radius=2, denominator="all"))
+        ('relevant items among the first k (retrieved)', 'relevant items in the database (all)')
+    """
+    inside = "within the radius" if measure.radius is not None else "among the first k"
+    words = {
+        "retrieved": f"relevant items {inside}",
+        "min": f"items {inside} or relevant items in the database, whichever are fewer",
+        "all": "relevant items in the database",
+    }
+    return f"{words[measure.denominator]} ({measure.denominator})"
+
+
+def _parsed(metric: str) -> tuple[str, Measure] | None:
+    """Return fold and rules of a name in MLflow, None for another name or another spelling."""
+    fold, _, name = metric.partition("_")
+    measure = measure_of(re.sub(r"_at_(?=\d)", "_at_k=", name).replace("_at_radius_", "_at_radius="))
+    if fold not in FOLDS or measure is None or metric_of(fold, measure) != metric:
+        return None
+    whole = measure.k is None and measure.radius is None
+    return None if whole and measure.denominator != DENOMINATOR else (fold, measure)  # over all of it every divisor is the same
 
 
 def asked_measures(

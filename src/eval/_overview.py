@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from ._comparison import Block, describe_spread
-from ._figures import INK, colour_of, page, place_of, quiet, save, shortened, words_of
+from ._figures import INK, colour_of, page, place_of, quiet, save, shortened
+from ._numbers import words_of
 
 _LONGEST = 48  # letters of a row's name that are drawn
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,11 +13,10 @@ from biodeephashing.hparams import Settings, table
 from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
-    from biodeephashing.eval._comparison import Block, Observation
+    from biodeephashing.eval._comparison import Observation
     from biodeephashing.eval._paired_queries import PairedQueries
 
 METRIC = "query_mAP_expected"
-_METRIC = re.compile(r"(query|val)_mAP_(expected|index|feature|worst|best)(_at_(1000|5000))?")
 _COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
 
 
@@ -26,8 +24,9 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     """Compare the learning rules of an experiment by what MLflow knows of its runs.
 
     Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
-    ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``, and where runs measured it
-    (``-align_every``) ``comparison-alignment.png``.
+    ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``; with several numbers of bits
+    ``comparison-bits.png`` and ``comparison-bits.csv``; and where runs measured them, ``comparison-retrieval.png``
+    (``eval_map.py -make_plots``) and ``comparison-alignment.png`` (``-align_every``).
 
     Args:
         database: the data set.
@@ -47,39 +46,29 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
         >>> compare("DIGITS", "demo", metric="mAP")
         Traceback (most recent call last):
             ...
-        biodeephashing.errors.UsageError: unknown metric 'mAP': write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 ...
+        biodeephashing.errors.UsageError: unknown metric 'mAP': ...
     """
-    fold, _, _ = _parse(metric)
+    from biodeephashing.eval._numbers import parse_metric
+
+    fold, _ = parse_metric(metric)
     observations, remarks = _observe(database, experiment, metric)
     from biodeephashing.eval._comparison import build_blocks
-    from biodeephashing.eval._comparison_tables import console_text, write_csv, write_markdown
-    from biodeephashing.eval._figures import draw_bars, draw_curves
+    from biodeephashing.eval._comparison_pictures import draw_pictures
+    from biodeephashing.eval._comparison_tables import console_text, write_bits_csv, write_csv, write_markdown
 
     blocks, doubles = build_blocks(observations, metric)
     columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
     if metric not in columns.values():
         columns[metric] = metric
-    folder, title = comparison_folder(database, experiment), f"{database} / {experiment}: learning rules compared"
-    notes = [*_caption(fold, metric), *remarks, *doubles]
-    overseen = _draw_overview(folder / "comparison-overview.png", blocks, metric, title)
-    aligned = _draw_alignment(folder / "comparison-alignment.png", blocks, f"{database} / {experiment}: alignment with backpropagation")
+    folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
+    title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *doubles]
+    pictures = draw_pictures(folder, blocks, metric, name)
     write_csv(folder / "comparison.csv", blocks, list(columns.values()))
-    write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, overseen=overseen, aligned=aligned)
-    stated = _stated(blocks)
-    draw_bars(
-        folder / "comparison-bars.png", blocks, metric, title,
-        f"Bars: mean over seeds (their number in brackets); dots: seeds; whiskers: ± one standard deviation. Diamonds: mean "
-        f"difference to bp with its 95% interval (Student's t). {_rules(metric)} {stated}",
-    )  # fmt: skip
-    draw_curves(
-        folder / "comparison-curves.png", blocks, f"{database} / {experiment}: training curves",
-        "Lines: mean over the seeds still training; bands: from the lowest to the highest seed. "
-        f"Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. {stated}",
-    )  # fmt: skip
+    write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, pictures)
+    by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", blocks, metric)
     if not quiet:
         print(console_text(title, blocks, columns, metric, notes))
-        more = ", comparison-overview.png" * overseen + ", comparison-alignment.png" * aligned
-        print(f"\nwritten: {folder}/comparison.csv, comparison.md, comparison-bars.png, comparison-curves.png{more}")
+        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *pictures])}")
     return folder
 
 
@@ -95,35 +84,25 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    fold, ties, k = _parse(metric)
-    first, second = Run.at(paths[0]), Run.at(paths[1])
-    from biodeephashing.eval import Measure
+    from biodeephashing.eval._numbers import divisor_of, parse_metric, words_of
     from biodeephashing.eval._paired_queries import check_same_queries, describe_pair, pair_queries
     from biodeephashing.eval.eval_map import query_values
 
+    fold, measure = parse_metric(metric)
+    first, second = Run.at(paths[0]), Run.at(paths[1])
     check_same_queries((first, second), fold)
-    (own, split), (other, _) = (query_values(run, fold, Measure(ties, k=k)) for run in (first, second))
+    (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
     paired = pair_queries(own, other)
-    print(f"A: {first}\nB: {second}\n{split}\n{_rules(metric)}\n\n{describe_pair(paired)}")
+    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {divisor_of(measure)}\n\n{describe_pair(paired)}")
     return paired
-
-
-def _parse(metric: str) -> tuple[str, str, int | None]:
-    """Return fold, tie rule and cut of a metric."""
-    match = _METRIC.fullmatch(metric)
-    bounded = match and match[2] in ("worst", "best") and match[3]
-    if not match or bounded:
-        raise UsageError(
-            f"unknown metric {metric!r}: write FOLD_mAP_TIES or FOLD_mAP_TIES_at_1000 (or 5000), for example {METRIC}; FOLD is "
-            f"query or val, TIES is expected, index or feature, or without a cut worst or best"
-        )
-    return match[1], match[2], int(match[4]) if match[4] else None
 
 
 def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observation], list[str]]:
     """Return the evaluated runs of an experiment, and how many others there are and why they do not count."""
+    from biodeephashing.eval._numbers import options_of, parse_metric
     from biodeephashing.tracking import tracked_runs
 
+    fold, measure = parse_metric(metric)
     runs = tracked_runs(database, experiment)
     if not runs:
         raise _unknown_experiment(database, experiment)
@@ -135,15 +114,26 @@ def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observat
         remarks.append(f"left out, not finished: {', '.join(sorted(_short(run) for run in unfinished))}")
     if len(evaluated) < len(finished):
         missing = sorted(_short(run) for run in finished if metric not in run.metrics)
-        remarks.append(f"left out, without {metric} (run eval_map.py): {', '.join(missing)}")
+        remarks.append(f"left out, without {metric} (run eval_map.py{options_of(measure)}): {', '.join(missing)}")
     if not evaluated:
-        raise RunError(f"no run of {database}/{experiment} has been evaluated: {'; '.join(remarks)}")
-    return [_observation(run) for run in evaluated], remarks
+        raise RunError(f"{_nothing_to_compare(database, experiment, metric, finished)}: {'; '.join(remarks)}")
+    return [_observation(run, fold) for run in evaluated], remarks
 
 
-def _observation(run: Any) -> Observation:
+def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[Any]) -> str:
+    """Return that no run has a number, with the nearest that some have."""
+    from biodeephashing.eval._numbers import is_metric
+
+    guess = nearest(metric, {name for run in runs for name in run.metrics if is_metric(name)})
+    if not guess:
+        return f"no run of {database}/{experiment} has been evaluated"
+    return f"no run of {database}/{experiment} has {metric}, the nearest that there is being {guess}"
+
+
+def _observation(run: Any, fold: str) -> Observation:
     from biodeephashing.eval._alignment import read_alignment
     from biodeephashing.eval._comparison import Observation
+    from biodeephashing.eval._retrieval import read_retrieval
 
     apart = {
         field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
@@ -152,8 +142,10 @@ def _observation(run: Any) -> Observation:
     settings["architecture"] = settings["architecture"].removeprefix("bio-")
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
     split = run.tags.get("split", "split unknown")
-    alignment = read_alignment(home() / run.tags["run_directory"] / "alignment.csv")
-    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment)
+    folder = home() / run.tags["run_directory"]
+    alignment = read_alignment(folder / "alignment.csv")
+    retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
+    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
 
 
 def _short(run: Any) -> str:
@@ -171,51 +163,9 @@ def _unknown_experiment(database: str, experiment: str) -> RunError:
     return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
 
 
-def _draw_overview(file: Path, blocks: Sequence[Block], metric: str, title: str) -> bool:
-    """Draw all tables at a glance where there are several, and tell whether there are; an earlier picture goes."""
-    from biodeephashing.eval._overview import draw_overview
-
-    file.unlink(missing_ok=True)
-    if len(blocks) < 2:
-        return False
-    draw_overview(
-        file, blocks, metric, title,
-        "Dots: mean over seeds; lines: ± one standard deviation; the settings whose best rule is best come first. "
-        f"{_rules(metric)} {_stated(blocks)}",
-    )  # fmt: skip
-    return True
-
-
-def _draw_alignment(file: Path, blocks: Sequence[Block], title: str) -> bool:
-    """Draw how far the layers are from backpropagation, and tell whether any run measured it; an earlier picture goes."""
-    from biodeephashing.eval._alignment_figure import draw_alignment
-
-    file.unlink(missing_ok=True)
-    measured = [block for block in blocks if block.measured()]
-    if not measured:
-        return False
-    draw_alignment(
-        file, measured, title,
-        "Weight angle: between a layer's weights W and the matrix B that carries its error down; it exists where B stands in W's place. "
-        "Update angle: between the gradients of W by the rule and by backpropagation, on one batch. 0°: equal; 90° (dashed): nothing "
-        f"in common. Lines: mean over the seeds still training; bands: from the lowest to the highest seed. {_stated(blocks)}",
-    )  # fmt: skip
-    return True
-
-
-def _rules(metric: str) -> str:
-    from biodeephashing.eval._figures import words_of
-
-    return f"{words_of(metric)}; divisor: relevant items among the first k (retrieved)."
-
-
-def _stated(blocks: Sequence[Block]) -> str:
-    return " | ".join(sorted({block.split for block in blocks}))
-
-
 def _caption(fold: str, metric: str) -> list[str]:
     return [
-        f"mean ± standard deviation over seeds of the mAP of the {fold} fold; tie rule expected where none is named; "
+        f"mean ± standard deviation over seeds of the mAP of the {fold} fold; where none is named, tie rule expected and "
         f"divisor: relevant items among the first k (retrieved)",
         f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
         f"number of rules in the table",

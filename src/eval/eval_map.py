@@ -170,7 +170,7 @@ def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split
     """Log every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
-    from biodeephashing.eval._numbers import DENOMINATOR, FURTHER, measure_of
+    from biodeephashing.eval._numbers import DENOMINATOR, FURTHER, measure_of, tracked_name
     from biodeephashing.tracking import open_tracker
 
     tags = {
@@ -179,11 +179,14 @@ def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split
         "denominator": DENOMINATOR,
     }
     numbers = {
-        f"{fold}_{key}": value for fold, result in results.items() for key, value in result.items() if measure_of(key) or key in FURTHER
+        tracked_name(fold, key): value
+        for fold, result in results.items()
+        for key, value in result.items()
+        if measure_of(key) or key in FURTHER
     }
     with open_tracker(run, settings, phase="evaluate") as tracker:
         tracker.set_tags(tags)
-        tracker.log_metrics({name.replace("_at_k=", "_at_").replace("=", "_"): value for name, value in numbers.items()})
+        tracker.log_metrics(numbers)
 
 
 def _say(quiet: bool, message: str) -> None:

@@ -29,10 +29,11 @@ SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "sp
 
 
 def track(mode: str, seed: int, *, value: float | None = None, status: str = "FINISHED", split: dict | None = None, **changes) -> None:
-    """Track a finished run without training it."""
+    """Track a finished run without training it; changes are settings or further numbers."""
     from biodeephashing.tracking import open_tracker
 
     known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
+    further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
     settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
     tracker = open_tracker(Run.of(settings), settings)
     tracker.set_tags(split or SPLIT)
@@ -40,7 +41,7 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
     if value is not None:
         names = ("expected", "expected_at_1000", "expected_at_5000", "feature")
-        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)})
+        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)} | further)
     tracker.close(status)
 
 
@@ -108,6 +109,21 @@ def test_another_metric(study):
     folder = compare("TINY", "trial", metric="query_mAP_feature", quiet=True)
     row = next(row for row in read_csv(folder) if (row["rule"], row["metric"]) == ("fa", "query_mAP_feature"))
     assert float(row["difference_to_bp"]) == pytest.approx(np.mean([study["fa", s] - study["bp", s] for s in range(3)]), abs=1e-12)
+
+
+def test_every_number_that_a_run_holds_can_be_compared(tracked_home, capsys):
+    for mode, value in (("bp", 0.5), ("fa", 0.25)):
+        track(mode, 0, value=0.9, query_mAP_expected_at_radius_2=value)
+    track("usf", 0, value=0.9)
+    folder = compare("TINY", "trial", metric="query_mAP_expected_at_radius_2")
+    rows = {row["rule"]: row for row in read_csv(folder) if row["metric"] == "query_mAP_expected_at_radius_2"}
+    assert {rule: row["mean"] for rule, row in rows.items()} == {"bp": "0.5", "fa": "0.25"}
+    assert rows["fa"]["difference_to_bp"] == "-0.25"
+    assert "left out, without query_mAP_expected_at_radius_2 (run eval_map.py -radius 2): usf seed 0" in capsys.readouterr().out
+    with pytest.raises(
+        RunError, match=r"no run .* has query_mAP_expected_at_radius_3, the nearest .* being query_mAP_expected_at_radius_2: "
+    ):
+        compare("TINY", "trial", metric="query_mAP_expected_at_radius_3")
 
 
 def test_settings_and_splits_are_kept_apart(tracked_home):

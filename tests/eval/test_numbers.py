@@ -4,9 +4,23 @@ from itertools import product
 
 import pytest
 
+from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure
-from biodeephashing.eval._numbers import ALWAYS, asked_measures, compatible_key, key_of, measure_of
+from biodeephashing.eval._numbers import (
+    ALWAYS,
+    asked_measures,
+    compatible_key,
+    divisor_of,
+    is_metric,
+    key_of,
+    measure_of,
+    metric_of,
+    options_of,
+    parse_metric,
+    words_of,
+)
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.eval_map import FOLDS
 
 
 def test_every_key_can_be_read_back():
@@ -39,3 +53,62 @@ def test_other_keys_are_no_measures(key):
 )  # fmt: skip
 def test_what_options_ask_for(asked, keys):
     assert list(map(key_of, asked_measures(**asked))) == keys
+
+
+def test_every_number_that_can_be_asked_for_has_a_name_in_mlflow():
+    asked = [*ALWAYS, *asked_measures(TIES[:3], [1, 1000], [0, 2], DENOMINATORS), *asked_measures(TIES[3:], [100], [2], ["min", "all"])]
+    names = {(fold, measure): metric_of(fold, measure) for fold in FOLDS for measure in asked}
+    assert len(set(names.values())) == len(names) == 2 * len(set(asked))
+    for place, name in names.items():
+        assert parse_metric(name) == place
+        assert is_metric(name)
+        assert name.replace("_", "").isalnum(), "MLflow allows no more"
+        assert words_of(name) != name
+
+
+@pytest.mark.parametrize(
+    ("metric", "guess"),
+    [
+        ("query_mAP_expcted", "query_mAP_expected"),
+        ("train_mAP_index", "val_mAP_index"),
+        ("val_mAP_feature_at_k=1000", "val_mAP_feature_at_1000"),
+        ("query_mAP_expected_at_radius_02", "query_mAP_expected"),
+        ("query_mAP_expected_at_1000_retrieved", "query_mAP_expected_at_1000"),
+        ("query_mAP_expected_min", "query_mAP_expected"),  # over the whole ranking all divisors are the same
+        ("query_mAP_worst_at_0", "query_mAP_worst"),
+    ],
+)
+def test_an_unknown_name_proposes_the_nearest(metric, guess):
+    with pytest.raises(UsageError, match=f"unknown metric '{metric}': did you mean '{guess}"):
+        parse_metric(metric)
+    assert not is_metric(metric)
+    assert words_of(metric) == metric
+
+
+def test_bounds_that_would_be_none_are_refused():
+    with pytest.raises(
+        UsageError, match=r"worst is no bound; write query_mAP_worst_at_10_min, query_mAP_worst_at_10_all, or query_mAP_worst "
+    ):
+        parse_metric("query_mAP_worst_at_10")
+    for bound in ("val_mAP_best_at_10_all", "val_mAP_best_at_radius_0", "val_mAP_best"):
+        assert parse_metric(bound)[1].ties == "best"
+
+
+def test_options_make_what_they_name():
+    assert options_of(Measure("index", k=5000)) == ""
+    for asked in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
+        (measure,) = asked_measures(**asked)
+        options = options_of(measure).split()
+        given = dict(zip(options[::2], options[1::2], strict=True))
+        again = asked_measures(
+            [given["-ties"]] if "-ties" in given else (),
+            [int(given["-k"])] if "-k" in given else (),
+            [int(given["-radius"])] if "-radius" in given else (),
+            [given["-denominator"]] if "-denominator" in given else (),
+        )
+        assert again == [measure]
+
+
+def test_every_divisor_is_told_apart():
+    measures = [Measure(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
+    assert len({divisor_of(measure) for measure in measures}) == 5  # "all" asks for no cut

@@ -13,6 +13,8 @@ from fabricated_runs import write_predictions, write_run
 
 from biodeephashing.data.split import checksums
 from biodeephashing.errors import RunError, UsageError
+from biodeephashing.eval import Measure
+from biodeephashing.eval._numbers import key_of
 from biodeephashing.eval._paired_queries import describe_pair, pair_queries
 from biodeephashing.eval.compare import compare_runs, main
 from biodeephashing.eval.eval_map import evaluate
@@ -44,6 +46,14 @@ def test_the_numbers_are_those_of_the_result_files(two, metric, fold, key):
     assert paired.difference.value == pytest.approx(results[0][key] - results[1][key], abs=1e-14)
     assert paired.difference.interval.low <= paired.difference.value <= paired.difference.interval.high
     assert paired.queries == 16
+
+
+def test_numbers_that_are_not_always_made(two, capsys):
+    measure = Measure("index", k=5, denominator="min")
+    paired = compare_runs(folders(two), metric="query_mAP_index_at_5_min")
+    results = [evaluate(run, asked=[measure], quiet=True)["query"][key_of(measure)] for run in two]
+    assert [paired.first.value, paired.second.value] == pytest.approx(results, abs=1e-14)
+    assert "mAP@5 of the query fold, tie rule index; divisor: items among the first k or relevant" in capsys.readouterr().out
 
 
 def test_by_hand():
