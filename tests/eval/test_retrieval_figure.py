@@ -89,10 +89,9 @@ def test_lines_are_means_and_bands_extremes(tmp_path, monkeypatch):
     radii = np.arange(17)
     assert fa.get_xdata().tolist() == pytest.approx((radii + 1) / 24)  # mean recall of seeds 0 and 2
     assert fa.get_ydata().tolist() == pytest.approx(0.7 - 0.02 * radii)
-    _, fa_dot = (collection for collection in left.collections if len(collection.get_offsets()) == 1)
-    assert fa_dot.get_offsets().tolist() == [pytest.approx([3 / 24, 0.66])]  # radius 2
-    bands = [collection for collection in left.collections if len(collection.get_offsets()) != 1 or not len(collection.get_offsets())]
-    corners = bands[1].get_paths()[0].vertices
+    _, _, band, dot = left.collections  # of bp, then of fa
+    assert dot.get_offsets().tolist() == [pytest.approx([3 / 24, 0.66])]  # radius 2
+    corners = band.get_paths()[0].vertices
     at_first = corners[np.isclose(corners[:, 0], 1 / 24)][:, 1]
     assert (at_first.min(), at_first.max()) == pytest.approx((0.6, 0.8))
     assert right.lines[1].get_xdata().tolist() == [1, 10, 100]
@@ -110,7 +109,8 @@ def test_a_row_per_block(tmp_path, monkeypatch):
 def test_one_bit_has_no_radius_2_worth_a_dot(tmp_path, monkeypatch):
     _, (left, _) = draw([run("fa", 0, bits=1)], tmp_path, monkeypatch)
     assert len(left.lines[0].get_xdata()) == 2
-    assert sum(len(collection.get_offsets()) for collection in left.collections[1:]) == 0
+    _, dot = left.collections
+    assert len(dot.get_offsets()) == 0
 
 
 def test_the_caption_counts_the_runs_without(tmp_path, monkeypatch):
