@@ -6,11 +6,17 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
+from ._groups import Counts, Groups, Reals
+from ._rankings import Order, Separations
+
+if TYPE_CHECKING:
+    import torch
 
 Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
@@ -41,6 +47,8 @@ class Pairs:
         >>> pairs.distances(0).tolist(), pairs.relevance(0).tolist()
         ([0, 1], [True, False])
     """
+
+    bytes_per_separation = 8  # what an order takes for each pair of a block
 
     def __init__(
         self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels, *, bits: int | None = None
@@ -110,6 +118,65 @@ class Pairs:
         histograms = np.zeros((queries.stop - queries.start, self.bins, self.levels), dtype=np.int64)
         in_threads(lambda part: count_shared(queries.start + part.start, histograms[part], *self.columns), len(histograms))
         return histograms
+
+    def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
+        """Return the order of tied items by their features; arguments as in :class:`Separations`."""
+        return Separations(queries, database, block)
+
+    def precision_sums(self, queries: slice, groups: Groups, cuts: Counts, order: Order | None = None) -> tuple[Reals, Counts]:
+        r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
+
+        .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
+
+        Without an order tied items come in database row order: deterministic, but favourable or unfavourable by chance when the
+        rows are grouped by class.
+
+        Args:
+            queries: the queries wanted.
+            groups: their distance groups.
+            cuts: how many items of each query count, (queries, cuts).
+            order: what tied items are ordered by, then by their rows.
+
+        Example:
+            >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
+            >>> pairs, query = Pairs(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
+            >>> groups = Groups.of(pairs.histograms(query))
+            >>> pairs.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
+            [[1.6667]]
+            >>> features = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+            >>> pairs.precision_sums(query, groups, np.array([[3]]), pairs.separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
+            [[2.0]]
+        """
+        from ._kernels import rank_by_feature, rank_by_index
+
+        sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
+        separations = None if order is None else order.of(queries)
+
+        def rank(part: slice) -> None:
+            first, results = queries.start + part.start, (sums[part], retrieved[part])
+            if separations is None:
+                rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
+            else:
+                rank_by_feature(first, cuts[part], starts[part], separations[part], *results, *self.columns)
+
+        in_threads(rank, len(cuts))
+        return sums, retrieved
+
+    def on(self, device: str | torch.device | None, memory: int) -> Pairs:
+        """Return the same pairs, compared by PyTorch on a device; by the compiled loops for None.
+
+        Args:
+            device: see :class:`TorchPairs`.
+            memory: working memory there, in bytes.
+
+        Raises:
+            UsageError: for a device that does not exist or cannot be used.
+        """
+        if device is None:
+            return self
+        from ._torch_pairs import TorchPairs
+
+        return TorchPairs(self, device, memory)
 
     def _keys(self, query: int) -> NDArray[np.uint16]:
         """Return 2 d + rel of a query and every database item, (database,)."""

@@ -1,55 +1,24 @@
-"""Rankings that break ties by something: database order, or distance of the real-valued features."""
+"""What tied items are ordered by: the distance of the real-valued features, in whole numbers."""
 
 from __future__ import annotations
+
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
-from ._groups import Counts, Groups, Reals
-from ._pairs import Pairs, in_threads
+from ._groups import Reals
 
 GRID = 2.0**26
 _ROWS = 4096  # rows that are brought to unit length at a time
 
 
-def precision_sums(pairs: Pairs, queries: slice, groups: Groups, cuts: Counts, separations: Reals | None = None) -> tuple[Reals, Counts]:
-    r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
+class Order(Protocol):
+    """What tied items are ordered by."""
 
-    .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
-
-    Without separations tied items come in database row order: deterministic, but favourable or unfavourable by chance when the
-    rows are grouped by class.
-
-    Args:
-        pairs: queries and database.
-        queries: the queries wanted.
-        groups: their distance groups.
-        cuts: how many items of each query count, (queries, cuts).
-        separations: what :class:`Separations` returned for these queries, whole numbers, (queries, database): the order of tied items.
-
-    Example:
-        >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
-        >>> pairs, query = Pairs(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
-        >>> groups = Groups.of(pairs.histograms(query))
-        >>> precision_sums(pairs, query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
-        [[1.6667]]
-        >>> precision_sums(pairs, query, groups, np.array([[3]]), np.array([[5.0, 9.0, 1.0]]))[0].tolist()  # 1/1 + 2/2
-        [[2.0]]
-    """
-    from ._kernels import rank_by_feature, rank_by_index
-
-    sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
-
-    def rank(part: slice) -> None:
-        first, results = queries.start + part.start, (sums[part], retrieved[part])
-        if separations is None:
-            rank_by_index(first, cuts[part], starts[part], *results, *pairs.columns)
-        else:
-            rank_by_feature(first, cuts[part], starts[part], separations[part], *results, *pairs.columns)
-
-    in_threads(rank, len(cuts))
-    return sums, retrieved
+    def of(self, queries: slice) -> Any:
+        """Return whole numbers below 2^53, the least first, (queries, database): an array or a tensor, whichever the pairs rank by."""
 
 
 def unit_rows(features: NDArray[np.generic], first: int = 0) -> Reals:
@@ -80,13 +49,41 @@ def unit_rows(features: NDArray[np.generic], first: int = 0) -> Reals:
     return np.rint(rows, out=rows)
 
 
-class Separations:
-    r"""Numbers that order the database like the squared distance of unit features from a query.
+def separation_factors(queries: NDArray[np.generic], database: NDArray[np.generic]) -> tuple[Reals, Reals]:
+    r"""Return two matrices whose product orders the database like the squared distance of unit features from a query.
 
     .. math:: |u - v|^2 = |u|^2 + |v|^2 - 2 \langle u, v \rangle
 
     The term of the query is the same for the whole database and is left out, a row of zeros has length 0: what is left is a product of
     the rows :math:`(-u, 1)` with the columns :math:`(v, |v|^2 / 2)`, of whole numbers whose sums stay below :math:`2^{53}`.
+
+    Args:
+        queries: raw features, (queries, bits).
+        database: raw features, (database, bits).
+
+    Returns:
+        (queries, bits + 1) and (bits + 1, database).
+
+    Raises:
+        BioDeepHashingError: when a feature is not a finite number.
+
+    Example:
+        >>> rows, columns = separation_factors(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]))
+        >>> (rows @ columns / GRID**2).tolist()  # |v|^2 / 2 - <u, v>
+        [[-0.5, 0.5]]
+    """
+    items, bits = database.shape
+    rows, columns = np.concatenate((-unit_rows(queries), np.ones((len(queries), 1))), axis=1), np.empty((bits + 1, items))
+    for start in range(0, items, _ROWS):  # a part at a time: no second copy of the whole
+        part = slice(start, start + _ROWS)
+        units = unit_rows(database[part], start)
+        columns[:bits, part] = units.T
+        columns[bits, part] = np.where(units.any(axis=1), GRID * GRID / 2, 0.0)
+    return rows, columns
+
+
+class Separations:
+    """The products of :func:`separation_factors`, some queries at a time.
 
     Args:
         queries: raw features, (queries, bits).
@@ -102,15 +99,8 @@ class Separations:
     """
 
     def __init__(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> None:
-        items, bits = database.shape
-        self._rows = np.concatenate((-unit_rows(queries), np.ones((len(queries), 1))), axis=1)
-        self._columns = np.empty((bits + 1, items))
-        for start in range(0, items, _ROWS):  # a part at a time: no second copy of the whole
-            part = slice(start, start + _ROWS)
-            units = unit_rows(database[part], start)
-            self._columns[:bits, part] = units.T
-            self._columns[bits, part] = np.where(units.any(axis=1), GRID * GRID / 2, 0.0)
-        self._products = np.empty((block, items))  # fresh memory for every block would cost as much as the product
+        self._rows, self._columns = separation_factors(queries, database)
+        self._products = np.empty((block, len(database)))  # fresh memory for every block would cost as much as the product
 
     def of(self, queries: slice) -> Reals:
         """Return the separations of some queries, (queries, database); the array is written anew by the next call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
 from ._groups import Groups, Reals, divisor, share
 from ._pairs import Codes, Labels, Pairs
-from ._rankings import Separations, precision_sums
+from ._rankings import Order
+
+if TYPE_CHECKING:
+    import torch
 
 TIES = ("expected", "index", "feature", "worst", "best")
 DENOMINATORS = ("retrieved", "min", "all")
 EMPTY = ("zero", "skip")
 _RANKED = ("index", "feature")
-_BYTES_PER_SEPARATION = 8
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ def mean_average_precision(
     empty: str = "zero",
     query_features: NDArray[np.generic] | None = None,
     database_features: NDArray[np.generic] | None = None,
+    device: str | torch.device | None = None,
 ) -> float:
     r"""Mean average precision of ranking a database by Hamming distance, exactly, under stated rules.
 
@@ -114,9 +118,10 @@ def mean_average_precision(
         empty: "zero" or "skip", see :meth:`AveragePrecision.mean`.
         query_features: real-valued features, (queries, bits); only for ties="feature".
         database_features: real-valued features, (database, bits); only for ties="feature".
+        device: None for the compiled loops; "cpu", "cuda", "cuda:1" or a torch.device for PyTorch, which finds the same to 1e-12.
 
     Raises:
-        UsageError: for a rule that does not exist.
+        UsageError: for a rule or a device that does not exist.
         BioDeepHashingError: for codes, labels or features that do not fit together.
 
     Example:
@@ -131,7 +136,9 @@ def mean_average_precision(
     measure = Measure(ties, k, radius, denominator)
     check_choice("rule for queries that find nothing", empty, EMPTY)
     pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
-    results = average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)
+    results = average_precision_per_query(
+        pairs, [measure], query_features=query_features, database_features=database_features, device=device
+    )
     return results[measure].mean(empty)
 
 
@@ -142,6 +149,7 @@ def average_precision_per_query(
     query_features: NDArray[np.generic] | None = None,
     database_features: NDArray[np.generic] | None = None,
     memory: int = MEMORY,
+    device: str | torch.device | None = None,
 ) -> dict[Measure, AveragePrecision]:
     """Average precision of every query under several measures, each histogram and each ranking made once.
 
@@ -153,8 +161,10 @@ def average_precision_per_query(
         query_features: see :func:`mean_average_precision`.
         database_features: see :func:`mean_average_precision`.
         memory: working memory, in bytes, beside inputs, unit features and results; where it is too small, one query at a time is taken.
+        device: see :func:`mean_average_precision`; the working memory is taken there, too.
 
     Raises:
+        UsageError: for a device that does not exist or cannot be used.
         BioDeepHashingError: when a measure needs features and they are missing or do not fit.
 
     Example:
@@ -164,6 +174,7 @@ def average_precision_per_query(
         >>> results[measures[0]].values.tolist()
         [1.0, 1.0]
     """
+    pairs = pairs.on(device, memory)
     averages = Averages(pairs, measures, query_features, database_features, memory)
     collect(pairs, averages.blocks, [averages])
     return averages.results
@@ -191,7 +202,7 @@ class Averages:
         shared: bool = False,
     ) -> None:
         by_feature = any(measure.ties == "feature" for measure in measures)
-        self.blocks = blocks_of(pairs, memory, bytes_per_pair=_BYTES_PER_SEPARATION if by_feature else 0, shared=shared)
+        self.blocks = blocks_of(pairs, memory, bytes_per_pair=pairs.bytes_per_separation if by_feature else 0, shared=shared)
         self.results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
         self._pairs = pairs
         self._separations = _separations(pairs, query_features, database_features, self.blocks[0].stop) if by_feature else None
@@ -203,8 +214,7 @@ class Averages:
             if ties not in _RANKED:
                 found = [_closed_form(groups, measure) for measure in sharing]
             else:
-                separations = self._separations.of(block) if self._separations and ties == "feature" else None
-                found = _ranked(self._pairs, block, groups, sharing, separations)
+                found = _ranked(self._pairs, block, groups, sharing, self._separations if ties == "feature" else None)
             for measure, (values, chances) in zip(sharing, found, strict=True):
                 self.results[measure].values[block], self.results[measure].found[block] = values, chances
 
@@ -259,19 +269,17 @@ def _closed_form(groups: Groups, measure: Measure) -> tuple[Reals, Reals]:
     return extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
 
 
-def _ranked(
-    pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], separations: Reals | None
-) -> list[tuple[Reals, Reals]]:
+def _ranked(pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], order: Order | None) -> list[tuple[Reals, Reals]]:
     """Return the same for measures that share a ranking."""
     if not measures:
         return []
     cuts = np.stack([groups.cut(measure.k, measure.radius) for measure in measures], axis=1)
-    sums, retrieved = precision_sums(pairs, block, groups, cuts, separations)
+    sums, retrieved = pairs.precision_sums(block, groups, cuts, order)
     divisors = [divisor(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(measures)]
     return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(measures))]
 
 
-def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Separations:
+def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Order:
     if queries is None or database is None:
         raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
     wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
@@ -280,4 +288,4 @@ def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: ND
         raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
     if queries.shape[1] != database.shape[1]:
         raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
-    return Separations(queries, database, block)
+    return pairs.separations(queries, database, block)
