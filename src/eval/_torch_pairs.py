@@ -14,6 +14,7 @@ from ._pairs import Pairs
 from ._rankings import Order, separation_factors
 
 DEVICES = ("cpu", "cuda")
+_BYTES_PER_COUNT = 8
 _COUNTING, _RANKING, _ORDERING = 24, 64, 112  # bytes per pair, all arrays and what sorting needs together: counts, rows, separations
 
 
@@ -21,7 +22,7 @@ class TorchPairs(Pairs):
     r"""Pairs that are compared on a torch device, as products of codes of ±1 and of labels of 0 and 1.
 
     .. math::
-        2\,d(q, x) = K - \langle b_q, b_x \rangle, \qquad
+        d(q, x) = \tfrac12 (K - \langle b_q, b_x \rangle), \qquad
         \mathrm{rel}(q, x) = 1 \text{ iff } \langle l_q, l_x \rangle > 0
 
     All sums are whole numbers below :math:`2^{24}`, so that these are exact in float32, and in TensorFloat-32, which holds 0 and ±1 as
@@ -55,13 +56,11 @@ class TorchPairs(Pairs):
 
     def histograms(self, queries: slice) -> Counts:
         """Count the items at every distance from some queries, (queries, bins, 2): irrelevant ones, relevant ones."""
-        found = []
-        for part in self._parts(queries, _COUNTING):
-            keys = self._pair_keys(part)
-            keys += 2 * self.bins * torch.arange(len(keys), dtype=keys.dtype, device=self._device)[:, None]
-            counts = torch.bincount(keys.flatten(), minlength=2 * self.bins * len(keys))
-            found.append(counts.view(len(keys), self.bins, 2).cpu())
-        return torch.cat(found).numpy()
+        return self._counts(queries, 2)
+
+    def shared_histograms(self, queries: slice) -> Counts:
+        """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ..."""
+        return self._counts(queries, self.levels)
 
     def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
         """Return the order of tied items by their features; arguments as in :class:`Separations`."""
@@ -82,21 +81,31 @@ class TorchPairs(Pairs):
 
     def _ranked(self, queries: slice, order: Order | None) -> torch.Tensor:
         """Return which items are relevant, from the nearest to the farthest, bool (queries, database)."""
-        keys = self._pair_keys(queries)
+        keys = self._pair_keys(queries, 2)
         if order is not None:
             keys = keys.gather(1, order.of(queries).argsort(dim=1, stable=True))
         ranking = (keys >> 1).short().argsort(dim=1, stable=True)
         return (keys & 1).bool().gather(1, ranking)
 
-    def _pair_keys(self, queries: slice) -> torch.Tensor:
-        """Return 2 d + rel of some queries and every item, int32 (queries, database)."""
-        with torch.autocast(self._device.type, enabled=False):  # in half precision neither product would be exact
-            doubled = len(self._codes[1]) - self._codes[0][queries] @ self._codes[1]
-            return doubled.int() + (self._labels[0][queries] @ self._labels[1] > 0)
+    def _counts(self, queries: slice, levels: int) -> Counts:
+        """Count the items at every distance by the classes they share, of which ``levels - 1`` and more are the same."""
+        found, width = [], self.bins * levels
+        for part in self._parts(queries, _COUNTING, _BYTES_PER_COUNT * width):
+            keys = self._pair_keys(part, levels)
+            keys += width * torch.arange(len(keys), dtype=keys.dtype, device=self._device)[:, None]
+            found.append(torch.bincount(keys.flatten(), minlength=width * len(keys)).view(len(keys), self.bins, levels).cpu())
+        return torch.cat(found).numpy()
 
-    def _parts(self, queries: slice, bytes_per_pair: int) -> Iterator[slice]:
+    def _pair_keys(self, queries: slice, levels: int) -> torch.Tensor:
+        """Return levels · d + min(shared classes, levels - 1) of some queries and every item, int32 (queries, database)."""
+        with torch.autocast(self._device.type, enabled=False):  # in half precision neither product would be exact
+            distances = (len(self._codes[1]) - self._codes[0][queries] @ self._codes[1]).div_(2)
+            shared = self._labels[0][queries] @ self._labels[1]
+        return distances.int().mul_(levels).add_(shared.clamp_(max=levels - 1).int())
+
+    def _parts(self, queries: slice, bytes_per_pair: int, bytes_per_query: int = 0) -> Iterator[slice]:
         """Split queries so that what a part needs stays within the memory."""
-        step = max(1, self._memory // (bytes_per_pair * self.database + 16 * self.bins))
+        step = max(1, self._memory // (bytes_per_pair * self.database + bytes_per_query))
         for start in range(queries.start, queries.stop, step):
             yield slice(start, min(start + step, queries.stop))
 

@@ -15,9 +15,11 @@ from ranking_oracle import Sample
 
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision
+from biodeephashing.eval._blocks import MEMORY
 from biodeephashing.eval._rankings import Separations
 from biodeephashing.eval._torch_pairs import TorchPairs, TorchSeparations
-from biodeephashing.eval.average_precision import DENOMINATORS, MEMORY, TIES, relevant_counts
+from biodeephashing.eval.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.one_pass import retrieval
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 10_000}]
 RANKED = ("index", "feature")
@@ -57,8 +59,9 @@ def test_every_rule_matches_the_double_loop(device, ties, cut, denominator):
 def test_thousands_of_items(device, bits, classes, single):
     sample = Sample(2, queries=9, database=5_003, bits=bits, classes=classes, single=single)
     agree(sample, device)
-    got = average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features, device=device)
-    for measure in [measure for measure in EVERY if measure.ties in RANKED]:
+    measures = [Measure(ties, **cut) for ties in RANKED for cut in ({}, {"k": 17})]
+    got = average_precision_per_query(Pairs(*sample.arrays), measures, **sample.features, device=device)
+    for measure in measures:
         np.testing.assert_allclose(got[measure].values, numpy_engine.values(sample.arrays, measure, sample.features), rtol=0, atol=1e-12)
 
 
@@ -72,7 +75,7 @@ def test_histograms_of_any_width(device, bits, classes):
         there = TorchPairs(pairs, device, memory)
         assert (there.histograms(slice(0, 5)) == want).all()
         assert (there.histograms(slice(2, 4)) == want[2:4]).all()
-    assert (relevant_counts(there) == relevant_counts(pairs)).all()
+        assert (there.shared_histograms(slice(1, 4)) == pairs.shared_histograms(slice(1, 4))).all()
 
 
 @settings(max_examples=60, deadline=None)
@@ -98,6 +101,17 @@ def test_any_shape(seed, queries, database, bits, classes, single, collapsed, me
 def test_memory_changes_no_bit(device, memory):
     sample = Sample(4, queries=23, database=700, bits=10)
     assert bits_of(sample, device, memory) == bits_of(sample, device)
+
+
+@on_each_device
+@pytest.mark.parametrize("memory", [1, MEMORY])
+def test_one_pass_finds_the_same_curves_and_gains(device, memory):
+    sample = Sample(13, queries=20, database=300, bits=21, classes=12)
+    pairs = Pairs(*sample.arrays, bits=21)
+    want, got = (retrieval(pairs, [Measure()], ndcg=[None, 9], memory=memory, device=where) for where in (None, device))
+    for name, curve in vars(want.curves).items():
+        assert (getattr(got.curves, name) == curve).all(), name
+    assert all((got.ndcg[k] == want.ndcg[k]).all() for k in (None, 9))
 
 
 @on_each_device
