@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ._alignment_figure import draw_alignment
-from ._bits import bits_panels
-from ._bits_figure import draw_bits
+from ._code_lengths import bits_panels
+from ._code_lengths_figure import draw_bits
 from ._comparison import Block
 from ._figures import draw_bars, draw_curves
 from ._numbers import divisor_of, parse_metric, words_of

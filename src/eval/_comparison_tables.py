@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..runs import replacing
-from ._bits import BITS, bits_panels
+from ._code_lengths import BITS, bits_panels
 from ._comparison import Block, describe_difference, describe_p, describe_spread, difference_header
 from ._comparison_pictures import OVERVIEW
 from ._overview import overview

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ._bits import BitsPanel
+from ._code_lengths import BitsPanel
 from ._figures import INK, aligned, draw_band, heading, page_of_rules, place_of, quiet, save
 from ._numbers import words_of
 

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from test_compare import observation, track
 
-from biodeephashing.eval import _bits_figure
-from biodeephashing.eval._bits import bits_panels
-from biodeephashing.eval._bits_figure import draw_bits
+from biodeephashing.eval import _code_lengths_figure
+from biodeephashing.eval._code_lengths import bits_panels
+from biodeephashing.eval._code_lengths_figure import draw_bits
 from biodeephashing.eval._comparison import build_blocks
 from biodeephashing.eval._comparison_tables import write_bits_csv
 from biodeephashing.eval._figures import pen_of
@@ -41,8 +41,8 @@ def study():
 def draw(blocks, tmp_path, monkeypatch):
     """Draw, check that nothing reaches beyond the page, and return the figure and its panels."""
     kept = []
-    real = _bits_figure.save
-    monkeypatch.setattr(_bits_figure, "save", lambda figure, file: (kept.append(figure), real(figure, file)))
+    real = _code_lengths_figure.save
+    monkeypatch.setattr(_code_lengths_figure, "save", lambda figure, file: (kept.append(figure), real(figure, file)))
     draw_bits(tmp_path / "bits.png", bits_panels(blocks), "m", "title", "caption")
     with Image.open(tmp_path / "bits.png") as picture:
         edges = np.asarray(picture.convert("L"))
