@@ -56,7 +56,7 @@ def normalized_discounted_cumulative_gain(
         >>> labels = np.array([[1, 1], [1, 0], [1, 1]], dtype=np.uint8)  # gains 2 and 1 are tied, the other 2 is last
         >>> value = normalized_discounted_cumulative_gain(codes[:1], codes, labels[:1], labels)
         >>> round(value, 4)  # (1.5/1 + 1.5/log2(3) + 2/2) / (2/1 + 2/log2(3) + 1/2)
-        0.9158
+        0.9161
     """
     check_choice("rule for queries that find nothing", empty, EMPTY)
     pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
