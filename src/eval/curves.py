@@ -82,7 +82,7 @@ class CurveSums:
         self._depths = ranking_depths(pairs.database)
         self._items, self._nonempty = np.zeros((2, pairs.bins), dtype=np.int64)
         self._precision, self._recall = np.zeros((2, pairs.bins))
-        self._precision_at, self._recall_at = np.zeros((2, len(self._depths)))
+        self._found_at, self._recall_at = np.zeros((2, len(self._depths)))
         self._distances = np.zeros((pairs.bins, 2), dtype=np.int64)
         self._relevant = np.zeros(pairs.queries, dtype=np.int64)
 
@@ -96,16 +96,17 @@ class CurveSums:
         _add_rows(self._recall, share(relevant, total[:, None]))
         self._distances += np.stack((groups.size - groups.relevant, groups.relevant), axis=2).sum(axis=0)
         self._relevant[block] = total
+        ends = np.concatenate((np.ones((len(total), 1), dtype=bool), groups.size > 0), axis=1)
         for query in range(len(total)):
             # Between the ends of its groups, the relevant items that a query expects grow evenly with the depth.
-            ends = np.append(True, groups.size[query] > 0)
-            found = np.interp(self._depths, starts[query, ends, 0], starts[query, ends, 1])
-            self._precision_at += found / self._depths
+            items_before, relevant_before = starts[query, ends[query]].T
+            found = np.interp(self._depths, items_before, relevant_before)
+            self._found_at += found
             self._recall_at += found / max(total[query], 1)
 
     def curves(self) -> Curves:
         """Return the means over the queries added."""
-        sums = (self._items, self._nonempty, self._precision, self._recall, self._precision_at, self._recall_at)
+        sums = (self._items, self._nonempty, self._precision, self._recall, self._found_at / self._depths, self._recall_at)
         items, nonempty, precision, recall, precision_at, recall_at = (each / self._queries for each in sums)
         return Curves(items, nonempty, precision, recall, self._depths, precision_at, recall_at, self._distances, self._relevant)
 
