@@ -58,6 +58,8 @@ def test_what_is_read(tmp_path):
         [(0, 0.5), (1, 0.75), (2, 0.25)], [(0, 0.1), (1, 0.4), (2, 1.0)], [(1, 1.0), (10, 0.5)]
     )
     assert read_retrieval(tmp_path, "val") is None
+    write(tmp_path, depth=f"n,precision,recall\n1,{1 + 2**-52!r},0.1\n")
+    assert read_retrieval(tmp_path, "query").precision_at == [(1, pytest.approx(1))]
     (tmp_path / "query-depth.csv").unlink()
     assert read_retrieval(tmp_path, "query") is None
 
