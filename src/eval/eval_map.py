@@ -237,7 +237,8 @@ def _matching(patterns: Sequence[str]) -> list[str]:
         if Path(pattern).exists() or not has_magic(pattern):
             found.append(pattern)  # what is not there is said when its turn comes
             continue
-        folders = [path for path in sorted(glob(pattern)) or sorted(glob(str(home() / pattern))) if (Path(path) / "hparams.json").is_file()]
+        folders = glob(pattern) or glob(str(home() / pattern))  # noqa: PTH207 - a path object takes no absolute pattern
+        folders = [path for path in sorted(folders) if (Path(path) / "hparams.json").is_file()]
         if not folders:
             raise RunError(f"no run directory matches {pattern}")
         found += folders

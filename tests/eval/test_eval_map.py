@@ -385,7 +385,7 @@ def test_a_pattern_is_looked_for_below_the_project_too(fabricated, project_home,
 
 
 def test_a_pattern_without_runs_is_refused(fabricated):
-    with pytest.raises(RunError, match="no run directory matches .*-loss=DHC"):
+    with pytest.raises(RunError, match=r"no run directory matches .*-loss=DHC"):
         main(["-p", str(fabricated.directory.with_name("-loss=DHC*"))])
 
 
