@@ -60,7 +60,24 @@ class ImageFold(Dataset[Item]):
         Raises:
             DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
         """
-        return normalise(pixels(self.geometry(self._decode(index)))), self.labels[index], index
+        return normalise(pixels(self.geometry(self.image(index)))), self.labels[index], index
+
+    def image(self, index: int) -> Image.Image:
+        """Return an image as it lies on disk, in RGB.
+
+        Raises:
+            DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
+        """
+        file = self._root / self.metadata.paths[index]
+        try:
+            with Image.open(file) as image:
+                if image.mode.startswith(_DEEP):
+                    raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off")
+                return image.convert("RGB")
+        except FileNotFoundError as error:
+            raise self._unusable(index, "is missing") from error
+        except _DAMAGED as error:
+            raise self._unusable(index, f"cannot be read ({error})") from error
 
     def collate(self, items: Sequence[Item]) -> Batch:
         """Join items to a batch: images (B, 3, H, W), labels (B, C), rows (B,).
@@ -77,18 +94,6 @@ class ImageFold(Dataset[Item]):
                     f"{self.metadata.paths[row]} {other_width} × {other_height}; -trf imagenet brings all to one size"
                 )
         return torch.stack(images), torch.stack(labels), torch.tensor(rows)
-
-    def _decode(self, index: int) -> Image.Image:
-        file = self._root / self.metadata.paths[index]
-        try:
-            with Image.open(file) as image:
-                if image.mode.startswith(_DEEP):
-                    raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off")
-                return image.convert("RGB")
-        except FileNotFoundError as error:
-            raise self._unusable(index, "is missing") from error
-        except _DAMAGED as error:
-            raise self._unusable(index, f"cannot be read ({error})") from error
 
     def _unusable(self, index: int, complaint: str) -> DataError:
         metadata = self.metadata

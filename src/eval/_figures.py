@@ -24,6 +24,7 @@ _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#
 _PALETTE_OF_MAPS = ("#3B4FA0", "#A63A50", "#2F6B3C", "#8C5A9E", "#B5651D", "#1F7A8C", "#6B6B1F")
 _BASELINE_COLOUR = "#3C3C3C"
 INK, FAINT_INK, _FAINT = "#222222", "#777777", "#D9D9D9"
+RELEVANT, IRRELEVANT = "#009E73", "#D55E00"
 _STYLES = ("--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)), "-")
 _STYLE_OF_MAPS = (0, (9, 2))
 _RULES = [name for name in names_on_disk("bio", "RULES") if name != BASELINE]

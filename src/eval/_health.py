@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
+from ._bits import bit_statistics
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,9 @@ def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]
     r"""Return how well codes use their bits and keep classes apart, exactly and without items × items memory.
 
     .. math::
-        H_k = -p_k \log_2 p_k - (1 - p_k) \log_2 (1 - p_k), \qquad
-        \rho_{kl} = \frac{n\,n_{kl} - n_k n_l}{\sqrt{n_k (n - n_k)\, n_l (n - n_l)}}
+        H_k = -p_k \log_2 p_k - (1 - p_k) \log_2 (1 - p_k)
 
-    with :math:`n_k` the items whose bit k is +1, :math:`n_{kl}` those where the bits k and l are, :math:`p_k = n_k / n`.
+    with :math:`p_k` the share of the items whose bit k is +1; the correlations are those of :func:`bit_statistics`.
 
     Reference: Iterative Quantization: A Procrustean Approach to Learning Binary Codes, Y. Gong and S. Lazebnik, CVPR 2011
     (codes should be balanced and uncorrelated).
@@ -61,27 +61,18 @@ def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]
     """
     if bits < 1 or len(codes) == 0 or codes.shape[1:] != ((bits + 7) // 8,) or len(labels) != len(codes):
         raise BioDeepHashingError(f"codes {codes.shape} (items, bytes), {bits} bits and labels {labels.shape} do not belong together")
-    columns = _bit_columns(codes, bits)
-    ones = np.bitwise_count(columns).sum(axis=1, dtype=np.int64)
-    entropies = _entropies(ones / len(codes))
-    live = (ones > 0) & (ones < len(codes))
+    statistics = bit_statistics(codes, bits)
+    entropies, live = _entropies(statistics.shares), statistics.live
     unique, equal, apart = _count_pairs(codes, labels)
     return CodeHealth(
         unique_codes=unique,
         entropy_mean=float(entropies.mean()),
         entropy_least=float(entropies.min()),
         dead_bits=np.flatnonzero(~live).tolist(),
-        correlation_mean=_mean_correlation(columns[live], ones[live], len(codes)),
+        correlation_mean=_mean_correlation(statistics.correlations[np.ix_(live, live)]),
         equal_pairs=equal,
         collisions=apart / equal if equal else None,
     )
-
-
-def _bit_columns(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint64]:
-    """Return each bit of all codes as a row of words, (bits, ceil(n / 64)), zero-padded."""
-    rows = [np.packbits(np.unpackbits(codes[:, [byte]], axis=1), axis=0).T for byte in range(codes.shape[1])]
-    columns = np.concatenate(rows)[:bits]
-    return np.ascontiguousarray(np.pad(columns, ((0, 0), (0, -columns.shape[1] % 8)))).view(np.uint64)
 
 
 def _entropies(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -90,17 +81,10 @@ def _entropies(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.abs(terms[0] + terms[1])  # the sum is never above 0
 
 
-def _mean_correlation(columns: NDArray[np.uint64], ones: NDArray[np.int64], items: int) -> float | None:
-    """Return the mean absolute correlation of all pairs of bits, none of them constant."""
-    if len(columns) < 2:
-        return None
-    deviations = np.sqrt(ones * (items - ones))
-    total = 0.0
-    for k in range(len(columns) - 1):
-        both = np.bitwise_count(columns[k] & columns[k + 1 :]).sum(axis=1, dtype=np.int64)
-        covariances = items * both - ones[k] * ones[k + 1 :]  # whole numbers: exact
-        total += float(np.sum(np.abs(covariances) / (deviations[k] * deviations[k + 1 :])))
-    return total / (len(columns) * (len(columns) - 1) / 2)
+def _mean_correlation(correlations: NDArray[np.float64]) -> float | None:
+    """Return the mean absolute correlation of all pairs of different bits, none of them dead."""
+    pairs = np.abs(correlations[np.triu_indices(len(correlations), 1)])
+    return float(pairs.mean()) if len(pairs) else None
 
 
 def _count_pairs(codes: NDArray[np.uint8], labels: NDArray[np.generic]) -> tuple[int, int, int]:
