@@ -58,12 +58,12 @@ def _balance_of(axes: Any, sides: Mapping[str, BitStatistics]) -> None:
             live, bits.shares[live], s=size * (1 + number), facecolors=face, edgecolors=colour, linewidths=1.1, label=name, zorder=2
         )  # fmt: skip
         axes.scatter(
-            dead, bits.shares[dead], s=1.5 * size, marker="x" if number == 0 else "+", color=IRRELEVANT, linewidths=1.3,
+            dead, bits.shares[dead], s=max(1.5 * size, 16), marker="x" if number == 0 else "+", color=IRRELEVANT, linewidths=1.3,
             label=f"dead in {name}: {len(dead)}", zorder=3,
         )  # fmt: skip
     axes.set_xlim(-0.5 - 0.01 * count, count - 0.5 + 0.01 * count)
     axes.set_ylim(-0.06, 1.06)
-    axes.xaxis.set_major_locator(MaxNLocator(16, steps=_STEPS, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(16, steps=_STEPS, integer=True, min_n_ticks=1))
     axes.set_xlabel("bit", color=INK)
     axes.set_ylabel("share of +1", color=INK)
     quiet(axes, "y")
@@ -74,7 +74,7 @@ def _correlations_of(axes: Any, bits: BitStatistics) -> Any:
     colours = colormaps["Blues"].with_extremes(bad="#D9D9D9")
     shown = axes.imshow(np.abs(bits.correlations), cmap=colours, vmin=0, vmax=1, interpolation="nearest", aspect="equal")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(8, steps=_STEPS, integer=True))
+        axis.set_major_locator(MaxNLocator(8, steps=_STEPS, integer=True, min_n_ticks=1))
     axes.tick_params(colors=INK, labelsize=9)
     for spine in axes.spines.values():
         spine.set_color("#888888")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ._figures import FAINT_INK, INK, IRRELEVANT, RELEVANT, page, quiet, save
 from ._groups import Counts, Reals
@@ -31,9 +31,7 @@ def draw_precision_recall(file: Path, curves: Curves, title: str, caption: str) 
     start = int(np.argmax(curves.nonempty > 0))
     recall, precision, nonempty = curves.recall[start:], curves.precision[start:], curves.nonempty[start:]
     _draw_chance(axes, curves)
-    axes.plot(
-        recall, precision / nonempty, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2
-    )
+    axes.plot(recall, precision / nonempty, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2)
     marker = "o" if len(recall) <= _DOTS else None
     axes.plot(recall, precision, color=_LINE, linewidth=1.8, marker=marker, markersize=3.6, label="all queries, numbers: radius", zorder=3)
     for place in spread_out(np.stack((recall, precision), axis=1), _APART):
@@ -65,6 +63,7 @@ def draw_precision_at(file: Path, curves: Curves, title: str, caption: str) -> N
     axes.set_xscale("log")
     axes.set_xlim(0.9, max(2.0, 1.1 * float(curves.depths[-1])))
     axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())  # of a small database it would name tenths
     axes.set_ylim(0, 1.06)
     axes.set_xlabel("N, items nearest to the query", color=INK)
     axes.set_ylabel("precision", color=INK)
@@ -96,7 +95,7 @@ def draw_distances(file: Path, curves: Curves, title: str, caption: str) -> None
     axes.set_xlim(edges[0], edges[-1])
     axes.set_ylim(bottom=0)
     axes.margins(y=0.08)
-    axes.xaxis.set_major_locator(MaxNLocator(10, steps=(1, 2, 4, 8, 10), integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=(1, 2, 4, 8, 10), integer=True, min_n_ticks=1))
     axes.set_xlabel("Hamming distance of query and item", color=INK)
     axes.set_ylabel("share of the pairs", color=INK)
     quiet(axes, "y")

@@ -60,7 +60,7 @@ def choose_queries(labels: Labels, count: int) -> list[int]:
 
     Example:
         >>> choose_queries(np.eye(3, dtype=np.uint8)[[0, 0, 0, 1, 1, 2, 2, 2]], 3)
-        [0, 4, 7]
+        [0, 3, 7]
     """
     classes = np.column_stack((labels != 0, ~labels.any(axis=1)))  # to have none counts as a class
     shown, free = np.zeros(classes.shape[1]), np.ones(len(labels), dtype=bool)

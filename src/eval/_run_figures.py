@@ -62,8 +62,8 @@ def _draw_curves(files: _Files, curves: Curves) -> None:
     draw_precision_recall(
         files.picture("precision_recall"), curves, files.title("precision and recall by Hamming radius"),
         "A point per radius: precision and recall of the items within it, means over all queries; where nothing lies within the radius, "
-        f"precision counts as 0 (dotted: without those, empty queries); {_WITHOUT}. Chance: the share of relevant items "
-        f"among all. No tie rule is needed: a radius never divides tied items. {files.stated}",
+        f"the query is empty and its precision counts as 0 (dotted: empty queries left out); {_WITHOUT}. Chance: the share of relevant "
+        f"items among all. No tie rule is needed: a radius never divides tied items. {files.stated}",
     )  # fmt: skip
     draw_distances(
         files.picture("distances"), curves, files.title("distances within and between classes"),

@@ -22,7 +22,7 @@ _WORDS, _TILE, _GAP, _APART, _FOUND, _DISTANCE, _RANKS = 1.35, 0.8, 0.09, 0.16, 
 _INSET = 0.035  # of an image in its border
 _MARGIN, _HEAD, _FOOT = 0.3, 0.65, 0.4
 _PIXELS = 240  # most of a side: a tile has half as many
-_LINES, _LETTERS = 3, 20  # of the classes beside a query
+_LINES, _LETTERS = 3, 16  # of the classes beside a query
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def draw_nearest(
     axes = figure.add_axes((_MARGIN / width, place["top"] - height, inner[0] / width, height))
     first = _WORDS + _TILE + _APART
     for rank in range(most):
-        axes.text(first + rank * (_TILE + _GAP) + _TILE / 2, 0, rank + 1, fontsize=8, color=FAINT_INK, ha="center", va="top")
+        axes.text(first + rank * (_TILE + _GAP) + _TILE / 2, 0, str(rank + 1), fontsize=8, color=FAINT_INK, ha="center", va="top")
     for number, (one, classes) in enumerate(zip(shown, words, strict=True)):
         y = _RANKS + number * (_TILE + _DISTANCE)
         axes.text(0, y, _wrapped(classes), fontsize=9, fontweight="bold", color=INK, va="top", linespacing=1.2)
@@ -78,7 +78,7 @@ def draw_nearest(
 def _draw_items(axes: Any, one: Neighbours, database: Gallery, x: float, y: float) -> None:
     for row, distance, relevant in zip(one.rows.tolist(), one.distances.tolist(), one.relevant.tolist(), strict=True):
         _draw_tile(axes, database, row, x, y, RELEVANT if relevant else IRRELEVANT)
-        axes.text(x + _TILE / 2, y + _TILE + 0.04, distance, fontsize=8, color=INK, ha="center", va="top")
+        axes.text(x + _TILE / 2, y + _TILE + 0.04, str(distance), fontsize=8, color=INK, ha="center", va="top")
         x += _TILE + _GAP
 
 

@@ -11,7 +11,8 @@ from biodeephashing.codes import pack
 from biodeephashing.eval._bits import bit_statistics
 
 
-@settings(max_examples=100, deadline=None)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, where a bit is dead
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     items=st.integers(1, 150),
@@ -25,13 +26,9 @@ def test_equal_numpy(seed, items, bits, ones):
     assert found.shares.tolist() == [(column == 1).mean() for column in values.T]
     assert found.live.tolist() == live
     assert found.correlations.shape == (bits, bits)
-    for k in range(bits):
-        for other in range(bits):
-            if live[k] and live[other]:
-                want = np.corrcoef(values[:, k], values[:, other])[0, 1]
-                assert found.correlations[k, other] == pytest.approx(want, abs=1e-12)
-            else:
-                assert np.isnan(found.correlations[k, other])
+    want = np.corrcoef(values.T).reshape(bits, bits)
+    want[~np.array(live)] = want[:, ~np.array(live)] = np.nan
+    assert found.correlations == pytest.approx(want, abs=1e-12, nan_ok=True)
 
 
 def test_bits_that_say_the_same_have_exactly_one():

@@ -12,7 +12,7 @@ from biodeephashing.eval import Pairs
 from biodeephashing.eval._nearest import choose_queries, nearest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
     database=st.integers(1, 40),
