@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ._groups import Groups
@@ -34,7 +34,14 @@ def blocks_of(pairs: Pairs, memory: int, *, bytes_per_pair: int = 0, shared: boo
     return [slice(start, min(start + step, pairs.queries)) for start in range(0, pairs.queries, step)]
 
 
-def collect(pairs: Pairs, blocks: Sequence[slice], collectors: Sequence[Collector], *, shared: bool = False) -> None:
+def collect(
+    pairs: Pairs,
+    blocks: Sequence[slice],
+    collectors: Sequence[Collector],
+    *,
+    shared: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> None:
     """Go once through all pairs and hand the distance groups of every block to each collector.
 
     Args:
@@ -42,8 +49,11 @@ def collect(pairs: Pairs, blocks: Sequence[slice], collectors: Sequence[Collecto
         blocks: from :func:`blocks_of`.
         collectors: what is to be made.
         shared: whether they need the number of shared classes, and not only relevance.
+        progress: told after each block how many queries it had.
     """
     for block in blocks:
         groups = Groups.of(pairs.shared_histograms(block) if shared else pairs.histograms(block))
         for collector in collectors:
             collector.add(block, groups)
+        if progress:
+            progress(block.stop - block.start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -43,7 +43,14 @@ def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dic
     return average_precision_per_query(_pairs(queries, database), measures, **_features(queries, database))
 
 
-def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> tuple[dict[str, Any], Curves]:
+def fold_numbers(
+    queries: Side,
+    database: Side,
+    measures: Sequence[Measure],
+    *,
+    device: str | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> tuple[dict[str, Any], Curves]:
     """Return every number of a fold, and its curves.
 
     The numbers are the compatible ones where they can be made, those of the measures with their intervals, and counts.
@@ -52,8 +59,12 @@ def fold_numbers(queries: Side, database: Side, measures: Sequence[Measure]) -> 
         queries: the fold.
         database: the database fold.
         measures: what to make, each once; those behind the compatible keys among them, if there are features.
+        device: where to compute: None for the compiled loops, else a device of PyTorch.
+        progress: told after each block of queries how many these were.
     """
-    found = retrieval(_pairs(queries, database), measures, ndcg=[GAIN_CUT], **_features(queries, database))
+    found = retrieval(
+        _pairs(queries, database), measures, ndcg=[GAIN_CUT], device=device, progress=progress, **_features(queries, database)
+    )
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
     compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(Measure(COMPATIBLE, k=k))) in means}

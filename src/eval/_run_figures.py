@@ -80,7 +80,7 @@ def _draw_curves(files: _Files, curves: Curves) -> None:
 
 def _draw_bits(files: _Files, queries: Side, database: Side) -> None:
     folds = {files.fold: queries, "database": database}
-    bits = {name: bit_statistics(side.codes.codes, side.codes.features.shape[1]) for name, side in folds.items()}
+    bits = {name: bit_statistics(side.codes.codes, side.codes.bits) for name, side in folds.items()}
     write_bits(files.table("bits"), bits)
     write_correlations(files.table("bit_correlation"), bits)
     draw_bits(

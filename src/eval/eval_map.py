@@ -15,7 +15,7 @@ from biodeephashing.runs import Run, home, read_json, write_json
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
-    from biodeephashing.eval import Measure
+    from biodeephashing.eval import Curves, Measure
     from biodeephashing.eval._fold_numbers import Side
     from biodeephashing.eval._groups import Reals
 
@@ -26,20 +26,24 @@ def evaluate(
     run: Run,
     *,
     asked: Sequence[Measure] = (),
+    plots: bool = False,
     no_skip: bool = False,
     quiet: bool = False,
     tracking: bool | None = None,
     prepared: Prepared | None = None,
+    device: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
     Args:
         run: a predicted run.
         asked: measures to make beside those that are always made; once made, they are made again with the file.
+        plots: draw pictures, too, and write the numbers of each beside it; once drawn, they are drawn again with the file.
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
         prepared: the run's data set, where several runs share it; None reads it.
+        device: where to compute: None for the compiled loops, else a graphics card ("cuda", "cuda:1").
 
     Returns:
         What the JSON file of each fold holds.
@@ -53,6 +57,8 @@ def evaluate(
         >>> sorted(FOLDS)
         ['query', 'val']
     """
+    from tqdm import tqdm
+
     from biodeephashing.data import Prepared
     from biodeephashing.eval._code_files import read_predictions
     from biodeephashing.eval._fold_numbers import fold_numbers
@@ -67,25 +73,28 @@ def evaluate(
     split = prepared.split
     sides = {fold: _read_side(run, fold, predictions, prepared) for fold in (*folds, "database")}
     results: dict[str, dict[str, Any]] = {}
-    fresh = []
+    pictures: dict[str, list[Path]] = {}
     for fold in folds:
         facts = _facts(run, fold, sides, split, predictions.checkpoint)
         known = _result_in_place(run, fold)
-        measures = _wanted(known, asked)
-        if not no_skip and _is_current(known, facts, measures):
+        measures, drawn = _wanted(known, asked), plots or bool(known.get("pictures"))
+        if not no_skip and _is_current(run, known, facts, measures, drawn):
             results[fold] = known
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
-        else:
-            health = {side: sides[side].health for side in (fold, "database")}
-            numbers, _ = fold_numbers(sides[fold], sides["database"], measures)
-            results[fold] = numbers | {"code_health": health} | facts
-            fresh.append(fold)
-    if fresh and (settings.tracking == "on" if tracking is None else tracking):
-        _track(run, settings, {fold: results[fold] for fold in fresh}, split)
-    for fold in fresh:
+            continue
+        health = {side: sides[side].health for side in (fold, "database")}
+        with tqdm(total=len(sides[fold].labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
+            numbers, curves = fold_numbers(sides[fold], sides["database"], measures, device=device, progress=bar.update)
+        pictures[fold] = _draw(run, fold, curves, sides, prepared) if drawn else _remove_earlier(run, fold)
+        results[fold] = numbers | {"code_health": health} | facts | {"pictures": [file.name for file in pictures[fold]]}
+    if pictures and (settings.tracking == "on" if tracking is None else tracking):
+        _track(run, settings, {fold: results[fold] for fold in pictures}, split, [file for made in pictures.values() for file in made])
+    for fold in pictures:
         write_json(run.evaluation_file(fold), results[fold], indent=4)
     if not quiet:
         print(summary(results, split.caption))
+        if plots:
+            print(f"\npictures and their numbers: {run.evaluation}")
     return results
 
 
@@ -159,15 +168,39 @@ def _result_in_place(run: Run, fold: str) -> dict[str, Any]:
         return {}
 
 
-def _is_current(known: Mapping[str, Any], facts: Mapping[str, Any], measures: Sequence[Measure]) -> bool:
+def _is_current(run: Run, known: Mapping[str, Any], facts: Mapping[str, Any], measures: Sequence[Measure], drawn: bool) -> bool:
     from biodeephashing.eval._numbers import FURTHER, key_of
 
+    pictures = known.get("pictures", [])
+    if drawn and not (pictures and all((run.evaluation / name).is_file() for name in pictures)):
+        return False
     same = all(known.get(key) == facts[key] for key in ("codes_sha256", "features_sha256", "metadata_sha256"))
-    return same and all(key in known for key in ("code_health", "bootstrap", *FURTHER, *map(key_of, measures)))
+    return same and all(key in known for key in ("code_health", "bootstrap", "pictures", *FURTHER, *map(key_of, measures)))
 
 
-def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split: Any) -> None:
-    """Log every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
+def _draw(run: Run, fold: str, curves: Curves, sides: Mapping[str, Side], prepared: Prepared) -> list[Path]:
+    """Draw the pictures of a fold."""
+    from biodeephashing.data import ImageFold
+    from biodeephashing.eval._run_figures import Gallery, draw_run
+
+    folds = (prepared.fold(fold), prepared.fold("database"))
+    galleries = tuple(Gallery(metadata.paths, ImageFold(metadata, "none").image) for metadata in folds)
+    split = prepared.split
+    return draw_run(
+        run, fold, curves, sides[fold], sides["database"], (galleries[0], galleries[1]), classes=split.classes, split=split.caption
+    )
+
+
+def _remove_earlier(run: Run, fold: str) -> list[Path]:
+    """Remove pictures that are of other codes than the numbers which will stand beside them."""
+    for file in run.evaluation.glob(f"{fold}-*"):
+        if file.suffix in (".png", ".csv"):
+            file.unlink()
+    return []
+
+
+def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split: Any, files: Sequence[Path]) -> None:
+    """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
     from biodeephashing.eval._numbers import DENOMINATOR, FURTHER, measure_of, tracked_name
@@ -187,6 +220,8 @@ def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split
     with open_tracker(run, settings, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
+        for file in files:
+            tracker.log_artifact(file, "evaluation")
 
 
 def _say(quiet: bool, message: str) -> None:
@@ -204,6 +239,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
     )
+    parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
+    parser.add_argument(
+        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu (default), or a graphics card (cuda, cuda:1)"
+    )
     add_measures(parser)
     arguments = parser.parse_args(argv)
     from biodeephashing.data import Prepared
@@ -220,7 +259,15 @@ def main(argv: Sequence[str] | None = None) -> None:
             print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
             if run.database not in sets:
                 sets[run.database] = Prepared(run.database)
-            evaluate(run, asked=asked, no_skip=arguments.no_skip, tracking=tracking, prepared=sets[run.database])
+            evaluate(
+                run,
+                asked=asked,
+                plots=arguments.make_plots,
+                no_skip=arguments.no_skip,
+                tracking=tracking,
+                prepared=sets[run.database],
+                device=None if arguments.device == "cpu" else arguments.device,
+            )
         except BioDeepHashingError as error:
             if len(paths) == 1:
                 raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,6 +45,7 @@ def retrieval(
     database_features: NDArray[np.generic] | None = None,
     memory: int = MEMORY,
     device: str | torch.device | None = None,
+    progress: Callable[[int], object] | None = None,
 ) -> Retrieval:
     """Measure a retrieval in every way, counting the distances of all pairs once.
 
@@ -59,6 +60,7 @@ def retrieval(
         database_features: see :func:`mean_average_precision`.
         memory: working memory, in bytes, see :func:`average_precision_per_query`.
         device: see :func:`mean_average_precision`.
+        progress: told after each block of queries how many these were.
 
     Raises:
         UsageError: for a gain, a cut or a device that does not exist.
@@ -74,5 +76,5 @@ def retrieval(
     graded = len(ndcg) > 0
     averages = Averages(pairs, measures, query_features, database_features, memory, shared=graded)
     curves, gains = CurveSums(pairs), DiscountedGains(pairs, ndcg, gain)
-    collect(pairs, averages.blocks, [averages, curves, *([gains] if graded else [])], shared=graded)
+    collect(pairs, averages.blocks, [averages, curves, *([gains] if graded else [])], shared=graded, progress=progress)
     return Retrieval(averages.results, curves.curves(), gains.values)

@@ -35,7 +35,7 @@ KEYS = {
     *("mAP_worst", "mAP_best", "tie_mode", "denominator", "empty"),
     *("hparams", "output_path", "datafold", "split", "checkpoint"),
     *("n_queries", "n_queries_without_relevant", "n_database", "bit_zero_count", "unique_codes", "code_health", "bootstrap"),
-    *("codes_sha256", "features_sha256", "metadata_sha256"),
+    *("codes_sha256", "features_sha256", "metadata_sha256", "pictures"),
 }
 
 
@@ -363,6 +363,54 @@ def test_several_runs_and_one_that_fails(tiny_database, capsys):
     assert good.evaluation_file("query").exists()
 
 
+def pictures_of(run: Run) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in run.evaluation.iterdir() if file.suffix != ".json"}
+
+
+def test_pictures_are_drawn_when_asked_for_and_go_with_the_numbers(fabricated, capsys):
+    numbers = evaluate(fabricated, quiet=True)
+    assert pictures_of(fabricated) == {}
+    main(["-p", str(fabricated.directory), "-make_plots"])
+    assert f"pictures and their numbers: {fabricated.evaluation}" in capsys.readouterr().out
+    first = pictures_of(fabricated)
+    names = ("precision_recall.png", "precision_at_n.png", "distances.png", "bits.png", "nearest.png")
+    tables = ("radius.csv", "depth.csv", "bits.csv", "bit_correlation.csv", "nearest.csv")
+    assert set(first) == {f"{fold}-{name}" for fold in ("query", "val") for name in (*names, *tables)}
+    result = json.loads(fabricated.evaluation_file("query").read_text())
+    assert set(result["pictures"]) == {name for name in first if name.startswith("query")}
+    assert {key: result[key] for key in result if key != "pictures"} == {
+        key: numbers["query"][key] for key in numbers["query"] if key != "pictures"
+    }
+    main(["-p", str(fabricated.directory), "-make_plots"])
+    assert capsys.readouterr().out.count("skipped") == 2
+    (fabricated.evaluation / "val-radius.csv").unlink()
+    evaluate(fabricated)
+    assert capsys.readouterr().out.count("skipped") == 1, "a picture that is gone is drawn again"
+    assert pictures_of(fabricated) == first
+    features = -np.load(fabricated.features_file("query"))
+    np.save(fabricated.features_file("query"), features)
+    np.save(fabricated.codes_file("query"), pack(features))
+    write_predictions(fabricated, 12, ("val", "query", "database"))
+    evaluate(fabricated, quiet=True)
+    second = pictures_of(fabricated)
+    assert {name for name in first if first[name] != second[name]} > {f"query-{name}" for name in ("radius.csv", "distances.png")}
+    assert {name for name in first if first[name] != second[name]} <= {name for name in first if name.startswith("query")}
+
+
+def test_pictures_of_other_codes_do_not_stay(fabricated):
+    evaluate(fabricated, plots=True, quiet=True)
+    for fold in ("query", "val"):
+        fabricated.evaluation_file(fold).write_text("{")  # what was drawn is not known any more
+    evaluate(fabricated, quiet=True)
+    assert pictures_of(fabricated) == {}
+
+
+def test_a_device_that_cannot_be_used(fabricated):
+    with pytest.raises(UsageError, match="cuad"):
+        main(["-p", str(fabricated.directory), "-device", "cuad"])
+    assert not fabricated.evaluation_file("query").exists()
+
+
 def test_a_pattern_names_runs_and_their_data_set_is_read_once(tiny_database, monkeypatch, capsys):
     from biodeephashing.data import metadata
 
@@ -407,7 +455,7 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     from biodeephashing.tracking import finished_runs
 
     run = write_run(tiny_database, tracking="on")
-    result = evaluate(run, asked=[Measure("best", radius=2, denominator="all")], quiet=True)
+    result = evaluate(run, asked=[Measure("best", radius=2, denominator="all")], plots=True, quiet=True)
     (tracked,) = finished_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]
@@ -418,6 +466,8 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
             assert tracked.metrics[f"{fold}_{name}_at_radius_2"] == result[fold][f"{name}_at_radius=2"]
         assert tracked.metrics[f"{fold}_mAP_best_at_radius_2_all"] == result[fold]["mAP_best_at_radius=2_all"]
     assert tracked.tags["split"].startswith("TINY, disjoint split")
+    artifacts = {file.name for file in (tracked_home / "experiments").rglob("evaluation/*.*")}
+    assert artifacts == {name for fold in ("query", "val") for name in result[fold]["pictures"]}
     assert (tracked.tags["phase"], tracked.tags["denominator"]) == ("evaluate", "retrieved")
 
 

@@ -65,7 +65,7 @@ def curves_by_loops(sample: Sample) -> Curves:
 
 
 def side(features: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> Side:
-    return Side(FoldCodes(codes, features, "", ""), labels)
+    return Side(FoldCodes(codes, features.shape[1], 0, features, "", ""), labels)
 
 
 def gallery(name: str, count: int, missing: tuple[int, ...] = ()) -> Gallery:
