@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from ..checksums import digest
 from ..errors import DataError
+from ._label_table import distinct_names
 
 DATABASE = "CIFAR_10"
 FOLDER = "cifar-10-batches-py"
 META = "batches.meta"
+TEST_BATCH = "test_batch"
 README = "readme.html"  # in the archive, of no use here
 SIDE = 32
 CLASSES = 10
@@ -43,7 +45,7 @@ class Official:
             "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
             "data_batch_4": "634d18415352ddfa80567beed471001a",
             "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-            "test_batch": "40351d587109b95175f43aff81a1287e",
+            TEST_BATCH: "40351d587109b95175f43aff81a1287e",
         }
     )
     meta: str = "5ff9c542aee3614f3951f8cda6e48888"
@@ -105,7 +107,7 @@ def read_batches(folder: Path, names: Sequence[str], official: Official) -> Batc
     return Batches(
         np.concatenate([part.pixels for part in parts]),
         np.concatenate([part.classes for part in parts]),
-        _distinct([name for part in parts for name in part.files]),
+        distinct_names([name for part in parts for name in part.files]),
     )
 
 
@@ -161,17 +163,3 @@ def _read_batch(file: Path, per_batch: int) -> Batches:
 def _is_file_name(name: object) -> bool:
     legal = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.+'()"
     return isinstance(name, bytes) and name.endswith(b".png") and not name.startswith(b".") and not name.strip(legal)
-
-
-def _distinct(names: list[str]) -> list[str]:
-    """Return file names no two of which are the same; a later one that repeats an earlier one gets its index added.
-
-    Two images under one name would overwrite each other, also where the file system does not tell cases apart.
-    """
-    taken: set[str] = set()
-    distinct = []
-    for index, name in enumerate(names):
-        unique = name if name.lower() not in taken else f"{name.removesuffix('.png')}-{index}.png"
-        taken.add(unique.lower())
-        distinct.append(unique)
-    return distinct

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,8 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
+from ._checks import check
+from ._splits import overlaps
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
 
@@ -39,6 +41,8 @@ class Content:
         seed: seed of its shuffle.
         source: where the images come from.
         note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
+        shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
+        unused: classes that no image has, by design.
     """
 
     files: Sequence[str]
@@ -51,6 +55,8 @@ class Content:
     seed: int
     source: str
     note: str = ""
+    shared: Collection[str] = ()
+    unused: Collection[str] = ()
 
 
 def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = False) -> tuple[Split, bool]:
@@ -68,17 +74,21 @@ def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = Fals
         The facts about the split, and whether it was written now.
 
     Raises:
-        DataError: when the set is there but damaged, or its content cannot be split.
+        DataError: when the set is there but damaged, or its content cannot be split: a fold without images, folds that
+            share images though they should not, a class without images, a file name that cannot be written.
     """
     folder = processed_folder(database)
     new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{database}.lock")):
         _tidy(folder, new, old)  # after a process that was killed
+        _check_spelling(folder)
         if folder.exists() and not no_skip:
             return _checked(database), False
         try:
-            _write(database, build(), new)
+            content = build()
+            check(content)
+            _write(database, content, new)
             if folder.exists():
                 folder.rename(old)
             new.rename(folder)
@@ -109,6 +119,14 @@ def _checked(database: str) -> Split:
     return split
 
 
+def _check_spelling(folder: Path) -> None:
+    if folder.exists() and folder not in folder.parent.iterdir():
+        raise DataError(
+            f"{folder} is another data set's folder, as this file system does not tell VOC2012 from voc2012: "
+            f"move that one away, or set another BIODEEPHASHING_HOME"
+        )
+
+
 def _write(database: str, content: Content, folder: Path) -> None:
     (folder / IMAGES).mkdir(parents=True)
     _write_images(database, content, folder / IMAGES)
@@ -128,6 +146,7 @@ def _write(database: str, content: Content, folder: Path) -> None:
         partial=bool(content.note),
         note=content.note,
         sha256=checksums(folder),
+        overlaps=overlaps(content.folds),
     )
     write_split(folder, facts)
 

@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ..hparams import FOLDS
 
 REST = "database"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How the images of a data set are divided, in words and in the overlaps that this means.
+
+    Args:
+        name: what ``split.json`` calls it.
+        rule: the rule in words.
+        seed: seed of its shuffle.
+        shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
+    """
+
+    name: str
+    rule: str
+    seed: int = 0
+    shared: tuple[str, ...] = ()
 
 
 def per_class(
@@ -39,24 +59,119 @@ def per_class(
         >>> {fold: rows.tolist() for fold, rows in folds.items()}
         {'train': [1, 4], 'query': [2, 5], 'database': [0, 3]}
     """
-    order = list(range(len(classes)))
-    random.Random(seed).shuffle(order)
-    shuffled = np.array(order, dtype=np.int64)
+    shuffled = _shuffled(len(classes), seed)
     wanted = sum(sizes.values())
     chosen: dict[str, list[NDArray[np.int64]]] = {fold: [] for fold in (*sizes, REST)}
     for number, name in enumerate(names):
         members = shuffled[classes[shuffled] == number]
         if len(members) <= wanted:
-            parts = " + ".join(f"{size} {fold}" for fold, size in sizes.items())
-            raise DataError(
-                f"class {name!r} has {len(members)} images, too few for the split ({parts} and at least 1 {REST}): more are needed"
-            )
+            raise _too_few(f"class {name!r} has {len(members)} images", sizes)
         start = 0
         for fold, size in sizes.items():
             chosen[fold].append(members[start : start + size])
             start += size
         chosen[REST].append(members[start:])
     return {fold: np.sort(np.concatenate(parts)) for fold, parts in chosen.items()}
+
+
+def per_label(
+    labels: NDArray[np.integer], sizes: Mapping[str, int], *, names: Sequence[str], seed: int = 0
+) -> dict[str, NDArray[np.int64]]:
+    """Give each fold its number of images for every class of a multi-label set, and the rest to the database.
+
+    The indices are shuffled once; then the classes are walked from the rarest to the most frequent (before the others
+    use up its images), and each takes, in shuffled order, its images for the first fold of ``sizes`` among those that
+    no class has taken yet, then for the second, and so on. All folds are disjoint; within one the order is the original.
+
+    Args:
+        labels: (n, C), each 0 or 1.
+        sizes: images per class of each fold, in the order they are taken.
+        names: class names, for the error message.
+        seed: seed of the shuffle.
+
+    Returns:
+        Indices of each fold, ascending.
+
+    Raises:
+        DataError: when a class has too few images left.
+
+    Example:
+        >>> folds = per_label(np.array([[1, 0], [1, 1], [1, 0], [1, 1], [1, 0]]), {"train": 1, "query": 1}, names=["sky", "sun"])
+        >>> {fold: rows.tolist() for fold, rows in folds.items()}
+        {'train': [1, 2], 'query': [0, 3], 'database': [4]}
+    """
+    shuffled = _shuffled(len(labels), seed)
+    fold_of = np.full(len(labels), REST, dtype=object)
+    for column in np.argsort(labels.sum(axis=0), kind="stable"):
+        free = shuffled[(labels[shuffled, column] == 1) & (fold_of[shuffled] == REST)]
+        if len(free) < sum(sizes.values()):
+            raise _too_few(f"class {names[column]!r} has {len(free)} images that no rarer class took", sizes, rest=0)
+        start = 0
+        for fold, size in sizes.items():
+            fold_of[free[start : start + size]] = fold
+            start += size
+    return {fold: np.flatnonzero(fold_of == fold) for fold in (*sizes, REST)}
+
+
+def deal(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, NDArray[np.int64]]:
+    """Give each fold its number of images, whatever their classes, and the rest to the database.
+
+    A list with one fold name per image (first all of the first fold, and so on) is shuffled and assigned in order.
+
+    Args:
+        count: number of images.
+        sizes: images of each fold.
+        seed: seed of the shuffle.
+
+    Returns:
+        Indices of each fold, ascending.
+
+    Raises:
+        DataError: when none is left for the database.
+
+    Example:
+        >>> {fold: rows.tolist() for fold, rows in deal(6, {"train": 2, "query": 1}).items()}
+        {'train': [1, 4], 'query': [3], 'database': [0, 2, 5]}
+    """
+    if count <= sum(sizes.values()):
+        raise _too_few(f"there are {count:,} images", sizes)
+    names = [fold for fold, size in sizes.items() for _ in range(size)]
+    names += [REST] * (count - len(names))
+    random.Random(seed).shuffle(names)
+    dealt = np.array(names)
+    return {fold: np.flatnonzero(dealt == fold) for fold in (*sizes, REST)}
+
+
+def share(folds: Mapping[str, NDArray[np.int64]], pairs: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+    """Put the images of a fold into another one as well.
+
+    Args:
+        folds: indices of each fold.
+        pairs: "train-database" puts the training images into the database.
+
+    Returns:
+        Indices of each fold; those that took images in are ascending.
+
+    Example:
+        >>> share({"train": np.array([2]), "database": np.array([0, 3])}, ["train-database"])["database"].tolist()
+        [0, 2, 3]
+    """
+    shared = dict(folds)
+    for pair in pairs:
+        inner, _, outer = pair.partition("-")
+        shared[outer] = np.union1d(shared[outer], folds[inner])
+    return shared
+
+
+def overlaps(folds: Mapping[str, NDArray[np.int64]]) -> dict[str, int]:
+    """Return how many images every two folds share, for those that share any.
+
+    Example:
+        >>> overlaps({"train": np.array([0, 1]), "val": np.array([2]), "query": np.array([3]), "database": np.array([1, 4])})
+        {'train-database': 1}
+    """
+    counts = {f"{one}-{other}": len(np.intersect1d(folds[one], folds[other])) for one, other in combinations(FOLDS, 2)}
+    return {pair: count for pair, count in counts.items() if count}
 
 
 def one_hot(classes: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
@@ -74,3 +189,14 @@ def one_hot(classes: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
         [[0, 1, 0], [1, 0, 0]]
     """
     return np.eye(count, dtype=np.uint8)[classes]
+
+
+def _shuffled(count: int, seed: int) -> NDArray[np.int64]:
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return np.array(order, dtype=np.int64)
+
+
+def _too_few(what: str, sizes: Mapping[str, int], rest: int = 1) -> DataError:
+    parts = " + ".join(f"{size} {fold}" for fold, size in sizes.items())
+    return DataError(f"{what}, too few for the split ({parts}{f' and at least 1 {REST}' if rest else ''}): more are needed")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,7 +134,7 @@ def read_metadata(file: Path) -> Metadata:
             raise _bad_line(file, row, _explain_parts(line))
         paths.append(path.strip())
         vectors.append(vector.strip())
-    labels = _parse_labels(file, vectors)
+    labels = parse_labels(vectors, lambda row, complaint: _bad_line(file, row, complaint))
     return Metadata(file, _decode(file, paths), labels)
 
 
@@ -161,6 +161,35 @@ def write_metadata(file: Path, paths: Sequence[str], labels: NDArray[np.generic]
     text[:, ::2] = labels.astype(np.uint8) + _ZERO
     with replacing(file) as temporary, temporary.open("wb") as stream:
         stream.writelines(b"%s,%s\n" % (path.encode(), row.tobytes()) for path, row in zip(paths, text, strict=True))
+
+
+def parse_labels(vectors: list[bytes], bad_line: Callable[[int, str], DataError]) -> NDArray[np.uint8]:
+    """Turn stripped label vectors into an array, all at once: a token at a time, 13 million labels would take seconds.
+
+    Args:
+        vectors: n of them, labels separated by blanks; those with repeated blanks are tidied in place.
+        bad_line: builds the error for a row and what is wrong with it.
+
+    Returns:
+        (n, C) uint8.
+
+    Raises:
+        DataError: for a label other than 0 or 1, or another number of labels than the first row has.
+    """
+    count = len(vectors[0].split())
+    width = 2 * count - 1
+    for row, vector in enumerate(vectors):
+        if len(vector) != width or vector.count(b" ") != count - 1:
+            vectors[row] = tidy = b" ".join(vector.split())
+            if len(tidy) != width or count == 0:
+                raise bad_line(row, _explain_labels(tidy, count))
+    text = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(len(vectors), width)
+    labels = text[:, ::2] - np.uint8(_ZERO)  # what stands before "0" wraps round to a large number
+    wrong = (labels > 1).any(axis=1) | (text[:, 1::2] != _BLANK).any(axis=1)
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise bad_line(row, _explain_labels(vectors[row], count))
+    return np.ascontiguousarray(labels)
 
 
 def read_label_names(database: str) -> list[str]:
@@ -191,24 +220,6 @@ def write_label_names(file: Path, names: Sequence[str]) -> None:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["id", "name"])
         writer.writerows(enumerate(names))
-
-
-def _parse_labels(file: Path, vectors: list[bytes]) -> NDArray[np.uint8]:
-    """Turn stripped label vectors into an array, all at once: a token at a time, 13 million labels would take seconds."""
-    count = len(vectors[0].split())
-    width = 2 * count - 1
-    for row, vector in enumerate(vectors):
-        if len(vector) != width or vector.count(b" ") != count - 1:
-            vectors[row] = tidy = b" ".join(vector.split())
-            if len(tidy) != width or count == 0:
-                raise _bad_line(file, row, _explain_labels(tidy, count))
-    text = np.frombuffer(b"".join(vectors), dtype=np.uint8).reshape(len(vectors), width)
-    labels = text[:, ::2] - np.uint8(_ZERO)  # what stands before "0" wraps round to a large number
-    wrong = (labels > 1).any(axis=1) | (text[:, 1::2] != _BLANK).any(axis=1)
-    if wrong.any():
-        row = int(np.flatnonzero(wrong)[0])
-        raise _bad_line(file, row, _explain_labels(vectors[row], count))
-    return np.ascontiguousarray(labels)
 
 
 def _explain_parts(line: bytes) -> str:

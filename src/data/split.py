@@ -13,6 +13,7 @@ from ..checksums import digest
 from ..errors import DataError, unknown_name
 from ..hparams import FOLDS
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder, write_json
+from ._catalogue import SETS, command_for, script_of
 
 SPLIT_FILE = "split.json"
 _SCRIPTS = Path(__file__).parent
@@ -33,6 +34,7 @@ class Split:
         partial: whether images of the full data set are missing.
         note: how many are there ("20,000 of 60,000 images"); empty for a full set.
         sha256: checksum of each metadata file.
+        overlaps: images that two folds share, {"train-database": 5000}; empty where all are disjoint.
     """
 
     database: str
@@ -45,6 +47,7 @@ class Split:
     partial: bool
     note: str
     sha256: Mapping[str, str]
+    overlaps: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -54,9 +57,12 @@ class Split:
             >>> sizes = {"train": 5000, "val": 1000, "query": 1000, "database": 13000}
             >>> Split("CIFAR_10", "disjoint", "", 0, sizes, (), "", True, "20,000 of 60,000 images", {}).caption
             'CIFAR_10, disjoint split (train 5,000, val 1,000, query 1,000, database 13,000), PARTIAL: 20,000 of 60,000 images'
+            >>> Split("cifar10", "cifar10", "", 0, {"database": 54000}, (), "", False, "", {}, {"val-database": 1000}).caption
+            'cifar10, cifar10 split (database 54,000; shared: val-database 1,000)'
         """
-        sizes = ", ".join(f"{fold} {size:,}" for fold, size in self.sizes.items())
-        return f"{self.database}, {self.protocol} split ({sizes})" + (f", PARTIAL: {self.note}" if self.partial else "")
+        sizes, shared = (", ".join(f"{name} {size:,}" for name, size in counts.items()) for counts in (self.sizes, self.overlaps))
+        facts = f"{sizes}; shared: {shared}" if shared else sizes
+        return f"{self.database}, {self.protocol} split ({facts})" + (f", PARTIAL: {self.note}" if self.partial else "")
 
 
 def metadata_file(folder: Path, fold: str) -> Path:
@@ -103,32 +109,29 @@ def known_databases() -> list[str]:
     """Return the data sets that can be prepared or have been.
 
     Example:
-        >>> {"CIFAR_10", "DIGITS"} <= set(known_databases())
+        >>> {"CIFAR_10", "DIGITS", "cifar10-2"} <= set(known_databases())
         True
     """
     prepared = [path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}")]
-    return sorted({*_scripts("process"), *prepared}, key=str.lower)
+    return sorted({name for names in SETS.values() for name in names} | set(prepared), key=str.lower)
 
 
 def remedy(database: str) -> str:
     """Return what to do about a damaged data set."""
-    if database in _scripts("process"):
-        return f"prepare the data set again with `python src/data/process/{database}.py -no_skip`"
+    command = command_for(database)
+    if command:
+        return f"prepare the data set again with `{command} -no_skip`"
     return "mend or replace that file, or prepare the data set again"
 
 
-def _scripts(kind: str) -> list[str]:
-    return [path.stem for path in (_SCRIPTS / kind).glob("[!_]*.py")]
-
-
 def _not_prepared(database: str) -> DataError | Exception:
-    if database not in _scripts("process"):
+    script, first = script_of(database), ""
+    if script is None:
         return unknown_name("data set", database, known_databases())
-    first = ""
-    if database in _scripts("download") and not raw_folder(database).is_dir():
-        first = f"`python src/data/download/{database}.py` and then "
+    if (_SCRIPTS / "download" / f"{script}.py").is_file() and not raw_folder(script).is_dir():
+        first = f"`python src/data/download/{script}.py` and then "
     return DataError(
-        f"the data set {database} has not been prepared: run {first}`python src/data/process/{database}.py` "
+        f"the data set {database} has not been prepared: run {first}`{command_for(database)}` "
         f"(looked for {processed_folder(database)}; {HOME_VARIABLE} or the working directory says where the project lies)"
     )
 
@@ -141,6 +144,8 @@ def _parse(file: Path, database: str) -> Split:
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is damaged ({error}): {remedy(database)}") from error
     fields = {field.name for field in dataclasses.fields(Split)}
+    if isinstance(content, dict):
+        content = {"overlaps": {}} | content  # written before there were splits with overlaps
     if not isinstance(content, dict) or set(content) != fields:
         raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
     if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:

@@ -184,9 +184,6 @@ class TestReading:
         with pytest.raises(DataError, match=f"test_batch is no batch of images: it {complaint}"):
             _cifar.read_batches(small_cifar.folder, ["test_batch"], small_cifar.official)
 
-    def test_repeated_file_names_stay_apart(self) -> None:
-        assert _cifar._distinct(["a.png", "b.png", "a.png", "B.png"]) == ["a.png", "b.png", "a-2.png", "B-3.png"]
-
 
 @pytest.fixture
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:

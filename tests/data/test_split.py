@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biodeephashing.data import known_databases, load_fold, read_split
+from biodeephashing.data import known_databases, load_fold, process, read_split
+from biodeephashing.data._catalogue import SETS
 from biodeephashing.data._prepare import Content, prepare
 from biodeephashing.data.split import checksums, write_split
 from biodeephashing.errors import DataError, UnknownNameError
@@ -68,10 +69,17 @@ def test_sizes_that_disagree(folder: Path) -> None:
 
 
 def test_known_databases(tiny_database: str) -> None:
-    assert {"CIFAR_10", "DIGITS", "TINY"} <= set(known_databases())
+    assert {"CIFAR_10", "DIGITS", "TINY", "cifar10-2"} <= set(known_databases())
 
 
-@pytest.mark.parametrize(("wrong", "right"), [("CIFAR10", "CIFAR_10"), ("digits", "DIGITS"), ("TINNY", "TINY")])
+def test_the_catalogue_lists_every_script() -> None:
+    scripts = {path.stem for path in Path(process.__file__).parent.glob("[!_]*.py")}
+    assert set(SETS) == scripts - {"lists"}
+    names = [name for names in SETS.values() for name in names]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("CIFAR10", "cifar10"), ("CIFAR_100", "CIFAR_10"), ("digits", "DIGITS"), ("TINNY", "TINY")])
 def test_misspelt_name(tiny_database: str, wrong: str, right: str) -> None:
     with pytest.raises(UnknownNameError, match=f"unknown data set '{wrong}': did you mean '{right}'"):
         load_fold(wrong, "train")
@@ -86,6 +94,15 @@ def test_not_prepared(project_home: Path) -> None:
     (project_home / "data/raw/CIFAR_10").mkdir(parents=True)
     with pytest.raises(DataError, match=r"prepared: run `python src/data/process/CIFAR_10\.py`"):
         load_fold("CIFAR_10", "train")
+    with pytest.raises(DataError, match=r"cifar10-2 has not been prepared: run `python src/data/process/CIFAR_10\.py -protocol cifar10-2`"):
+        load_fold("cifar10-2", "train")
+
+
+def test_a_split_written_before_there_were_overlaps(folder: Path) -> None:
+    content = json.loads((folder / "split.json").read_text())
+    assert content.pop("overlaps") == {}
+    (folder / "split.json").write_text(json.dumps(content))
+    assert read_split("TINY").overlaps == {}
 
 
 def content_of(write_image: object, marker: str = "") -> Content:

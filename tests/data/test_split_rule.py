@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.data._splits import one_hot, per_class
+from biodeephashing.data._splits import deal, one_hot, overlaps, per_class, per_label, share
 from biodeephashing.errors import DataError
 
 
@@ -74,3 +74,88 @@ def test_one_hot() -> None:
     labels = one_hot(np.array([2, 0, 2]), 4)
     assert labels.dtype == np.uint8
     assert labels.tolist() == [[0, 0, 1, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
+
+
+def dealt_literally(count: int, sizes: list[tuple[str, int]]) -> list[str]:
+    """The published rule of COCO and NUS-WIDE: shuffle a list of fold names and assign them in order."""
+    names: list[str] = []
+    for fold, size in sizes:
+        names += [fold] * size
+    names += ["database"] * (count - len(names))
+    random.seed(0)
+    random.shuffle(names)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("count", "train", "query", "val", "rest"),
+    [
+        (123_287, 10_000, 5_000, 5_000, 103_287),  # MS COCO, all images
+        (122_218, 10_000, 5_000, 5_000, 102_218),  # those with a label
+        (195_834, 10_500, 2_100, 2_100, 181_134),  # NUS-WIDE
+        (25_000, 4_000, 1_000, 1_000, 19_000),  # MIRFLICKR
+        (11_540, 4_000, 1_000, 1_000, 5_540),  # VOC 2012
+        (7, 1, 2, 3, 1),
+    ],
+)
+def test_dealing_at_full_size(count: int, train: int, query: int, val: int, rest: int) -> None:
+    folds = deal(count, {"train": train, "query": query, "val": val})
+    assert {fold: len(rows) for fold, rows in folds.items()} == {"train": train, "query": query, "val": val, "database": rest}
+    names = dealt_literally(count, [("train", train), ("query", query), ("val", val)])
+    assert all(names[row] == fold for fold, rows in folds.items() for row in rows)
+
+
+def test_too_few_to_deal() -> None:
+    with pytest.raises(DataError, match=r"there are 3 images, too few for the split \(2 train \+ 1 query and at least 1 database\)"):
+        deal(3, {"train": 2, "query": 1})
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 2), st.integers(0, 2**32 - 1))
+def test_labels_are_walked_from_the_rarest(classes: int, train: int, query: int, seed: int) -> None:
+    labels = (np.random.default_rng(seed).random((60, classes)) < 0.5).astype(np.uint8)
+    labels[:, 0] = np.arange(60) % 3 == 0
+    taken: dict[int, str] = {}
+    order = list(range(60))
+    random.seed(0)
+    random.shuffle(order)
+    for _, column in sorted((int(labels[:, column].sum()), column) for column in range(classes)):
+        for fold, size in (("train", train), ("query", query)):
+            for row in [row for row in order if labels[row, column] and row not in taken][:size]:
+                taken[row] = fold
+    if len(taken) < classes * (train + query):
+        with pytest.raises(DataError, match="too few for the split"):
+            per_label(labels, {"train": train, "query": query}, names=list("abcd"))
+        return
+    folds = per_label(labels, {"train": train, "query": query}, names=list("abcd"))
+    assert {int(row): fold for fold, rows in folds.items() for row in rows} == {row: taken.get(row, "database") for row in range(60)}
+    assert len(folds["query"]) == classes * query
+
+
+def test_a_label_too_rare() -> None:
+    with pytest.raises(DataError, match=r"class 'sun' has 1 images that no rarer class took, too few for the split \(1 train \+ 1 query\)"):
+        per_label(np.array([[1, 0], [1, 1], [1, 0]]), {"train": 1, "query": 1}, names=["sky", "sun"])
+
+
+def test_sharing_by_hand() -> None:
+    folds = {"train": np.array([4, 1]), "val": np.array([2]), "query": np.array([0]), "database": np.array([3, 5])}
+    assert overlaps(folds) == {}
+    shared = share(folds, ["train-database", "val-database"])
+    assert shared["database"].tolist() == [1, 2, 3, 4, 5]
+    assert folds["database"].tolist() == [3, 5]
+    assert overlaps(shared) == {"train-database": 2, "val-database": 1}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "database", "shared"),
+    [
+        ([], 53_000, {}),
+        (["val-database"], 54_000, {"val-database": 1000}),
+        (["train-database", "val-database"], 59_000, {"train-database": 5000, "val-database": 1000}),
+    ],
+)
+def test_cifar_databases_at_full_size(pairs: list[str], database: int, shared: dict[str, int]) -> None:
+    drawn = per_class(np.arange(60_000) % 10, {"train": 500, "query": 100, "val": 100}, names=list("abcdefghij"))
+    folds = share(drawn, pairs)
+    assert len(folds["database"]) == database
+    assert overlaps(folds) == shared

@@ -1,0 +1,65 @@
+"""What is asked of a data set before anything of it is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import DataError
+from ..hparams import FOLDS
+from ._label_table import is_safe
+from ._splits import overlaps
+
+if TYPE_CHECKING:
+    from ._prepare import Content
+
+
+def check(content: Content) -> None:
+    """Refuse a content that no run could use, or whose numbers would mean something else than people think.
+
+    Raises:
+        DataError: for a fold without images or with one twice, folds that share images though their protocol does not say
+            so, a class without images, and a file name that cannot be written or occurs twice.
+    """
+    _check_folds(content)
+    _check_overlaps(content)
+    _check_classes(content)
+    _check_names(content)
+
+
+def _check_folds(content: Content) -> None:
+    for fold in FOLDS:
+        rows = content.folds[fold]
+        if len(rows) == 0:
+            raise DataError(f"the fold {fold} has no images, but every fold is needed")
+        if len(np.unique(rows)) != len(rows):
+            raise DataError(f"the fold {fold} holds an image twice")
+
+
+def _check_overlaps(content: Content) -> None:
+    for pair, count in overlaps(content.folds).items():
+        if pair not in content.shared:
+            one, _, other = pair.partition("-")
+            first = content.files[np.intersect1d(content.folds[one], content.folds[other])[0]]
+            raise DataError(
+                f"{count:,} images are in both {one} and {other}, the first is {first}: the split {content.protocol!r} does not say "
+                f"that they may be (pairs it allows: {', '.join(content.shared) or 'none'})"
+            )
+
+
+def _check_classes(content: Content) -> None:
+    used = content.labels[np.concatenate([content.folds[fold] for fold in FOLDS])].any(axis=0)
+    for name, present in zip(content.classes, used, strict=True):
+        if not present and name not in content.unused:
+            raise DataError(f"the class {name!r} has no images")
+
+
+def _check_names(content: Content) -> None:
+    seen: set[str] = set()
+    for name in content.files:
+        if not is_safe(name):
+            raise DataError(f"the file name {name!r} is empty or hidden, or holds a comma, colon, slash, outer blank or control character")
+        if name.lower() in seen:
+            raise DataError(f"two images have the file name {name!r}, where upper and lower case may be the same")
+        seen.add(name.lower())

@@ -1,0 +1,162 @@
+"""What a raw data set says about its images, and how it becomes the content of a prepared one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from ._prepare import Content
+    from ._splits import Protocol
+
+
+@dataclass(frozen=True)
+class LabelTable:
+    """The images of a raw data set and their labels, in the order of its own files.
+
+    Args:
+        folder: the folder the images lie below.
+        paths: n images, as paths below that folder with forward slashes.
+        labels: (n, C) uint8, each 0 or 1.
+        classes: C class names.
+        where: says where a row is written ("line 3 of .../train.txt").
+        unused: classes that no image has, by design.
+    """
+
+    folder: Path
+    paths: Sequence[str]
+    labels: NDArray[np.uint8]
+    classes: Sequence[str]
+    where: Callable[[int], str]
+    unused: Collection[str] = ()
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def rows(self, chosen: NDArray[np.int64]) -> LabelTable:
+        """Return the table of some of the rows."""
+        paths = [self.paths[row] for row in chosen]
+        return LabelTable(self.folder, paths, self.labels[chosen], self.classes, lambda row: self.where(chosen[row]), self.unused)
+
+    def present(self) -> NDArray[np.bool_]:
+        """Return for each row whether its image is on disk."""
+        return np.array([(self.folder / path).is_file() for path in self.paths], dtype=bool)
+
+    def check_present(self, advice: str) -> None:
+        """Check that every image is on disk.
+
+        Args:
+            advice: what to do about a missing one.
+
+        Raises:
+            DataError: with their number, the first one and where it is written.
+        """
+        missing = np.flatnonzero(~self.present())
+        if len(missing):
+            raise DataError(
+                f"{len(missing):,} of {len(self):,} images are missing below {self.folder}; the first is "
+                f"{self.paths[missing[0]]} ({self.where(missing[0])}): {advice}"
+            )
+
+    def content(self, folds: Mapping[str, NDArray[np.int64]], protocol: Protocol, *, source: str, note: str = "") -> Content:
+        """Return what :func:`~biodeephashing.data._prepare.prepare` writes: these images, linked and not copied where possible."""
+        from ._prepare import Content
+
+        return Content(
+            files=distinct_names([path.rpartition("/")[2] for path in self.paths]),
+            labels=self.labels,
+            classes=self.classes,
+            folds=folds,
+            write_image=self._link,
+            protocol=protocol.name,
+            rule=protocol.rule,
+            seed=protocol.seed,
+            source=source,
+            note=note,
+            shared=protocol.shared,
+            unused=self.unused,
+        )
+
+    def _link(self, row: int, target: Path) -> None:
+        source = self.folder / self.paths[row]
+        try:
+            check_image(source)
+        except DataError as error:
+            raise DataError(f"{error} ({self.where(row)}): replace it") from error
+        link(source, target)
+
+
+def check_image(file: Path) -> None:
+    """Check that a file begins as an image does; a damaged one that does so is found by whoever decodes it.
+
+    Raises:
+        DataError: when it is missing or no image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file):
+            pass
+    except FileNotFoundError as error:
+        raise DataError(f"the image {file} is missing") from error
+    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file} is not an image that can be read") from error
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name; where the file system cannot do that, copy it.
+
+    Args:
+        source: the file; where it is a symbolic link, what that leads to.
+        target: the second name.
+    """
+    original = source.resolve()
+    try:
+        os.link(original, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another disk, no hard links there, or not allowed for files of others
+        shutil.copyfile(original, target)
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return file names no two of which are the same; a later one that repeats an earlier one gets its index added.
+
+    Two images under one name would overwrite each other, also where the file system does not tell cases apart.
+
+    Example:
+        >>> distinct_names(["a.png", "b.jpg", "A.png"])
+        ['a.png', 'b.jpg', 'A-2.png']
+    """
+    taken = {name.lower() for name in names}
+    seen: set[str] = set()
+    distinct = []
+    for index, name in enumerate(names):
+        if name.lower() in seen:
+            stem, dot, suffix = name.rpartition(".")
+            name = f"{stem}-{index}{dot}{suffix}" if dot else f"{name}-{index}"
+            while name.lower() in taken:
+                name = f"_{name}"
+            taken.add(name.lower())
+        seen.add(name.lower())
+        distinct.append(name)
+    return distinct
+
+
+def is_safe(name: str) -> bool:
+    """Return whether a name means a plain, visible file in one folder, and can stand in a metadata line.
+
+    Example:
+        >>> [is_safe(name) for name in ("a b.jpg", "a,b.jpg", "../a.jpg", ".a.jpg", "")]
+        [True, False, False, False, False]
+    """
+    return name == name.strip() and name.isprintable() and not name.startswith(".") and name != "" and not set(name) & set(",/\\:")

@@ -1,0 +1,61 @@
+"""Prepare PASCAL VOC 2012: by default 4,000 train, 1,000 query and 1,000 val images, the rest database; all disjoint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from biodeephashing.data._catalogue import check_protocol
+from biodeephashing.data.process._entrance import parser_of, report
+from biodeephashing.errors import guard
+
+if TYPE_CHECKING:
+    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.split import Split
+
+SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
+SEED = 0
+_DEALT = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
+
+
+def process(protocol: str = "VOC2012", *, no_skip: bool = False) -> tuple[Split, bool]:
+    """Write PASCAL VOC 2012 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
+
+    Args:
+        protocol: "VOC2012" (all disjoint) or "voc2012" (same folds, but the database also holds the val images).
+        no_skip: write it again even if it is there.
+
+    Returns:
+        The facts about the split, and whether it was written now.
+
+    Raises:
+        UnknownNameError: for an unknown protocol.
+        DataError: when the download or an image is missing or damaged.
+    """
+    from biodeephashing.data._prepare import prepare
+
+    check_protocol("VOC2012", protocol)
+    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip)
+
+
+def _content(name: str) -> Content:
+    from biodeephashing.data import _splits, _voc
+    from biodeephashing.runs import raw_folder
+
+    table = _voc.read(raw_folder("VOC2012"))
+    table.check_present(_voc.ADVICE)
+    protocol = _splits.Protocol("disjoint", _DEALT, SEED)
+    if name == "voc2012":
+        rule = f"{_DEALT}; the database also holds the val images, but not the training images"
+        protocol = _splits.Protocol(name, rule, SEED, ("val-database",))
+    folds = _splits.share(_splits.deal(len(table), SIZES, seed=SEED), protocol.shared)
+    return table.content(folds, protocol, source=_voc.SOURCE)
+
+
+def main() -> None:
+    """Run the command line."""
+    options = parser_of("VOC2012", __doc__).parse_args()
+    report(*process(options.protocol, no_skip=options.no_skip))
+
+
+if __name__ == "__main__":
+    raise SystemExit(guard(main))

@@ -1,0 +1,188 @@
+"""Prepare a data set from lists of images in the format of HashNet, `<path> l_1 ... l_C`, or write such lists of a prepared one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from biodeephashing.arguments import StrictParser
+from biodeephashing.data._catalogue import script_of
+from biodeephashing.data.process._entrance import report
+from biodeephashing.errors import UsageError, guard
+from biodeephashing.hparams import FOLDS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.split import Split
+
+SEED = 0
+_SOURCES = ("train", "query", "database")
+
+
+def process(
+    name: str,
+    lists: Mapping[str, Path],
+    images: Path,
+    *,
+    val_from: str | None = None,
+    val_size: int = 0,
+    classes: Path | None = None,
+    allow: Collection[str] = (),
+    allow_empty: bool = False,
+    no_skip: bool = False,
+) -> tuple[Split, bool]:
+    """Write the images of some lists to ``data/processed/<name>/``, unless they are there already; linked, not copied, where possible.
+
+    The paths of a list may be those of another machine: an image is found by its base name below ``images``, and where
+    several carry it, by the folders above it.
+
+    Args:
+        name: what to call the data set.
+        lists: the list of "train", "query" and "database", and of "val" where there is one.
+        images: the folder the images lie below.
+        val_from: without a list of it, the fold that val is drawn from: "train", "query" or "database".
+        val_size: how many images of that fold become val; they leave every other fold.
+        classes: a file of class names, one in a line; None numbers the classes.
+        allow: pairs of folds that may share images, as "query-database"; "train-database" always may.
+        allow_empty: make do with classes that no image has.
+        no_skip: write them again even if they are there.
+
+    Returns:
+        The facts about the split, and whether it was written now.
+
+    Raises:
+        UsageError: for arguments that cannot be used.
+        DataError: naming file and line, when a list or an image is missing or cannot be used.
+    """
+    from biodeephashing.data._prepare import prepare
+
+    _check_name(name)
+    _check_folds(lists, val_from, val_size, allow)
+    return prepare(name, lambda: _content(lists, images, val_from, val_size, classes, allow, allow_empty), no_skip=no_skip)
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UsageError(f"{name!r} cannot be the name of a data set: letters, digits and . _ + - are legal")
+    if script := script_of(name):
+        raise UsageError(f"{name} is what src/data/process/{script}.py prepares: give these lists another name")
+
+
+def _check_folds(lists: Mapping[str, Path], val_from: str | None, val_size: int, allow: Collection[str]) -> None:
+    missing = [fold for fold in _SOURCES if fold not in lists]
+    if missing:
+        raise UsageError(f"a list is needed for {', '.join(_SOURCES)}: give -{' and -'.join(missing)}")
+    if ("val" in lists) == (val_from is not None):
+        raise UsageError("give either -val FILE, or -val_from FOLD with -val_size N, for the images that choose the best epoch")
+    if val_from is not None and (val_from not in _SOURCES or val_size < 1):
+        raise UsageError(f"-val_from takes one of {', '.join(_SOURCES)}, and -val_size a whole number of at least 1")
+    pairs = [f"{one}-{other}" for row, one in enumerate(FOLDS) for other in FOLDS[row + 1 :]]
+    unknown = [pair for pair in allow if pair not in pairs]
+    if unknown:
+        raise UsageError(f"-allow {unknown[0]} is no pair of folds: those are {', '.join(pairs)}")
+
+
+def _content(
+    files: Mapping[str, Path],
+    images: Path,
+    val_from: str | None,
+    val_size: int,
+    classes: Path | None,
+    allow: Collection[str],
+    allow_empty: bool,
+) -> Content:
+    import dataclasses
+
+    from biodeephashing.data import _lists, _splits
+
+    lists = _lists.read_lists(files)
+    table, folds = _lists.join(lists, images, _lists.by_name(images), _names(classes))
+    table.check_present("-images FOLDER says where the images lie")
+    rule = f"as the lists say: {', '.join(f'{fold} {listed.file.name}' for fold, listed in lists.items())}"
+    if val_from is not None:
+        folds = _with_val(folds, val_from, val_size)
+        rule += f"; val: {val_size:,} images of {val_from}, drawn after one shuffle; they leave every other fold"
+    if allow_empty:
+        table = dataclasses.replace(table, unused=table.classes)
+    protocol = _splits.Protocol("lists", rule, SEED, ("train-database", *allow))
+    return table.content(folds, protocol, source=_lists.source_of(lists))
+
+
+def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) -> dict[str, NDArray[np.int64]]:
+    """Move images of a fold to val; where the training set lies inside the database, those of train leave both."""
+    import numpy as np
+
+    from biodeephashing.data import _lists, _splits
+
+    free = np.unique(folds["train"]) if source == "train" else _lists.outside(folds, source)
+    drawn = free[_splits.deal(len(free), {"val": size}, seed=SEED)["val"]]
+    return {fold: rows[~np.isin(rows, drawn)] for fold, rows in folds.items()} | {"val": drawn}
+
+
+def _names(file: Path | None) -> list[str] | None:
+    from biodeephashing.errors import DataError
+
+    if file is None:
+        return None
+    try:
+        names = [line.strip() for line in file.read_text("utf-8").rstrip().splitlines()]
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is no text file of class names, one in a line") from error
+    for row, name in enumerate(names):
+        if not name or name in names[:row]:
+            raise DataError(f"line {row + 1} of {file} is {name!r}: class names must not be empty or occur twice")
+    return names
+
+
+def _parser() -> StrictParser:
+    parser = StrictParser(description=__doc__)
+    parser.add_argument("name", metavar="NAME", help="data set to write, or with -export to read")
+    for fold in FOLDS:
+        parser.add_argument(f"-{fold}", f"--{fold}", type=Path, metavar="FILE", help=f"list of the fold {fold}")
+    parser.add_argument("-val_from", "--val_from", metavar="FOLD", help=f"without -val: the fold to draw it from ({', '.join(_SOURCES)})")
+    parser.add_argument("-val_size", "--val_size", type=int, default=0, metavar="N", help="with -val_from: how many images")
+    parser.add_argument("-images", "--images", type=Path, metavar="FOLDER", help="folder the images lie below, found by their names")
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line")
+    parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
+    parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared data set NAME there")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    lists = {fold: file for fold in FOLDS if (file := getattr(options, fold)) is not None}
+    if options.export is not None:
+        if lists or options.images:
+            raise UsageError("-export writes lists of a prepared data set and takes no lists or images")
+        from biodeephashing.data._lists import export
+
+        for file in export(options.name, options.export):
+            print(file)
+        return
+    if options.images is None:
+        raise UsageError("-images FOLDER is needed: the folder the images lie below")
+    report(
+        *process(
+            options.name,
+            lists,
+            options.images,
+            val_from=options.val_from,
+            val_size=options.val_size,
+            classes=options.classes,
+            allow=options.allow,
+            allow_empty=options.allow_empty,
+            no_skip=options.no_skip,
+        )
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(guard(main))

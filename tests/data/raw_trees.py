@@ -1,0 +1,146 @@
+"""Small raw data sets, laid out as the official archives unpack, and the sizes that go with them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from biodeephashing.data import _mirflickr, _voc
+from biodeephashing.data.process import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
+
+
+def photo(file: Path, number: int) -> None:
+    """Write a small JPEG whose colour tells its number."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (10, 8), (number % 256, 5 * number % 256, 100)).save(file)
+
+
+def written(files: dict[str, str], folder: Path, turned: bool) -> None:
+    """Write text files and photographs (those without text) below a folder, on request the last one first."""
+    for number, (name, text) in list(enumerate(files.items()))[:: -1 if turned else 1]:
+        if text:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        else:
+            photo(folder / name, number)
+
+
+def random_labels(count: int, classes: int) -> NDArray[np.uint8]:
+    """Labels of which every class has some and every fifth image none."""
+    labels = (np.random.default_rng(0).random((count, classes)) < 0.3).astype(np.uint8)
+    labels[np.arange(count), np.arange(count) % classes] = 1
+    labels[::5] = 0
+    return labels
+
+
+def coco(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
+    """24 train and 16 val images; ids 1, 3 and 90 are used. Returns their labels, 3 columns."""
+    monkeypatch.setattr(MS_COCO, "SIZES", {"train": 8, "query": 5, "val": 4})
+    labels, files, start = random_labels(40, 3), {}, 0
+    categories = [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
+    for part, count in (("train2014", 24), ("val2014", 16)):
+        images = [{"id": 1000 + 7 * row, "file_name": f"COCO_{part}_{row:012d}.jpg"} for row in range(start, start + count)]
+        annotations = [
+            {"image_id": 1000 + 7 * row, "category_id": (1, 3, 90)[column], "segmentation": [[1, 2]], "id": 10 * row + column}
+            for row in range(start, start + count)
+            for column in np.flatnonzero(labels[row]).tolist()
+        ]
+        random.Random(1).shuffle(annotations)
+        content = {"images": images, "annotations": annotations + annotations[:3], "categories": categories}
+        files[f"annotations/instances_{part}.json"] = json.dumps(content)
+        files |= {f"{part}/{image['file_name']}": "" for image in images}
+        start += count
+    written(files, home / "data/raw/MS_COCO", turned)
+    return labels
+
+
+def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
+    """90 images of which every ninth could not be fetched; concepts 0, 1 and 2 are frequent. Returns the labels of all concepts."""
+    monkeypatch.setattr(NUS_WIDE, "SIZES", {"train": 20, "query": 10, "val": 10})
+    monkeypatch.setattr(NUS_WIDE, "PER_CLASS", {"train": 5, "query": 2, "val": 1})
+    monkeypatch.setattr(NUS_WIDE, "LEAST", 30)
+    concepts = [f"concept{number:02d}" for number in range(81)]
+    labels = np.zeros((90, 81), np.uint8)
+    for column, step in ((0, 3), (1, 1), (2, 2)):
+        labels[4::step, column] = 1
+    labels[0, 0] = 1
+    labels[:4, 7] = 1
+    names = [f"folder{row % 4}\\{row:04d}_{10**6 + row}.jpg" for row in range(90)]
+    files = {
+        "ImageList/Imagelist.txt": "".join(f"{name}\r\n" for name in names),
+        "ConceptsList/Concepts81.txt": "".join(f"{name}\n" for name in random.Random(2).sample(concepts, 81)),
+    }
+    files |= {f"AllLabels/Labels_{name}.txt": "".join(f"{value}\n" for value in labels[:, c]) for c, name in enumerate(concepts)}
+    files |= {f"images/{name}".replace("\\", "/"): "" for row, name in enumerate(names) if row % 9}
+    written(files, home / "data/raw/NUS_WIDE", turned)
+    return labels
+
+
+def mirflickr(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
+    """60 images with 38 labels."""
+    monkeypatch.setattr(_mirflickr, "COUNT", 60)
+    monkeypatch.setattr(MIRFLICKR25K, "SIZES", {"train": 12, "query": 6, "val": 6})
+    labels = random_labels(60, 38)
+    files = {
+        f"{_mirflickr.ANNOTATIONS}/{name}.txt": "".join(f"{row + 1}\r\n" for row in np.flatnonzero(labels[:, column]))
+        for column, name in enumerate(_mirflickr.CLASSES)
+    }
+    files |= {f"{_mirflickr.ANNOTATIONS}/README.txt": "not a label"} | {f"mirflickr/im{row + 1}.jpg": "" for row in range(60)}
+    written(files, home / "data/raw/MIRFLICKR25K", turned)
+    return labels
+
+
+def voc(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
+    """50 images with 20 labels, some of them only because of difficult objects."""
+    monkeypatch.setattr(VOC2012, "SIZES", {"train": 12, "query": 6, "val": 6})
+    labels, names = random_labels(50, 20), [f"2008_{row:06d}" for row in range(50)]
+    main = f"{_voc.FOLDER}/ImageSets/Main"
+    files = {f"{main}/trainval.txt": "".join(f"{name}\n" for name in names)}
+    for column, kind in enumerate(_voc.CLASSES):
+        values = [("-1", " 1" if row % 4 else " 0")[labels[row, column]] for row in range(50)]
+        files[f"{main}/{kind}_trainval.txt"] = "".join(f"{name} {value}\n" for name, value in zip(names, values, strict=True))
+    files |= {f"{_voc.FOLDER}/JPEGImages/{name}.jpg": "" for name in [*names, "2009_999999"]}
+    written(files, home / "data/raw/VOC2012", turned)
+    return labels
+
+
+def imagenet(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
+    """4 synsets with 12 database images each, 12 of all these in the training list, and 20 test images. Returns the classes of test.txt."""
+    monkeypatch.setattr(ImageNet, "SIZES", {"train": 12, "query": 20, "database": 48})
+    monkeypatch.setattr(ImageNet, "CLASSES", 4)
+    monkeypatch.setattr(ImageNet, "VAL", 2)
+    synsets, vectors = ["n09", "n01", "n05", "n03"], ["1 0 0 0", "0 1 0 0", "0 0 1 0", "0 0 0 1"]
+    database = [(f"{name}_{row}.JPEG", column) for row in range(12) for column, name in enumerate(synsets)]
+    test = [(f"ILSVRC2012_val_{row:08d}.JPEG", row * row % 4) for row in range(20)]
+    lists = {"train": database[4:28:2], "test": test, "database": database}
+    files = {
+        f"lists/{name}.txt": "".join(f"/home/somebody/imagenet/image/{file} {vectors[column]}\n" for file, column in rows)
+        for name, rows in lists.items()
+    }
+    files |= {f"ILSVRC/Data/CLS-LOC/train/{file.split('_')[0]}/{file}": "" for file, _ in database}
+    files |= {f"ILSVRC/Data/CLS-LOC/val/{file}": "" for file, _ in test}
+    written(files, home / "data/raw/ImageNet", turned)
+    return np.array([column for _, column in test])
+
+
+Maker = Callable[..., NDArray[np.uint8]]
+# name of the prepared set -> (processor, maker of its raw data)
+PREPARED: dict[str, tuple[object, Maker]] = {
+    "MS_COCO": (MS_COCO, coco),
+    "coco": (MS_COCO, coco),
+    "NUS_WIDE": (NUS_WIDE, nus_wide),
+    "nuswide_21": (NUS_WIDE, nus_wide),
+    "MIRFLICKR25K": (MIRFLICKR25K, mirflickr),
+    "mirflickr": (MIRFLICKR25K, mirflickr),
+    "VOC2012": (VOC2012, voc),
+    "voc2012": (VOC2012, voc),
+    "ImageNet_test": (ImageNet, imagenet),
+    "imagenet100": (ImageNet, imagenet),
+}

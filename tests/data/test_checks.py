@@ -1,0 +1,114 @@
+"""What is refused before anything is written, and how images get their second name."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from raw_trees import photo
+
+from biodeephashing.data._checks import check
+from biodeephashing.data._label_table import distinct_names, is_safe, link
+from biodeephashing.data._prepare import Content, prepare
+from biodeephashing.errors import DataError
+
+
+def content(**details: object) -> Content:
+    rows = np.arange(4)
+    folds = {fold: rows[index : index + 1] for index, fold in enumerate(("train", "val", "query", "database"))}
+    whole = Content(
+        files=["a.png", "b.png", "c.png", "d.png"],
+        labels=np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.uint8),
+        classes=["sky", "sea"],
+        folds=folds,
+        write_image=lambda row, path: path.touch(),
+        protocol="disjoint",
+        rule="",
+        seed=0,
+        source="",
+    )
+    return dataclasses.replace(whole, **details)  # type: ignore[arg-type]
+
+
+def folds(**details: list[int]) -> dict[str, np.ndarray]:
+    return dict(content().folds) | {fold: np.array(rows, np.int64) for fold, rows in details.items()}
+
+
+@pytest.mark.parametrize(
+    ("details", "complaint"),
+    [
+        ({"folds": folds(val=[])}, "the fold val has no images"),
+        ({"folds": folds(database=[3, 3])}, "the fold database holds an image twice"),
+        ({"folds": folds(database=[3, 2])}, r"1 images are in both query and database, the first is c\.png: the split 'disjoint' .*none"),
+        ({"folds": folds(database=[3, 0, 2]), "shared": ("train-database",)}, "in both query and database.*allows: train-database"),
+        ({"folds": folds(query=[0])}, "in both train and query"),
+        ({"labels": np.array([[1, 0]] * 4, np.uint8)}, "the class 'sea' has no images"),
+        ({"labels": np.array([[1, 0]] * 4, np.uint8), "unused": ["sky"]}, "the class 'sea' has no images"),
+        ({"files": ["a.png", "b.png", "A.png", "d.png"]}, r"two images have the file name 'A\.png'"),
+        ({"files": ["a.png", "b,c.png", "c.png", "d.png"]}, r"file name 'b,c\.png'"),
+        ({"files": ["a.png", "../b.png", "c.png", "d.png"]}, r"file name '\.\./b\.png'"),
+    ],
+)
+def test_refused(project_home: Path, details: dict[str, object], complaint: str) -> None:
+    with pytest.raises(DataError, match=complaint):
+        prepare("SET", lambda: content(**details))
+    assert [path.name for path in (project_home / "data/processed").iterdir()] == [".SET.lock"]
+
+
+def test_accepted() -> None:
+    check(content())
+    check(content(folds=folds(database=[3, 0, 2]), shared=("train-database", "query-database")))
+    check(content(labels=np.array([[1, 0]] * 4, np.uint8), unused=["sea"]))
+
+
+def test_one_folder_for_two_spellings(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that does not tell cases apart, voc2012 is there as soon as VOC2012 is."""
+    prepare("VOC2012", lambda: content())
+    exists = Path.exists
+    monkeypatch.setattr(Path, "exists", lambda path: exists(path.with_name("VOC2012") if path.name == "voc2012" else path))
+    with pytest.raises(DataError, match="does not tell VOC2012 from voc2012"):
+        prepare("voc2012", lambda: content(), no_skip=True)
+    assert (project_home / "data/processed/VOC2012/split.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["", " a.png", ".a.png", "a/b.png", "a\\b.png", "a,b.png", "a\nb.png", "..", "c:a.png", "a\x00.png"])
+def test_unsafe_names(name: str) -> None:
+    assert not is_safe(name)
+
+
+def test_distinct_names_where_the_added_index_is_taken() -> None:
+    assert distinct_names(["a.png", "b.png", "a.png", "B.png"]) == ["a.png", "b.png", "a-2.png", "B-3.png"]
+    found = distinct_names(["a.png", "a.png", "a-1.png", "c", "c"])
+    assert len({name.lower() for name in found}) == 5
+    assert found[0] == "a.png"
+    assert found[2] == "a-1.png"
+
+
+class TestLink:
+    def test_the_same_file(self, tmp_path: Path) -> None:
+        photo(tmp_path / "a.jpg", 1)
+        link(tmp_path / "a.jpg", tmp_path / "b.jpg")
+        assert (tmp_path / "b.jpg").samefile(tmp_path / "a.jpg")
+
+    def test_what_a_symbolic_link_leads_to(self, tmp_path: Path) -> None:
+        photo(tmp_path / "a.jpg", 1)
+        (tmp_path / "c.jpg").symlink_to("a.jpg")
+        link(tmp_path / "c.jpg", tmp_path / "b.jpg")
+        assert not (tmp_path / "b.jpg").is_symlink()
+        assert (tmp_path / "b.jpg").samefile(tmp_path / "a.jpg")
+
+    @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP])
+    def test_a_copy_where_there_are_no_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+        photo(tmp_path / "a.jpg", 1)
+        monkeypatch.setattr("os.link", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+        link(tmp_path / "a.jpg", tmp_path / "b.jpg")
+        assert not (tmp_path / "b.jpg").samefile(tmp_path / "a.jpg")
+        assert (tmp_path / "b.jpg").read_bytes() == (tmp_path / "a.jpg").read_bytes()
+
+    def test_missing(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError):
+            link(tmp_path / "a.jpg", tmp_path / "b.jpg")
