@@ -152,6 +152,7 @@ def _facts(run: Run, fold: str, sides: Mapping[str, Side], split: Any, checkpoin
             "partial": split.partial,
             "note": split.note,
             "sizes": dict(split.sizes),
+            "overlaps": dict(split.overlaps),
         },
         "checkpoint": checkpoint,
         "codes_sha256": {side: sides[side].codes.codes_sha256 for side in pair},

@@ -67,6 +67,7 @@ def test_numbers_and_keys(fabricated, fold):
     assert result["code_health"][fold] == asdict(code_health(queries, 12, query_labels))
     assert result["code_health"]["database"] == asdict(code_health(database, 12, labels))
     assert result["split"]["protocol"] == "disjoint"
+    assert result["split"]["overlaps"] == {}
     assert fabricated.evaluation_file(fold).read_text().splitlines()[1].startswith('    "mAP"')
 
 

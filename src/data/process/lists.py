@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from biodeephashing.arguments import StrictParser
 from biodeephashing.data._catalogue import script_of
 from biodeephashing.data.process._entrance import report
-from biodeephashing.errors import UsageError, guard
+from biodeephashing.errors import DataError, UsageError, guard
 from biodeephashing.hparams import FOLDS
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def _content(
     if val_from is not None:
         folds = _with_val(folds, val_from, val_size)
         rule += f"; val: {val_size:,} images of {val_from}, drawn after one shuffle; they leave every other fold"
-    if allow_empty:
-        table = dataclasses.replace(table, unused=table.classes)
+    empty = [name for name, count in zip(table.classes, table.labels.sum(axis=0), strict=True) if count == 0]
+    if empty and not allow_empty:
+        raise DataError(f"the class {empty[0]!r} has no images in these lists: mend them, or give -allow_empty")
+    table = dataclasses.replace(table, unused=empty)
     protocol = _splits.Protocol("lists", rule, SEED, ("train-database", *allow))
     return table.content(folds, protocol, source=_lists.source_of(lists))
 
@@ -125,8 +127,6 @@ def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) ->
 
 
 def _names(file: Path | None) -> list[str] | None:
-    from biodeephashing.errors import DataError
-
     if file is None:
         return None
     try:
