@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
-from .split import Split, known_databases, read_split, write_split
-
 if TYPE_CHECKING:
     from .feeding import EpochSampler, loader
     from .images import ImageFold
+    from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
+    from .split import Split, known_databases, read_split, write_split
     from .transforms import TRANSFORMS, normalise
 
 __all__ = [
@@ -31,8 +30,19 @@ __all__ = [
     "write_split",
 ]
 
-# These need PyTorch, which takes seconds to import; preparing a data set or reading facts about one does not need it.
-_NEEDS_TORCH = {
+# Imported when first used: a processor answers -h without NumPy, and facts about a data set need no PyTorch, which takes seconds.
+_HOME = {
+    "Metadata": "metadata",
+    "Prepared": "metadata",
+    "load_fold": "metadata",
+    "read_label_names": "metadata",
+    "read_metadata": "metadata",
+    "write_label_names": "metadata",
+    "write_metadata": "metadata",
+    "Split": "split",
+    "known_databases": "split",
+    "read_split": "split",
+    "write_split": "split",
     "TRANSFORMS": "transforms",
     "normalise": "transforms",
     "ImageFold": "images",
@@ -42,8 +52,8 @@ _NEEDS_TORCH = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _NEEDS_TORCH:
+    if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f".{_NEEDS_TORCH[name]}", __name__), name)
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

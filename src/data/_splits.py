@@ -131,7 +131,7 @@ def deal(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, ND
 
     Example:
         >>> {fold: rows.tolist() for fold, rows in deal(6, {"train": 2, "query": 1}).items()}
-        {'train': [1, 4], 'query': [3], 'database': [0, 2, 5]}
+        {'train': [2, 3], 'query': [1], 'database': [0, 4, 5]}
     """
     if count <= sum(sizes.values()):
         raise _too_few(f"there are {count:,} images", sizes)

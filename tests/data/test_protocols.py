@@ -15,6 +15,7 @@ from PIL import Image
 from raw_trees import PREPARED, coco, imagenet, mirflickr, nus_wide, photo, voc
 
 from biodeephashing.data import _mirflickr, _voc, load_fold, read_label_names, read_split
+from biodeephashing.data._catalogue import SETS
 from biodeephashing.data.download.CIFAR_10 import download
 from biodeephashing.data.process import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 from biodeephashing.errors import DataError, UnknownNameError
@@ -417,6 +418,20 @@ class TestCifar:
         download(small_cifar.folder, official=small_cifar.official)
         with pytest.raises(DataError, match="cifar10-2 needs test_batch and a training batch"):
             CIFAR_10.process("cifar10-2", allow_partial=True, official=small_cifar.official)
+
+
+@pytest.mark.parametrize("script", [*SETS, "lists"])
+def test_help_needs_no_heavy_library(script: str) -> None:
+    probe = (
+        f"import sys, runpy; sys.argv = ['{script}.py', '-h']\n"
+        f"try: runpy.run_path({str(SCRIPTS / script)!r} + '.py', run_name='__main__')\n"
+        "except SystemExit as stop: status = stop.code\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(str(heavy) if heavy else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+    assert "-no_skip" in done.stdout
 
 
 def test_unknown_protocol(project_home: Path) -> None:
