@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from raw_trees import PREPARED, coco, imagenet, mirflickr, nus_wide, photo, voc
 
-from biodeephashing.data import _mirflickr, _voc, load_fold, read_label_names, read_split
+from biodeephashing.data import _mirflickr, _nus_wide, _voc, load_fold, read_label_names, read_split
 from biodeephashing.data._catalogue import SETS
 from biodeephashing.data.download.CIFAR_10 import download
 from biodeephashing.data.process import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
@@ -193,6 +193,8 @@ class TestCoco:
 class TestNusWide:
     def test_frequent_concepts_of_what_was_fetched(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         labels = nus_wide(project_home, monkeypatch)[:, [1, 2, 0]]  # 86, 43 and 30 images
+        concepts = _nus_wide.read(project_home / "data/raw/NUS_WIDE").classes
+        assert list(concepts) == [f"concept{number:02d}" for number in range(81)]  # their file lists them in another order
         split, _ = NUS_WIDE.process()
         assert split.classes == ("concept01", "concept02", "concept00")
         assert (split.partial, split.note) == (True, "77 of 87 images")
