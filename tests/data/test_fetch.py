@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flaky_site import Site, answering, breaking_after, claiming, corrupt, stalling, without_ranges, wrong_part
+import requests
+from flaky_site import (
+    Site,
+    answering,
+    breaking_after,
+    chunked,
+    claiming,
+    corrupt,
+    page,
+    redirecting,
+    stalling,
+    together,
+    without_length,
+    without_ranges,
+    wrong_part,
+)
 
-from biodeephashing.data._fetch import fetch
+from biodeephashing.data._fetch import Session, Wanted, fetch, fetch_all, in_parallel
 from biodeephashing.errors import DataError, UsageError
 
 BODY = hashlib.shake_128(b"a file").digest(300_000)
@@ -141,3 +158,149 @@ def test_no_network(target: Path) -> None:
 def test_no_address(target: Path, url: str) -> None:
     with pytest.raises(UsageError, match="is not an address to download from"):
         get(url, target)
+
+
+def get_unsigned(url: str, target: Path, **details: float) -> None:
+    get(url, target, md5=None, **details)  # type: ignore[arg-type]
+
+
+class TestWithoutChecksum:
+    """Where nobody published a checksum, the length that the server announces has to do."""
+
+    @pytest.mark.parametrize("manners", [[], [breaking_after(50_000)] * 5, [breaking_after(50_000), without_ranges], [chunked(last=True)]])
+    def test_whole(self, site: Site, target: Path, manners: list[object]) -> None:
+        get_unsigned(site.serve(BODY, *manners), target)  # type: ignore[arg-type]
+        assert only_the_file(target)
+
+    @pytest.mark.parametrize("manner", [breaking_after(0), claiming(len(BODY) + 1), chunked(last=False)])
+    def test_a_part_never_passes_for_the_whole(self, site: Site, target: Path, manner: object) -> None:
+        with pytest.raises(DataError, match="cannot download"):
+            get_unsigned(site.serve(BODY, *[manner, *[answering(503)] * 10]), target)  # type: ignore[list-item]
+        assert not target.exists()
+
+    def test_no_length_at_all(self, site: Site, target: Path) -> None:
+        with pytest.raises(DataError, match="does not say how long it is"):
+            get_unsigned(site.serve(BODY, without_length), target)
+        assert not target.exists()
+        get(site.serve(BODY, without_length), target)  # the checksum says as much as a length
+        assert only_the_file(target)
+
+    def test_part_that_was_already_whole(self, site: Site, target: Path) -> None:
+        target.parent.mkdir()
+        target.with_name("file.tar.gz.part").write_bytes(BODY)
+        get_unsigned(site.serve(BODY), target)
+        assert only_the_file(target)
+
+    def test_part_that_is_longer_than_the_file(self, site: Site, target: Path) -> None:
+        target.parent.mkdir()
+        target.with_name("file.tar.gz.part").write_bytes(BODY + b"more")
+        get_unsigned(site.serve(BODY), target)
+        assert only_the_file(target)
+        assert site.starts == [len(BODY) + 4, 0]
+
+
+def test_a_web_page_is_not_the_file(site: Site, target: Path) -> None:
+    with pytest.raises(DataError, match="sent a web page in place of the file. Ask a friend"):
+        get(site.serve(BODY, page()), target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_what_is_announced_as_too_large_is_not_even_begun(site: Site, target: Path) -> None:
+    with pytest.raises(DataError, match="more than 1,000 bytes"):
+        get(site.serve(BODY, claiming(1 << 40)), target, limit=1000)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_redirection(site: Site, target: Path) -> None:
+    url = site.serve(BODY)
+    site.serve(BODY, redirecting(url), redirecting("/elsewhere"))
+    get(url, target)
+    assert only_the_file(target)
+    assert site.asked == ["cifar-10-python.tar.gz", "cifar-10-python.tar.gz", "elsewhere"]
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/"])
+def test_redirection_to_something_else_is_not_followed(site: Site, target: Path, location: str) -> None:
+    with pytest.raises(DataError, match=f"sends on to {location}, which is not followed: it leaves http for"):
+        get(site.serve(BODY, redirecting(location)), target)
+    assert list(target.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(("old", "new", "followed"), [("http", "https", True), ("https", "https", True), ("https", "http", False)])
+def test_redirection_from_an_encrypted_line(old: str, new: str, followed: bool) -> None:
+    response = requests.Response()
+    response.status_code, response.url, response.headers["Location"] = 302, f"{old}://a.org/x", f"{new}://b.org/x"
+    if followed:
+        assert Session().get_redirect_target(response) == f"{new}://b.org/x"
+    else:
+        with pytest.raises(DataError, match="it leaves https for http"):
+            Session().get_redirect_target(response)
+
+
+class TestSeveral:
+    BODIES = {f"{number}.zip": hashlib.shake_128(b"%d" % number).digest(100_000 + number) for number in range(3)}  # noqa: RUF012
+
+    def wanted(self, url: str, target: Path) -> list[Wanted]:
+        return [Wanted(f"{url}/{name}", target.parent / name, hashlib.md5(body).hexdigest()) for name, body in self.BODIES.items()]
+
+    def test_at_once(self, site: Site, target: Path) -> None:
+        meeting = together(3)
+        url = site.serve_files(self.BODIES, {name: [meeting] for name in self.BODIES})
+        fetch_all(self.wanted(url, target), advice="", connections=3, pause=0, timeout=20)
+        assert {path.name: path.read_bytes() for path in target.parent.iterdir()} == self.BODIES
+
+    def test_one_after_the_other(self, site: Site, target: Path) -> None:
+        fetch_all(self.wanted(site.serve_files(self.BODIES), target), advice="", connections=1, pause=0)
+        assert site.asked == list(self.BODIES)
+
+    def test_one_that_cannot_be_had(self, site: Site, target: Path) -> None:
+        url = site.serve_files({name: body for name, body in self.BODIES.items() if name != "1.zip"})
+        with pytest.raises(DataError, match=r"1\.zip: the server answered 404 Not Found. Ask"):
+            fetch_all(self.wanted(url, target), advice="Ask.", connections=1, pause=0)
+        assert (target.parent / "0.zip").read_bytes() == self.BODIES["0.zip"]
+        fetch_all(self.wanted(site.serve_files(self.BODIES), target), advice="", pause=0)
+        assert {path.name for path in target.parent.iterdir()} == set(self.BODIES)
+
+    def test_an_error_ends_the_others_and_keeps_what_they_have(self, site: Site, target: Path) -> None:
+        """The stalling transfer holds 1,000 bytes when the other one fails; it neither ends well nor for ever."""
+        url = site.serve_files(self.BODIES, {"0.zip": [breaking_after(1000), *[answering(503)] * 99], "1.zip": [answering(404)]})
+        with pytest.raises(DataError, match="404"):
+            fetch_all(self.wanted(url, target)[:2], advice="", connections=2, pause=60)
+        assert not (target.parent / "0.zip").exists()
+
+    def test_nothing(self) -> None:
+        fetch_all([], advice="")
+
+    def test_no_connections(self, target: Path) -> None:
+        with pytest.raises(UsageError, match="0 connections cannot download anything"):
+            fetch_all([Wanted("http://127.0.0.1:9/x", target)], advice="", connections=0)
+
+
+class TestInParallel:
+    def test_takes_no_more_than_it_needs(self) -> None:
+        taken = []
+
+        def endless() -> Iterator[int]:
+            for number in range(10**9):
+                taken.append(number)
+                yield number
+
+        results = in_parallel(lambda number: number * number, endless(), 3, stop=lambda: None)
+        first = [next(results) for _ in range(10)]
+        results.close()
+        assert all(square == number * number for number, square in first)
+        assert len(taken) <= 10 + 2 * 3
+
+    @pytest.mark.parametrize("error", [DataError("no"), KeyboardInterrupt()])
+    def test_an_error_stops_the_others(self, error: BaseException) -> None:
+        stopped = threading.Event()
+
+        def work(number: int) -> bool:
+            if number == 0:
+                raise error
+            return stopped.wait(10)
+
+        with pytest.raises(type(error)):
+            for _ in in_parallel(work, range(3), 3, stop=stopped.set):
+                pass
+        assert stopped.is_set()

@@ -1,0 +1,283 @@
+"""Data sets that come as archives, on small ones with checksums of their own, from a local server and from the disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from flaky_site import Site, breaking_after, corrupt, page
+from torchvision.datasets.voc import DATASET_YEAR_DICT
+
+from biodeephashing.data._parts import Part
+from biodeephashing.data._raw import Archive, Published, bring, summary
+from biodeephashing.data.download import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
+from biodeephashing.errors import DataError, UsageError
+
+SCRIPTS = Path(MS_COCO.__file__).parent
+FILES = {"pets/1.jpg": b"one" * 9999, "pets/2.jpg": b"two", "labels/all.txt": b"1 0\n0 1\n"}
+
+
+@pytest.fixture
+def bodies(tmp_path: Path) -> dict[str, bytes]:
+    """The archives pets.zip, which has a checksum, and labels.zip, which has none."""
+    for folder in ("pets", "labels"):
+        with zipfile.ZipFile(tmp_path / f"{folder}.zip", "w") as archive:
+            for name, content in FILES.items():
+                if name.startswith(folder):
+                    archive.writestr(name, content)
+    return {name: (tmp_path / name).read_bytes() for name in ("pets.zip", "labels.zip")}
+
+
+@pytest.fixture
+def pets(bodies: dict[str, bytes]) -> Published:
+    server = "http://127.0.0.1:9"
+    md5 = hashlib.md5(bodies["pets.zip"]).hexdigest()
+    return Published(
+        "PETS",
+        "Pets",
+        (
+            Archive(f"{server}/labels.zip", (Part("labels/all.txt", 1),), size=1 << 20, unpacked=1 << 20),
+            Archive(f"{server}/pets.zip", (Part("pets/*.jpg", 2),), size=1 << 20, unpacked=1 << 20, md5=md5),
+        ),
+    )
+
+
+def raw(home: Path) -> Path:
+    return home / "data" / "raw" / "PETS"
+
+
+def files(home: Path) -> dict[str, bytes]:
+    return {path.relative_to(raw(home)).as_posix(): path.read_bytes() for path in raw(home).glob("*/*") if path.is_file()}
+
+
+class TestFromAServer:
+    def test_over_a_bad_line(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        url = site.serve_files(bodies, {name: [breaking_after(100)] for name in bodies})
+        assert bring(pets, url=url, pause=0) == []
+        assert files(project_home) == FILES
+        assert sorted(site.asked) == ["labels.zip"] * 2 + ["pets.zip"] * 2
+        assert bring(pets, url=url) == []  # all there: nothing is asked of the server
+        assert len(site.asked) == 4
+
+    def test_only_what_is_missing(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        url = site.serve_files(bodies)
+        bring(pets, url=url)
+        (raw(project_home) / "pets" / "2.jpg").unlink()
+        assert bring(pets, url=url) == []  # from the archive that was kept
+        assert len(site.asked) == 2
+        (raw(project_home) / "labels" / "all.txt").unlink()
+        (raw(project_home) / "labels.zip").unlink()
+        assert bring(pets, url=url) == []
+        assert files(project_home) == FILES
+        assert site.asked[2:] == ["labels.zip"]
+
+    def test_corrupt_archive_with_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        url = site.serve_files(bodies, {"pets.zip": [corrupt]})
+        with pytest.raises(
+            DataError, match=r"pets\.zip is not the file it should be: its MD5 is .*`python src/data/download/PETS\.py -from"
+        ):
+            bring(pets, url=url, pause=0)
+        assert "pets/1.jpg" not in files(project_home)
+
+    def test_corrupt_archive_without_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        bad = bodies["labels.zip"].replace(b"1 0\n", b"1 1\n")
+        assert bad != bodies["labels.zip"]
+        with pytest.raises(DataError, match=r"labels\.zip is not a whole \.zip archive .*delete labels\.zip first"):
+            bring(pets, url=site.serve_files({**bodies, "labels.zip": bad}), pause=0)
+        assert "labels/all.txt" not in files(project_home)
+
+    def test_damaged_meanwhile(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        url = site.serve_files(bodies)
+        bring(pets, url=url)
+        (raw(project_home) / "pets" / "2.jpg").unlink()
+        (raw(project_home) / "pets.zip").write_bytes(b"PK")
+        with pytest.raises(DataError, match=r"pets\.zip is damaged or another version \(its MD5 is .*delete it"):
+            bring(pets, url=url)
+
+    def test_page_in_place_of_an_archive(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        with pytest.raises(DataError, match="sent a web page in place of the file"):
+            bring(pets, url=site.serve_files(bodies, {"labels.zip": [page()]}))
+
+    def test_archive_that_lacks_files(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
+        larger = dataclasses.replace(pets.archives[1], parts=(Part("pets/*.jpg", 3),))
+        published = dataclasses.replace(pets, archives=(pets.archives[0], larger))
+        missing = bring(published, url=site.serve_files(bodies))
+        assert missing == ["2 of 3 files of pets.zip"]
+        assert summary(published, missing).startswith(
+            "Pets is incomplete in data/raw/PETS/: 2 of 3 files of pets.zip\nOn a machine without"
+        )
+
+    def test_no_network(self, project_home: Path, pets: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        with pytest.raises(DataError, match=r"cannot download .*copy labels\.zip, pets\.zip \(or a folder .*-from PATH`; `-url URL`"):
+            bring(pets, pause=0)
+
+
+class TestFromTheDisk:
+    def test_folder_of_archives(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        assert bring(pets, tmp_path) == []
+        assert files(project_home) == FILES
+        assert summary(pets, []) == "Pets is complete in data/raw/PETS/\nnext: python src/data/process/PETS.py"
+
+    def test_one_archive_after_the_other(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        assert bring(pets, tmp_path / "pets.zip") == ["0 of 1 files of labels.zip"]
+        assert bring(pets, tmp_path / "labels.zip") == []
+        assert files(project_home) == FILES
+        before = (raw(project_home) / "pets" / "1.jpg").stat()
+        assert bring(pets, tmp_path) == []
+        after = (raw(project_home) / "pets" / "1.jpg").stat()
+        assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)  # raw data is never changed
+
+    @pytest.mark.parametrize("named", ["", "pets"])
+    def test_unpacked_files(self, project_home: Path, pets: Published, tmp_path_factory: pytest.TempPathFactory, named: str) -> None:
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        for name, content in FILES.items():
+            (elsewhere / name).parent.mkdir(exist_ok=True)
+            (elsewhere / name).write_bytes(content)
+        missing = bring(pets, elsewhere / named)
+        assert missing == (["0 of 1 files of labels.zip"] if named else [])
+        assert files(project_home).items() <= FILES.items()
+        assert (raw(project_home) / "pets/1.jpg").samefile(elsewhere / "pets/1.jpg")  # the same disk: no second copy
+
+    def test_unpacked_files_of_another_disk(
+        self, project_home: Path, pets: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refused(self: Path, target: Path) -> None:
+            raise OSError(18, "Invalid cross-device link")
+
+        monkeypatch.setattr(Path, "hardlink_to", refused)
+        (tmp_path / "disk" / "pets").mkdir(parents=True)
+        (tmp_path / "disk" / "pets" / "1.jpg").write_bytes(b"1")
+        assert bring(pets, tmp_path / "disk") == ["0 of 1 files of labels.zip", "1 of 2 files of pets.zip"]
+        assert files(project_home) == {"pets/1.jpg": b"1"}
+        assert not (raw(project_home) / "pets/1.jpg").samefile(tmp_path / "disk/pets/1.jpg")
+
+    def test_single_file(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        published = dataclasses.replace(pets, archives=(Archive("http://x.org/list.rar", (Part("list.txt", 1),), size=9, unpacked=9),))
+        (tmp_path / "list.txt").write_text("lines")
+        assert bring(published, tmp_path / "list.txt") == []
+        assert (raw(project_home) / "list.txt").read_text() == "lines"
+
+    def test_wrong_checksum(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        with (tmp_path / "pets.zip").open("ab") as file:
+            file.write(b"x")
+        with pytest.raises(DataError, match="is damaged or another version"):
+            bring(pets, tmp_path)
+        assert "pets/1.jpg" not in files(project_home)
+
+    def test_nothing_of_use(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        (tmp_path / "other.zip").touch()
+        with pytest.raises(DataError, match="there is no file or folder"):
+            bring(pets, tmp_path / "nowhere")
+        with pytest.raises(DataError, match=r"holds nothing of Pets that is missing: neither labels\.zip, pets\.zip nor the files"):
+            bring(pets, tmp_path / "empty")
+        with pytest.raises(DataError, match=r"other\.zip is no archive of Pets that is missing: those are labels\.zip, pets\.zip"):
+            bring(pets, tmp_path / "other.zip")
+
+    def test_source_and_url(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match="give one of them"):
+            bring(pets, tmp_path, "http://127.0.0.1:9/")
+
+
+class TestPublished:
+    @pytest.mark.parametrize("script", [MS_COCO, MIRFLICKR25K, NUS_WIDE, VOC2012])
+    def test_facts(self, script) -> None:  # type: ignore[no-untyped-def]
+        published = script.published()
+        assert published.database == Path(script.__file__).stem
+        for archive in published.archives:
+            assert archive.url.startswith(("http://", "https://"))
+            assert archive.md5 is None or (len(archive.md5) == 32 and set(archive.md5) <= set("0123456789abcdef"))
+            assert 0 < archive.size <= archive.unpacked
+
+    def test_voc_is_the_one_of_torchvision(self) -> None:
+        (archive,) = VOC2012.published().archives
+        known = DATASET_YEAR_DICT["2012"]
+        assert (archive.url, archive.md5) == (known["url"], known["md5"])
+        assert all(part.pattern.startswith(f"{known['base_dir']}/") for part in archive.parts)
+
+    @pytest.mark.parametrize(("script", "files"), [(MS_COCO, 123_287 + 2), (MIRFLICKR25K, 25_000 + 38), (NUS_WIDE, 81 + 3)])
+    def test_counts(self, script, files: int) -> None:  # type: ignore[no-untyped-def]
+        assert sum(part.count for archive in script.published().archives for part in archive.parts) == files
+
+    @pytest.mark.parametrize(
+        ("script", "member", "place"),
+        [
+            (MS_COCO, "train2014/COCO_train2014_000000000009.jpg", "train2014/COCO_train2014_000000000009.jpg"),
+            (MS_COCO, "annotations/instances_val2014.json", "annotations/instances_val2014.json"),
+            (MS_COCO, "annotations/captions_val2014.json", None),
+            (MIRFLICKR25K, "mirflickr/im25000.jpg", "mirflickr/im25000.jpg"),
+            (MIRFLICKR25K, "mirflickr/doc/credits.txt", None),
+            (MIRFLICKR25K, "plant_life.txt", "mirflickr25k_annotations_v080/plant_life.txt"),
+            (MIRFLICKR25K, "sea_r1.txt", "mirflickr25k_annotations_v080/sea_r1.txt"),
+            (MIRFLICKR25K, "README.txt", None),
+            (NUS_WIDE, "AllLabels/Labels_sky.txt", "AllLabels/Labels_sky.txt"),
+            (NUS_WIDE, "Groundtruth/AllLabels/Labels_sky.txt", "AllLabels/Labels_sky.txt"),
+            (NUS_WIDE, "Groundtruth/TrainTestLabels/Labels_sky_Train.txt", None),
+            (NUS_WIDE, "ImageList/Imagelist.txt", "ImageList/Imagelist.txt"),
+            (NUS_WIDE, "ImageList/ImageList.txt", "ImageList/Imagelist.txt"),
+            (NUS_WIDE, "ImageList/TrainImagelist.txt", None),
+            (NUS_WIDE, "Concepts81.txt", "ConceptsList/Concepts81.txt"),
+            (VOC2012, "VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg", "VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg"),
+            (VOC2012, "VOCdevkit/VOC2012/SegmentationClass/2007_000032.png", None),
+        ],
+    )
+    def test_places(self, script, member: str, place: str | None) -> None:  # type: ignore[no-untyped-def]
+        places = {part.place(member) for archive in script.published().archives for part in archive.parts}
+        assert places - {None} == ({place} if place else set())
+
+
+@pytest.mark.parametrize("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["-from", "nowhere"], 1, "error: there is no file or folder nowhere"),
+        (["-form", "x"], 2, "unknown flag -form: did you mean -from?"),
+        (["-h"], 0, "already on disk|on disk"),
+    ],
+)
+def test_command_lines(project_home: Path, name: str, arguments: list[str], status: int, text: str) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPTS / f"{name}.py", *arguments], capture_output=True, text=True, cwd=project_home, check=False
+    )
+    assert done.returncode == status
+    assert any(word in done.stdout + done.stderr for word in text.split("|"))
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
+def test_help_imports_nothing_heavy(name: str) -> None:
+    script = str(SCRIPTS / f"{name}.py")
+    probe = (
+        f"import sys, runpy; sys.argv = [{script!r}, '-h']\ntry: runpy.run_path({script!r}, run_name='__main__')\nexcept SystemExit: pass\n"
+    )
+    probe += "print({'torch', 'numpy', 'kaggle', 'requests', 'PIL'} & set(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
+
+
+@pytest.mark.parametrize("script", [MS_COCO, MIRFLICKR25K, VOC2012])
+def test_command_line_to_the_end(
+    project_home: Path,
+    pets: Published,
+    bodies: dict[str, bytes],
+    site: Site,
+    script,  # type: ignore[no-untyped-def]
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(script, "published", lambda: pets)
+    monkeypatch.setattr("sys.argv", ["x", "-url", site.serve_files(bodies)])
+    assert script.main() == 0
+    assert capsys.readouterr().out == (
+        "Pets is complete in data/raw/PETS/ (labels.zip, pets.zip there may be deleted)\nnext: python src/data/process/PETS.py\n"
+    )
+    (raw(project_home) / "pets" / "1.jpg").unlink()
+    monkeypatch.setattr("sys.argv", ["x", "-from", str(project_home / "labels.zip")])
+    with pytest.raises(DataError, match="no archive of Pets that is missing"):
+        script.main()
