@@ -11,13 +11,15 @@ import subprocess
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from ..checksums import CHUNK
 from ..errors import DataError
+
+Files = Generator[tuple[str, int, IO[bytes]], None, None]
 
 _DAMAGED = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, NotImplementedError)
 _UNPACKERS = {"bsdtar": ["-xOf"], "unrar": ["p", "-inul", "-p-"], "7z": ["e", "-so", "-p-"]}  # of .rar, to their output
@@ -81,7 +83,7 @@ def naming_damage(archive: Path) -> Iterator[None]:
         raise DataError(f"{archive} is not a whole {kind} archive ({error}): get it again") from error
 
 
-def files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
+def files(archive: Path, limit: int) -> Files:
     """Yield path, length and content of every file of a .zip, .tar or .tar.gz archive, or of a .rar archive of one text file.
 
     A content that is read to its end is whole, as far as the archive carries checksums.
@@ -100,11 +102,12 @@ def files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
     with archive.open("rb") as stream:
         start = stream.read(4)
     kind = _zip_files if start[:2] == b"PK" else _rar_file if start == b"Rar!" else _tar_files
-    for name, size, content in kind(archive, limit):
-        yield _safe(name, archive), size, content
+    with closing(kind(archive, limit)) as found:
+        for name, size, content in found:
+            yield _safe(name, archive), size, content
 
 
-def _tar_files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _tar_files(archive: Path, limit: int) -> Files:
     for member, content in _tar_members(archive, limit):
         if content is not None:
             yield member.name, member.size, content
@@ -112,7 +115,7 @@ def _tar_files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]
             raise _neither_file_nor_folder(archive, member.name)
 
 
-def _zip_files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _zip_files(archive: Path, limit: int) -> Files:
     with zipfile.ZipFile(archive) as opened:
         entries = opened.infolist()
         if len(entries) > _MOST_MEMBERS:
@@ -131,7 +134,7 @@ def _zip_files(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]
                 limit = bounded.left
 
 
-def _rar_file(archive: Path, limit: int) -> Iterator[tuple[str, int, IO[bytes]]]:
+def _rar_file(archive: Path, limit: int) -> Files:
     """Yield the one text file of a .rar archive, which an installed program unpacks to a pipe: no path is taken from it."""
     command = next(([found, *arguments] for name, arguments in _UNPACKERS.items() if (found := shutil.which(name))), None)
     if command is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -84,8 +85,12 @@ def unpack(archive: Path, folder: Path, place: Place, *, limit: int) -> None:
             one that is damaged, is no archive, or unpacks to more than the limit.
     """
     seen: set[str] = set()
-    with naming_damage(archive), tqdm(desc=archive.name, unit=" files", disable=None) as bar:
-        for member, size, stream in files(archive, limit):
+    with (
+        naming_damage(archive),
+        closing(files(archive, limit)) as found,
+        tqdm(desc=archive.name, unit=" files", disable=None) as bar,
+    ):
+        for member, size, stream in found:
             goal = place(member)
             if goal is None:
                 continue
@@ -97,6 +102,8 @@ def unpack(archive: Path, folder: Path, place: Place, *, limit: int) -> None:
             if not target.is_file() or target.stat().st_size != size:
                 with replacing(target) as temporary, temporary.open("wb") as copy:
                     shutil.copyfileobj(stream, copy, CHUNK)
+                    if copy.tell() != size >= 0:  # a tar that is cut off ends its last file without a word
+                        raise EOFError(f"{member} has {copy.tell():,} of {size:,} bytes")
 
 
 def _is_wild(sample: str) -> bool:

@@ -126,22 +126,23 @@ def bring(
             for archive in lacking:
                 _open(raw / archive.name, archive, raw, check=archive in held)
         else:
-            take(source, raw, lacking, published.title)
+            take(source, raw, published, lacking)
         return published.lacks(raw)
 
 
-def take(source: Path, raw: Path, archives: Sequence[Archive], title: str) -> None:
+def take(source: Path, raw: Path, published: Published, archives: Sequence[Archive]) -> None:
     """Take over what a path on the disk has of a data set's files: an archive, or a folder of archives or unpacked files.
 
     Args:
         source: the path.
         raw: the data set's folder.
-        archives: what is wanted.
-        title: the data set's name for people.
+        published: the data set.
+        archives: what is wanted of it.
 
     Raises:
         DataError: when there is nothing of it there, or an archive is damaged or not the published one.
     """
+    title = published.title
     if source.is_dir():
         packed = [archive for archive in archives if (source / archive.name).is_file()]
         for archive in packed:
@@ -153,7 +154,7 @@ def take(source: Path, raw: Path, archives: Sequence[Archive], title: str) -> No
         if not (raw / goal).exists():
             take_file(source.resolve(), raw / goal)
     elif source.is_file():
-        meant = [archive for archive in archives if archive.name == source.name] or (list(archives) if len(archives) == 1 else [])
+        meant = [archive for archive in archives if archive.name == source.name] or (list(archives) if len(published.archives) == 1 else [])
         if archives and not meant:
             raise DataError(f"{source} is no archive of {title} that is missing: those are {_named(archives)}")
         for archive in meant:

@@ -166,7 +166,7 @@ class Site:
         return self.url
 
     def serve_files(self, files: dict[str, bytes], manners: dict[str, list[Manner]] | None = None) -> str:
-        """Serve several files under their names, whatever else is asked for being a page with status 404; return the address of their folder."""
+        """Serve several files under their names, and a page with status 404 for any other; return the address of their folder."""
         self.serve(b"")
         self.server.files = {f"/{name}": (body, list((manners or {}).get(name, []))) for name, body in files.items()}
         return self.url.rpartition("/")[0]

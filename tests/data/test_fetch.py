@@ -37,8 +37,8 @@ def target(tmp_path: Path) -> Path:
     return tmp_path / "raw" / "file.tar.gz"
 
 
-def get(url: str, target: Path, **details: float) -> None:
-    fetch(url, target, md5=MD5, advice="Ask a friend.", **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
+def get(url: str, target: Path, md5: str | None = MD5, **details: float) -> None:
+    fetch(url, target, md5=md5, advice="Ask a friend.", **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
 
 
 def only_the_file(target: Path) -> bool:
@@ -161,7 +161,7 @@ def test_no_address(target: Path, url: str) -> None:
 
 
 def get_unsigned(url: str, target: Path, **details: float) -> None:
-    get(url, target, md5=None, **details)  # type: ignore[arg-type]
+    get(url, target, None, **details)
 
 
 class TestWithoutChecksum:
@@ -200,7 +200,7 @@ class TestWithoutChecksum:
 
 
 def test_a_web_page_is_not_the_file(site: Site, target: Path) -> None:
-    with pytest.raises(DataError, match="sent a web page in place of the file. Ask a friend"):
+    with pytest.raises(DataError, match=r"sent a web page in place of the file\. Ask a friend"):
         get(site.serve(BODY, page()), target)
     assert list(target.parent.iterdir()) == []
 

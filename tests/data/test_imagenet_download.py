@@ -53,7 +53,7 @@ def files(home: Path) -> dict[str, bytes]:
 def install(monkeypatch: pytest.MonkeyPatch, authenticate=None, download=None) -> None:  # type: ignore[no-untyped-def]
     class KaggleApi:
         def authenticate(self) -> None:
-            print("Kaggle's own long explanation")
+            sys.stdout.write("Kaggle's own long explanation")
             if authenticate:
                 authenticate()
 
@@ -156,12 +156,17 @@ def test_refused(project_home: Path, monkeypatch: pytest.MonkeyPatch, status: in
         ImageNet.download()
 
 
-def test_from_the_disk(project_home: Path, archive: Path, tmp_path: Path) -> None:
+def test_nothing_on_the_disk(project_home: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file or folder"):
         ImageNet.download(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="the folder ILSVRC of the archive is expected in it"):
-        ImageNet.download(archive.parent)
-    assert ImageNet.download(archive) == []
+        ImageNet.download(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_from_an_archive_on_the_disk(project_home: Path, archive: Path, folder: bool) -> None:
+    assert ImageNet.download(archive.parent if folder else archive) == []
     assert files(project_home) == FILES
 
 

@@ -78,9 +78,7 @@ class TestFromAServer:
 
     def test_corrupt_archive_with_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies, {"pets.zip": [corrupt]})
-        with pytest.raises(
-            DataError, match=r"pets\.zip is not the file it should be: its MD5 is .*`python src/data/download/PETS\.py -from"
-        ):
+        with pytest.raises(DataError, match=r"pets\.zip is not the file it should be: its MD5 .*`python src/data/download/PETS\.py -from"):
             bring(pets, url=url, pause=0)
         assert "pets/1.jpg" not in files(project_home)
 
@@ -144,9 +142,7 @@ class TestFromTheDisk:
         assert files(project_home).items() <= FILES.items()
         assert (raw(project_home) / "pets/1.jpg").samefile(elsewhere / "pets/1.jpg")  # the same disk: no second copy
 
-    def test_unpacked_files_of_another_disk(
-        self, project_home: Path, pets: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_another_disk(self, project_home: Path, pets: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refused(self: Path, target: Path) -> None:
             raise OSError(18, "Invalid cross-device link")
 
@@ -238,7 +234,7 @@ class TestPublished:
     [
         (["-from", "nowhere"], 1, "error: there is no file or folder nowhere"),
         (["-form", "x"], 2, "unknown flag -form: did you mean -from?"),
-        (["-h"], 0, "already on disk|on disk"),
+        (["-h"], 0, "-from PATH"),
     ],
 )
 def test_command_lines(project_home: Path, name: str, arguments: list[str], status: int, text: str) -> None:
@@ -246,7 +242,7 @@ def test_command_lines(project_home: Path, name: str, arguments: list[str], stat
         [sys.executable, SCRIPTS / f"{name}.py", *arguments], capture_output=True, text=True, cwd=project_home, check=False
     )
     assert done.returncode == status
-    assert any(word in done.stdout + done.stderr for word in text.split("|"))
+    assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 

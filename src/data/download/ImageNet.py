@@ -43,6 +43,8 @@ def download(source: Path | None = None, lists: Path | None = None) -> list[str]
     from biodeephashing.data._raw import take_files
     from biodeephashing.runs import raw_folder
 
+    if source is not None and (source / f"{COMPETITION}.zip").is_file():
+        source = source / f"{COMPETITION}.zip"
     names = named_images(lists) if lists else None
     raw = raw_folder("ImageNet")
     raw.mkdir(parents=True, exist_ok=True)
@@ -112,9 +114,9 @@ def _ask_kaggle(archive: Path) -> None:
     try:
         kaggle.competition_download_files(COMPETITION, path=str(waiting), quiet=False)
     except (Exception, SystemExit) as error:  # which types it raises changes from version to version
-        answer = getattr(getattr(error, "response", None), "status_code", None) or getattr(error, "status", None)
+        answer: int = getattr(getattr(error, "response", None), "status_code", 0) or getattr(error, "status", 0)
         todo = {401: f"the token is not valid. {_TOKEN}", 403: f"{_RULES}, with the account that the token belongs to"}
-        why = todo.get(answer, f"{error or 'it gave up'}; what has arrived is kept, and the same command goes on")
+        why = todo.get(answer, f"{error}; what has arrived is kept, and the same command goes on")
         raise DataError(f"cannot download ImageNet from Kaggle: {why}. {_ELSEWHERE}.") from error
     found = waiting / archive.name
     if not found.is_file():

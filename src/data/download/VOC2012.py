@@ -18,7 +18,7 @@ def published() -> Published:
     from biodeephashing.data._raw import Archive, Published
 
     archive = Archive(
-        "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+        "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
         (
             Part("VOCdevkit/VOC2012/ImageSets/Main/*.txt", 63),
             Part("VOCdevkit/VOC2012/Annotations/*.xml", 17_125),
