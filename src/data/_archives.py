@@ -80,7 +80,7 @@ def naming_damage(archive: Path) -> Iterator[None]:
         yield
     except _DAMAGED as error:
         kind = ".tar.gz" if archive.name.endswith((".tar.gz", ".tgz")) else archive.suffix
-        raise DataError(f"{archive} is not a whole {kind} archive ({error}): get it again") from error
+        raise DataError(f"{archive} is not a whole {kind} archive ({error}): delete it and get it again") from error
 
 
 def files(archive: Path, limit: int) -> Files:

@@ -219,10 +219,7 @@ def _open(file: Path, archive: Archive, raw: Path, *, check: bool) -> None:
     """Unpack an archive after checking that it is the published one."""
     if check and archive.md5 and (found := digest(file, "md5")) != archive.md5:
         raise DataError(f"{file} is damaged or another version (its MD5 is {found}, not {archive.md5}): delete it and get it again")
-    try:
-        unpack(file, raw, placing(archive.parts), limit=archive.unpacked)
-    except DataError as error:
-        raise DataError(f"{error}; delete {file.name} first, or nothing is downloaded again") from error
+    unpack(file, raw, placing(archive.parts), limit=archive.unpacked)
 
 
 def _named(archives: Sequence[Archive]) -> str:

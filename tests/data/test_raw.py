@@ -85,7 +85,7 @@ class TestFromAServer:
     def test_corrupt_archive_without_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         bad = bodies["labels.zip"].replace(b"1 0\n", b"1 1\n")
         assert bad != bodies["labels.zip"]
-        with pytest.raises(DataError, match=r"labels\.zip is not a whole \.zip archive .*delete labels\.zip first"):
+        with pytest.raises(DataError, match=r"labels\.zip is not a whole \.zip archive .*delete it and get it again"):
             bring(pets, url=site.serve_files({**bodies, "labels.zip": bad}), pause=0)
         assert "labels/all.txt" not in files(project_home)
 

@@ -14,7 +14,7 @@ from biodeephashing.errors import DataError, guard
 COMPETITION = "imagenet-object-localization-challenge"
 IMAGES = "ILSVRC/Data/CLS-LOC"
 _TRAIN, _VAL = 1_281_167, 50_000
-_UNPACKED = 1 << 38  # bytes; the archive holds 170 GB
+_UNPACKED = 1 << 38  # bytes; the archive has 166 GB
 _TOKEN = (
     "Kaggle wants to know who asks: make an account on kaggle.com, choose Settings, API, Create Legacy API Key, put the file "
     "kaggle.json that it hands out into ~/.kaggle/ (on Windows, %USERPROFILE%\\.kaggle\\), and let nobody else read it: "
@@ -152,7 +152,7 @@ def main() -> int:
         "--lists",
         type=Path,
         metavar="FOLDER",
-        help="HashNet lists: unpack only the images they name, 10 GB of 170",
+        help="HashNet lists: unpack only the images they name",
     )
     options = parser.parse_args()
     missing = download(options.source, options.lists)

@@ -1,4 +1,4 @@
-"""Download MS COCO 2014 (Lin et al., Microsoft COCO: common objects in context, 2014) to data/raw/MS_COCO/, 20 GB twice over."""
+"""Download MS COCO 2014 (Lin et al., Microsoft COCO: common objects in context, 2014) to data/raw/MS_COCO/."""
 
 from __future__ import annotations
 
