@@ -182,7 +182,8 @@ def _is_current(run: Run, known: Mapping[str, Any], facts: Mapping[str, Any], me
 def _draw(run: Run, fold: str, curves: Curves, sides: Mapping[str, Side], prepared: Prepared) -> list[Path]:
     """Draw the pictures of a fold."""
     from biodeephashing.data import ImageFold
-    from biodeephashing.eval._run_figures import Gallery, draw_run
+    from biodeephashing.eval._run_figures import draw_run
+    from biodeephashing.eval._sheet_figure import Gallery
 
     folds = (prepared.fold(fold), prepared.fold("database"))
     galleries = tuple(Gallery(metadata.paths, ImageFold(metadata, "none").image) for metadata in folds)
