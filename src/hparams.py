@@ -79,8 +79,9 @@ class Settings:
         1, "nbits", "length of a code", unit="bits", check=(lambda v: 1 <= v <= 1024, "from 1 to 1024"), named="always"
     )
     transformations: str = _setting(
-        "imagenet", "trf", "what happens to an image before the network", choices=("imagenet", "none"), named="always"
-    )
+        "imagenet", "trf", "what happens to an image before the network; in training alone, -aug is random",
+        choices=("imagenet", "imagenet-aug", "cifar-aug", "none"), named="always",
+    )  # fmt: skip
     architecture: str = _setting(
         "alexnet", "arch", "backbone; bio-NAME is NAME trained by the rule of -mode, plain NAME trains with bp", named="always"
     )
@@ -146,6 +147,10 @@ class Settings:
     device: str = _setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
     devices: int = _setting(1, "devices", "devices that share a batch", check=_AT_LEAST_1, **_TRAIN_ONLY)
     tracking: str = _setting("on", "tracking", "log to MLflow", choices=("on", "off"), named="never")
+    cache: str = _setting(
+        "train", "cache", "decoded images to keep beside the data set: off, train (and val and query), or all (the database too)",
+        choices=("off", "train", "all"), named="never",
+    )  # fmt: skip
     predict_batch_size: int = _setting(64, "pbs", "images per forward pass", unit="images", check=_AT_LEAST_1, **_PREDICT_ONLY)
     tsv: bool = _setting(False, "tsv", "also write the codes as text (<fold>-hashes.tsv)", **_PREDICT_ONLY)
 

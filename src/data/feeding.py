@@ -7,11 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import DataError, UsageError
 from .images import Batch, ImageFold
+
+_Request = tuple[list[int], int]  # rows of a batch, and its epoch
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -79,6 +81,27 @@ class EpochSampler(DistributedSampler[int]):
         return self.length // self.num_replicas if self.shuffle else -(-self.length // self.num_replicas)
 
 
+class _Batches(EpochSampler):
+    """The same order, cut into the batches of one device; each comes with its epoch, which random changes depend on."""
+
+    def __iter__(self) -> Iterator[_Request]:  # type: ignore[override]
+        rows, epoch, share = list(super().__iter__()), self.epoch, self.batch_size // self.num_replicas
+        return ((rows[start : start + share], epoch) for start in range(0, len(rows), share))
+
+    def __len__(self) -> int:
+        return -(-super().__len__() // (self.batch_size // self.num_replicas))
+
+
+class _ByBatch(Dataset[Batch]):
+    """A fold that is asked for whole batches: one look into the map, and nothing to collate."""
+
+    def __init__(self, fold: ImageFold) -> None:
+        self.fold = fold
+
+    def __getitem__(self, request: _Request) -> Batch:
+        return self.fold.batch(*request)
+
+
 def loader(
     fold: ImageFold,
     *,
@@ -90,7 +113,7 @@ def loader(
     world_size: int = 1,
     pin_memory: bool = False,
 ) -> DataLoader[Batch]:
-    """Return a loader of the batches of one device; ``loader.sampler.set_epoch(n)`` sets the epoch.
+    """Return a loader of the batches of one device, images as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
 
     Args:
         fold: the images.
@@ -106,13 +129,11 @@ def loader(
         UsageError: when a batch cannot be shared evenly.
         DataError: when there is not one image for each device.
     """
-    sampler = EpochSampler(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size)
     return DataLoader(
-        fold,  # type: ignore[arg-type]
-        batch_size=batch_size // world_size,
-        sampler=sampler,
+        _ByBatch(fold),
+        batch_size=None,  # the sampler gives batches
+        sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),  # type: ignore[arg-type]
         num_workers=num_workers,
-        collate_fn=fold.collate,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,
         # Without a generator of its own a loader draws from the global one, and what is drawn there after it changes.

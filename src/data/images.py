@@ -1,4 +1,4 @@
-"""The images of one fold as a map-style data set."""
+"""The images of one fold, as bytes and in whole batches."""
 
 from __future__ import annotations
 
@@ -6,97 +6,166 @@ import struct
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..runs import home
+from ._augment import draws
+from ._cache import FOLDER, PixelMap, UnfitError, pixel_map
 from .metadata import Metadata
 from .split import remedy
-from .transforms import TRANSFORMS, normalise, pixels
+from .transforms import TRANSFORMS, Pixels, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 # Pillow's decoders raise any of these for a damaged file.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
 _DEEP = ("I", "F")  # modes of more than 8 bits a channel begin with these
+_ORIENTATION = 0x0112  # the EXIF tag; what brings an image with each of its values upright:
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageFold(Dataset[Item]):
-    """The images of one fold, decoded on access, in the order of the metadata file.
+    """The images of one fold as bytes, in the order of the metadata file.
+
+    As bytes, so that little travels: ``fold.transformation.finish(images)`` makes of them, on any device, what a network takes.
 
     Args:
         metadata: the fold, as :func:`~biodeephashing.data.load_fold` reads it.
-        transformation: name of what happens to an image ("imagenet" or "none").
+        transformation: name of what happens to an image ("imagenet", "imagenet-aug", "cifar-aug" or "none").
+        cache: decode all images now, unless that was done before, and keep them in a file beside the metadata.
+        augment: seed of the random changes that the transformation makes for training; None for no such changes.
 
     Raises:
         UnknownNameError: for an unknown transformation.
+        DataError: when images are to be kept and one cannot be read, or the disk is full.
 
     Example:
-        >>> import numpy as np, tempfile
+        >>> import tempfile
         >>> from pathlib import Path
         >>> file = Path(tempfile.mkdtemp()) / "cat.png"
         >>> Image.new("L", (40, 30), 255).save(file)
         >>> fold = ImageFold(Metadata(file.parent / "train_metadata.txt", [str(file)], np.ones((1, 2), np.uint8)), "none")
         >>> image, labels, index = fold[0]
-        >>> tuple(image.shape), labels.tolist(), index
-        ((3, 30, 40), [1.0, 1.0], 0)
+        >>> tuple(image.shape), image.dtype, labels.tolist(), index
+        ((3, 30, 40), torch.uint8, [1.0, 1.0], 0)
     """
 
-    def __init__(self, metadata: Metadata, transformation: str) -> None:
+    def __init__(self, metadata: Metadata, transformation: str, *, cache: bool = False, augment: int | None = None) -> None:
         self.metadata = metadata
-        self.transformation = transformation
-        self.geometry = TRANSFORMS[transformation]
+        self.transformation = TRANSFORMS[transformation]
         self.labels = torch.from_numpy(metadata.labels).to(torch.float32)  # (n, C)
+        self._augment = None if augment is None else self.transformation.augment
+        self._seed = augment or 0
         self._root = home().absolute()
+        self._kept = self._keep() if cache else None
 
     def __len__(self) -> int:
         return len(self.metadata)
 
     def __getitem__(self, index: int) -> Item:
-        """Return an image, float32 (3, H, W), its labels, float32 (C,), and its row.
+        """Return an image, uint8 (3, H, W), its labels, float32 (C,), and its row.
 
         Raises:
             DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
         """
-        return normalise(pixels(self.geometry(self.image(index)))), self.labels[index], index
+        images, labels, _ = self.batch([index])
+        return images[0], labels[0], index
 
-    def image(self, index: int) -> Image.Image:
-        """Return an image as it lies on disk, in RGB.
+    def batch(self, rows: Sequence[int], epoch: int = 0) -> Batch:
+        """Return a batch: images, uint8 (B, 3, H, W), labels, float32 (B, C), and rows, int64 (B,).
+
+        Args:
+            rows: rows of the images.
+            epoch: number of the epoch; random changes depend on it.
+
+        Raises:
+            DataError: when an image is missing or damaged, or images are of different size; it names them.
+        """
+        index = np.array(rows, dtype=np.int64)
+        images = self._decoded(rows) if self._kept is None else self._kept[index]
+        if self.transformation.side is None:
+            self._check_sizes(rows, images)
+        changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
+        chosen = torch.from_numpy(index)
+        return torch.from_numpy(changed), self.labels[chosen], chosen
+
+    def image(self, row: int) -> Image.Image:
+        """Return an image as it lies on disk, upright and in RGB.
 
         Raises:
             DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
         """
-        file = self._root / self.metadata.paths[index]
+        file = self._root / self.metadata.paths[row]
         try:
             with Image.open(file) as image:
                 if image.mode.startswith(_DEEP):
                     raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off")
-                return image.convert("RGB")
+                image.load()  # before its orientation is read, because that of a TIFF is applied here
+                turn = _UPRIGHT.get(_orientation(image))
+                colours = image.convert("RGB")
+                return colours if turn is None else colours.transpose(turn)
         except FileNotFoundError as error:
-            raise self._unusable(index, "is missing") from error
+            raise self._unusable(row, "is missing") from error
         except _DAMAGED as error:
-            raise self._unusable(index, f"cannot be read ({error})") from error
+            raise self._unusable(row, f"cannot be read ({error})") from error
 
-    def collate(self, items: Sequence[Item]) -> Batch:
-        """Join items to a batch: images (B, 3, H, W), labels (B, C), rows (B,).
+    def _keep(self) -> PixelMap | None:
+        """Return the kept images: at their own size where that is one for all and the rest can wait, else with their geometry done."""
+        forms = {"own": self._at_own_size}
+        if self._augment is None and self.transformation.side is not None:
+            forms[self.transformation.geometry.__name__] = self._at_its_side
+        metadata = self.metadata
+        return pixel_map(metadata.file.parent / FOLDER, metadata.fold, self._root, metadata.paths, forms)
 
-        Raises:
-            DataError: when the images are of different size.
-        """
-        images, labels, rows = zip(*items, strict=True)
-        for image, row in zip(images, rows, strict=True):
-            if image.shape != images[0].shape:
-                (_, height, width), (_, other_height, other_width) = images[0].shape, image.shape
-                raise DataError(
-                    f"images of different size cannot share a batch: {self.metadata.paths[rows[0]]} has {width} × {height} pixels and "
-                    f"{self.metadata.paths[row]} {other_width} × {other_height}; -trf imagenet brings all to one size"
-                )
-        return torch.stack(images), torch.stack(labels), torch.tensor(rows)
+    def _at_own_size(self, row: int) -> Pixels:
+        image = self.image(row)
+        if not self._can_wait(image):
+            raise UnfitError
+        return pixels(image)
 
-    def _unusable(self, index: int, complaint: str) -> DataError:
+    def _at_its_side(self, row: int) -> Pixels:
+        return pixels(self.transformation.geometry(self.image(row)))
+
+    def _decoded(self, rows: Sequence[int]) -> list[Pixels]:
+        images = [self.image(row) for row in rows]
+        as_they_are = self._augment is not None or (len({image.size for image in images}) == 1 and self._can_wait(images[0]))
+        return [pixels(image if as_they_are else self.transformation.geometry(image)) for image in images]
+
+    def _can_wait(self, image: Image.Image) -> bool:
+        """Tell whether the image is changed later: at random, or by the device."""
+        return self._augment is not None or self.transformation.can_wait(image.height, image.width)
+
+    def _unusable(self, row: int, complaint: str) -> DataError:
         metadata = self.metadata
         return DataError(
-            f"the image {self._root / metadata.paths[index]} ({metadata.where(index)}) {complaint}: {remedy(metadata.file.parent.name)}"
+            f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {remedy(metadata.file.parent.name)}"
         )
+
+    def _check_sizes(self, rows: Sequence[int], images: Sequence[Pixels]) -> None:
+        (_, height, width) = images[0].shape
+        for row, image in zip(rows, images, strict=True):
+            if image.shape != images[0].shape:
+                raise DataError(
+                    f"images of different size cannot share a batch: {self.metadata.paths[rows[0]]} has {width} × {height} pixels and "
+                    f"{self.metadata.paths[row]} {image.shape[2]} × {image.shape[1]}; -trf imagenet brings all to one size"
+                )
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation of a loaded image, 1 for none; a damaged EXIF block does not make the picture unusable."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except (*_DAMAGED, TypeError):
+        return 1

@@ -36,6 +36,11 @@ class Metadata:
     def __len__(self) -> int:
         return len(self.paths)
 
+    @property
+    def fold(self) -> str:
+        """Name of the fold, after the file."""
+        return self.file.name.removesuffix("_metadata.txt")
+
     def image(self, row: int) -> Path:
         """Return the image file of a row."""
         return home() / self.paths[row]

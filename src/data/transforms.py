@@ -1,22 +1,27 @@
-"""What happens to an image before the network: a registered change of its geometry, then the same normalisation for all."""
+"""What happens to an image between its file and the network: geometry where it is decoded, the rest on the network's device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from ..registry import Registry
+from ._augment import crop_and_flip, shift_and_flip
+from ._enlarge import enlarge
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
+SCALED, CROPPED = 256, 224  # pixels: the shorter side, and the square that is cut out of the middle
+_PIECE = 1 << 20  # bytes of float32 that stay in a processor's cache
 
-TRANSFORMS: Registry[Callable[[Image.Image], Image.Image]] = Registry("transformation")
+Pixels = NDArray[np.uint8]
 
 
-@TRANSFORMS.register("imagenet")
 def resize_and_crop(image: Image.Image) -> Image.Image:
     """Scale the shorter side to 256 pixels (bilinear, antialiased) and keep the 224 × 224 in the middle.
 
@@ -27,14 +32,13 @@ def resize_and_crop(image: Image.Image) -> Image.Image:
         >>> resize_and_crop(Image.new("RGB", (500, 375))).size
         (224, 224)
     """
-    short, size = min(image.size), 256
-    width, height = (size if side == short else int(size * side / short) for side in image.size)
+    short = min(image.size)
+    width, height = (SCALED if side == short else int(SCALED * side / short) for side in image.size)
     scaled = image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = round((width - 224) / 2), round((height - 224) / 2)
-    return scaled.crop((left, top, left + 224, top + 224))
+    left, top = round((width - CROPPED) / 2), round((height - CROPPED) / 2)
+    return scaled.crop((left, top, left + CROPPED, top + CROPPED))
 
 
-@TRANSFORMS.register("none")
 def keep(image: Image.Image) -> Image.Image:
     """Keep the image's own size.
 
@@ -45,14 +49,64 @@ def keep(image: Image.Image) -> Image.Image:
     return image
 
 
-def pixels(image: Image.Image) -> torch.Tensor:
+@dataclass(frozen=True)
+class Transformation:
+    """What happens to the images of a run.
+
+    Args:
+        geometry: what is done to a decoded RGB image; without chance, so that its result can be kept.
+        side: side of the square that ``geometry`` gives [pixels]; None where images keep their own size.
+        augment: what is done to the decoded images of a training batch in place of ``geometry``: uint8 (3, H, W) each, with 64 random
+            bits for each, to uint8 (B, 3, H', W'); None where training sees what evaluation sees.
+    """
+
+    geometry: Callable[[Image.Image], Image.Image]
+    side: int | None = None
+    augment: Callable[[Sequence[Pixels], NDArray[np.uint64]], Pixels] | None = None
+
+    def can_wait(self, height: int, width: int) -> bool:
+        """Tell whether an image is so small that :meth:`finish` may do its geometry."""
+        return self.side is None or max(height, width) < self.side
+
+    def finish(self, images: torch.Tensor) -> torch.Tensor:
+        """Return images as the network takes them: brought to size, if they were too small to do that earlier, and normalised.
+
+        Args:
+            images: uint8 (B, 3, H, W), on any device.
+
+        Returns:
+            float32 (B, 3, H', W') on that device.
+
+        Example:
+            >>> TRANSFORMS["imagenet"].finish(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
+            torch.Size([2, 3, 224, 224])
+        """
+        if self.side is None or images.shape[-2:] == (self.side, self.side):
+            return normalise(images)
+        if images.device.type != "cpu":
+            return normalise(enlarge(images, SCALED, self.side))
+        finished = torch.empty(*images.shape[:2], self.side, self.side)
+        piece = max(1, _PIECE // finished[0].nbytes)  # the whole batch would go through memory once for each operation
+        for part, target in zip(images.split(piece), finished.split(piece), strict=True):
+            target.copy_(normalise(enlarge(part, SCALED, self.side)))
+        return finished
+
+
+TRANSFORMS: Registry[Transformation] = Registry("transformation")
+TRANSFORMS.register("imagenet")(Transformation(resize_and_crop, CROPPED))
+TRANSFORMS.register("imagenet-aug")(Transformation(resize_and_crop, CROPPED, crop_and_flip))
+TRANSFORMS.register("cifar-aug")(Transformation(keep, augment=shift_and_flip))
+TRANSFORMS.register("none")(Transformation(keep))
+
+
+def pixels(image: Image.Image) -> Pixels:
     """Return an RGB image as uint8 (3, H, W).
 
     Example:
         >>> pixels(Image.new("RGB", (2, 1), (1, 2, 3))).tolist()
         [[[1, 1]], [[2, 2]], [[3, 3]]]
     """
-    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).contiguous()
+    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
 
 def normalise(images: torch.Tensor) -> torch.Tensor:

@@ -37,7 +37,7 @@ def test_settings_and_registry_agree() -> None:
 def test_imagenet_equals_torchvision(size: tuple[int, int]) -> None:
     expected = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize(MEAN, STD)])
     image = random_image(*size)
-    found = normalise(pixels(TRANSFORMS["imagenet"](image)))
+    found = normalise(torch.from_numpy(pixels(TRANSFORMS["imagenet"].geometry(image))))
     assert found.shape == (3, 224, 224)
     assert found.dtype == torch.float32
     assert torch.equal(found, expected(image))
@@ -45,11 +45,13 @@ def test_imagenet_equals_torchvision(size: tuple[int, int]) -> None:
 
 def test_none_keeps_the_size(tmp_path: Path) -> None:
     random_image(5, 3).save(tmp_path / "a.png")
-    image, labels, index = fold_of(tmp_path, "a.png")[0]
+    fold = fold_of(tmp_path, "a.png")
+    image, labels, index = fold[0]
     assert image.shape == (3, 3, 5)
     # first pixel, red: (x / 255 - 0.485) / 0.229
     red = int(np.array(random_image(5, 3))[0, 0, 0])
-    assert image[0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
+    assert image[0, 0, 0] == red
+    assert fold.transformation.finish(image[None])[0, 0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
     assert (labels.tolist(), labels.dtype, index) == ([1.0, 1.0], torch.float32, 0)
 
 
@@ -64,7 +66,42 @@ def test_modes_become_rgb(tmp_path: Path, mode: str) -> None:
     original = random_image(8, 6).convert(mode)
     original.save(tmp_path / name)
     image, *_ = fold_of(tmp_path, name)[0]
-    assert torch.equal(image, normalise(pixels(original.convert("RGB"))))
+    assert np.array_equal(image, pixels(original.convert("RGB")))
+
+
+def test_cmyk_photographs_as_pillow_converts_them(tmp_path: Path) -> None:
+    random_image(16, 16).convert("CMYK").save(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as stored:
+        assert stored.mode == "CMYK"
+        expected = pixels(stored.convert("RGB"))
+    assert np.array_equal(fold_of(tmp_path, "a.jpg")[0][0], expected)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """The corner that a camera says is the upper left one is there: what value turns what is EXIF 2.3, 4.6.4."""
+    upright = np.zeros((64, 96, 3), np.uint8)
+    upright[:32, :48] = 255
+    turned, half_turn = upright.swapaxes(0, 1), upright[::-1, ::-1]
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: half_turn, 4: upright[::-1],
+        5: turned, 6: turned[::-1], 7: half_turn.swapaxes(0, 1), 8: turned[:, ::-1],
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / f"a.{suffix}", exif=exif)
+    image, *_ = fold_of(tmp_path, f"a.{suffix}")[0]
+    assert image.shape == (3, 64, 96)
+    assert np.abs(image.numpy().transpose(1, 2, 0).astype(int) - upright)[8:24, 8:40].max() < 9  # JPEG is not exact
+    assert image[:, 40:].max() < 9
+
+
+def test_a_damaged_exif_block_leaves_the_picture(tmp_path: Path) -> None:
+    random_image(8, 8).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
+    with Image.open(tmp_path / "a.jpg") as stored:
+        expected = pixels(stored.convert("RGB"))
+    assert np.array_equal(fold_of(tmp_path, "a.jpg")[0][0], expected)
 
 
 def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
@@ -132,8 +169,9 @@ def test_images_of_different_size(tmp_path: Path, workers: int, monkeypatch: pyt
     message = complaint_of(fold_of(tmp_path, "a.png", "b.png"), workers, monkeypatch)
     assert message.startswith("images of different size cannot share a batch: ")
     assert "a.png has 5 × 3 pixels and" in message
-    sizes = [batch[0].shape[2:] for batch in loader(fold_of(tmp_path, "a.png", "b.png", transformation="imagenet"), batch_size=2)]
-    assert sizes == [(224, 224)]
+    fold = fold_of(tmp_path, "a.png", "b.png", transformation="imagenet")
+    assert [batch[0].shape[2:] for batch in loader(fold, batch_size=2)] == [(224, 224)]
+    assert [batch[0].shape[2:] for batch in loader(fold, batch_size=1)] == [(3, 5), (3, 4)]  # alone they are left to the device
 
 
 def test_paths_lie_below_the_project_root(

@@ -13,7 +13,7 @@ from training_cases import interrupt_in_epoch, train_and_break_off
 
 from biodeephashing.backbones import BACKBONES, Backbone
 from biodeephashing.bio import QUANTITIES, RULES, give_target, measure_alignment
-from biodeephashing.data import ImageFold, load_fold, loader
+from biodeephashing.data import ImageFold, load_fold, loader, normalise
 from biodeephashing.errors import RunError
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
@@ -147,6 +147,7 @@ def test_numbers_are_those_of_the_network_its_loss_and_its_batch(settings):
     batches = loader(ImageFold(fold, "none"), batch_size=8, num_workers=0, shuffle=True, seed=0)
     batches.sampler.set_epoch(0)
     images, labels, index = next(iter(batches))
+    images = normalise(images)
 
     def loss():
         give_target(module.network, labels)

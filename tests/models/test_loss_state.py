@@ -9,7 +9,7 @@ from training_cases import train_and_break_off
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
-from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.losses import LOSSES, HashingLoss
 from biodeephashing.losses.dch import DCH
@@ -154,7 +154,7 @@ def test_features_are_those_of_the_untrained_backbone_by_data_set_index(choose, 
     network = build_network("lenet", bits=12).eval()
     images = ImageFold(load_fold(settings.database, "train"), "none")
     with torch.no_grad():
-        features = torch.stack([network.backbone(images[row][0].unsqueeze(0))[0] for row in range(len(images))])
+        features = torch.stack([network.backbone(normalise(images[row][0].unsqueeze(0)))[0] for row in range(len(images))])
     torch.testing.assert_close(kept, features, rtol=1e-4, atol=1e-5)
 
 
@@ -174,7 +174,7 @@ def test_codes_are_the_signs_of_normalised_outputs(choose, name):
     module.load_state_dict(state_of(run))
     images = ImageFold(fold, "none")
     with torch.no_grad():
-        outputs = torch.stack([module.network(images[row][0].unsqueeze(0))[0] for row in range(len(images))])
+        outputs = torch.stack([module.network(normalise(images[row][0].unsqueeze(0)))[0] for row in range(len(images))])
     scale, shift = module.loss.affine()
     assert not torch.equal(scale, torch.ones_like(scale))
     np.testing.assert_allclose(np.load(run.features_file("val")), (scale * outputs + shift).numpy(), atol=1e-4)

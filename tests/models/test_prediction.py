@@ -9,7 +9,7 @@ import torch
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
-from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
@@ -27,7 +27,7 @@ def test_prediction_is_the_network_and_files_agree(settings):
     for fold in ("train", "val", "query", "database"):
         images = ImageFold(load_fold(settings.database, fold), "none")
         with torch.no_grad():
-            expected = torch.stack([network(images[i][0].unsqueeze(0))[0] for i in range(len(images))]).numpy()
+            expected = torch.stack([network(normalise(images[i][0].unsqueeze(0)))[0] for i in range(len(images))]).numpy()
         features = np.load(run.features_file(fold))
         assert features.dtype == np.float32
         np.testing.assert_allclose(features, expected, atol=1e-5)

@@ -8,7 +8,7 @@ import torch
 from training_cases import equal, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import BioDeepHashingError, RuleError
 from biodeephashing.eval.eval_map import main as eval_main
 from biodeephashing.models.PenaltyStrategies import _fit
@@ -109,7 +109,7 @@ def gradients_of_the_first_step(settings):
     convert(module.network, settings)
     images, labels, index = zip(*(ImageFold(fold, "none")[row] for row in range(len(fold.labels))), strict=True)
     labels, index = torch.stack([torch.as_tensor(row) for row in labels]), torch.as_tensor(index)
-    module.loss(module.network(torch.stack(images)), labels, index).backward()
+    module.loss(module.network(normalise(torch.stack(images))), labels, index).backward()
     return module, {name: parameter.grad for name, parameter in module.network.named_parameters()}
 
 

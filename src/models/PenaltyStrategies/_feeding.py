@@ -11,40 +11,52 @@ from ...data import EpochSampler, ImageFold, Metadata, loader
 from ...hparams import Settings
 
 
+def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> ImageFold:
+    """Return the images of a fold, decoded once and kept if ``-cache`` says so.
+
+    Args:
+        fold: its metadata.
+        settings: the run's settings.
+        training: whether they are to be learnt from: only then anything random happens to them.
+    """
+    kept = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
+    return ImageFold(fold, settings.transformations, cache=kept, augment=settings.seed if training else None)
+
+
 class Feeding(pl.LightningDataModule):
     """Feeds the train and the val fold.
 
     Args:
-        train_fold: images to learn from.
-        val_fold: images to choose the best epoch by.
+        train_images: images to learn from.
+        val_images: images to choose the best epoch by.
         settings: the run's settings.
     """
 
-    def __init__(self, train_fold: Metadata, val_fold: Metadata, settings: Settings) -> None:
+    def __init__(self, train_images: ImageFold, val_images: ImageFold, settings: Settings) -> None:
         super().__init__()
-        self.train_fold = train_fold
-        self.val_fold = val_fold
+        self.train_images = train_images
+        self.val_images = val_images
         self.settings = settings
 
     def train_dataloader(self) -> DataLoader:
         """Return this process's share of the train fold, in the order that seed and epoch give."""
-        batches = self._loader(self.train_fold, shuffle=True)
+        batches = self._loader(self.train_images, shuffle=True)
         # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
         cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
         return batches
 
     def val_dataloader(self) -> DataLoader:
         """Return this process's share of the val fold."""
-        return self._loader(self.val_fold, shuffle=False)
+        return self._loader(self.val_images, shuffle=False)
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, fold: Metadata, *, shuffle: bool) -> DataLoader:
+    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
         trainer = self._trainer()
         return loader(
-            ImageFold(fold, self.settings.transformations),
+            images,
             batch_size=self.settings.batch_size,
             num_workers=self.settings.num_workers,
             shuffle=shuffle,

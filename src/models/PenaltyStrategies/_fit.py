@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
-from ...data import ImageFold, Metadata, load_fold, loader
+from ...data import TRANSFORMS, ImageFold, Metadata, load_fold, loader
 from ...errors import DataError, RunError, UsageError
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
@@ -29,7 +29,7 @@ from ...runs import Run, write_json
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._feeding import Feeding
+from ._feeding import Feeding, images_of
 from ._module import HashingModule, convert
 from ._quiet import quieten
 
@@ -67,6 +67,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     if accelerator(settings) == "cpu" and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
+    feeding = Feeding(images_of(train_fold, settings, training=True), images_of(val_fold, settings), settings)
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     module = _module(settings, train_fold, fresh=resume is None)
     _check_rules(module, settings)
@@ -75,7 +76,6 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
             clear(run)
         run.mark("training")
         write_json(run.hparams_file, settings.as_dict("train"))
-        feeding = Feeding(train_fold, val_fold, settings)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
                 if resume is not None and not manner.quiet:
@@ -119,7 +119,8 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> Hashing
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
-    example = ImageFold(train_fold, settings.transformations)[0][0]
+    images = ImageFold(train_fold, settings.transformations)
+    example = images.transformation.finish(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example)
     _check_input(module, settings)
     if module.loss.needs_reference and fresh:
@@ -131,11 +132,11 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
     """Return what the backbone, as it is before any training, makes of all images of a fold, by data-set index."""
     device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
     backbone = network.backbone.to(device).eval()
-    images = ImageFold(fold, settings.transformations)
+    images = images_of(fold, settings)
     batches = loader(images, batch_size=settings.predict_batch_size, num_workers=settings.num_workers, shuffle=False, seed=settings.seed)
     bar = tqdm(batches, desc="features", unit="batch", disable=not sys.stderr.isatty(), leave=False)
     with torch.inference_mode():
-        found = torch.cat([backbone(batch.to(device)).cpu() for batch, _, _ in bar])
+        found = torch.cat([backbone(images.transformation.finish(batch.to(device))).cpu() for batch, _, _ in bar])
     network.train().cpu()
     return found.clone()  # out of inference mode: an ordinary tensor
 
@@ -147,7 +148,7 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
             network(image.unsqueeze(0))
     except RuntimeError as error:
         size = "×".join(str(length) for length in image.shape[1:])
-        hint = " Use -trf imagenet, which brings every image to 224×224." if settings.transformations == "none" else ""
+        hint = "" if TRANSFORMS[settings.transformations].side else " Use -trf imagenet, which brings every image to 224×224."
         raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({str(error).splitlines()[0]}).{hint}") from error
     network.train()
 

@@ -28,6 +28,7 @@ from ...bio import (
     rule_names,
     rule_state,
 )
+from ...data import TRANSFORMS
 from ...errors import RunError
 from ...eval import leave_one_out_average_precision
 from ...hparams import Settings
@@ -122,6 +123,11 @@ class HashingModule(pl.LightningModule):
         """Draw the epoch's noise from seed, epoch and rank alone: a resumed run then draws what an unbroken one would."""
         torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank)
         self._losses.clear()
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Make of bytes, once they are where the network is, what it takes."""
+        images, labels, index = batch
+        return TRANSFORMS[self.settings.transformations].finish(images).to(self.dtype), labels, index
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""

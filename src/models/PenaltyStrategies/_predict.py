@@ -22,6 +22,7 @@ from ...hparams import Settings
 from ...runs import Run, read_json, replacing, write_json
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
+from ._feeding import images_of
 from ._fit import accelerator
 from ._module import lay_out
 
@@ -66,7 +67,7 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
             task.say(f"skipped: {fold} is up to date with {checkpoint.name} (-no_skip writes it again)")
             continue
         network = network or _load_network(task)
-        features = _forward(network, ImageFold(data, settings.transformations), settings, f"{fold:>8}", quiet)
+        features = _forward(network, images_of(data, settings), settings, f"{fold:>8}", quiet)
         known["folds"][fold] = _write_fold(task, fold, features, metadata_digest)
         write_json(run.directory / "predictions.json", known)
         images += len(features)
@@ -122,7 +123,8 @@ def _forward(network: HashNetwork, images: ImageFold, settings: Settings, name: 
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=half is not None), bar:
         for batch, _, _ in batches:
-            outputs = network(batch.to(device, non_blocking=True)).float().cpu().numpy()
+            finished = images.transformation.finish(batch.to(device, non_blocking=True))
+            outputs = network(finished).float().cpu().numpy()
             features[done : done + len(outputs)] = outputs
             done += len(outputs)
             bar.update(len(outputs))

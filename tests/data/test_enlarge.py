@@ -1,0 +1,106 @@
+"""Enlarging on the device: bit for bit what Pillow does, for every size and on every device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from biodeephashing.data import TRANSFORMS, ImageFold, loader, normalise
+from biodeephashing.data._enlarge import _weights, enlarge
+from biodeephashing.data.metadata import Metadata
+from biodeephashing.data.transforms import pixels, resize_and_crop
+
+IMAGENET = TRANSFORMS["imagenet"]
+
+
+def noise(width: int, height: int, count: int = 2) -> list[Image.Image]:
+    draws = np.random.default_rng(width * 1000 + height).integers(0, 256, (count, height, width, 3), dtype=np.uint8)
+    return [Image.fromarray(draw) for draw in draws]
+
+
+def batch_of(images: list[Image.Image]) -> torch.Tensor:
+    return torch.from_numpy(np.stack([pixels(image) for image in images]))
+
+
+def by_pillow(images: list[Image.Image]) -> torch.Tensor:
+    return batch_of([resize_and_crop(image) for image in images])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 223), st.integers(1, 223))
+@example(32, 32)
+@example(28, 28)
+@example(1, 1)
+@example(1, 223)
+@example(223, 7)
+def test_enlarging_equals_pillow(width: int, height: int) -> None:
+    images = noise(width, height)
+    assert torch.equal(enlarge(batch_of(images), 256, 224), by_pillow(images))
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_the_ends_of_the_scale_stay(value: int) -> None:
+    images = torch.full((1, 3, 19, 31), value, dtype=torch.uint8)
+    assert (enlarge(images, 256, 224) == value).all()
+
+
+def test_two_pixels_by_hand() -> None:
+    """From 2 to 8 pixels a new one covers a quarter of an old one; its centre lies at 1/8, 3/8, ... of the way between two."""
+    line = torch.tensor([0, 160], dtype=torch.uint8).expand(1, 3, 2, 2)
+    assert enlarge(line, 8, 8)[0, 0, 0].tolist() == [0, 0, 20, 60, 100, 140, 160, 160]
+
+
+def test_usual_sizes_take_single_precision() -> None:
+    """Sums that single precision holds: of 32 pixels every weight is a multiple of 1/16."""
+    weights = _weights(32, 256, 224)
+    assert weights.dtype == np.float32
+    assert (weights * 16 == np.round(weights * 16)).all()
+    assert (weights.sum(axis=1) == 1).all()
+    assert _weights(44, 375, 224).dtype == np.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_around_it_changes_nothing(dtype: torch.dtype) -> None:
+    images = noise(32, 32)
+    with torch.autocast("cpu", dtype=dtype):
+        found = IMAGENET.finish(batch_of(images))
+    assert torch.equal(found, normalise(by_pillow(images)))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (30, 44), (224, 100), (100, 224), (224, 224)])
+def test_finishing_is_the_whole_pipeline(size: tuple[int, int], tmp_path: Path) -> None:
+    """Whatever the loader leaves to the device, the network sees the same."""
+    files = []
+    images = noise(*size, count=5)
+    for number, image in enumerate(images):
+        files.append(str(tmp_path / f"{number}.png"))
+        image.save(files[-1])
+    fold = ImageFold(Metadata(tmp_path / "val_metadata.txt", files, np.ones((5, 2), np.uint8)), "imagenet")
+    for given_images, _, rows in loader(fold, batch_size=3):
+        small = max(size) < 224
+        assert given_images.shape[-2:] == (size[::-1] if small else (224, 224))
+        assert torch.equal(IMAGENET.finish(given_images), normalise(by_pillow([images[row] for row in rows])))
+
+
+def test_finishing_none_only_normalises() -> None:
+    images = batch_of(noise(20, 30))
+    for name in ("none", "cifar-aug"):
+        assert torch.equal(TRANSFORMS[name].finish(images), normalise(images))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("allowed", ["highest", "high", "medium"])
+@pytest.mark.parametrize("size", [(32, 32), (28, 28), (31, 47), (30, 44), (223, 5), (1, 1)])
+def test_a_gpu_gives_the_same_bytes(size: tuple[int, int], allowed: str) -> None:
+    images, before = noise(*size, count=8), torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(allowed)
+    try:
+        assert torch.equal(enlarge(batch_of(images).cuda(), 256, 224).cpu(), by_pillow(images))
+    finally:
+        torch.set_float32_matmul_precision(before)
