@@ -12,6 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
+Pixels = NDArray[np.uint8]
+Pictures = Sequence[Pixels] | Pixels  # (3, H, W) each, or stacked
 _CROPPED = 224  # pixels
 _MARGIN = 4  # pixels
 
@@ -27,7 +29,7 @@ def draws(seed: int, epoch: int, length: int) -> NDArray[np.uint64]:
     return np.random.PCG64(sequence).random_raw(length)
 
 
-def shift_and_flip(images: Sequence[NDArray[np.uint8]], bits: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def shift_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
     """Put four black pixels around each image, cut its own size out at a random place, and mirror one in two.
 
     For 32 × 32 pixels this is the usual augmentation of CIFAR: pad 4, RandomCrop(32), RandomHorizontalFlip.
@@ -53,7 +55,7 @@ def shift_and_flip(images: Sequence[NDArray[np.uint8]], bits: NDArray[np.uint64]
     return np.where(mirrored.astype(bool)[:, None, None, None], cut[..., ::-1], cut)
 
 
-def crop_and_flip(images: Sequence[NDArray[np.uint8]], bits: NDArray[np.uint64]) -> NDArray[np.uint8]:
+def crop_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
     """Cut a random part out of each image, scale it to 224 × 224 (bilinear, antialiased), and mirror one in two.
 
     torchvision's ``RandomResizedCrop(224)`` and ``RandomHorizontalFlip()`` (``transforms.v2``) on Pillow's images.

@@ -159,7 +159,7 @@ def _write(file: Path, count: int, decode: Decode, threads: int) -> None:
     ):
         np.lib.format.write_array_header_1_0(stream, header)
         for images in _in_order(chunk, range(0, count, _CHUNK), threads):
-            stream.write(images)  # not through a map: there, a full disk would end the process
+            stream.write(images.data)  # not through a map: there, a full disk would end the process
             bar.update(len(images))
 
 

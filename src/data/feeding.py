@@ -132,7 +132,7 @@ def loader(
     return DataLoader(
         _ByBatch(fold),
         batch_size=None,  # the sampler gives batches
-        sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),  # type: ignore[arg-type]
+        sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
         num_workers=num_workers,
         pin_memory=pin_memory,
         persistent_workers=num_workers > 0,

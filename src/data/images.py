@@ -13,11 +13,11 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError
 from ..runs import home
-from ._augment import draws
+from ._augment import Pictures, Pixels, draws
 from ._cache import FOLDER, PixelMap, UnfitError, pixel_map
 from .metadata import Metadata
 from .split import remedy
-from .transforms import TRANSFORMS, Pixels, pixels
+from .transforms import TRANSFORMS, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -94,7 +94,7 @@ class ImageFold(Dataset[Item]):
             DataError: when an image is missing or damaged, or images are of different size; it names them.
         """
         index = np.array(rows, dtype=np.int64)
-        images = self._decoded(rows) if self._kept is None else self._kept[index]
+        images: Pictures = self._decoded(rows) if self._kept is None else self._kept[index]
         if self.transformation.side is None:
             self._check_sizes(rows, images)
         changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
@@ -153,7 +153,7 @@ class ImageFold(Dataset[Item]):
             f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {remedy(metadata.file.parent.name)}"
         )
 
-    def _check_sizes(self, rows: Sequence[int], images: Sequence[Pixels]) -> None:
+    def _check_sizes(self, rows: Sequence[int], images: Pictures) -> None:
         (_, height, width) = images[0].shape
         for row, image in zip(rows, images, strict=True):
             if image.shape != images[0].shape:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..registry import Registry
-from ._augment import crop_and_flip, shift_and_flip
+from ._augment import Pictures, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SCALED, CROPPED = 256, 224  # pixels: the shorter side, and the square that is cut out of the middle
 _PIECE = 1 << 20  # bytes of float32 that stay in a processor's cache
-
-Pixels = NDArray[np.uint8]
 
 
 def resize_and_crop(image: Image.Image) -> Image.Image:
@@ -62,7 +60,7 @@ class Transformation:
 
     geometry: Callable[[Image.Image], Image.Image]
     side: int | None = None
-    augment: Callable[[Sequence[Pixels], NDArray[np.uint64]], Pixels] | None = None
+    augment: Callable[[Pictures, NDArray[np.uint64]], Pixels] | None = None
 
     def can_wait(self, height: int, width: int) -> bool:
         """Tell whether an image is so small that :meth:`finish` may do its geometry."""

@@ -41,7 +41,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 
 def kept_files(database: str) -> list[str]:
-    return sorted(path.name for path in (processed_folder(database) / "cache").glob("*.npy"))
+    return sorted(path.name for path in (processed_folder(database) / "cache").glob("[!.]*.npy"))
 
 
 def photographs(folder: Path, *sizes: tuple[int, int]) -> Metadata:
@@ -114,7 +114,7 @@ def test_anything_that_decides_makes_it_anew(tiny_database: str, change: str, mo
     if change == "image":
         Image.new("RGB", (32, 32), (1, 2, 3)).save(metadata.image(0))
     elif change == "list":
-        metadata = Metadata(metadata.file, metadata.paths[::-1], metadata.labels[::-1])
+        metadata = Metadata(metadata.file, metadata.paths[::-1], metadata.labels[::-1].copy())
     elif change == "pillow":
         monkeypatch.setattr(PIL, "__version__", "0.1")
     else:

@@ -149,12 +149,13 @@ def test_a_truncated_checkpoint_is_named(settings, monkeypatch, what):
     assert damaged.stat().st_size == 1000
 
 
-def test_a_corrupt_image_is_named_and_the_run_marked(settings):
+@pytest.mark.parametrize(("cache", "status"), [("train", None), ("off", "interrupted")])
+def test_a_corrupt_image_is_named_before_the_run_begins_or_marks_it(settings, cache, status):
     fold = load_fold(settings.database, "train")
     fold.image(5).write_bytes(b"no image")
     with pytest.raises(DataError, match="line 6 of"):
-        train(settings, quiet=True)
-    assert Run.of(settings).status == "interrupted"
+        train(replace(settings, cache=cache), quiet=True)
+    assert Run.of(settings).status == status
 
 
 def test_divergence_is_said(settings):
