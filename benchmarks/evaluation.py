@@ -10,6 +10,7 @@ busy machine can only make a round longer.
     python benchmarks/evaluation.py -sizes coco -threads 1 -device cuda
     python benchmarks/evaluation.py -sizes coco -memory
     python benchmarks/evaluation.py -compile
+    python benchmarks/evaluation.py -sizes coco -process -rounds 3
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -199,6 +201,58 @@ def compilation() -> list[str]:
     return rows
 
 
+def fabricate(home: Path, name: str) -> str:
+    """Write a prepared data set and a predicted run of that size below a project root, and return the run's directory."""
+    from biodeephashing.checksums import digest
+    from biodeephashing.data import Split, write_split
+    from biodeephashing.data.metadata import LABEL_NAMES_FILE, write_label_names, write_metadata
+    from biodeephashing.data.split import checksums, metadata_file
+    from biodeephashing.hparams import FOLDS, Settings
+    from biodeephashing.runs import Run, processed_folder, write_json
+
+    os.environ["BIODEEPHASHING_HOME"] = str(home)
+    data, (queries, items, bits, classes, _) = problem(name, None), SIZES[name]
+    settings = Settings(database="LARGE", number_of_bits=bits, tracking="off", seed=queries)
+    run, folder = Run.of(settings), processed_folder("LARGE")
+    folder.mkdir(parents=True)
+    run.mark("finished")
+    sides = dict(zip(FOLDS, (data.first(10), data, data, data), strict=True))
+    facts = {}
+    for fold, side in sides.items():
+        own = fold == "database"
+        labels, features, codes = side.labels[own], side.features[own], side.codes[own]
+        paths = [f"data/processed/LARGE/images/{fold}_{row:012d}.jpg" for row in range(len(labels))]
+        write_metadata(metadata_file(folder, fold), paths, labels)
+        np.save(run.features_file(fold), features)
+        np.save(run.codes_file(fold), codes)
+        facts[fold] = {"features_sha256": digest(run.features_file(fold)), "codes_sha256": digest(run.codes_file(fold))}
+    names = tuple(f"class {number}" for number in range(classes))
+    write_label_names(folder / LABEL_NAMES_FILE, names)
+    found = checksums(folder)
+    sizes = {"train": 10, "val": queries, "query": queries, "database": items}
+    write_split(folder, Split("LARGE", "drawn", "at random", 0, sizes, names, "nowhere", False, "", found))
+    (run.directory / "best-epoch=0.ckpt").write_bytes(b"weights")
+    write_json(run.hparams_file, settings.as_dict("train"))
+    for fold in facts:
+        facts[fold]["metadata_sha256"] = found[f"{fold}_metadata.txt"]
+    checkpoint = {"checkpoint": "best-epoch=0.ckpt", "checkpoint_sha256": digest(run.directory / "best-epoch=0.ckpt")}
+    write_json(run.directory / "predictions.json", checkpoint | {"bits": bits, "folds": facts})
+    return str(run.directory)
+
+
+def whole_process(name: str, threads: int, rounds: int) -> list[float]:
+    """Return the seconds that ``eval_map.py`` takes from start to exit: both folds, every number that is always made."""
+    with tempfile.TemporaryDirectory() as home:
+        run, seconds = fabricate(Path(home), name), []
+        command = [sys.executable, "src/eval/eval_map.py", "-p", run, "-no_skip"]
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        for _ in range(rounds):
+            started = time.perf_counter()
+            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+            seconds.append(time.perf_counter() - started)
+    return seconds
+
+
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -209,8 +263,15 @@ def main() -> None:
     parser.add_argument("-rounds", type=int, default=5, help="rounds")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
     parser.add_argument("-compile", action="store_true", help="measure import and compilation [s] in place of time")
+    parser.add_argument("-process", action="store_true", help="measure the whole command eval_map.py [s] in place of the engine")
     options = parser.parse_args()
-    if options.compile:
+    if options.process:
+        print("| size | threads | eval_map.py, s, best | median |\n|---|---:|---:|---:|")
+        for name in options.sizes:
+            for threads in options.threads:
+                seconds = whole_process(name, threads, options.rounds)
+                print(f"| {name} | {threads} | {min(seconds):.1f} | {statistics.median(seconds):.1f} |", flush=True)
+    elif options.compile:
         print("\n".join(["| rule | cache | import, s | first evaluation, s |", "|---|---|---:|---:|", *compilation()]))
     elif options.memory:
         print("| size | threads | rule | before, MB | extra, MB |\n|---|---:|---|---:|---:|")
