@@ -197,6 +197,9 @@ def rank_by_feature(
     cuts: Counts,
     starts: Counts,
     separations: Reals,
+    numbers: Any,
+    places: Any,
+    marks: Bytes,
     sums: Reals,
     retrieved: Counts,
     query_words: Words,
@@ -214,50 +217,58 @@ def rank_by_feature(
         cuts: how many items count, (queries, cuts).
         starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
         separations: whole numbers below 2^53, (queries, database).
+        numbers, places, marks: memory to work in, int64 (5, database), int32 (2, database), uint8 (database,): asking for it anew for
+            every group would keep threads waiting for each other, because the system hands out memory to one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
     """
     database, groups = words.shape[1], starts.shape[1] - 1
-    keys, relevant, items = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8), np.empty(database, np.int64)
-    ranks, hits = np.empty(database, np.int64), np.empty(database, np.int64)
-    wanted, places = np.empty(groups, np.bool_), np.empty(groups, np.int64)
+    keys, relevant, items = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8), numbers[0]
+    wanted, free = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
         before, gaps, last = starts[query], separations[query], cuts[query, 0]
         for cut in range(1, cuts.shape[1]):
             last = max(last, cuts[query, cut])
+        limit = 0  # of the keys of all that is wanted: most items fall to this one comparison, which any processor foresees
         for group in range(groups):
-            places[group] = before[group, 0]
+            free[group] = before[group, 0]
             wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
+            if wanted[group]:
+                limit = 2 * group + 1
         for start in range(0, database, TILE):
             part = gaps[start : start + TILE]
             _fill_keys(keys[: len(part)], relevant[: len(part)], first + query, start, query_words, words, query_labels, labels)
             for i in range(len(part)):
-                group = keys[i] >> 1
-                if wanted[group]:
-                    items[places[group]] = 2 * int(part[i]) + (keys[i] & 1)
-                    places[group] += 1
+                if keys[i] <= limit:
+                    group = keys[i] >> 1
+                    if wanted[group]:
+                        items[free[group]] = 2 * int(part[i]) + (keys[i] & 1)
+                        free[group] += 1
         for group in range(groups):
             if wanted[group]:
                 start, end, known = before[group, 0], before[group + 1, 0], before[group, 1]
-                found = _rank_relevant(ranks, hits, items[start:end], start, known)
-                _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+                found = _rank_relevant(items[start:end], start, known, numbers, places, marks)
+                _sum_precisions(numbers[1, :found], numbers[2, :found], cuts[query], sums[query], retrieved[query])
 
 
 @kernel
-def _rank_relevant(ranks: Counts, hits: Counts, items: Any, start: int, hit: int) -> int:
+def _rank_relevant(items: Any, start: int, hit: int, numbers: Any, places: Any, marks: Bytes) -> int:
     """Write rank and number of relevant items up to it for each relevant item of a group, and return how many these are.
 
     The items are spread over as many slots as there are, by separation. Those that share a slot with a relevant one are sorted, the
     others only counted.
 
     Args:
-        ranks, hits: receive the results.
         items: 2 separation + rel of each item, in row order.
         start: items before the group.
         hit: relevant items before the group.
+        numbers, places, marks: as in :func:`rank_by_feature`; rows 1 and 2 of the numbers receive the results.
     """
-    slots, ends, marked = np.empty(len(items), np.int32), np.zeros(len(items), np.int32), np.zeros(len(items), np.uint8)
+    ranks, hits, chosen, scratch = numbers[1], numbers[2], numbers[3], numbers[4]
+    slots, ends, marked = places[0, : len(items)], places[1, : len(items)], marks[: len(items)]
+    ends[:] = 0
+    marked[:] = 0
     low = high = items[0]
     for i in range(len(items)):
         low, high = min(low, items[i]), max(high, items[i])
@@ -274,7 +285,6 @@ def _rank_relevant(ranks: Counts, hits: Counts, items: Any, start: int, hit: int
         end = place + ends[slot]
         ends[slot] = place if marked[slot] else end  # the end of a marked slot moves on as it is filled
         place = end
-    chosen, scratch = np.empty_like(items), np.empty_like(items)
     for i in range(len(items)):
         if marked[slots[i]]:
             chosen[ends[slots[i]]] = items[i]

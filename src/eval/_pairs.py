@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 from ..errors import BioDeepHashingError
 from ._groups import Counts, Groups, Reals
 from ._rankings import Order, Separations
+from ._threads import TOGETHER, in_threads
 
 if TYPE_CHECKING:
     import torch
 
 Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
-TOGETHER = 16  # queries that share a pass over the database: their counts stay in the first-level cache
+Workspace = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.uint8]]
 
 
 class Pairs:
@@ -68,6 +68,7 @@ class Pairs:
                 _check_bits(side, codes, bits)
         self.queries, self.database = len(query_codes), len(database_codes)
         self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
+        self._workspaces: list[Workspace] = []
         self.columns = (
             as_words(query_codes),
             as_words(database_codes),
@@ -157,10 +158,22 @@ class Pairs:
             if separations is None:
                 rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
             else:
-                rank_by_feature(first, cuts[part], starts[part], separations[part], *results, *self.columns)
+                with self._workspace() as memory:
+                    rank_by_feature(first, cuts[part], starts[part], separations[part], *memory, *results, *self.columns)
 
-        in_threads(rank, len(cuts))
+        in_threads(rank, len(cuts), TOGETHER if separations is None else 1)
         return sums, retrieved
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """Lend memory to rank by features in, which goes from one thread to the next."""
+        try:
+            memory = self._workspaces.pop()
+        except IndexError:
+            items = self.database
+            memory = (np.empty((5, items), np.int64), np.empty((2, items), np.int32), np.empty(items, np.uint8))
+        yield memory
+        self._workspaces.append(memory)
 
     def on(self, device: str | torch.device | None, memory: int) -> Pairs:
         """Return the same pairs, compared by PyTorch on a device; by the compiled loops for None.
@@ -184,40 +197,6 @@ class Pairs:
 
         keys: NDArray[np.uint16] = pair_keys(query, *self.columns)
         return keys
-
-
-def in_threads(work: Callable[[slice], None], queries: int) -> None:
-    """Do work on every query, ``TOGETHER`` at a time, in as many threads as ``threads()`` says.
-
-    The work must release the interpreter's lock, and must not let one query's result depend on another's.
-
-    Example:
-        >>> seen = []
-        >>> in_threads(seen.append, 20)
-        >>> sorted(part.start for part in seen)
-        [0, 16]
-    """
-    parts = [slice(start, min(start + TOGETHER, queries)) for start in range(0, queries, TOGETHER)]
-    workers = min(threads(), len(parts))
-    if workers < 2:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, parts))  # the list raises what a thread raised
-
-
-def threads() -> int:
-    """Return how many threads the evaluation takes: ``OMP_NUM_THREADS`` as in every other library, or all processors of this process.
-
-    Example:
-        >>> threads() >= 1
-        True
-    """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
 from ._groups import Reals
+from ._threads import in_threads, libraries, threads
 
 GRID = 2.0**26
 _ROWS = 4096  # rows that are brought to unit length at a time
@@ -104,4 +105,13 @@ class Separations:
 
     def of(self, queries: slice) -> Reals:
         """Return the separations of some queries, (queries, database); the array is written anew by the next call."""
-        return np.matmul(self._rows[queries], self._columns, out=self._products[: queries.stop - queries.start])
+        rows, products = self._rows[queries], self._products[: queries.stop - queries.start]
+        items = products.shape[1]
+
+        def multiply(part: slice) -> None:
+            np.matmul(rows, self._columns[:, part], out=products[:, part])
+
+        # The library's own threads go on spinning after a product and take the processors from those that rank.
+        with libraries().limit(limits=1, user_api="blas"):
+            in_threads(multiply, items, -(-items // threads()))
+        return products

@@ -12,7 +12,7 @@ from ranking_oracle import Sample
 from biodeephashing.codes import hamming, pack
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, retrieval
 from biodeephashing.eval import _kernels as kernels
-from biodeephashing.eval._pairs import TOGETHER, threads
+from biodeephashing.eval._threads import TOGETHER, threads
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]

@@ -1,0 +1,56 @@
+"""Threads of Python around work that does not need the interpreter."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
+
+TOGETHER = 16  # queries that share a pass over the database: their counts stay in the first-level cache
+
+
+def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETHER) -> None:
+    """Do work on so many queries or items, some at a time, in as many threads as ``threads()`` says.
+
+    The work must release the interpreter's lock, and must not let the result of one depend on another's.
+
+    Example:
+        >>> seen = []
+        >>> in_threads(seen.append, 20)
+        >>> sorted(part.start for part in seen)
+        [0, 16]
+    """
+    parts = [slice(start, min(start + together, count)) for start in range(0, count, together)]
+    workers = min(threads(), len(parts))
+    if workers < 2:
+        for part in parts:
+            work(part)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(work, parts))  # the list raises what a thread raised
+
+
+def threads() -> int:
+    """Return how many threads the evaluation takes: ``OMP_NUM_THREADS`` as in every other library, or all processors of this process.
+
+    Example:
+        >>> threads() >= 1
+        True
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@lru_cache
+def libraries() -> ThreadpoolController:
+    """Return what holds back the threads of the libraries loaded so far; finding them takes milliseconds."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
