@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import multiprocessing
 import os
 import shutil
+import signal
+import sys
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -25,9 +29,12 @@ from ..runs import replacing
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"
-Decode = Callable[[int], NDArray[np.uint8]]
-_CHUNK = 32  # images a thread decodes between two looks at the writer
+Decode = Callable[[int], NDArray[np.uint8]]  # of a row
+Work = Callable[[int], NDArray[np.uint8]]  # on the chunk that starts at a row
+_CHUNK = 32  # images that are decoded between two looks at the writer
+_MANY = 1024  # images for which processes are started: that takes as long as decoding some hundred small ones
 _READ_ONLY, _FULL = (errno.EACCES, errno.EPERM, errno.EROFS), (errno.ENOSPC, errno.EDQUOT)
+_work: Work  # of a process that works for another one
 
 
 class UnfitError(Exception):
@@ -57,7 +64,7 @@ class PixelMap:
 
 
 def pixel_map(
-    folder: Path, fold: str, root: Path, paths: Sequence[str], forms: Mapping[str, Decode], *, threads: int = 0
+    folder: Path, fold: str, root: Path, paths: Sequence[str], forms: Mapping[str, Decode], *, workers: int = 0
 ) -> PixelMap | None:
     """Return the kept images of a fold; what is not there yet, or was made from other files, is made now.
 
@@ -71,7 +78,7 @@ def pixel_map(
         paths: its image files below that, n of them.
         forms: ways to keep them, by name, the best one first: each returns the pixels of a row, uint8 (3, H, W), or raises
             :class:`UnfitError`.
-        threads: that decode; 0 for one per processor.
+        workers: threads or processes that decode; 0 for one per processor.
 
     Returns:
         The images, or None where they fit no form or nothing can be written there; a warning then tells the latter.
@@ -91,7 +98,7 @@ def pixel_map(
             for leftover in [*folder.glob(".*.npy"), *(old for old in folder.glob(f"{fold}-*-*.npy") if not old.stem.endswith(key))]:
                 with suppress(OSError):  # a file that is mapped elsewhere stays on some systems
                     leftover.unlink()
-            return _make(files, len(paths), forms, threads)
+            return _make(files, len(paths), forms, workers)
     except OSError as error:
         if error.errno in _READ_ONLY:
             warnings.warn(
@@ -129,17 +136,17 @@ def _find(files: Iterable[Path], count: int) -> PixelMap | None:
     return None
 
 
-def _make(files: Mapping[str, Path], count: int, forms: Mapping[str, Decode], threads: int) -> PixelMap | None:
+def _make(files: Mapping[str, Path], count: int, forms: Mapping[str, Decode], workers: int) -> PixelMap | None:
     for form, decode in forms.items():
         try:
-            _write(files[form], count, decode, threads or _processors())
+            _write(files[form], count, decode, workers or _processors())
         except UnfitError:
             continue
         return PixelMap(files[form])
     return None
 
 
-def _write(file: Path, count: int, decode: Decode, threads: int) -> None:
+def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
     shape = decode(0).shape
     wanted = count * int(np.prod(shape))
     if shutil.disk_usage(file.parent).free < wanted:
@@ -158,25 +165,52 @@ def _write(file: Path, count: int, decode: Decode, threads: int) -> None:
         tqdm(total=count, desc=f"decoding {file.name.split('-')[0]}", unit="img", disable=None, leave=False) as bar,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
-        for images in _in_order(chunk, range(0, count, _CHUNK), threads):
+        for images in _in_order(_pool(chunk, count, workers), range(0, count, _CHUNK), 2 * workers):
             stream.write(images.data)  # not through a map: there, a full disk would end the process
             bar.update(len(images))
 
 
-def _in_order(work: Callable[[int], NDArray[np.uint8]], starts: Sequence[int], threads: int) -> Iterator[NDArray[np.uint8]]:
-    """Do work in threads, a little ahead of what is taken; Pillow decodes without the interpreter's lock."""
-    with ThreadPoolExecutor(threads) as pool:
+def _in_order(pool: tuple[Executor, Work], starts: Sequence[int], most: int) -> Iterator[NDArray[np.uint8]]:
+    """Let others work, at most so many pieces ahead of what is taken."""
+    executor, work = pool
+    with executor:
         ahead: deque = deque()
         try:
             for start in starts:
-                ahead.append(pool.submit(work, start))
-                if len(ahead) > 2 * threads:
+                ahead.append(executor.submit(work, start))
+                if len(ahead) > most:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         except BaseException:  # an unusable image, a full disk or Ctrl-C: the rest is not decoded first
-            pool.shutdown(cancel_futures=True)
+            executor.shutdown(cancel_futures=True)
             raise
+
+
+def _pool(work: Work, count: int, workers: int) -> tuple[Executor, Work]:
+    """Return who works, and what to hand in there.
+
+    Pillow decodes without the interpreter's lock, but opens files with it: of small images threads decode no more than one thread does.
+    Processes do, where they can be forked; elsewhere a process has to import everything anew, which takes seconds.
+    """
+    if count < _MANY or workers < 2 or sys.platform != "linux":
+        return ThreadPoolExecutor(workers), work
+    fork = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(min(workers, -(-count // _CHUNK)), fork, initializer=_serve, initargs=(work,)), _served
+
+
+def _serve(work: Work) -> None:
+    """Begin as a process that works: it leaves Ctrl-C to its parent, and ends with it, because it shares the lock on the cache."""
+    global _work
+    _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def _served(start: int) -> NDArray[np.uint8]:
+    return _work(start)
 
 
 def _processors() -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-_BITS = 22  # Pillow's weights are whole numbers, in units of 2 to the power -22
+BITS = 22  # Pillow's weights are whole numbers, in units of 2 to the power -22
 _SUMS, _WEIGHTS = 24, 8  # significant bits of float32, and of bfloat16, which a device may be allowed to multiply in
 
 
@@ -36,10 +36,7 @@ def enlarge(images: torch.Tensor, scaled: int, cropped: int) -> torch.Tensor:
         [0, 0, 20, 60, 100, 140, 160, 160]
     """
     height, width = images.shape[-2:]
-    short = min(height, width)
-    across, down = (
-        torch.from_numpy(_weights(side, scaled if side == short else int(scaled * side / short), cropped)) for side in (width, height)
-    )
+    across, down = (torch.from_numpy(_weights(side, length_of(side, min(height, width), scaled), cropped)) for side in (width, height))
     kind = torch.promote_types(across.dtype, down.dtype)
     across, down = (matrix.to(images.device, kind) for matrix in (across, down))
     with torch.autocast(images.device.type, enabled=False):
@@ -47,24 +44,53 @@ def enlarge(images: torch.Tensor, scaled: int, cropped: int) -> torch.Tensor:
         return (down @ rows).add_(0.5).to(torch.uint8)
 
 
+def length_of(side: int, short: int, scaled: int) -> int:
+    """Return how long a side becomes when the shorter one becomes ``scaled`` [pixels].
+
+    Example:
+        >>> length_of(500, 375, 256), length_of(375, 375, 256)
+        (341, 256)
+    """
+    return scaled if side == short else int(scaled * side / short)
+
+
 @lru_cache
 def _weights(length: int, scaled: int, cropped: int) -> NDArray[np.floating]:
     """Return the weights (cropped, length) that make the middle of a line, in the smallest type whose sums are exact."""
-    whole = _whole_weights(length, scaled)
-    start = round((scaled - cropped) / 2)
-    whole = whole[start : start + cropped]
+    first, second, near, far = taps(length, scaled, cropped)
+    whole = np.zeros((cropped, length), np.int64)
+    places = np.arange(cropped)
+    whole[places, first] = near
+    whole[places, second] += far
     unit = int(np.bitwise_or.reduce(whole, axis=None))
     unit &= -unit  # the largest power of two that divides all weights
     small = int(whole.max()) // unit <= 1 << _WEIGHTS and 256 * int(whole.sum(axis=1).max()) // unit < 1 << _SUMS
-    return np.ldexp(whole.astype(np.float32 if small else np.float64), -_BITS)
+    return np.ldexp(whole.astype(np.float32 if small else np.float64), -BITS)
 
 
-def _whole_weights(length: int, scaled: int) -> NDArray[np.int64]:
-    """Return Pillow's weights (scaled, length) of an enlarged line: two neighbours, a triangle's height over each, rounded."""
-    weights = np.zeros((scaled, length), np.int64)
-    for place in range(scaled):
-        centre = (place + 0.5) * length / scaled
+@lru_cache
+def taps(length: int, scaled: int, cropped: int) -> NDArray[np.int32]:
+    """Return how Pillow enlarges a line: a triangle's height over the two nearest pixels, rounded.
+
+    Args:
+        length: of the line [pixels].
+        scaled: its length afterwards [pixels], not smaller.
+        cropped: how many pixels of its middle are wanted.
+
+    Returns:
+        For each of them two pixels and their weights in units of 2⁻²², (4, ``cropped``). At an end of the line there is one
+        pixel only: it comes twice, the second time without weight.
+
+    Example:
+        >>> (taps(2, 8, 4) / [[1], [1], [1 << BITS], [1 << BITS]]).tolist()
+        [[0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 1.0, 1.0], [0.875, 0.625, 0.375, 0.125], [0.125, 0.375, 0.625, 0.875]]
+    """
+    found = np.zeros((4, cropped), np.int32)
+    start = round((scaled - cropped) / 2)
+    for place in range(cropped):
+        centre = (start + place + 0.5) * length / scaled
         first, end = max(int(centre - 0.5), 0), min(int(centre + 1.5), length)
         heights = [max(0.0, 1 - abs(pixel + 0.5 - centre)) for pixel in range(first, end)]
-        weights[place, first:end] = [int(height / sum(heights) * (1 << _BITS) + 0.5) for height in heights]
-    return weights
+        weights = [int(height / sum(heights) * (1 << BITS) + 0.5) for height in heights]
+        found[:, place] = first, end - 1, weights[0], sum(weights[1:])
+    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -12,12 +13,12 @@ from PIL import Image
 
 from ..registry import Registry
 from ._augment import Pictures, Pixels, crop_and_flip, shift_and_flip
-from ._enlarge import enlarge
+from ._enlarge import enlarge, length_of
+from ._processor import enlarge_and_look_up, look_up
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 SCALED, CROPPED = 256, 224  # pixels: the shorter side, and the square that is cut out of the middle
-_PIECE = 1 << 20  # bytes of float32 that stay in a processor's cache
 
 
 def resize_and_crop(image: Image.Image) -> Image.Image:
@@ -31,7 +32,7 @@ def resize_and_crop(image: Image.Image) -> Image.Image:
         (224, 224)
     """
     short = min(image.size)
-    width, height = (SCALED if side == short else int(SCALED * side / short) for side in image.size)
+    width, height = (length_of(side, short, SCALED) for side in image.size)
     scaled = image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - CROPPED) / 2), round((height - CROPPED) / 2)
     return scaled.crop((left, top, left + CROPPED, top + CROPPED))
@@ -79,15 +80,10 @@ class Transformation:
             >>> TRANSFORMS["imagenet"].finish(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
             torch.Size([2, 3, 224, 224])
         """
-        if self.side is None or images.shape[-2:] == (self.side, self.side):
-            return normalise(images)
-        if images.device.type != "cpu":
-            return normalise(enlarge(images, SCALED, self.side))
-        finished = torch.empty(*images.shape[:2], self.side, self.side)
-        piece = max(1, _PIECE // finished[0].nbytes)  # the whole batch would go through memory once for each operation
-        for part, target in zip(images.split(piece), finished.split(piece), strict=True):
-            target.copy_(normalise(enlarge(part, SCALED, self.side)))
-        return finished
+        side, on_processor = self.side, images.device.type == "cpu"
+        if side is None or images.shape[-2:] == (side, side):
+            return look_up(images, _tables()) if on_processor else normalise(images)
+        return enlarge_and_look_up(images, SCALED, side, _tables()) if on_processor else normalise(enlarge(images, SCALED, side))
 
 
 TRANSFORMS: Registry[Transformation] = Registry("transformation")
@@ -125,3 +121,9 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
     mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
     std = torch.tensor(STD, device=images.device).view(3, 1, 1)
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+
+
+@lru_cache
+def _tables() -> torch.Tensor:
+    """Return what normalising makes of each byte of a channel, (3, 256)."""
+    return normalise(torch.arange(256, dtype=torch.uint8, device="cpu").expand(3, 1, 256))[:, 0].contiguous()

@@ -30,13 +30,13 @@ from biodeephashing.runs import processed_folder
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """The rows that were decoded from their files."""
     rows: list[int] = []
-    decode = ImageFold._decode
+    decode = ImageFold.image
 
     def note(self: ImageFold, row: int) -> Image.Image:
         rows.append(row)
         return decode(self, row)
 
-    monkeypatch.setattr(ImageFold, "_decode", note)
+    monkeypatch.setattr(ImageFold, "image", note)
     return rows
 
 
@@ -69,6 +69,18 @@ def test_kept_pixels_are_the_decoded_ones(tiny_database: str, name: str, workers
     assert decoded == [7]
 
 
+@pytest.fixture(params=["threads", "processes"])
+def who(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Who decodes: threads as for few images, or processes as for many."""
+    if request.param == "processes":
+        if sys.platform != "linux":
+            pytest.skip("processes are forked on Linux only")
+        monkeypatch.setattr(_cache, "_MANY", 1)
+        monkeypatch.setattr(_cache, "_CHUNK", 4)
+        monkeypatch.setattr(_cache, "_processors", lambda: 3)
+    return request.param
+
+
 SIZES = {
     "photographs": [(50, 300), (300, 250), (260, 240)],
     "one size": [(300, 250)] * 3,
@@ -89,8 +101,9 @@ def test_other_sizes_are_kept_as_they_come_to_the_network(case: str, tmp_path: P
     assert [path.name.split("-")[1] for path in (tmp_path / "set" / "cache").glob("*.npy")] == ["resize_and_crop"]
 
 
+@pytest.mark.usefixtures("who")
 def test_own_sizes_that_differ_are_not_kept(tmp_path: Path) -> None:
-    metadata = photographs(tmp_path / "set", (30, 40), (40, 30))
+    metadata = photographs(tmp_path / "set", *[(30, 40)] * 9, (40, 30))
     fold = ImageFold(metadata, "none", cache=True)
     assert fold[0][0].shape == (3, 40, 30)
     assert not list((tmp_path / "set" / "cache").glob("*.npy"))
@@ -157,6 +170,7 @@ def test_the_map_is_not_written_through(tiny_database: str) -> None:
     assert fold.batch([0])[0].any()
 
 
+@pytest.mark.usefixtures("who")
 def test_an_unreadable_image_is_named_and_nothing_is_left(tiny_database: str) -> None:
     metadata = load_fold(tiny_database, "query")
     metadata.image(5).write_bytes(metadata.image(5).read_bytes()[:300])
@@ -224,25 +238,29 @@ def test_two_at_once_decode_once(tiny_database: str, decoded: list[int]) -> None
 
 SLOW = """
 import sys, time
-from biodeephashing.data import ImageFold, load_fold
-decode = ImageFold._decode
+from biodeephashing.data import ImageFold, _cache, load_fold
+if sys.argv[2] == "processes":
+    _cache._MANY, _cache._processors = 1, lambda: 3
+decode = ImageFold.image
 def slowly(self, row):
     if row == 20:
         print("on the way", flush=True)
         time.sleep(60)
     return decode(self, row)
-ImageFold._decode = slowly
+ImageFold.image = slowly
 ImageFold(load_fold(sys.argv[1], "train"), "none", cache=True)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-def test_a_killed_process_leaves_nothing_that_looks_finished(tiny_database: str) -> None:
-    process = subprocess.Popen([sys.executable, "-c", SLOW, tiny_database], stdout=subprocess.PIPE)
+def test_a_killed_process_leaves_nothing_that_looks_finished(tiny_database: str, who: str) -> None:
+    """Nor does it leave processes behind, which would hold its lock: the next one would wait for a minute."""
+    process = subprocess.Popen([sys.executable, "-c", SLOW, tiny_database, who], stdout=subprocess.PIPE)
     assert process.stdout is not None
     assert process.stdout.readline() == b"on the way\n"
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert process.stdout.read() == b""  # nobody has it open any longer
     process.stdout.close()
     folder = processed_folder(tiny_database) / "cache"
     assert kept_files(tiny_database) == []
@@ -252,19 +270,32 @@ def test_a_killed_process_leaves_nothing_that_looks_finished(tiny_database: str)
     assert not list(folder.glob(".*.npy"))
 
 
-@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.usefixtures("who")
+@pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 300])
-def test_every_row_is_where_it_belongs(tmp_path: Path, count: int, threads: int) -> None:
+def test_every_row_is_where_it_belongs(tmp_path: Path, count: int, workers: int) -> None:
     def decode(row: int) -> np.ndarray:
         return np.full((3, 1, 2), row % 251, np.uint8)
 
-    kept = pixel_map(tmp_path, "train", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, threads=threads)
+    kept = pixel_map(tmp_path, "train", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=workers)
     assert isinstance(kept, PixelMap)
     assert (kept.pixels == (np.arange(count) % 251)[:, None, None, None]).all()
     assert kept[np.array([count - 1, 0])].shape == (2, 3, 1, 2)
 
 
-def test_no_more_is_decoded_than_a_little_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_many_images_are_decoded_by_processes(tmp_path: Path) -> None:
+    def decode(row: int) -> np.ndarray:
+        return np.full((3, 1, 2), os.getpid() == here, np.uint8)
+
+    here = os.getpid()
+    for count, by_threads in ((_cache._MANY - 1, True), (_cache._MANY, False)):
+        kept = pixel_map(tmp_path, f"{count}", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=2)
+        assert isinstance(kept, PixelMap)
+        assert (kept.pixels == by_threads).all()
+
+
+def test_no_more_is_decoded_than_a_little_ahead() -> None:
     """Memory: of 100 chunks not more than those under way are there at once. Here each is done as soon as it is handed in."""
 
     class AtOnce(ThreadPoolExecutor):
@@ -273,9 +304,8 @@ def test_no_more_is_decoded_than_a_little_ahead(monkeypatch: pytest.MonkeyPatch)
             future.set_result(work(*arguments))
             return future
 
-    monkeypatch.setattr(_cache, "ThreadPoolExecutor", AtOnce)
     done: list[int] = []
-    found = _cache._in_order(lambda start: np.array([done.append(start), start][1:]), range(100), 2)
+    found = _cache._in_order((AtOnce(), lambda start: np.array([done.append(start), start][1:])), range(100), 4)
     assert [next(found).item() for _ in range(10)] == list(range(10))
     assert len(done) == 10 + 4
     assert [images.item() for images in found] == list(range(10, 100))

@@ -1,0 +1,77 @@
+"""Compiled loops over pixels; all in one file, because a kernel in the cache notices changes of its own file only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ._enlarge import BITS
+
+Bytes = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Taps = NDArray[np.int32]
+
+HALF = np.int32(1 << (BITS - 1))
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that runs without the interpreter's lock, and keep it on disk.
+
+    It is kept beside this file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
+    compiled anew in every process.
+    """
+    try:
+        return numba.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # "no locator available"
+        return numba.njit(nogil=True)(function)
+
+
+@kernel
+def look_up(planes: Bytes, tables: Floats, finished: Floats) -> None:
+    """Write what a table has for each byte.
+
+    Args:
+        planes: bytes (planes, pixels); the channel of a plane is its number modulo the channels.
+        tables: what each byte of a channel becomes, (channels, 256).
+        finished: where it goes, (planes, pixels).
+    """
+    channels = len(tables)
+    for plane in range(len(planes)):
+        source, target, table = planes[plane], finished[plane], tables[plane % channels]
+        for pixel in range(len(source)):
+            target[pixel] = table[source[pixel]]
+
+
+@kernel
+def enlarge_and_look_up(planes: Bytes, across: Taps, down: Taps, tables: Floats, finished: Floats) -> None:
+    """Enlarge planes as Pillow does, across and then down with bytes in between, and write what a table has for each byte.
+
+    No sum leaves 32 bits: the two weights of a place add up to one, that is to two to the power 22, within rounding.
+
+    Args:
+        planes: bytes (planes, height, width); the channel of a plane is its number modulo the channels.
+        across: of each new column the two old ones it lies between and their weights, (4, columns).
+        down: the same of each new row, (4, rows).
+        tables: what each byte of a channel becomes, (channels, 256).
+        finished: where it goes, (planes, rows, columns).
+    """
+    channels, rows, columns = len(tables), down.shape[1], across.shape[1]
+    lines = np.empty((planes.shape[1], columns), np.int32)
+    bytes_of_line = np.empty(columns, np.uint8)
+    for plane in range(len(planes)):
+        for row in range(down[0, 0], down[1, rows - 1] + 1):
+            source, line = planes[plane, row], lines[row]
+            for x in range(columns):
+                line[x] = (source[across[0, x]] * across[2, x] + source[across[1, x]] * across[3, x] + HALF) >> BITS
+        table = tables[plane % channels]
+        for y in range(rows):
+            upper, lower, near, far = lines[down[0, y]], lines[down[1, y]], down[2, y], down[3, y]
+            for x in range(columns):
+                bytes_of_line[x] = np.int32(upper[x] * near + lower[x] * far + HALF) >> BITS
+            target = finished[plane, y]
+            for x in range(columns):
+                target[x] = table[bytes_of_line[x]]
