@@ -1,18 +1,22 @@
-"""What feeding costs: images per second against a straightforward loader in the same run, and the loader's share of a training step.
+"""What feeding costs: images per second against a straightforward loader in the same run, and what of a training step it takes.
 
-Straightforward is what tutorials do: open, Resize(256), CenterCrop(224), ToTensor, Normalize, one worker. Both loaders take turns inside
-every round, in an order of its own, so that a change in the machine's speed meets both; a second copy of the straightforward one shows how
-large a ratio is noise. Reported is the median over rounds of the ratio within a round. All files are in the system's cache.
+Straightforward is what tutorials do: open, Resize(256), CenterCrop(224), ToTensor, Normalize, one worker; it is slow and goes through the
+first images of a set only. All take turns inside every round, in an order of its own, so that a change in the machine's speed meets all; a
+second copy of the straightforward one shows how large a ratio is noise. Reported is the median over rounds of the ratio within a round. All
+files are in the system's cache.
 
     python benchmarks/images.py
-    python benchmarks/images.py -sets cifar -rounds 15 -threads 1
+    python benchmarks/images.py -sets cifar -rounds 15
+    python benchmarks/images.py -memory
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -34,7 +38,13 @@ from biodeephashing.data import ImageFold, Metadata, loader
 from biodeephashing.data.transforms import MEAN, STD
 
 PLAIN, AGAIN = "straightforward", "again"
-SETS = {"jpeg": ("JPEG 500×375", 512, (500, 375), "jpg"), "cifar": ("PNG 32×32 at 224", 2048, (32, 32), "png")}
+# words, images, of them for the straightforward loader, size, suffix, and how many times its speed later epochs should have: here, device
+SETS = {
+    "jpeg": ("JPEG 500×375", 512, 256, (500, 375), "jpg", "25", "25"),
+    "cifar": ("PNG 32×32 at 224", 4096, 512, (32, 32), "png", "11", "90"),
+}
+HERE, DEVICE = "later epochs, normalised here", "later epochs, bytes for the device"
+FIRST_WANTED = 1.15  # times the straightforward loader for each core
 STAT = Path("/proc/stat")
 
 
@@ -95,14 +105,16 @@ def on_cores(cores: int) -> Iterator[None]:
         os.sched_setaffinity(0, everything)
 
 
-def first_epoch(metadata: Metadata, cores: int) -> Callable[[], None]:
-    """Return the task of decoding and keeping all images, each time into a new folder."""
+def first_epoch(metadata: Metadata, cores: int, batch: int) -> Callable[[], None]:
+    """Return the task of decoding and keeping all images, each time into a new folder, and going through them once."""
     numbers = count()
 
     def run() -> None:
         fresh = metadata.file.parent / f"{cores}-{next(numbers)}" / metadata.file.name
         with on_cores(cores):
-            ImageFold(Metadata(fresh, metadata.paths, metadata.labels), "imagenet", cache=True)
+            fold = ImageFold(Metadata(fresh, metadata.paths, metadata.labels), "imagenet", cache=True)
+            epoch(loader(fold, batch_size=batch, shuffle=True), fold.transformation.finish)()
+        shutil.rmtree(fresh.parent)
 
     return run
 
@@ -123,43 +135,79 @@ def measure(tasks: dict[str, Callable[[], None]], rounds: int, label: str) -> di
 
 def rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
     """Yield the rows of one set: the straightforward loader, first epochs on 1, 2, ... processors, and the epochs after."""
-    words, images, size, suffix = SETS[name]
+    words, images, few, size, suffix, *wanted = SETS[name]
     metadata = make(folder, images, size, suffix)
-    plain = {key: DataLoader(Straightforward(metadata), options.batch, num_workers=1, persistent_workers=True) for key in (PLAIN, AGAIN)}
+    some = Straightforward(Metadata(metadata.file, metadata.paths[:few], metadata.labels[:few]))
+    plain = {key: DataLoader(some, options.batch, num_workers=1, persistent_workers=True) for key in (PLAIN, AGAIN)}
     fold = ImageFold(metadata, "imagenet", cache=True)
     kept = loader(fold, batch_size=options.batch, num_workers=1, shuffle=True)
     tasks = {key: epoch(batches) for key, batches in plain.items()}
-    cores = [number for number in (1, 2, 4, 8) if number <= options.cores]
-    tasks |= {f"first epoch, cores: {number}": first_epoch(metadata, number) for number in cores}
-    tasks |= {"later epochs, normalised here": epoch(kept, fold.transformation.finish), "later epochs, bytes for the device": epoch(kept)}
+    cores = {f"first epoch, cores: {number}": number for number in (1, 2, 4, 8) if number <= options.cores}
+    tasks |= {key: first_epoch(metadata, number, options.batch) for key, number in cores.items()}
+    tasks |= {HERE: epoch(kept, fold.transformation.finish), DEVICE: epoch(kept)}
+    goals = {key: f"{FIRST_WANTED * number:.2f}" for key, number in cores.items()} | dict(zip((HERE, DEVICE), wanted, strict=True))
     seconds = measure(tasks, options.rounds, words)
-    for key, mine in seconds.items():
-        faster = statistics.median(reference / own for reference, own in zip(seconds[PLAIN], mine, strict=True))
-        yield f"| {words} | {key} | {images / statistics.median(mine):,.0f} | {faster:.2f} |"
+    speeds = {key: [(few if key in plain else images) / taken for taken in mine] for key, mine in seconds.items()}
+    for key, mine in speeds.items():
+        faster = statistics.median(own / reference for reference, own in zip(speeds[PLAIN], mine, strict=True))
+        yield f"| {words} | {key} | {statistics.median(mine):,.0f} | {faster:.2f} | {goals.get(key, '')} |"
 
 
-def share_of_a_step(folder: Path, workers: int, options: argparse.Namespace) -> str:
-    """Return the row of what the loader takes of a training step of lenet at 32 × 32: the time the step waits for its batch."""
+def step_row(folder: Path, workers: int, options: argparse.Namespace) -> str:
+    """Return the row of a training step of lenet at 32 × 32: what of it is waiting for the batch and normalising it."""
     metadata = make(folder, 20 * options.batch, (32, 32), "png")
     fold = ImageFold(metadata, "none", cache=True)
     batches = loader(fold, batch_size=options.batch, num_workers=workers, shuffle=True)
     network = build_network("lenet", bits=32).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-4)
-    waits, steps = [], []
+    feeding, steps = [], []
     for _ in range(options.rounds):
         iterator = iter(batches)
         next(iterator)  # begins the epoch
         before = time.perf_counter()
         for images, labels, _ in iterator:
-            waits.append(time.perf_counter() - before)
+            finished = fold.transformation.finish(images)
+            feeding.append(time.perf_counter() - before)
             optimizer.zero_grad()
-            outputs = network(fold.transformation.finish(images))
-            nn.functional.mse_loss(outputs[:, :10], labels).backward()
+            nn.functional.mse_loss(network(finished)[:, :10], labels).backward()
             optimizer.step()
             steps.append(time.perf_counter() - before)
             before = time.perf_counter()
-    share = statistics.median(wait / step for wait, step in zip(waits, steps, strict=True))
-    return f"| {workers} | {1000 * statistics.median(steps):.2f} | {1000 * statistics.median(waits):.2f} | {share:.1%} |"
+    share = statistics.median(own / step for own, step in zip(feeding, steps, strict=True))
+    speed = options.batch / statistics.median(steps)
+    return f"| PNG 32×32 | training lenet, workers: {workers} | {speed:,.0f} | feeding takes {share:.1%} of a step | under 5% |"
+
+
+def occupied(what: str) -> float:
+    """Return a line of this process's status in MB."""
+    with open("/proc/self/status") as status:  # noqa: PTH123
+        return next(float(line.split()[1]) / 2**10 for line in status if line.startswith(what))
+
+
+def heap_and_map(metadata: Metadata, here: bool, batch: int) -> tuple[float, float]:
+    """Return by how much memory of its own and that of mapped files [MB] of this process grow at most while an epoch is read."""
+    fold = ImageFold(metadata, "imagenet", cache=True)
+    batches = loader(fold, batch_size=batch, shuffle=True)
+    finish = fold.transformation.finish if here else lambda images: images
+    finish(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))  # loads what is compiled
+    before = occupied("RssAnon"), occupied("RssFile")
+    most = before
+    for images, *_ in batches:
+        finished = finish(images)
+        most = max(most[0], occupied("RssAnon")), max(most[1], occupied("RssFile"))
+        del finished
+    return most[0] - before[0], most[1] - before[1]
+
+
+def memory_rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
+    """Yield the rows of one set, each measured in a process of its own."""
+    words, images, _, size, suffix, *_ = SETS[name]
+    metadata = make(folder, images, size, suffix)
+    kept = ImageFold(metadata, "imagenet", cache=True)[0][0].numel() * images / 2**20
+    for key, here in ((HERE, True), (DEVICE, False)):
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            heap, mapped = pool.apply(heap_and_map, (metadata, here, options.batch))
+        yield f"| {words} | {key} | {kept:.0f} | {heap:+.0f} | {mapped:+.0f} |"
 
 
 def processor_time() -> tuple[float, float]:
@@ -171,25 +219,26 @@ def processor_time() -> tuple[float, float]:
 
 
 def main() -> None:
-    """Parse the command line, measure, and print two Markdown tables."""
+    """Parse the command line, measure, and print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-sets", nargs="+", default=list(SETS), choices=list(SETS), help="kinds of images")
     parser.add_argument("-batch", type=int, default=128, help="images of a batch")
     parser.add_argument("-rounds", type=int, default=9, help="rounds")
-    parser.add_argument("-threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch")
+    parser.add_argument("-threads", type=int, default=1, help="threads of PyTorch and of normalising")
     parser.add_argument("-cores", type=int, default=os.cpu_count() or 1, help="most processors a first epoch may have")
+    parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     stolen = processor_time()
-    print(f"{options.threads} threads, {options.rounds} rounds, batch {options.batch}, PyTorch {torch.__version__}\n")
+    print(f"Threads: {options.threads}; rounds: {options.rounds}; batch: {options.batch}; PyTorch {torch.__version__}\n")
+    columns = "kept, MB | heap, MB | map, MB" if options.memory else f"images/s | times {PLAIN} | wanted"
+    print(f"| images | loader | {columns} |\n|---|---|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
-        print(f"| images | loader | images/s | times {PLAIN} |\n|---|---|---:|---:|")
         for name in options.sets:
-            for row in rows(name, Path(folder) / name, options):
+            for row in (memory_rows if options.memory else rows)(name, Path(folder) / name, options):
                 print(row, flush=True)
-        print("\n| workers | step of lenet, ms | of which waiting, ms | share |\n|---:|---:|---:|---:|")
-        for workers in (0, 1):
-            print(share_of_a_step(Path(folder) / f"steps-{workers}", workers, options), flush=True)
+        for workers in () if options.memory else (0, 1):
+            print(step_row(Path(folder) / f"steps-{workers}", workers, options), flush=True)
     taken, whole = (after - before for before, after in zip(stolen, processor_time(), strict=True))
     if whole:
         print(f"\n{taken / whole:.1%} of the processor time went to others on the same host")

@@ -13,9 +13,10 @@ import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cached_property
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,11 @@ def pixel_map(
                 with suppress(OSError):  # a file that is mapped elsewhere stays on some systems
                     leftover.unlink()
             return _make(files, len(paths), forms, workers)
+    except BrokenExecutor as error:
+        raise DataError(
+            f"a process that decoded images of the fold {fold} was ended from outside, perhaps because memory ran out; start again with "
+            "fewer processors (taskset) or with -cache off"
+        ) from error
     except OSError as error:
         if error.errno in _READ_ONLY:
             warnings.warn(
@@ -206,7 +212,12 @@ def _serve(work: Work) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(process: BaseProcess) -> None:
+    process.join()
+    os._exit(1)
 
 
 def _served(start: int) -> NDArray[np.uint8]:

@@ -6,6 +6,7 @@ import math
 import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import torch
 
@@ -85,8 +86,9 @@ def block(*shape: int) -> torch.Tensor:
     """
     size = math.prod(shape)
     memory = torch.empty(0)
-    while _free and memory.numel() < size:
-        memory = _free.pop()
+    with suppress(IndexError):  # none is left; another thread may have taken it
+        while memory.numel() < size:
+            memory = _free.pop()
     if memory.numel() < size:
         memory = torch.empty(size, device="cpu", dtype=torch.float32)
     # The array dies with the last tensor that shares its memory, however that one was made from the one given here.

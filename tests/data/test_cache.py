@@ -295,6 +295,21 @@ def test_many_images_are_decoded_by_processes(tmp_path: Path) -> None:
         assert (kept.pixels == by_threads).all()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+def test_a_process_that_is_ended_is_named(tmp_path: Path) -> None:
+    """As the system does it when memory runs out."""
+
+    def decode(row: int) -> np.ndarray:
+        if row == 500:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.zeros((3, 1, 2), np.uint8)
+
+    with pytest.raises(DataError, match="images of the fold train was ended from outside, perhaps because memory ran out"):
+        pixel_map(tmp_path, "train", tmp_path, ["image"] * _cache._MANY, {"own": decode}, workers=2)
+    assert not list(tmp_path.glob("*.npy"))
+    assert not list(tmp_path.glob(".*.npy"))
+
+
 def test_no_more_is_decoded_than_a_little_ahead() -> None:
     """Memory: of 100 chunks not more than those under way are there at once. Here each is done as soon as it is handed in."""
 
