@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from .errors import UsageError, nearest
 from .hparams import Settings, convert, from_mapping, table
+from .phrases import own_place
 
 
 class StrictParser(argparse.ArgumentParser):
@@ -122,6 +123,21 @@ def given_settings(namespace: argparse.Namespace) -> dict[str, Any]:
     """Return the settings a command line names, converted, under their long names."""
     given = vars(namespace)
     return {field.name: convert(field, given[field.name], f"-{setting.flag}") for field, setting in table() if field.name in given}
+
+
+def given_images(namespace: argparse.Namespace, config: Path | None = None) -> Path | None:
+    """Return the place of own images that a command line or a YAML file names with ``-db FOLDER:PATH``, None where they name a data set.
+
+    Args:
+        namespace: what the parser returned.
+        config: a YAML file of settings, or None.
+
+    Example:
+        >>> given_images(argparse.Namespace(database="FOLDER:/home/me/pets")).name
+        'pets'
+    """
+    value = (read_config(config) | vars(namespace)).get("database", "")
+    return own_place(str(value[0]) if isinstance(value, list) and value else str(value))
 
 
 def read_config(path: Path | None) -> dict[str, Any]:

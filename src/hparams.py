@@ -14,7 +14,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from .errors import UsageError, unknown_name
-from .phrases import parse_schedule, tidy_constants
+from .phrases import database_name, parse_schedule, tidy_constants
 from .registry import names_on_disk
 from .rulemaps import PRESETS, rules_named, tidy
 
@@ -36,6 +36,7 @@ class Setting:
         check: a predicate for legal values and the words for it ("at least 1").
         phases: the phases that take the setting.
         named: whether the run's name carries it: always, never, or only when it differs from its default.
+        read: what a text means, where it is more than it says.
     """
 
     flag: str
@@ -45,6 +46,7 @@ class Setting:
     check: tuple[Callable[[Any], bool], str] | None = None
     phases: tuple[str, ...] = PHASES
     named: Literal["always", "changed", "never"] = "changed"
+    read: Callable[[str], str] = str
 
 
 def _setting(default: Any, flag: str, help: str, **details: Any) -> Any:
@@ -73,7 +75,10 @@ class Settings:
     """
 
     experiment_name: str = _setting("bioexp", "exp", "experiment the run belongs to", check=_FOLDER, named="never")
-    database: str = _setting("CIFAR_10", "db", "data set, as prepared under data/processed/", check=_FOLDER, named="never")
+    database: str = _setting(
+        "CIFAR_10", "db", "data set, as prepared under data/processed/, or FOLDER:PATH, a folder of own images (docs/data.md)",
+        check=_FOLDER, named="never", read=database_name,
+    )  # fmt: skip
     loss: str = _setting("DSH", "loss", "hashing loss", choices=names_on_disk("losses", "LOSSES"), named="always")
     number_of_bits: int = _setting(
         1, "nbits", "length of a code", unit="bits", check=(lambda v: 1 <= v <= 1024, "from 1 to 1024"), named="always"
@@ -285,7 +290,7 @@ def convert(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
         quote_it = ": YAML reads on, off, yes and no as true and false, so put the word in quotes" if isinstance(value, bool) else ""
         raise UsageError(f"{where}: {value!r} is not {_words_for(target)}{quote_it}")
     try:
-        return target(str(value))
+        return field.metadata["setting"].read(str(value)) if target is str else target(str(value))
     except ValueError as error:
         raise UsageError(f"{where}: {value!r} is not {_words_for(target)}") from error
 

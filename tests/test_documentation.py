@@ -23,6 +23,8 @@ MODULES = [biodeephashing.__name__] + [m.name for m in pkgutil.walk_packages(bio
 ENTRANCES = {
     "src/data/process/DIGITS.py": "biodeephashing.data.process.DIGITS",
     "src/data/process/CIFAR_10.py": "biodeephashing.data.process.CIFAR_10",
+    "src/data/process/FOLDER.py": "biodeephashing.data.process.FOLDER",
+    "src/data/doctor.py": "biodeephashing.data.doctor",
     "src/data/download/CIFAR_10.py": "biodeephashing.data.download.CIFAR_10",
     "src/models/PenaltyStrategies/train.py": "biodeephashing.models.PenaltyStrategies.train",
     "src/models/PenaltyStrategies/predict.py": "biodeephashing.models.PenaltyStrategies.predict",

@@ -40,7 +40,7 @@ def recipe():
 
 def test_every_example_guards_its_main_and_is_run_here():
     examples = {path.stem for path in (ROOT / "examples").glob("*.py")}
-    assert examples == {"new_rule", "any_network", "classify_cifar10"}
+    assert examples == {"new_rule", "any_network", "classify_cifar10", "own_images"}
     for name in examples:
         assert '\nif __name__ == "__main__":\n' in (ROOT / "examples" / f"{name}.py").read_text("utf-8")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
 
 # Script, which is also the name of the download -> data sets it writes, the default first; a data set is named after its split.
 SETS: Mapping[str, tuple[str, ...]] = {
@@ -50,3 +51,15 @@ def check_protocol(script: str, protocol: str) -> None:
     """
     if protocol not in SETS[script]:
         raise unknown_name(f"protocol of {script}", protocol, SETS[script])
+
+
+def check_own_name(name: str) -> None:
+    """Raise the error for a name that somebody's own data set cannot have.
+
+    Raises:
+        UsageError: when it is no folder name, or that of a set which a script prepares.
+    """
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise UsageError(f"{name!r} cannot be the name of a data set: letters, digits and . _ + - are legal")
+    if script := script_of(name):
+        raise UsageError(f"{name} is what src/data/process/{script}.py prepares: choose another name")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import combinations
 
 import numpy as np
@@ -59,19 +60,89 @@ def per_class(
         >>> {fold: rows.tolist() for fold, rows in folds.items()}
         {'train': [1, 4], 'query': [2, 5], 'database': [0, 3]}
     """
-    shuffled = _shuffled(len(classes), seed)
-    wanted = sum(sizes.values())
-    chosen: dict[str, list[NDArray[np.int64]]] = {fold: [] for fold in (*sizes, REST)}
     for number, name in enumerate(names):
-        members = shuffled[classes[shuffled] == number]
-        if len(members) <= wanted:
-            raise _too_few(f"class {name!r} has {len(members)} images", sizes)
-        start = 0
-        for fold, size in sizes.items():
-            chosen[fold].append(members[start : start + size])
-            start += size
-        chosen[REST].append(members[start:])
-    return {fold: np.sort(np.concatenate(parts)) for fold, parts in chosen.items()}
+        if (count := int((classes == number).sum())) <= sum(sizes.values()):
+            raise _too_few(f"class {name!r} has {count} images", sizes)
+    return _walk(classes, len(names), lambda count: sizes, tuple(sizes), seed)
+
+
+def per_class_share(
+    classes: NDArray[np.integer], shares: Mapping[str, Fraction], *, names: Sequence[str], seed: int = 0
+) -> dict[str, NDArray[np.int64]]:
+    """Give each fold its share of the images of every class, see :func:`share_sizes`, and the rest to the database.
+
+    The order is that of :func:`per_class`.
+
+    Args:
+        classes: class of each image, (n,).
+        shares: fraction of each fold, in the order they are taken.
+        names: class names, for the error message.
+        seed: seed of the shuffle.
+
+    Returns:
+        Indices of each fold, ascending.
+
+    Raises:
+        DataError: naming every class with too few images to leave at least one for the database.
+
+    Example:
+        >>> folds = per_class_share(np.array([0] * 4 + [1] * 2), {"train": Fraction("0.5")}, names=["cat", "dog"])
+        >>> {fold: rows.tolist() for fold, rows in folds.items()}
+        {'train': [1, 2, 4], 'database': [0, 3, 5]}
+    """
+    counts = np.bincount(classes, minlength=len(names)).tolist()
+    small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if count <= sum(share_sizes(count, shares).values())]
+    if small:
+        raise DataError(
+            f"{len(small)} of {len(names)} classes have too few images for every fold to get one ({words_of(shares)}, the rest {REST}), "
+            f"at least {_least(shares)} are needed: {', '.join(small)}"
+        )
+    return _walk(classes, len(names), lambda count: share_sizes(count, shares), tuple(shares), seed)
+
+
+def share_sizes(count: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
+    r"""Return how many of :math:`n` images each fold gets: :math:`\max(1, \lfloor n f \rfloor)`.
+
+    Example:
+        >>> share_sizes(25, {"train": Fraction("0.5"), "query": Fraction("0.01")})
+        {'train': 12, 'query': 1}
+    """
+    return {fold: max(1, int(count * share)) for fold, share in shares.items()}
+
+
+def words_of(shares: Mapping[str, Fraction]) -> str:
+    """Return shares in words.
+
+    Example:
+        >>> words_of({"train": Fraction("0.5"), "query": Fraction("0.1")})
+        'train 0.5, query 0.1'
+    """
+    return ", ".join(f"{fold} {float(share):g}" for fold, share in shares.items())
+
+
+def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> None:
+    """Check that every class of the queries occurs in training and database.
+
+    Args:
+        labels: (n, C), each 0 or 1.
+        folds: indices of each fold.
+        names: C class names, for the error message.
+
+    Raises:
+        DataError: naming every class that does not.
+
+    Example:
+        >>> check_findable(np.array([[1], [1], [1]]), {"train": np.array([0]), "query": np.array([1]), "database": np.array([2])}, ["cat"])
+    """
+    asked = labels[folds["query"]].any(axis=0)
+    for fold in ("train", REST):
+        lacking = np.flatnonzero(asked & ~labels[folds[fold]].any(axis=0)).tolist()
+        if lacking:
+            words = ", ".join(f"{names[column]!r} ({labels[:, column].sum()} images)" for column in lacking)
+            raise DataError(
+                f"{len(lacking)} of {len(names)} classes are too small for the split: queries have them, but no image of {fold}: {words}; "
+                f"add images, leave these classes out, or try another seed"
+            )
 
 
 def per_label(
@@ -189,6 +260,28 @@ def one_hot(classes: NDArray[np.integer], count: int) -> NDArray[np.uint8]:
         [[0, 1, 0], [1, 0, 0]]
     """
     return np.eye(count, dtype=np.uint8)[classes]
+
+
+def _walk(
+    classes: NDArray[np.integer], count: int, sizes_of: Callable[[int], Mapping[str, int]], folds: Sequence[str], seed: int
+) -> dict[str, NDArray[np.int64]]:
+    """Deal out every class in shuffled order: ``sizes_of`` says how many images of each fold a class of so many images gives."""
+    shuffled = _shuffled(len(classes), seed)
+    chosen: dict[str, list[NDArray[np.int64]]] = {fold: [] for fold in (*folds, REST)}
+    for number in range(count):
+        members = shuffled[classes[shuffled] == number]
+        sizes = sizes_of(len(members))
+        parts = np.split(members, np.cumsum([sizes[fold] for fold in folds]))
+        for fold, part in zip((*folds, REST), parts, strict=True):
+            chosen[fold].append(part)
+    return {fold: np.sort(np.concatenate(parts)) for fold, parts in chosen.items()}
+
+
+def _least(shares: Mapping[str, Fraction]) -> int:
+    count = len(shares) + 1
+    while count <= sum(share_sizes(count, shares).values()):
+        count += 1
+    return count
 
 
 def _shuffled(count: int, seed: int) -> NDArray[np.int64]:

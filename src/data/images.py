@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,25 +13,13 @@ from ..errors import DataError
 from ..runs import home
 from ._augment import Pictures, Pixels, draws
 from ._cache import FOLDER, PixelMap, UnfitError, pixel_map
+from ._decoding import DAMAGED, decode
 from .metadata import Metadata
 from .split import remedy
 from .transforms import TRANSFORMS, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
-# Pillow's decoders raise any of these for a damaged file.
-_DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error, Image.DecompressionBombError)
-_DEEP = ("I", "F")  # modes of more than 8 bits a channel begin with these
-_ORIENTATION = 0x0112  # the EXIF tag; what brings an image with each of its values upright:
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class ImageFold(Dataset[Item]):
@@ -109,16 +95,10 @@ class ImageFold(Dataset[Item]):
         """
         file = self._root / self.metadata.paths[row]
         try:
-            with Image.open(file) as image:
-                if image.mode.startswith(_DEEP):
-                    raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off")
-                image.load()  # before its orientation is read, because that of a TIFF is applied here
-                turn = _UPRIGHT.get(_orientation(image))
-                colours = image.convert("RGB")
-                return colours if turn is None else colours.transpose(turn)
+            return decode(file)[0]
         except FileNotFoundError as error:
             raise self._unusable(row, "is missing") from error
-        except _DAMAGED as error:
+        except DAMAGED as error:
             raise self._unusable(row, f"cannot be read ({error})") from error
 
     def _keep(self) -> PixelMap | None:
@@ -161,11 +141,3 @@ class ImageFold(Dataset[Item]):
                     f"images of different size cannot share a batch: {self.metadata.paths[rows[0]]} has {width} × {height} pixels and "
                     f"{self.metadata.paths[row]} {image.shape[2]} × {image.shape[1]}; -trf imagenet brings all to one size"
                 )
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation of a loaded image, 1 for none; a damaged EXIF block does not make the picture unusable."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except (*_DAMAGED, TypeError):
-        return 1

@@ -90,10 +90,7 @@ def read_split(database: str) -> Split:
         UnknownNameError: for a data set that is neither prepared nor known.
         DataError: when it was not prepared, was prepared by something else, or was changed afterwards.
     """
-    folder = processed_folder(database)
-    if not folder.is_dir():
-        raise _not_prepared(database)
-    split = _parse(folder / SPLIT_FILE, database)
+    folder, split = processed_folder(database), read_facts(database)
     missing = [name for name in split.sha256 if not (folder / name).is_file()]
     if missing:
         raise DataError(f"{folder / missing[0]} is missing: {remedy(database)}")
@@ -103,6 +100,22 @@ def read_split(database: str) -> Split:
             raise DataError(f"{folder / name} was changed after the data set was prepared (its checksum is not that of {SPLIT_FILE}): "
                             f"{remedy(database)}")  # fmt: skip
     return split
+
+
+def read_facts(database: str) -> Split:
+    """Read the facts about a prepared data set, whatever became of its other files.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+
+    Raises:
+        UnknownNameError: for a data set that is neither prepared nor known.
+        DataError: when it was not prepared, or was prepared by something else.
+    """
+    folder = processed_folder(database)
+    if not folder.is_dir():
+        raise _not_prepared(database)
+    return _parse(folder / SPLIT_FILE, database)
 
 
 def known_databases() -> list[str]:

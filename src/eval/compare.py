@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.arguments import StrictParser, given_images
+from biodeephashing.data.own_images import check_given
 from biodeephashing.errors import RunError, UsageError, guard, nearest
-from biodeephashing.hparams import Settings, table
+from biodeephashing.hparams import from_mapping, table
 from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
@@ -189,7 +190,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
         compare_runs(arguments.path, metric=arguments.metric)
         return
-    settings = Settings(**given)  # both must be names of folders
+    settings = from_mapping(given, "command line")
+    check_given(given_images(arguments))
     compare(settings.database, settings.experiment_name, metric=arguments.metric)
 
 

@@ -1,4 +1,4 @@
-"""A small CIFAR-10 with checksums of its own, and a web server for it."""
+"""A small CIFAR-10 with checksums of its own, a web server for it, and a folder of own images."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from flaky_site import FlakyServer, Handler, Site
+from raw_trees import photo
 
 from biodeephashing.data import _cifar
 
@@ -73,3 +74,13 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def pets(tmp_path: Path, project_home: Path) -> Path:
+    """A folder of 10 cats, 20 dogs and 5 eels, every file name in every class."""
+    folder = tmp_path / "outside" / "pets"
+    for number, (name, count) in enumerate({"cat": 10, "dog": 20, "eel": 5}.items()):
+        for row in range(count):
+            photo(folder / name / f"{row}.jpg", 40 * number + row)
+    return folder

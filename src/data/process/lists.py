@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser
-from biodeephashing.data._catalogue import script_of
+from biodeephashing.data._catalogue import check_own_name
 from biodeephashing.data.process._entrance import report
 from biodeephashing.errors import DataError, UsageError, guard
 from biodeephashing.hparams import FOLDS
@@ -61,16 +60,9 @@ def process(
     """
     from biodeephashing.data._prepare import prepare
 
-    _check_name(name)
+    check_own_name(name)
     _check_folds(lists, val_from, val_size, allow)
     return prepare(name, lambda: _content(lists, images, val_from, val_size, classes, allow, allow_empty), no_skip=no_skip)
-
-
-def _check_name(name: str) -> None:
-    if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UsageError(f"{name!r} cannot be the name of a data set: letters, digits and . _ + - are legal")
-    if script := script_of(name):
-        raise UsageError(f"{name} is what src/data/process/{script}.py prepares: give these lists another name")
 
 
 def _check_folds(lists: Mapping[str, Path], val_from: str | None, val_size: int, allow: Collection[str]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_settings
+from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_images, given_settings
+from biodeephashing.data.own_images import check_given
 from biodeephashing.errors import UsageError, guard
 from biodeephashing.hparams import Settings, table
 from biodeephashing.runs import Run
@@ -62,7 +63,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-p", "--path", metavar="RUN", help="run directory; its settings are read from there")
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML file of settings; flags win over it")
     add_settings(parser, "predict")
-    run = predict(settings_of(parser.parse_args(argv)))
+    arguments = parser.parse_args(argv)
+    settings = settings_of(arguments)
+    check_given(given_images(arguments, arguments.config))
+    run = predict(settings)
     print(f'next: python src/eval/eval_map.py -p "{run}"')
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biodeephashing.arguments import StrictParser, read_config
+from biodeephashing.arguments import StrictParser, given_images, read_config
+from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import BioDeepHashingError, UsageError, guard
 from biodeephashing.hparams import Settings, from_mapping, table
 from biodeephashing.runs import Run
@@ -90,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
     cells = _cells_of(arguments)
+    for line in prepare_given(given_images(arguments, arguments.config)):
+        print(line)
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
     if len(failures) < len(cells) and cells[0].tracking == "on":
         from biodeephashing.eval.compare import compare

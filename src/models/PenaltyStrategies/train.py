@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser, add_settings, collect_settings
+from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_images
+from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import guard
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
@@ -59,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML file of settings; flags win over it")
     add_settings(parser, "train")
     arguments = parser.parse_args(argv)
-    run = train(collect_settings(arguments, arguments.config))
+    settings = collect_settings(arguments, arguments.config)
+    for line in prepare_given(given_images(arguments, arguments.config)):
+        print(line)
+    run = train(settings)
     print(next_commands(run))
 
 

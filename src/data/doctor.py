@@ -1,0 +1,193 @@
+"""Examine a prepared data set: ``python src/data/doctor.py DB``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from typing import TYPE_CHECKING
+
+from biodeephashing.arguments import StrictParser
+from biodeephashing.errors import guard
+from biodeephashing.hparams import FOLDS
+from biodeephashing.runs import home
+
+if TYPE_CHECKING:
+    from biodeephashing.data import Metadata, Split
+    from biodeephashing.data._examination import Examined
+
+_SHOWN = 3  # examples of each finding
+_BROKEN = 20  # and of images that have to be replaced
+
+Folds = Mapping[str, "Metadata"]
+Findings = Mapping[str, "Examined"]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What an examination found.
+
+    Args:
+        facts: lines that describe the set.
+        remarks: what one should know, though published sets have it too: equal images under different names, unused classes.
+        faults: what is wrong.
+    """
+
+    facts: list[str]
+    remarks: list[str]
+    faults: list[str]
+
+
+def examine_database(database: str) -> Diagnosis:
+    """Look at every image and label of a prepared data set.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+
+    Raises:
+        UnknownNameError: for an unknown data set.
+        DataError: when its split or metadata cannot be read, or were changed after it was prepared.
+    """
+    from biodeephashing.data import Prepared
+    from biodeephashing.data._examination import examine
+
+    prepared = Prepared(database)
+    split, folds = prepared.split, {fold: prepared.fold(fold) for fold in FOLDS}
+    paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
+    examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
+    facts = [split.caption, *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]
+    faults = [*_unusable(examined), *_repeated_lines(folds), *_unstated_overlaps(folds, split), *_unlearnable(folds, split.classes)]
+    remarks = [*_unused(folds, split.classes), *_equal_images(folds, examined), *_near_images(folds, examined)]
+    return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
+
+
+def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
+    for name, fold in folds.items():
+        found = [examined[path] for path in fold.paths if not examined[path].missing]
+        unreadable = sum(bool(finding.fault) for finding in found)
+        yield f"{name}: {len(fold):,} images expected, {len(found):,} found, {unreadable:,} of them unreadable"
+
+
+def _modes(examined: Findings) -> Iterator[str]:
+    modes = Counter(found.mode for found in examined.values() if not found.fault)
+    others = ", ".join(f"{count:,} {mode}" for mode, count in modes.most_common() if mode != "RGB")
+    if others:
+        yield f"not RGB, converted on the way: {others}"
+
+
+def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    for name, fold in folds.items():
+        per_class, per_image = fold.labels.sum(axis=0), fold.labels.sum(axis=1)
+        least, most = int(per_class.argmin()), int(per_class.argmax())
+        yield (
+            f"{name}: {per_image.mean():.2f} classes an image, {int((per_image == 0).sum()):,} images without any; from "
+            f"{per_class[least]:,} images ({classes[least]}) to {per_class[most]:,} ({classes[most]}) a class"
+        )
+
+
+def _unusable(examined: Findings) -> Iterator[str]:
+    broken = [f"{path} {found.fault}" for path, found in examined.items() if found.fault]
+    if broken:
+        yield f"images that cannot be used: {len(broken):,} ({_examples(broken, _BROKEN)})"
+
+
+def _repeated_lines(folds: Folds) -> Iterator[str]:
+    for fold in folds.values():
+        repeated = [path for path, count in Counter(fold.paths).items() if count > 1]
+        if repeated:
+            yield f"images in several lines of {fold.file}: {len(repeated):,} ({_examples(repeated)})"
+
+
+def _unstated_overlaps(folds: Folds, split: Split) -> Iterator[str]:
+    for one, other in combinations(folds, 2):
+        shared, stated = set(folds[one].paths) & set(folds[other].paths), split.overlaps.get(f"{one}-{other}", 0)
+        if len(shared) != stated:
+            examples = f" ({_examples(sorted(shared))})" if shared else ""
+            yield f"images that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
+
+
+def _unlearnable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    present = {name: fold.labels.max(axis=0) for name, fold in folds.items()}
+    for needed in ("train", "database"):
+        lacking = [classes[c] for c in range(len(classes)) if present["query"][c] and not present[needed][c]]
+        if lacking:
+            yield f"classes of the queries without an image in {needed}: {len(lacking)} ({_examples(lacking)})"
+
+
+def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    unused = [name for c, name in enumerate(classes) if not any(fold.labels[:, c].any() for fold in folds.values())]
+    if unused:
+        yield f"classes without any image: {len(unused)} ({_examples(unused)})"
+
+
+def _equal_images(folds: Folds, examined: Findings) -> Iterator[str]:
+    yield from _twins("have the same pixels as", folds, _equal(examined).values())
+
+
+def _near_images(folds: Folds, examined: Findings) -> Iterator[str]:
+    import numpy as np
+
+    from biodeephashing.data._examination import near_pairs
+
+    first = [paths[0] for paths in _equal(examined).values() if examined[paths[0]].look is not None]
+    pairs = near_pairs(np.array([examined[path].look for path in first], dtype=np.uint64))
+    yield from _twins("look nearly like", folds, ([first[one], first[other]] for one, other in pairs))
+
+
+def _equal(examined: Findings) -> Mapping[str, list[str]]:
+    """Return the files that hold the same pixels, by their checksum."""
+    same: dict[str, list[str]] = {}
+    for path, found in examined.items():
+        if found.pixels:
+            same.setdefault(found.pixels, []).append(path)
+    return same
+
+
+def _twins(words: str, folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Say how many images of each fold have a twin, another file of the same group, in each fold."""
+    members = {name: set(fold.paths) for name, fold in folds.items()}
+    found: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
+    for group in groups:
+        if len(group) < 2:
+            continue
+        inside = {name: [path for path in group if path in paths] for name, paths in members.items()}
+        for (one, other), twins in found.items():
+            for path in inside[one][1:] if one == other else inside[one]:  # in one fold, the first is the original
+                twin = next((candidate for candidate in inside[other][:2] if candidate != path), None)
+                if twin is not None:
+                    twins.setdefault(path, twin)
+    for (one, other), twins in found.items():
+        if twins:
+            where = f"an earlier one of {other}" if one == other else f"one of {other}"
+            yield f"images of {one} that {words} {where}: {len(twins):,} ({_examples([f'{a} = {b}' for a, b in twins.items()])})"
+
+
+def _examples(names: Sequence[str], shown: int = _SHOWN) -> str:
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+
+
+def _short(line: str, database: str) -> str:
+    """Return a line with image paths cut to what tells the images of a set apart."""
+    return line.replace(f"data/processed/{database}/images/", "")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Parse a command line, examine, and return 0 for a healthy data set, 1 for another."""
+    parser = StrictParser(description="Examine the images and labels of a prepared data set; the exit status is 0 when it is healthy.")
+    parser.add_argument("database", metavar="DB", help="data set, as prepared under data/processed/")
+    parser.add_argument("-strict", "--strict", action="store_true", help="count remarks, such as equal images under two names, as faults")
+    arguments = parser.parse_args(argv)
+    found = examine_database(arguments.database)
+    print("\n".join(found.facts))
+    for remark in found.remarks:
+        print(f"remark: {remark}")
+    for fault in found.faults:
+        print(f"FAULT: {fault}")
+    healthy = not found.faults and not (arguments.strict and found.remarks)
+    print("healthy" if healthy else "not healthy")
+    return 0 if healthy else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(guard(main))

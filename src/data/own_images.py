@@ -1,0 +1,188 @@
+"""Preparing somebody's own images, and finding them again: what ``-db FOLDER:PATH`` and ``process/FOLDER.py`` do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DataError, UsageError
+from ..phrases import absolute, name_of_own
+from ..runs import processed_folder
+from ._catalogue import check_own_name
+from .split import Split, read_facts, read_split
+
+if TYPE_CHECKING:
+    from ._label_table import LabelTable
+    from ._prepare import Content
+
+FRACTIONS = "train=0.5,val=0.1,query=0.1"
+SEED = 0
+_TAKEN = ("train", "query", "val")  # in this order; the rest is database
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What :func:`prepare_own` did.
+
+    Args:
+        split: the facts about the split.
+        written: whether it was written now.
+        left_out: in words, what in the folder is not used.
+    """
+
+    split: Split
+    written: bool
+    left_out: str = ""
+
+
+def prepare_own(
+    place: Path, name: str | None = None, *, fractions: str | None = None, seed: int | None = None, no_skip: bool = False
+) -> Outcome:
+    """Prepare own images as a data set, unless they are prepared; linked, not copied, where possible.
+
+    Where every image has one class, each fold gets its fraction of every class; else of all images, after one shuffle.
+
+    Args:
+        place: a folder with one sub-folder per class, or a CSV file with the columns ``file`` and ``labels``.
+        name: what to call the data set; None for FOLDER and the name of the folder or file.
+        fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
+        seed: of the shuffle; None for the one it is prepared with, or 0.
+        no_skip: prepare it again even if it is there.
+
+    Raises:
+        UsageError: for a name or fractions that cannot be used.
+        DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
+    """
+    from ._prepare import prepare
+
+    place = absolute(place)
+    name = name or name_of_own(place)
+    check_own_name(name)
+    shares, drawn = parse_fractions(fractions or FRACTIONS), SEED if seed is None else seed
+    check_place(name, place)
+    if processed_folder(name).exists() and not no_skip and not place.exists():
+        return Outcome(read_split(name), False)  # the images are there under their second names
+    table, left_out = _read(place)
+    source, rule = _source(place, table), _rule(table, shares)
+    split, written = prepare(name, lambda: _content(table, shares, rule, drawn, source), no_skip=no_skip)
+    if split.source != source:
+        raise DataError(
+            f"{place} was changed after {name} was prepared from it: prepare it again with "
+            f"`python src/data/process/FOLDER.py {place} -name {name} -no_skip`, or use it as it was with -db {name}"
+        )
+    if (fractions is not None and split.rule != rule) or (seed is not None and split.seed != seed):
+        raise DataError(
+            f"{name} is prepared with another split ({split.rule}; seed {split.seed}): give -no_skip to replace it, "
+            f"or -name for a second data set"
+        )
+    return Outcome(split, written, f"left out: {', '.join(left_out)}" if left_out else "")
+
+
+def check_place(name: str, place: Path) -> None:
+    """Check that a data set, if it is there, was prepared from a place.
+
+    Raises:
+        DataError: naming both places, when it stems from elsewhere.
+    """
+    if not processed_folder(name).exists():
+        return
+    source = read_facts(name).source
+    if _place_of(source) != str(place):
+        raise DataError(
+            f"the data set {name} was prepared from {_place_of(source)}, not from {place}: choose another name for these images, "
+            f"`python src/data/process/FOLDER.py {place} -name NAME`, and then give -db NAME"
+        )
+
+
+def check_given(place: Path | None) -> None:
+    """Check that what ``-db FOLDER:PATH`` names, if it is prepared, was prepared from that place; None passes.
+
+    Raises:
+        DataError: naming both places, when it stems from elsewhere.
+    """
+    if place is not None:
+        check_place(name_of_own(place), place)
+
+
+def prepare_given(place: Path | None) -> list[str]:
+    """Prepare what ``-db FOLDER:PATH`` names, unless it is prepared; nothing for None.
+
+    Returns:
+        What there is to say about it.
+
+    Raises:
+        DataError: as :func:`prepare_own`.
+    """
+    if place is None:
+        return []
+    outcome = prepare_own(place)
+    return [line for line in (outcome.left_out, outcome.split.caption) if line] if outcome.written else []
+
+
+def parse_fractions(text: str) -> dict[str, Fraction]:
+    """Return the fractions of train, query and val, exactly as they are written.
+
+    Args:
+        text: ``train=0.5,val=0.1,query=0.1``, in any order.
+
+    Raises:
+        UsageError: for another form, a fraction that is not above 0, or fractions that leave nothing for the database.
+
+    Example:
+        >>> parse_fractions("train=0.29,val=0.1,query=0.1")["train"]
+        Fraction(29, 100)
+    """
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    given = {fold: value.strip() for fold, _, value in pairs}
+    if len(pairs) != len(_TAKEN) or set(given) != set(_TAKEN) or not all(re.fullmatch(r"\d*\.?\d+", value) for value in given.values()):
+        raise UsageError(f"-fractions {text!r} is not of the form {FRACTIONS}")
+    shares = {fold: Fraction(given[fold]) for fold in _TAKEN}
+    if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
+        raise UsageError(f"-fractions {text}: each must be above 0 and all together below 1, as the rest is the database")
+    return shares
+
+
+def _read(place: Path) -> tuple[LabelTable, list[str]]:
+    from ._own_images import read_own
+
+    return read_own(place)
+
+
+def _source(place: Path, table: LabelTable) -> str:
+    from ._own_images import fingerprint
+
+    return f"{place} ({len(table):,} images, SHA-256 of names, sizes and labels {fingerprint(table)})"
+
+
+def _place_of(source: str) -> str:
+    return re.sub(r" \([\d,]+ images, SHA-256 of names, sizes and labels \w+\)$", "", source)
+
+
+def _rule(table: LabelTable, shares: Mapping[str, Fraction]) -> str:
+    from ._splits import words_of
+
+    words = f"{words_of(shares)}, rounded down but at least 1, the rest database"
+    return f"per class, after one shuffle of all images: {words}" if _is_single(table) else f"of all images, shuffled: {words}"
+
+
+def _is_single(table: LabelTable) -> bool:
+    return bool((table.labels.sum(axis=1) == 1).all())
+
+
+def _content(table: LabelTable, shares: Mapping[str, Fraction], rule: str, seed: int, source: str) -> Content:
+    import dataclasses
+
+    from . import _splits
+    from ._own_images import file_names
+
+    if _is_single(table):
+        folds = _splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
+    else:
+        folds = _splits.deal(len(table), _splits.share_sizes(len(table), shares), seed=seed)
+        _splits.check_findable(table.labels, folds, table.classes)
+    content = table.content(folds, _splits.Protocol("disjoint", rule, seed), source=source)
+    return dataclasses.replace(content, files=file_names(table.paths))

@@ -1,0 +1,206 @@
+"""doctor.py: every kind of finding, planted in a small data set, and the exit status that follows."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from biodeephashing.data import doctor, load_fold, read_split
+from biodeephashing.data._examination import examine_file, look, near_pairs
+from biodeephashing.data.split import checksums, read_facts, write_split
+from biodeephashing.errors import DataError, UnknownNameError
+
+Lines = list[str]
+
+
+def image_of(database: str, fold: str, row: int) -> Path:
+    return load_fold(database, fold).image(row)
+
+
+def rewrite_fold(home: Path, database: str, fold: str, change: Callable[[Lines], Lines]) -> None:
+    """Change the lines of a metadata file and let split.json know, as a processor with a fault of its own would have left it."""
+    folder = home / "data" / "processed" / database
+    file = folder / f"{fold}_metadata.txt"
+    file.write_text("".join(change(file.read_text().splitlines(keepends=True))))
+    sizes = dict(read_facts(database).sizes) | {fold: len(file.read_text().splitlines())}
+    write_split(folder, dataclasses.replace(read_facts(database), sizes=sizes, sha256=checksums(folder)))
+
+
+def examined(database: str) -> tuple[str, str, str]:
+    found = doctor.examine_database(database)
+    return "\n".join(found.facts), "\n".join(found.remarks), "\n".join(found.faults)
+
+
+def test_a_healthy_set(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    facts, remarks, faults = examined(tiny_database)
+    assert (remarks, faults) == ("", "")
+    assert facts.splitlines()[:5] == [
+        read_split(tiny_database).caption,
+        "train: 32 images expected, 32 found, 0 of them unreadable",
+        "val: 16 images expected, 16 found, 0 of them unreadable",
+        "query: 16 images expected, 16 found, 0 of them unreadable",
+        "database: 32 images expected, 32 found, 0 of them unreadable",
+    ]
+    assert "query: 1.00 classes an image, 0 images without any; from 4 images (blue) to 4 (blue) a class" in facts
+    assert "not RGB" not in facts
+    assert doctor.main([tiny_database]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "healthy"
+
+
+def test_images_that_cannot_be_used(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    image_of(tiny_database, "query", 3).unlink()
+    broken = image_of(tiny_database, "train", 0)
+    broken.write_bytes(broken.read_bytes()[:-200])
+    image_of(tiny_database, "train", 1).write_bytes(b"")
+    Image.new("I;16", (32, 32)).save(image_of(tiny_database, "val", 1))
+    facts, _, faults = examined(tiny_database)
+    assert "query: 16 images expected, 15 found, 0 of them unreadable" in facts
+    assert "train: 32 images expected, 32 found, 2 of them unreadable" in facts
+    assert "val: 16 images expected, 16 found, 1 of them unreadable" in facts
+    assert faults.startswith(f"images that cannot be used: 4 ({broken.name} cannot be read (")
+    assert faults.count("cannot be read") == 3
+    assert faults.endswith(f"{image_of(tiny_database, 'query', 3).name} is missing)")
+    assert "more than 8 bits a channel (mode I;16)" in faults
+    assert doctor.main([tiny_database]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "not healthy"
+    for name, row in (("train", 0), ("train", 1), ("val", 1)):
+        Image.new("RGB", (32, 32), (row, 0, 0)).save(image_of(tiny_database, name, row))
+    assert examined(tiny_database)[2] == f"images that cannot be used: 1 ({image_of(tiny_database, 'query', 3).name} is missing)"
+
+
+def test_a_truncated_jpeg(tiny_database: str) -> None:
+    """Its head says nothing is wrong; only decoding to the end does."""
+    file = image_of(tiny_database, "train", 0)
+    Image.open(file).resize((256, 256)).save(file, format="JPEG")
+    file.write_bytes(file.read_bytes()[:-400])
+    with Image.open(file) as image:
+        assert image.size == (256, 256)
+    assert "truncated" in examined(tiny_database)[2]
+
+
+def test_modes_are_counted(tiny_database: str) -> None:
+    for row, mode in enumerate(("L", "P", "L")):
+        file = image_of(tiny_database, "train", row)
+        Image.open(file).convert(mode).save(file)
+    facts, _, faults = examined(tiny_database)
+    assert "not RGB, converted on the way: 2 L, 1 P" in facts
+    assert faults == ""
+
+
+def test_equal_images_under_two_names(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    query, other, database = (image_of(tiny_database, *place) for place in (("query", 2), ("query", 9), ("database", 5)))
+    for copy in (other, database):
+        Image.open(query).save(copy, compress_level=1)
+    _, remarks, faults = examined(tiny_database)
+    assert faults == ""
+    assert remarks.splitlines() == [
+        f"images of query that have the same pixels as an earlier one of query: 1 ({other.name} = {query.name})",
+        f"images of query that have the same pixels as one of database: 2 ({query.name} = {database.name}, {other.name} = {database.name})",
+    ]
+    assert doctor.main([tiny_database]) == 0
+    assert doctor.main([tiny_database, "-strict"]) == 1
+    assert "remark: images of query that have the same pixels" in capsys.readouterr().out
+
+
+def test_a_turned_copy_is_a_copy(tiny_database: str) -> None:
+    """What counts is the picture that a network sees, upright as its EXIF block says."""
+    query, database = image_of(tiny_database, "query", 0), image_of(tiny_database, "database", 0)
+    with Image.open(query) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6  # to be turned clockwise
+        image.transpose(Image.Transpose.ROTATE_90).save(database, exif=exif)
+    assert examined(tiny_database)[1].startswith("images of query that have the same pixels as one of database: 1 (")
+
+
+def test_nearly_equal_images(tiny_database: str) -> None:
+    ramp = Image.linear_gradient("L").rotate(90).resize((32, 32))
+    first, second = image_of(tiny_database, "train", 0), image_of(tiny_database, "val", 0)
+    ramp.save(first)
+    ramp.resize((40, 40)).save(second)
+    assert examined(tiny_database)[1] == f"images of train that look nearly like one of val: 1 ({first.name} = {second.name})"
+
+
+def test_lines_and_classes(tiny_database: str, project_home: Path) -> None:
+    rewrite_fold(project_home, tiny_database, "database", lambda lines: [*(line for line in lines if "0 0 0 1" not in line), lines[0]])
+    facts, _, faults = examined(tiny_database)
+    assert "images in several lines of" in faults
+    assert "database_metadata.txt: 1 (" in faults
+    assert "classes of the queries without an image in database: 1 (grey)" in faults
+    assert "in train" not in faults
+    assert "from 0 images (grey)" in facts
+
+
+def test_an_overlap_that_the_split_does_not_state(tiny_database: str, project_home: Path) -> None:
+    folder = project_home / "data/processed/TINY"
+    shared = (folder / "database_metadata.txt").read_text().splitlines(keepends=True)[:3]
+    rewrite_fold(project_home, tiny_database, "train", lambda lines: [*lines, *shared])
+    names = ", ".join(line.split(",")[0].rpartition("/")[2] for line in shared)
+    assert examined(tiny_database)[2] == f"images that train and database share: 3, but split.json states 0 ({names})"
+    write_split(folder, dataclasses.replace(read_facts(tiny_database), overlaps={"train-database": 3}))
+    assert examined(tiny_database)[1:] == ("", "")
+    write_split(folder, dataclasses.replace(read_facts(tiny_database), overlaps={"train-database": 3, "val-query": 1}))
+    assert examined(tiny_database)[2] == "images that val and query share: 0, but split.json states 1"
+
+
+def test_unused_classes(tiny_database: str, project_home: Path) -> None:
+    for fold in ("train", "val", "query", "database"):
+        rewrite_fold(project_home, tiny_database, fold, lambda lines: [line for line in lines if "0 0 0 1" not in line])
+    assert examined(tiny_database)[1:] == ("classes without any image: 1 (grey)", "")
+
+
+def test_sets_that_are_not_there_or_were_changed(tiny_database: str, project_home: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'DIGITS'"):
+        doctor.examine_database("DIGTS")
+    file = project_home / "data/processed/TINY/query_metadata.txt"
+    file.write_text(file.read_text().replace(".png,", ".png,,", 1))
+    with pytest.raises(DataError, match=r"query_metadata\.txt was changed after"):
+        doctor.examine_database(tiny_database)
+    rewrite_fold(project_home, tiny_database, "query", lambda lines: lines)
+    with pytest.raises(DataError, match=r"line 1 of .*query_metadata\.txt"):
+        doctor.examine_database(tiny_database)
+
+
+def test_looks_survive_scaling_and_storing(tmp_path: Path) -> None:
+    grey = np.add.outer(np.sin(np.arange(96) / 9), np.cos(np.arange(128) / 13))
+    image = Image.fromarray((60 * grey + 128).astype(np.uint8)).convert("RGB")
+    image.resize((64, 48)).save(tmp_path / "small.jpg", quality=60)
+    first, second, mirrored = look(image), examine_file(tmp_path / "small.jpg").look, look(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    assert first is not None
+    assert second is not None
+    assert mirrored is not None
+    assert bin(first ^ second).count("1") <= 3
+    assert bin(first ^ mirrored).count("1") > 20
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.lists(st.tuples(st.integers(0, 29), st.integers(0, 63)), max_size=30))
+def test_near_pairs_against_all_pairs(values: list[int], flips: list[tuple[int, int]]) -> None:
+    for row, bit in flips:  # relatives of what is there
+        if row < len(values):
+            values = [*values, values[row] ^ (1 << bit)]
+    looks = np.array(values, dtype=np.uint64)
+    want = [(one, other) for one, other in combinations(range(len(values)), 2) if bin(values[one] ^ values[other]).count("1") <= 3]
+    assert near_pairs(looks) == want
+
+
+def test_the_command(tiny_database: str) -> None:
+    done = subprocess.run([sys.executable, doctor.__file__, tiny_database], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "healthy")
+    done = subprocess.run([sys.executable, doctor.__file__, "TINI"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown data set 'TINI': did you mean 'TINY'")
+
+
+def test_it_needs_no_torch(tiny_database: str) -> None:
+    code = f"import sys; from biodeephashing.data import doctor; doctor.main([{tiny_database!r}]); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["healthy", "False"]
