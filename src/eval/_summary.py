@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._numbers import ALWAYS, BOUNDS, CUT_RULES, CUTS, DENOMINATOR, key_of, measure_of
+from ._numbers import ALWAYS, BOUNDS, CUT_RULES, CUTS, DENOMINATOR, FURTHER, key_of, measure_of
 from ._table import text_table
 from .average_precision import Measure
 
@@ -34,6 +34,8 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         if key_of(Measure(ties)) in result
     ]
     lines += ["", text_table(["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"], rows)]
+    further = [[fold, *(f"{result[key]:.4f}" for key in FURTHER)] for fold, result in results.items()]
+    lines += ["", text_table(["fold", *map(_words, FURTHER)], further)]
     asked = [
         [fold, measure.ties, _cut(measure), f"{_DIVISORS[measure.denominator]} ({measure.denominator})", _cell(result, measure)]
         for fold, result in results.items()
@@ -43,6 +45,16 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     if asked:
         lines += ["", text_table(["fold", "tie rule", "cut", "divisor", "mAP"], asked)]
     return "\n".join(lines)
+
+
+def _words(key: str) -> str:
+    """Return the heading of a further number; its tie rule, where one matters, is expected.
+
+    Example:
+        >>> _words("precision_at_radius=2"), _words("nDCG_expected_at_k=1000")
+        ('precision, radius 2', 'nDCG@1000')
+    """
+    return key.replace("_at_radius=", ", radius ").replace("_expected_at_k=", "@")
 
 
 def _counts(item: tuple[str, Mapping[str, Any]]) -> str:

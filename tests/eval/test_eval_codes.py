@@ -106,7 +106,7 @@ def test_the_numbers_of_a_run_are_those_of_its_files(fabricated, tmp_path):
     got = evaluate_codes(*codes, *labels, asked=[Measure("index", radius=2)], quiet=True)
     assert set(got) - set(want) == {"bits", "inputs"}
     assert set(want) - set(got) == {
-        *("hparams", "output_path", "datafold", "split", "checkpoint", "codes_sha256", "features_sha256", "metadata_sha256")
+        *("hparams", "output_path", "datafold", "split", "checkpoint", "codes_sha256", "features_sha256", "metadata_sha256", "pictures")
     }
     assert {key: got[key] for key in want if key in got} == {key: want[key] for key in want if key in got}
     assert got["inputs"]["queries"]["sha256"] == want["features_sha256"]["query"]

@@ -225,6 +225,7 @@ def test_the_table_states_protocol_ties_and_divisor(fabricated, capsys):
         "expected",
         "feature",
         "mAP@5000",
+        "precision, radius 2  recall, radius 2  nonempty, radius 2  precision@100  precision@1000  nDCG@1000",
     ):
         assert words in said
 
