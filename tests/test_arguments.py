@@ -45,10 +45,10 @@ SAMPLES = {
     "hash_rate": ("1", 1.0),
     "balanced_HSWD_penalty": ("0.2", 0.2),
     "freeze": ("", True),
-    "cache": ("all", "all"),
     "device": ("cpu", "cpu"),
     "devices": ("4", 4),
     "tracking": ("off", "off"),
+    "cache": ("all", "all"),
     "predict_batch_size": ("7", 7),
     "tsv": ("", True),
 }
