@@ -16,6 +16,7 @@ Floats = NDArray[np.float32]
 Taps = NDArray[np.int32]
 
 HALF = np.int32(1 << (BITS - 1))
+WHITE = np.float32(255)
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -31,24 +32,25 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 @kernel
-def look_up(planes: Bytes, tables: Floats, finished: Floats) -> None:
-    """Write what a table has for each byte.
+def normalise(planes: Bytes, means: Floats, deviations: Floats, finished: Floats) -> None:
+    """Scale bytes to [0, 1], take the mean of their channel off and divide by its deviation: the same bits as PyTorch's operations.
 
     Args:
         planes: bytes (planes, pixels); the channel of a plane is its number modulo the channels.
-        tables: what each byte of a channel becomes, (channels, 256).
+        means: of each channel, (channels,).
+        deviations: of each channel, (channels,).
         finished: where it goes, (planes, pixels).
     """
-    channels = len(tables)
+    channels = len(means)
     for plane in range(len(planes)):
-        source, target, table = planes[plane], finished[plane], tables[plane % channels]
+        source, target, mean, deviation = planes[plane], finished[plane], means[plane % channels], deviations[plane % channels]
         for pixel in range(len(source)):
-            target[pixel] = table[source[pixel]]
+            target[pixel] = (np.float32(source[pixel]) / WHITE - mean) / deviation
 
 
 @kernel
-def enlarge_and_look_up(planes: Bytes, across: Taps, down: Taps, tables: Floats, finished: Floats) -> None:
-    """Enlarge planes as Pillow does, across and then down with bytes in between, and write what a table has for each byte.
+def enlarge_and_normalise(planes: Bytes, across: Taps, down: Taps, means: Floats, deviations: Floats, finished: Floats) -> None:
+    """Enlarge planes as Pillow does, across and then down with bytes in between, and normalise them as :func:`normalise` does.
 
     No sum leaves 32 bits: the two weights of a place add up to one, that is to two to the power 22, within rounding.
 
@@ -56,22 +58,21 @@ def enlarge_and_look_up(planes: Bytes, across: Taps, down: Taps, tables: Floats,
         planes: bytes (planes, height, width); the channel of a plane is its number modulo the channels.
         across: of each new column the two old ones it lies between and their weights, (4, columns).
         down: the same of each new row, (4, rows).
-        tables: what each byte of a channel becomes, (channels, 256).
+        means: of each channel, (channels,).
+        deviations: of each channel, (channels,).
         finished: where it goes, (planes, rows, columns).
     """
-    channels, rows, columns = len(tables), down.shape[1], across.shape[1]
+    channels, rows, columns = len(means), down.shape[1], across.shape[1]
     lines = np.empty((planes.shape[1], columns), np.int32)
-    bytes_of_line = np.empty(columns, np.uint8)
     for plane in range(len(planes)):
         for row in range(down[0, 0], down[1, rows - 1] + 1):
             source, line = planes[plane, row], lines[row]
             for x in range(columns):
                 line[x] = (source[across[0, x]] * across[2, x] + source[across[1, x]] * across[3, x] + HALF) >> BITS
-        table = tables[plane % channels]
+        mean, deviation = means[plane % channels], deviations[plane % channels]
         for y in range(rows):
             upper, lower, near, far = lines[down[0, y]], lines[down[1, y]], down[2, y], down[3, y]
-            for x in range(columns):
-                bytes_of_line[x] = np.int32(upper[x] * near + lower[x] * far + HALF) >> BITS
             target = finished[plane, y]
-            for x in range(columns):
-                target[x] = table[bytes_of_line[x]]
+            for x in range(columns):  # computed, not looked up: eight at a time, where a table gives one after the other
+                byte = np.int32(upper[x] * near + lower[x] * far + HALF) >> BITS
+                target[x] = (np.float32(byte) / WHITE - mean) / deviation

@@ -118,7 +118,7 @@ def loader(
     Args:
         fold: the images.
         batch_size: images of a batch, over all devices.
-        num_workers: processes that decode; they stay alive between epochs.
+        num_workers: processes that decode or change images; they stay alive between epochs. None where the images are ready.
         shuffle: whether the order changes with the epoch, see :class:`EpochSampler`.
         seed: seed of the order and of the workers.
         rank: number of this device.
@@ -129,13 +129,14 @@ def loader(
         UsageError: when a batch cannot be shared evenly.
         DataError: when there is not one image for each device.
     """
+    workers = 0 if fold.ready else num_workers
     return DataLoader(
         _ByBatch(fold),
         batch_size=None,  # the sampler gives batches
         sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
-        num_workers=num_workers,
+        num_workers=workers,
         pin_memory=pin_memory,
-        persistent_workers=num_workers > 0,
+        persistent_workers=workers > 0,
         # Without a generator of its own a loader draws from the global one, and what is drawn there after it changes.
         generator=torch.Generator().manual_seed(seed),
     )

@@ -19,6 +19,7 @@ from .split import remedy
 from .transforms import TRANSFORMS, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
+_IN_MEMORY = 2**32  # bytes of kept images that stay in the system's cache; of more than that, other processes read ahead
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
@@ -59,6 +60,11 @@ class ImageFold(Dataset[Item]):
 
     def __len__(self) -> int:
         return len(self.metadata)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a batch is nothing but a copy out of memory, so that handing it over by another process would cost more than it."""
+        return self._kept is not None and self._augment is None and self._kept.pixels.nbytes < _IN_MEMORY
 
     def __getitem__(self, index: int) -> Item:
         """Return an image, uint8 (3, H, W), its labels, float32 (C,), and its row.

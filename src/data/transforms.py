@@ -14,7 +14,7 @@ from PIL import Image
 from ..registry import Registry
 from ._augment import Pictures, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge, length_of
-from ._processor import enlarge_and_look_up, look_up
+from ._processor import enlarge_and_normalise_here, normalise_here
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -82,8 +82,10 @@ class Transformation:
         """
         side, on_processor = self.side, images.device.type == "cpu"
         if side is None or images.shape[-2:] == (side, side):
-            return look_up(images, _tables()) if on_processor else normalise(images)
-        return enlarge_and_look_up(images, SCALED, side, _tables()) if on_processor else normalise(enlarge(images, SCALED, side))
+            return normalise_here(images, *_colours()) if on_processor else normalise(images)
+        if on_processor:
+            return enlarge_and_normalise_here(images, SCALED, side, *_colours())
+        return normalise(enlarge(images, SCALED, side))
 
 
 TRANSFORMS: Registry[Transformation] = Registry("transformation")
@@ -124,6 +126,6 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
 
 
 @lru_cache
-def _tables() -> torch.Tensor:
-    """Return what normalising makes of each byte of a channel, (3, 256)."""
-    return normalise(torch.arange(256, dtype=torch.uint8, device="cpu").expand(3, 1, 256))[:, 0].contiguous()
+def _colours() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and deviation of each channel, on the processor."""
+    return torch.tensor(MEAN, device="cpu"), torch.tensor(STD, device="cpu")

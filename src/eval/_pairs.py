@@ -161,7 +161,7 @@ class Pairs:
                 with self._workspace() as memory:
                     rank_by_feature(first, cuts[part], starts[part], separations[part], *memory, *results, *self.columns)
 
-        in_threads(rank, len(cuts), TOGETHER if separations is None else 1)
+        in_threads(rank, len(cuts), TOGETHER if separations is None else 2)
         return sums, retrieved
 
     @contextmanager
