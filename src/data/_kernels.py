@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from .._compiled import kernel
 from ._enlarge import BITS
 
 Bytes = NDArray[np.uint8]
@@ -17,18 +14,6 @@ Taps = NDArray[np.int32]
 
 HALF = np.int32(1 << (BITS - 1))
 WHITE = np.float32(255)
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that runs without the interpreter's lock, and keep it on disk.
-
-    It is kept beside this file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
-    compiled anew in every process.
-    """
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # "no locator available"
-        return numba.njit(nogil=True)(function)
 
 
 @kernel

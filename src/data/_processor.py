@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import torch
 
+from .._compiled import in_parts
 from ._enlarge import length_of, taps
 
 _PART = 1 << 20  # numbers that are worth a thread
@@ -112,11 +112,4 @@ def _give_back(memory: torch.Tensor) -> None:
 def _in_threads(work: Callable[[slice], None], images: int, channels: int, pixels: int) -> None:
     """Do work, which releases the interpreter's lock, on the planes of all images, in as many threads as PyTorch may have."""
     together = channels * max(1, _PART // (channels * pixels))
-    parts = [slice(start, min(start + together, channels * images)) for start in range(0, channels * images, together)]
-    workers = min(torch.get_num_threads(), len(parts))
-    if workers < 2:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, parts))  # the list raises what a thread raised
+    in_parts(work, channels * images, together, torch.get_num_threads())

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from .._compiled import kernel
 
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
@@ -19,18 +19,6 @@ TILE = 2048  # keys at a time: they stay in the first-level cache
 RUN = 32  # items that insertion sorts faster than merging
 NEGLIGIBLE = 1e-40  # a weight, beside that of the most probable draw, that no sum of float64 can feel
 SPAN = 8 * TILE  # database items that all queries of a block meet before the next ones are fetched
-
-
-def kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function that runs without the interpreter's lock, and keep it on disk.
-
-    It is kept beside this file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
-    compiled anew in every process.
-    """
-    try:
-        return numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # "no locator available"
-        return numba.njit(nogil=True)(function)
 
 
 @intrinsic

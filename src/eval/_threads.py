@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from .._compiled import in_parts
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -25,14 +26,7 @@ def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETH
         >>> sorted(part.start for part in seen)
         [0, 16]
     """
-    parts = [slice(start, min(start + together, count)) for start in range(0, count, together)]
-    workers = min(threads(), len(parts))
-    if workers < 2:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, parts))  # the list raises what a thread raised
+    in_parts(work, count, together, threads())
 
 
 def threads() -> int:

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from biodeephashing.data import _mirflickr, _voc
+from biodeephashing.data import _dealt, _mirflickr, _voc
 from biodeephashing.data.process import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 
 
@@ -86,7 +86,7 @@ def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
 def mirflickr(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
     """60 images with 38 labels."""
     monkeypatch.setattr(_mirflickr, "COUNT", 60)
-    monkeypatch.setattr(MIRFLICKR25K, "SIZES", {"train": 12, "query": 6, "val": 6})
+    monkeypatch.setattr(_dealt, "SIZES", {"train": 12, "query": 6, "val": 6})
     labels = random_labels(60, 38)
     files = {
         f"{_mirflickr.ANNOTATIONS}/{name}.txt": "".join(f"{row + 1}\r\n" for row in np.flatnonzero(labels[:, column]))
@@ -99,7 +99,7 @@ def mirflickr(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False)
 
 def voc(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
     """50 images with 20 labels, some of them only because of difficult objects."""
-    monkeypatch.setattr(VOC2012, "SIZES", {"train": 12, "query": 6, "val": 6})
+    monkeypatch.setattr(_dealt, "SIZES", {"train": 12, "query": 6, "val": 6})
     labels, names = random_labels(50, 20), [f"2008_{row:06d}" for row in range(50)]
     main = f"{_voc.FOLDER}/ImageSets/Main"
     files = {f"{main}/trainval.txt": "".join(f"{name}\n" for name in names)}

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from biodeephashing.data._prepare import Content
     from biodeephashing.data.split import Split
 
-SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
-SEED = 0
-_DEALT = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
-
 
 def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False) -> tuple[Split, bool]:
     """Write MIRFLICKR-25000 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
@@ -38,17 +34,13 @@ def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False) -> tuple[S
 
 
 def _content(name: str) -> Content:
-    from biodeephashing.data import _mirflickr, _splits
+    from biodeephashing.data import _mirflickr
+    from biodeephashing.data._dealt import dealt
     from biodeephashing.runs import raw_folder
 
     table = _mirflickr.read(raw_folder("MIRFLICKR25K"))
     table.check_present(_mirflickr.ADVICE)
-    protocol = _splits.Protocol("disjoint", _DEALT, SEED)
-    if name == "mirflickr":
-        rule = f"{_DEALT}; the database also holds the val images, but not the training images"
-        protocol = _splits.Protocol(name, rule, SEED, ("val-database",))
-    folds = _splits.share(_splits.deal(len(table), SIZES, seed=SEED), protocol.shared)
-    return table.content(folds, protocol, source=_mirflickr.SOURCE)
+    return dealt(table, name, disjoint=name == "MIRFLICKR25K", source=_mirflickr.SOURCE)
 
 
 def main() -> None:

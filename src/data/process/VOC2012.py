@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from biodeephashing.data._prepare import Content
     from biodeephashing.data.split import Split
 
-SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
-SEED = 0
-_DEALT = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
-
 
 def process(protocol: str = "VOC2012", *, no_skip: bool = False) -> tuple[Split, bool]:
     """Write PASCAL VOC 2012 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
@@ -38,17 +34,13 @@ def process(protocol: str = "VOC2012", *, no_skip: bool = False) -> tuple[Split,
 
 
 def _content(name: str) -> Content:
-    from biodeephashing.data import _splits, _voc
+    from biodeephashing.data import _voc
+    from biodeephashing.data._dealt import dealt
     from biodeephashing.runs import raw_folder
 
     table = _voc.read(raw_folder("VOC2012"))
     table.check_present(_voc.ADVICE)
-    protocol = _splits.Protocol("disjoint", _DEALT, SEED)
-    if name == "voc2012":
-        rule = f"{_DEALT}; the database also holds the val images, but not the training images"
-        protocol = _splits.Protocol(name, rule, SEED, ("val-database",))
-    folds = _splits.share(_splits.deal(len(table), SIZES, seed=SEED), protocol.shared)
-    return table.content(folds, protocol, source=_voc.SOURCE)
+    return dealt(table, name, disjoint=name == "VOC2012", source=_voc.SOURCE)
 
 
 def main() -> None:
