@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cache
 from numbers import Real
 
 import torch
@@ -164,6 +165,12 @@ def laid_out(numbers: Tensor, shape: Sequence[int]) -> Tensor:
     return numbers.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
 
+@cache
+def _strides_laid_out(shape: torch.Size) -> tuple[int, ...]:
+    """Return the strides of what :func:`laid_out` returns."""
+    return laid_out(torch.empty(shape.numel(), device="meta"), shape).stride()
+
+
 def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
     """Return the whole matrix of a step.
 
@@ -174,8 +181,10 @@ def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
     """
     count, block = shape.numel(), rows_of_block(shape) * shape[1:].numel()
     if table.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
-        pieces = [table[place : place + min(block, count - number * block)] for number, place in enumerate(starts.tolist())]
-        numbers = pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+        found = starts.tolist()
+        if len(found) == 1:  # nearly every convolution: a single call, because there are hundreds of them in a step
+            return table.as_strided(shape, _strides_laid_out(shape), table.storage_offset() + found[0])
+        numbers = torch.cat([table[place : place + min(block, count - number * block)] for number, place in enumerate(found)])
     else:  # without asking the device for the places, which would wait for it
         index = starts[:, None] + torch.arange(min(block, count), device=table.device)
         numbers = table[index.reshape(-1)[:count]]

@@ -79,10 +79,11 @@ class Follower:
         self._draw_afresh()
 
     def _draw_afresh(self) -> None:
-        for site, rule in self._rules.values():
-            starts = site.buffer("feedback_starts")
-            if rule.fresh and starts is not None:
-                starts.copy_(torch.tensor(places(len(starts), site.seed, site.key, rule.name, self.step)))
+        fresh = {site: kept for site, rule in self._rules.values() if rule.fresh and (kept := site.buffer("feedback_starts")) is not None}
+        if fresh:
+            drawn = [place for site, kept in fresh.items() for place in places(len(kept), site.seed, site.key, site.rule.name, self.step)]
+            pieces = torch.tensor(drawn).split([len(kept) for kept in fresh.values()])
+            torch._foreach_copy_(list(fresh.values()), pieces)  # one call for all layers: one each took four times as long
 
     def _shared_steps(self) -> list[list[Site]]:
         """Return for each group of the optimiser the weights whose feedback takes the same steps."""

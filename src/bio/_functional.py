@@ -158,8 +158,8 @@ class _Convolution(torch.autograd.Function):
         # this one call returns the rule's error and the exact gradients of weight and bias.
         if not wanted[0]:
             feedback = weight
-        elif (rule.ready_made or weight.numel() < _SMALL) and starts is None and (matrix is None or matrix.dtype == weight.dtype):
-            feedback = rule.feedback(weight, matrix, ctx.scale)  # what the other way comes down to, in fewer calls
+        elif rule.ready_made or weight.numel() < _SMALL:
+            feedback = whole_feedback(weight, matrix, starts, rule, ctx.scale)  # what the other way comes down to, in fewer calls
         else:
             feedback, factor = _passing_feedback(weight, matrix, starts, rule, ctx.scale)
         if factor != 1.0 and weight.numel() < input.numel():
@@ -201,7 +201,9 @@ def whole_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None,
     """Return B, of W's shape."""
     if matrix is not None and starts is not None:
         matrix = taken(matrix, starts, weight.shape)
-    return rule.feedback(weight, None if matrix is None else matrix.to(weight.dtype), scale)
+    if matrix is not None and matrix.dtype != weight.dtype:
+        matrix = matrix.to(weight.dtype)
+    return rule.feedback(weight, matrix, scale)
 
 
 def _as_rows(tensor: Tensor) -> Tensor:
