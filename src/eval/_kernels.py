@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -19,12 +21,32 @@ TILE = 2048  # keys at a time: they stay in the first-level cache
 RUN = 32  # items that insertion sorts faster than merging
 NEGLIGIBLE = 1e-40  # a weight, beside that of the most probable draw, that no sum of float64 can feel
 SPAN = 8 * TILE  # database items that all queries of a block meet before the next ones are fetched
+GRID = 2.0**26  # a length of 1 in the units of features
+HALF = 2**51  # half the square of that length
+AHEAD = 12  # items whose features are fetched while those of another are multiplied: memory answers after a hundred steps
+LINE = 16  # numbers of 32 bits that memory hands over at once
+PREFETCH = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
 
 
 @intrinsic
 def _popcount(_context: Any, word: Any) -> Any:
     """Return the number of ones of an unsigned word, by the processor's own instruction where it has one."""
     return word(word), lambda _, builder, __, arguments: builder.ctpop(arguments[0])
+
+
+@intrinsic
+def _prefetch(_context: Any, matrix: Any, row: Any, column: Any) -> Any:
+    """Have an element of a matrix fetched into the cache, and do not wait for it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        address = cgutils.get_item_pointer(context, builder, signature.args[0], array, arguments[1:], wraparound=False)
+        address = builder.bitcast(address, cgutils.voidptr_t)
+        to_read_soon_as_data = [cgutils.int32_t(number) for number in (0, 3, 1)]
+        builder.call(builder.module.declare_intrinsic("llvm.prefetch", [address.type], PREFETCH), [address, *to_read_soon_as_data])
+        return context.get_dummy_value()
+
+    return types.void(matrix, types.intp, types.intp), generate
 
 
 @kernel
@@ -180,11 +202,40 @@ def _sum_precisions(ranks: Counts, hits: Counts, cuts: Counts, sums: Reals, retr
 
 
 @kernel
+def scale_rows(features: Reals, units: Any) -> int:
+    """Write each row, brought to length 1, in units of 2^-26, and return the first row that holds NaN or infinity, or -1.
+
+    Args:
+        features: (n, bits).
+        units: receives whole numbers, int32 (n, bits); rows of zeros stay zero.
+    """
+    for row in range(len(features)):
+        values, largest, finite = features[row], 0.0, True
+        for value in values:
+            finite &= np.isfinite(value)
+            largest = max(largest, abs(value))
+        if not finite:
+            return row
+        if largest == 0:
+            largest = 1.0
+        squares = 0.0
+        for value in values:
+            squares += (value / largest) * (value / largest)  # of very large or small numbers alone they would overflow or vanish
+        scale = GRID / np.sqrt(squares) if squares else 0.0
+        for i in range(len(values)):
+            units[row, i] = np.rint(values[i] / largest * scale)
+    return -1
+
+
+@kernel
 def rank_by_feature(
     first: int,
     cuts: Counts,
     starts: Counts,
     separations: Reals,
+    query_units: Any,
+    units: Any,
+    alive: Bytes,
     numbers: Any,
     places: Any,
     marks: Bytes,
@@ -204,7 +255,9 @@ def rank_by_feature(
         first: the first query.
         cuts: how many items count, (queries, cuts).
         starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
-        separations: whole numbers below 2^53, (queries, database).
+        separations: whole numbers below 2^53, (queries, database); (queries, 0) where those of near items are to be found here, from
+        query_units, units: features of the queries and of the database, see :func:`scale_rows`;
+        alive: 1 for each item whose units are not all zero, 0 for the others, (database,).
         numbers, places, marks: memory to work in, int64 (5, database), int32 (2, database), uint8 (database,): asking for it anew for
             every group would keep threads waiting for each other, because the system hands out memory to one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
@@ -213,44 +266,69 @@ def rank_by_feature(
     """
     database, groups = words.shape[1], starts.shape[1] - 1
     keys, relevant, items = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8), numbers[0]
+    near, gaps = np.empty(TILE, np.int64), np.empty(TILE, np.float64)
     wanted, free = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
-        before, gaps, last = starts[query], separations[query], cuts[query, 0]
+        before, last = starts[query], cuts[query, 0]
         for cut in range(1, cuts.shape[1]):
             last = max(last, cuts[query, cut])
-        limit = 0  # of the keys of all that is wanted: most items fall to this one comparison, which any processor foresees
+        limit = 0  # of the keys of all that is wanted
         for group in range(groups):
             free[group] = before[group, 0]
             wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
             if wanted[group]:
                 limit = 2 * group + 1
         for start in range(0, database, TILE):
-            part = gaps[start : start + TILE]
-            _fill_keys(keys[: len(part)], relevant[: len(part)], first + query, start, query_words, words, query_labels, labels)
-            for i in range(len(part)):
-                if keys[i] <= limit:
-                    group = keys[i] >> 1
-                    if wanted[group]:
-                        items[free[group]] = 2 * int(part[i]) + (keys[i] & 1)
-                        free[group] += 1
+            size = min(TILE, database - start)
+            _fill_keys(keys[:size], relevant[:size], first + query, start, query_words, words, query_labels, labels)
+            found = 0
+            for i in range(size):  # no branch: no processor could foresee which items are near
+                near[found] = i
+                found += keys[i] <= limit
+            if separations.shape[1]:
+                part = separations[query, start : start + size]
+            else:
+                part = gaps[:size]
+                _fill_separations(part, near[:found], start, query_units[query], units, alive)
+            for i in near[:found]:
+                group = keys[i] >> 1
+                if wanted[group]:
+                    items[free[group]] = 2 * int(part[i]) + (keys[i] & 1)
+                    free[group] += 1
         for group in range(groups):
             if wanted[group]:
                 start, end, known = before[group, 0], before[group + 1, 0], before[group, 1]
-                found = _rank_relevant(items[start:end], start, known, numbers, places, marks)
+                found = _rank_relevant(items[start:end], start, known, last, numbers, places, marks)
                 _sum_precisions(numbers[1, :found], numbers[2, :found], cuts[query], sums[query], retrieved[query])
 
 
 @kernel
-def _rank_relevant(items: Any, start: int, hit: int, numbers: Any, places: Any, marks: Bytes) -> int:
+def _fill_separations(separations: Reals, near: Counts, start: int, query_units: Any, units: Any, alive: Bytes) -> None:
+    """Write |v|^2 / 2 - <u, v> of one query and some of the items from ``start`` on: exactly, because all are whole numbers."""
+    for place in range(-AHEAD, len(near)):
+        if place + AHEAD < len(near):
+            for bit in range(0, len(query_units), LINE):
+                _prefetch(units, start + near[place + AHEAD], bit)
+        if place >= 0:
+            item = start + near[place]
+            theirs, product = units[item], 0
+            for bit in range(len(query_units)):
+                product += np.int64(query_units[bit]) * np.int64(theirs[bit])
+            separations[near[place]] = alive[item] * HALF - product
+
+
+@kernel
+def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, places: Any, marks: Bytes) -> int:
     """Write rank and number of relevant items up to it for each relevant item of a group, and return how many these are.
 
     The items are spread over as many slots as there are, by separation. Those that share a slot with a relevant one are sorted, the
-    others only counted.
+    others only counted. Slots beyond the last cut are left out.
 
     Args:
         items: 2 separation + rel of each item, in row order.
         start: items before the group.
         hit: relevant items before the group.
+        last: the farthest cut.
         numbers, places, marks: as in :func:`rank_by_feature`; rows 1 and 2 of the numbers receive the results.
     """
     ranks, hits, chosen, scratch = numbers[1], numbers[2], numbers[3], numbers[4]
@@ -271,6 +349,7 @@ def _rank_relevant(items: Any, start: int, hit: int, numbers: Any, places: Any, 
     place = 0
     for slot in range(len(ends)):
         end = place + ends[slot]
+        marked[slot] &= start + place < last
         ends[slot] = place if marked[slot] else end  # the end of a marked slot moves on as it is filled
         place = end
     for i in range(len(items)):

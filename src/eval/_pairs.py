@@ -151,17 +151,22 @@ class Pairs:
         from ._kernels import rank_by_feature, rank_by_index
 
         sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
-        separations = None if order is None else order.of(queries)
+        if isinstance(order, Separations):
+            ordered = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
+            features = order.near(queries, groups.size[ordered].sum() / (len(cuts) * self.database))
 
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
-            if separations is None:
+            if order is None:
                 rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
             else:
+                separations, own, *database = features
                 with self._workspace() as memory:
-                    rank_by_feature(first, cuts[part], starts[part], separations[part], *memory, *results, *self.columns)
+                    rank_by_feature(
+                        first, cuts[part], starts[part], separations[part], own[part], *database, *memory, *results, *self.columns
+                    )
 
-        in_threads(rank, len(cuts), TOGETHER if separations is None else 2)
+        in_threads(rank, len(cuts), TOGETHER if order is None else 2)
         return sums, retrieved
 
     @contextmanager

@@ -11,8 +11,11 @@ from ..errors import BioDeepHashingError
 from ._groups import Reals
 from ._threads import in_threads, libraries, threads
 
+Units = NDArray[np.int32]
+
 GRID = 2.0**26
 _ROWS = 4096  # rows that are brought to unit length at a time
+_FEW = 0.25  # of all items: where fewer have to be ordered, their separations are found one by one
 
 
 class Order(Protocol):
@@ -22,7 +25,7 @@ class Order(Protocol):
         """Return whole numbers below 2^53, the least first, (queries, database): an array or a tensor, whichever the pairs rank by."""
 
 
-def unit_rows(features: NDArray[np.generic], first: int = 0) -> Reals:
+def unit_rows(features: NDArray[np.generic]) -> Units:
     r"""Scale each row to length 1, on a grid of :math:`2^{-26}`; rows of zeros stay zero.
 
     Multiples of :math:`2^{-26}` (finer than the float32 features themselves) make every product and sum below exact in
@@ -31,23 +34,30 @@ def unit_rows(features: NDArray[np.generic], first: int = 0) -> Reals:
 
     Args:
         features: raw outputs of the hash layer, (n, bits).
-        first: number of the first row, for messages.
 
     Returns:
-        Whole numbers, in units of :math:`2^{-26}`, float64 (n, bits).
+        Whole numbers, in units of :math:`2^{-26}`, int32 (n, bits).
 
     Raises:
         BioDeepHashingError: when a feature is not a finite number.
+
+    Example:
+        >>> (unit_rows(np.array([[3.0, 4.0]])) / GRID).round(6).tolist()
+        [[0.6, 0.8]]
     """
-    bad = ~np.isfinite(features).all(axis=1)
-    if bad.any():
-        raise BioDeepHashingError(f"row {first + int(np.flatnonzero(bad)[0])} of the features {features.shape} holds NaN or infinity")
-    rows = features.astype(np.float64)
-    largest = np.abs(rows).max(axis=1, keepdims=True)
-    rows /= np.where(largest > 0, largest, 1)  # the squares of very large or small numbers would overflow or vanish
-    length = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-    rows *= GRID / np.where(length > 0, length, 1)
-    return np.rint(rows, out=rows)
+    from ._kernels import scale_rows
+
+    units, bad = np.empty(features.shape, np.int32), []
+
+    def scale(part: slice) -> None:
+        row = scale_rows(features[part].astype(np.float64, order="C"), units[part])
+        if row >= 0:
+            bad.append(part.start + row)
+
+    in_threads(scale, len(features), _ROWS)
+    if bad:
+        raise BioDeepHashingError(f"row {min(bad)} of the features {features.shape} holds NaN or infinity")
+    return units
 
 
 def separation_factors(queries: NDArray[np.generic], database: NDArray[np.generic]) -> tuple[Reals, Reals]:
@@ -73,14 +83,7 @@ def separation_factors(queries: NDArray[np.generic], database: NDArray[np.generi
         >>> (rows @ columns / GRID**2).tolist()  # |v|^2 / 2 - <u, v>
         [[-0.5, 0.5]]
     """
-    items, bits = database.shape
-    rows, columns = np.concatenate((-unit_rows(queries), np.ones((len(queries), 1))), axis=1), np.empty((bits + 1, items))
-    for start in range(0, items, _ROWS):  # a part at a time: no second copy of the whole
-        part = slice(start, start + _ROWS)
-        units = unit_rows(database[part], start)
-        columns[:bits, part] = units.T
-        columns[bits, part] = np.where(units.any(axis=1), GRID * GRID / 2, 0.0)
-    return rows, columns
+    return _first_factor(unit_rows(queries)), _second_factor(unit_rows(database))
 
 
 class Separations:
@@ -100,12 +103,26 @@ class Separations:
     """
 
     def __init__(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> None:
-        self._rows, self._columns = separation_factors(queries, database)
-        self._products = np.empty((block, len(database)))  # fresh memory for every block would cost as much as the product
+        self._own, self._units, self._block = unit_rows(queries), unit_rows(database), block
+        self._alive = self._units.any(axis=1).astype(np.uint8)
+        self._columns = np.empty((0, 0))  # the second factor, in place of the units, from the first product on
+
+    def near(self, queries: slice, share: float) -> tuple[Reals, Units, Units, NDArray[np.uint8]]:
+        """Return what :func:`._kernels.rank_by_feature` orders by: units alone, or separations where many of them are wanted.
+
+        Args:
+            queries: the queries wanted.
+            share: of the items that have to be ordered.
+        """
+        few = share < _FEW and not self._columns.size
+        separations = np.empty((queries.stop - queries.start, 0)) if few else self.of(queries)
+        return separations, self._own[queries], self._units, self._alive
 
     def of(self, queries: slice) -> Reals:
         """Return the separations of some queries, (queries, database); the array is written anew by the next call."""
-        rows, products = self._rows[queries], self._products[: queries.stop - queries.start]
+        if not self._columns.size:
+            self._multiply_from_now_on()
+        rows, products = _first_factor(self._own[queries]), self._products[: queries.stop - queries.start]
         items = products.shape[1]
 
         def multiply(part: slice) -> None:
@@ -115,3 +132,25 @@ class Separations:
         with libraries().limit(limits=1, user_api="blas"):
             in_threads(multiply, items, -(-items // threads()))
         return products
+
+    def _multiply_from_now_on(self) -> None:
+        """Make the second factor of the units, and let go of these: memory for both would be too much."""
+        self._columns = _second_factor(self._units)
+        self._units = self._units[:0].copy()
+        self._products = np.empty((self._block, len(self._alive)))  # fresh memory for every block would cost as much as the product
+
+
+def _first_factor(units: Units) -> Reals:
+    return np.concatenate((-units, np.ones((len(units), 1))), axis=1)
+
+
+def _second_factor(units: Units) -> Reals:
+    items, bits = units.shape
+    columns = np.empty((bits + 1, items))
+
+    def fill(part: slice) -> None:
+        columns[:bits, part] = units[part].T
+        columns[bits, part] = np.where(units[part].any(axis=1), GRID * GRID / 2, 0.0)
+
+    in_threads(fill, items, _ROWS)
+    return columns

@@ -19,7 +19,7 @@ def order_by_feature(distances: np.ndarray, gaps: np.ndarray) -> np.ndarray:
 
 
 def separations(queries: np.ndarray, database: np.ndarray) -> np.ndarray:
-    queries, database = unit_rows(queries), unit_rows(database)
+    queries, database = unit_rows(queries).astype(np.int64), unit_rows(database).astype(np.int64)
     return np.where(database.any(axis=1), GRID * GRID / 2, 0.0) - queries @ database.T
 
 
