@@ -258,7 +258,7 @@ def rank_by_feature(
         separations: whole numbers below 2^53, (queries, database); (queries, 0) where those of near items are to be found here, from
         query_units, units: features of the queries and of the database, see :func:`scale_rows`;
         alive: 1 for each item whose units are not all zero, 0 for the others, (database,).
-        numbers, places, marks: memory to work in, int64 (5, database), int32 (2, database), uint8 (database,): asking for it anew for
+        numbers, places, marks: memory to work in, int64 (5, database), int32 (3, database), uint8 (database,): asking for it anew for
             every group would keep threads waiting for each other, because the system hands out memory to one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
@@ -332,7 +332,7 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
         numbers, places, marks: as in :func:`rank_by_feature`; rows 1 and 2 of the numbers receive the results.
     """
     ranks, hits, chosen, scratch = numbers[1], numbers[2], numbers[3], numbers[4]
-    slots, ends, marked = places[0, : len(items)], places[1, : len(items)], marks[: len(items)]
+    slots, ends, gone, marked = places[0, : len(items)], places[1, : len(items)], places[2, : len(items)], marks[: len(items)]
     ends[:] = 0
     marked[:] = 0
     low = high = items[0]
@@ -346,39 +346,51 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
     for i in range(len(items)):
         ends[slots[i]] += 1
         marked[slots[i]] |= items[i] & 1
-    place = 0
+    place, kept, crowded = 0, 0, False
     for slot in range(len(ends)):
-        end = place + ends[slot]
+        size = ends[slot]
         marked[slot] &= start + place < last
-        ends[slot] = place if marked[slot] else end  # the end of a marked slot moves on as it is filled
-        place = end
-    for i in range(len(items)):
-        if marked[slots[i]]:
-            chosen[ends[slots[i]]] = items[i]
-            ends[slots[i]] += 1
-    found, begin = 0, np.int64(0)
-    for slot in range(len(ends)):
-        if marked[slot]:
+        ends[slot], gone[slot] = kept, place - kept  # the end moves on as the slot is filled
+        place += size
+        kept += size * marked[slot]
+        crowded |= marked[slot] * size > RUN
+    for i in range(len(items)):  # no branch: no processor could foresee which slots are marked; what is not kept goes behind the rest
+        slot = slots[i]
+        end = kept + marked[slot] * (ends[slot] - kept)
+        chosen[end], ranks[end] = items[i], start + gone[slot] + end + 1
+        ends[slot] += marked[slot]
+    if crowded:
+        begin = np.int64(0)
+        for slot in range(len(ends)):
             _sort_slot(chosen, scratch, begin, ends[slot])
-            for i in range(begin, ends[slot]):
-                mark = chosen[i] & 1
-                hit += mark
-                ranks[found], hits[found] = start + i + 1, hit
-                found += mark
-        begin = ends[slot]
+            begin = ends[slot]
+    else:
+        _insert(chosen, 0, kept)
+    found = 0
+    for i in range(kept):
+        mark = chosen[i] & 1
+        hit += mark
+        ranks[found], hits[found] = ranks[i], hit
+        found += mark
     return found
+
+
+@kernel
+def _insert(items: Any, start: int, stop: int) -> None:
+    """Sort by insertion, by separation; what is equal keeps its order."""
+    for i in range(start + 1, stop):
+        item, place = items[i], i
+        while place > start and items[place - 1] >> 1 > item >> 1:
+            items[place] = items[place - 1]
+            place -= 1
+        items[place] = item
 
 
 @kernel
 def _sort_slot(items: Any, scratch: Any, start: int, stop: int) -> None:
     """Sort a slot by separation; what is equal keeps its order."""
     for run in range(start, stop, RUN):
-        for i in range(run + 1, min(run + RUN, stop)):
-            item, place = items[i], i
-            while place > run and items[place - 1] >> 1 > item >> 1:
-                items[place] = items[place - 1]
-                place -= 1
-            items[place] = item
+        _insert(items, run, min(run + RUN, stop))
     width = RUN
     while width < stop - start:  # features that crowd together: sorted runs are merged, or an ill-shaped group would take n^2 steps
         for left in range(start, stop - width, 2 * width):

@@ -176,7 +176,7 @@ class Pairs:
             memory = self._workspaces.pop()
         except IndexError:
             items = self.database
-            memory = (np.empty((5, items), np.int64), np.empty((2, items), np.int32), np.empty(items, np.uint8))
+            memory = (np.empty((5, items), np.int64), np.empty((3, items), np.int32), np.empty(items, np.uint8))
         yield memory
         self._workspaces.append(memory)
 
