@@ -258,7 +258,7 @@ def rank_by_feature(
         separations: whole numbers below 2^53, (queries, database); (queries, 0) where those of near items are to be found here, from
         query_units, units: features of the queries and of the database, see :func:`scale_rows`;
         alive: 1 for each item whose units are not all zero, 0 for the others, (database,).
-        numbers, places, marks: memory to work in, int64 (5, database), int32 (3, database), uint8 (database,): asking for it anew for
+        numbers, places, marks: memory to work in, int64 (5, database), uint32 (3, database), uint8 (database,): asking for it anew for
             every group would keep threads waiting for each other, because the system hands out memory to one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
@@ -281,10 +281,10 @@ def rank_by_feature(
         for start in range(0, database, TILE):
             size = min(TILE, database - start)
             _fill_keys(keys[:size], relevant[:size], first + query, start, query_words, words, query_labels, labels)
-            found = 0
+            found = np.uintp(0)  # no sign: nothing is counted from the end
             for i in range(size):  # no branch: no processor could foresee which items are near
                 near[found] = i
-                found += keys[i] <= limit
+                found += np.uintp(keys[i] <= limit)
             if separations.shape[1]:
                 part = separations[query, start : start + size]
             else:

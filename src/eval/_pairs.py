@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
-Workspace = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.uint8]]
+Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
 
 class Pairs:
@@ -176,7 +176,7 @@ class Pairs:
             memory = self._workspaces.pop()
         except IndexError:
             items = self.database
-            memory = (np.empty((5, items), np.int64), np.empty((3, items), np.int32), np.empty(items, np.uint8))
+            memory = (np.empty((5, items), np.int64), np.empty((3, items), np.uint32), np.empty(items, np.uint8))
         yield memory
         self._workspaces.append(memory)
 
