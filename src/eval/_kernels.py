@@ -311,7 +311,7 @@ def _fill_separations(separations: Reals, near: Counts, start: int, query_units:
                 _prefetch(units, start + near[place + AHEAD], bit)
         if place >= 0:
             item = start + near[place]
-            theirs, product = units[item], 0
+            theirs, product = units[item], np.int64(0)
             for bit in range(len(query_units)):
                 product += np.int64(query_units[bit]) * np.int64(theirs[bit])
             separations[near[place]] = alive[item] * HALF - product

@@ -72,8 +72,8 @@ class Pairs:
         self.columns = (
             as_words(query_codes),
             as_words(database_codes),
-            as_columns(np.packbits(query_labels.astype(bool), axis=1)),
-            as_columns(np.packbits(database_labels.astype(bool), axis=1)),
+            as_columns(_as_bits(query_labels)),
+            as_columns(_as_bits(database_labels)),
         )
 
     @cached_property
@@ -151,20 +151,17 @@ class Pairs:
         from ._kernels import rank_by_feature, rank_by_index
 
         sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
-        if isinstance(order, Separations):
-            ordered = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
-            features = order.near(queries, groups.size[ordered].sum() / (len(cuts) * self.database))
+        features = order.near(queries, _share_to_order(groups, cuts)) if isinstance(order, Separations) else None
 
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
-            if order is None:
+            if features is None:
                 rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
             else:
-                separations, own, *database = features
+                separations, own, units, alive = features
+                given = separations[part], own[part], units, alive
                 with self._workspace() as memory:
-                    rank_by_feature(
-                        first, cuts[part], starts[part], separations[part], own[part], *database, *memory, *results, *self.columns
-                    )
+                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, *self.columns)
 
         in_threads(rank, len(cuts), TOGETHER if order is None else 2)
         return sums, retrieved
@@ -224,6 +221,18 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def as_columns(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return rows of bytes as a writable, contiguous array of columns, (bytes, n): the one layout that kernels are compiled for."""
     return np.array(packed.T, order="C")
+
+
+def _share_to_order(groups: Groups, cuts: Counts) -> float:
+    """Return the share of items in groups that hold a relevant item and are not beyond every cut."""
+    wanted = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
+    return float(groups.size[wanted].sum() / groups.size.sum())
+
+
+def _as_bits(labels: Labels) -> NDArray[np.uint8]:
+    """Return eight classes a byte, (n, bytes)."""
+    whole = np.pad(labels.astype(bool), ((0, 0), (0, -labels.shape[1] % 8)))  # packing row by row would take three times as long
+    return np.packbits(whole).reshape(len(labels), -1)
 
 
 def _check_side(side: str, codes: Codes, labels: Labels) -> None:

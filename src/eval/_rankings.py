@@ -104,7 +104,7 @@ class Separations:
 
     def __init__(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> None:
         self._own, self._units, self._block = unit_rows(queries), unit_rows(database), block
-        self._alive = self._units.any(axis=1).astype(np.uint8)
+        self._alive: NDArray[np.uint8] = np.asarray(self._units.any(axis=1), np.uint8)
         self._columns = np.empty((0, 0))  # the second factor, in place of the units, from the first product on
 
     def near(self, queries: slice, share: float) -> tuple[Reals, Units, Units, NDArray[np.uint8]]:

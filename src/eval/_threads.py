@@ -18,15 +18,18 @@ TOGETHER = 16  # queries that share a pass over the database: their counts stay 
 def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETHER) -> None:
     """Do work on so many queries or items, some at a time, in as many threads as ``threads()`` says.
 
-    The work must release the interpreter's lock, and must not let the result of one depend on another's.
+    Somewhat fewer are taken at a time where that lets all threads end together. The work must release the
+    interpreter's lock, and must not let the result of one depend on another's.
 
     Example:
         >>> seen = []
         >>> in_threads(seen.append, 20)
-        >>> sorted(part.start for part in seen)
-        [0, 16]
+        >>> sum(part.stop - part.start for part in seen)
+        20
     """
-    in_parts(work, count, together, threads())
+    workers = threads()
+    turns = max(1, -(-count // (together * workers)))
+    in_parts(work, count, max(1, -(-count // (turns * workers))), workers)
 
 
 def threads() -> int:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections import defaultdict
+
 import numpy as np
 import numpy_engine
 import pytest
@@ -10,9 +13,9 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, retrieval
+from biodeephashing.eval import Measure, Pairs, _rankings, average_precision_per_query, leave_one_out_average_precision, retrieval
 from biodeephashing.eval import _kernels as kernels
-from biodeephashing.eval._threads import TOGETHER, threads
+from biodeephashing.eval._threads import TOGETHER, in_threads, threads
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
@@ -57,6 +60,56 @@ def test_features_that_crowd_together(share, distinct):
     labels = (rng.random((3_000, 1)) < share).astype(np.uint8)
     codes = np.zeros((3_000, 1), dtype=np.uint8)
     agree((codes[:1], codes, np.ones((1, 1), dtype=np.uint8), labels), features)
+
+
+@pytest.mark.parametrize(("bits", "distinct"), [(8, 3), (70, 3), (33, 10**6)])
+def test_separations_of_few_items_and_of_all_give_the_same_bits(monkeypatch, bits, distinct):
+    sample = Sample(3, queries=9, database=kernels.TILE + 70, bits=bits)
+    if distinct > 3:
+        sample.database_features += np.random.default_rng(3).random(sample.database_features.shape, dtype=np.float32) / 3
+    sample.database_features[5:9] = 0
+    near, found = [Measure("feature", k=k) for k in (1, 40)], defaultdict(set)
+    for few in (0.0, 0.3, 2.0):  # the share below which they are found one by one: never, sometimes, always
+        monkeypatch.setattr(_rankings, "_FEW", few)
+        for measures in (RANKED, *([measure] for measure in near)):
+            for memory in (1, 2**20):
+                results = average_precision_per_query(Pairs(*sample.arrays), measures, **sample.features, memory=memory)
+                found[tuple(measures)].add(b"".join(result.values.tobytes() for result in results.values()))
+    assert {len(bits) for bits in found.values()} == {1}
+    agree(sample.arrays, sample.features, near)
+
+
+def test_units_make_room_for_products():
+    sample = Sample(3, queries=4, database=300, bits=8)
+    order = _rankings.Separations(sample.query_features, sample.database_features, 4)
+    separations, own, units, alive = order.near(slice(1, 3), 0.01)
+    products = own.astype(np.int64) @ units.T
+    assert separations.shape == (2, 0)
+    assert (order.of(slice(1, 3)) == alive.astype(np.int64) * 2**51 - products).all()
+    separations, _, units, _ = order.near(slice(1, 3), 0.01)  # from now on
+    assert (separations == alive.astype(np.int64) * 2**51 - products).all()
+    assert len(units) == 0
+
+
+@pytest.mark.parametrize("size", [1e-300, 1e-30, 1.0, 1e300])
+def test_rows_of_any_size_become_units(size):
+    rows = np.random.default_rng(0).normal(size=(50, 33))
+    want = np.array([[float(x) / math.sqrt(sum(float(y) ** 2 for y in row)) * 2**26 for x in row] for row in rows])
+    np.testing.assert_allclose(_rankings.unit_rows(rows * size), want, atol=0.51, rtol=0)
+    assert not _rankings.unit_rows(0 * rows).any()
+
+
+@pytest.mark.parametrize(("count", "workers"), [(102, 4), (1, 4), (17, 1), (5, 13), (0, 2)])
+def test_threads_share_the_work_out_evenly(monkeypatch, count, workers):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
+    seen = []
+    in_threads(seen.append, count)
+    seen.sort(key=lambda part: part.start)
+    assert [i for part in seen for i in range(part.start, part.stop)] == list(range(count))
+    sizes = [part.stop - part.start for part in seen]
+    assert all(size <= TOGETHER for size in sizes)
+    turns = -(-len(seen) // workers)
+    assert turns * max(sizes, default=0) <= count / workers + turns  # no thread has a whole item per turn more than its share
 
 
 def test_queries_without_classes_and_items_without_classes():
