@@ -2,7 +2,8 @@
 
 Time: all copies of a network take turns inside every round, so that a change in the machine's speed meets all of them; a second
 copy of plain backpropagation shows how large a ratio is noise. Reported is the median over rounds of the ratio within a round.
-Memory: the most that a process of its own occupied during three steps, less what plain backpropagation occupied.
+Memory: the most that a process of its own occupied during three steps, less what plain backpropagation occupied; the processes give
+back at once what they free, because what the C library keeps of it differs from run to run.
 
     python benchmarks/learning_rules.py -networks resnet18 alexnet -size 64 -batch 128 -rounds 15
     python benchmarks/learning_rules.py -networks alexnet -batch 16 -memory
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import copy
 import multiprocessing
+import os
 import random
 import resource
 import statistics
@@ -30,6 +32,7 @@ from biodeephashing.bio import RULES, apply_rule, follow, give_target
 
 PLAIN, AGAIN = "plain", "plain again"
 STAT = Path("/proc/stat")
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # the C library of Linux keeps nothing large that was freed
 
 
 def build(name: str, bits: int) -> nn.Module:
@@ -101,8 +104,8 @@ def images_of(batch: int, size: int) -> torch.Tensor:
     return torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
 
 
-def peak(name: str, rule: str, batch: int, size: int, options: argparse.Namespace) -> float:
-    """Return the most memory [MB] that this process occupied during three steps."""
+def peak(name: str, rule: str, batch: int, size: int, options: argparse.Namespace) -> tuple[float, float]:
+    """Return the size of the weights and the most memory that this process occupied during three steps [MB]."""
     torch.set_num_threads(options.threads)
     network = build(name, options.bits)
     if rule not in (PLAIN, AGAIN):
@@ -110,16 +113,17 @@ def peak(name: str, rule: str, batch: int, size: int, options: argparse.Namespac
     train = step(network, images_of(batch, size), options.bits)
     for _ in range(3):
         train()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    weights = sum(p.numel() * p.element_size() for p in network.parameters()) / 2**20
+    return weights, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def memory_row(name: str, batch: int, size: int, options: argparse.Namespace) -> str:
-    """Return the row of one network: each rule in a process of its own."""
-    weights = sum(p.numel() * p.element_size() for p in build(name, options.bits).parameters()) / 2**20
+    """Return the row of one network: each rule in a process of its own, and none here, whose size a new process would begin with."""
     context, peaks = multiprocessing.get_context("spawn"), {}
+    os.environ.update(GIVE_BACK)
     for rule in tqdm((PLAIN, AGAIN, *options.rules), desc=f"{name} memory", leave=False, disable=None):
         with context.Pool(1) as pool:
-            peaks[rule] = pool.apply(peak, (name, rule, batch, size, options))
+            weights, peaks[rule] = pool.apply(peak, (name, rule, batch, size, options))
     cells = " | ".join(f"{peaks[rule] - peaks[PLAIN]:+.0f}" for rule in (AGAIN, *options.rules))
     return f"| {name} | {size} | {batch} | {weights:.0f} | {peaks[PLAIN]:.0f} | {cells} |"
 

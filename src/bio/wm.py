@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor
 
 from ..errors import RuleError
+from ._draw import rows_of_block
 from ._rule import RULES, Rule
 
 
@@ -63,12 +64,28 @@ class WeightMirror(Rule):
 
     def mirror(self, weight: Tensor, matrix: Tensor, transposed: bool, groups: int, generator: Generator) -> None:
         """Move the matrix towards W by one mirror phase."""
-        single = weight.float() if weight.element_size() < 4 else weight
-        # Rows of W are units that take the noise in, or units that send it out where the convolution is transposed.
-        flat = single.reshape(groups, -1, single[0].numel()) if transposed else single.reshape(1, -1, single[0].numel())
-        width = flat.shape[1] if transposed else flat.shape[2]
-        noise = torch.randn(flat.shape[0], self.samples, width, generator=generator, device=flat.device, dtype=flat.dtype)
-        output = noise @ (flat if transposed else flat.transpose(1, 2))
-        sent, received = (noise, output) if transposed else (output, noise)
-        estimate = sent.transpose(1, 2) @ received
-        matrix.lerp_(estimate.div_(self.samples).reshape(weight.shape).to(matrix.dtype), self.rate)
+        if transposed:  # W (in, out · kernel) of each group takes noise in at its rows
+            noise = self._noise(weight, groups, len(weight) // groups, generator)
+            for sent, part, mirrored in zip(noise, weight.chunk(groups), matrix.chunk(groups), strict=True):
+                self._approach(mirrored, sent, sent @ _as_rows(part))
+            return
+        noise = self._noise(weight, 1, weight.shape[1:].numel(), generator)[0]
+        height = rows_of_block(weight.shape)  # in blocks, so that no estimate of the size of a large W is ever written
+        for part, mirrored in zip(weight.split(height), matrix.split(height), strict=True):
+            self._approach(mirrored, noise @ _as_rows(part).t(), noise)
+
+    def _noise(self, weight: Tensor, groups: int, width: int, generator: Generator) -> Tensor:
+        """Return standard normal numbers, (groups, samples, width)."""
+        dtype = weight.dtype if weight.element_size() >= 4 else torch.float32
+        return torch.randn(groups, self.samples, width, generator=generator, device=weight.device, dtype=dtype)
+
+    def _approach(self, mirrored: Tensor, rows: Tensor, columns: Tensor) -> None:
+        """Move some rows of the matrix towards what the patterns at both ends of the weights have in common."""
+        estimate = (rows.t() @ columns).div_(self.samples)
+        mirrored.lerp_(estimate.reshape(mirrored.shape).to(mirrored.dtype), self.rate)
+
+
+def _as_rows(weight: Tensor) -> Tensor:
+    """Return W as a matrix, at least in single precision."""
+    rows = weight.flatten(1)
+    return rows if rows.element_size() >= 4 else rows.float()

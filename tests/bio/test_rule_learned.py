@@ -182,8 +182,11 @@ def test_a_mirror_phase_shows_the_weights_in_the_mean(name):
     assert (matrix - weight).abs().max() < 0.2 * weight.abs().max()
 
 
+@pytest.mark.parametrize("height", [None, 2])
 @pytest.mark.parametrize("name", LAYERS)
-def test_mirror_phases_by_their_definition(name):
+def test_mirror_phases_by_their_definition(name, height, monkeypatch):
+    if height is not None:  # rows of W that are looked at together; for layers as small as these all of them
+        monkeypatch.setattr("biodeephashing.bio.wm.rows_of_block", lambda shape: height)
     layer = apply_rule(nn.ModuleDict({"part": layer_of(name)}), WeightMirror(rate=0.3, samples=50), seed=6)["part"]
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.0)
     wanted, weight, groups = layer.weight_feedback.clone(), layer.weight.detach(), getattr(layer, "groups", 1)
@@ -204,6 +207,17 @@ def test_mirror_phases_by_their_definition(name):
                 estimate.chunk(groups if transposed else 1)[group].add_(product.view_as(block))
         wanted = 0.7 * wanted + 0.3 * estimate / 50
         torch.testing.assert_close(feedback_matrix(layer, ""), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_no_estimate_of_a_large_weight_is_ever_whole(monkeypatch):
+    sizes, approach = [], WeightMirror._approach
+    monkeypatch.setattr(WeightMirror, "_approach", lambda self, part, *rest: sizes.append(part.numel()) or approach(self, part, *rest))
+    weight, matrix = torch.randn(1500, 1000, generator=torch.Generator().manual_seed(0)), torch.zeros(1500, 1000)
+    WeightMirror(rate=1.0, samples=4).mirror(weight, matrix, False, 1, torch.Generator().manual_seed(1))
+    assert sum(sizes) == weight.numel()
+    assert max(sizes) <= 2**20
+    noise = torch.randn(1, 4, 1000, generator=torch.Generator().manual_seed(1))[0]
+    torch.testing.assert_close(matrix, weight @ noise.T @ noise / 4, rtol=1e-4, atol=1e-3)
 
 
 def test_a_mirror_settles_where_its_documentation_says():
