@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from .errors import UsageError, unknown_name
+from .errors import UsageError, nearest, unknown_name
 from .phrases import database_name, parse_schedule, tidy_constants
 from .registry import names_on_disk
 from .rulemaps import PRESETS, rules_named, tidy
@@ -323,7 +323,9 @@ def _check_scale(scale: str) -> None:
     except ValueError:
         positive = False
     if not positive:
-        raise UsageError(f"-scale {scale!r} is neither init nor weight nor a positive number")
+        guess = nearest(scale, ("init", "weight"))
+        hint = f": did you mean {guess!r}?" if guess else ""
+        raise UsageError(f"-scale {scale!r} is neither init nor weight nor a positive number{hint}")
 
 
 def _legal(value: Any) -> str:

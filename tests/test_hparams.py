@@ -226,6 +226,7 @@ def test_a_penalty_is_not_a_loss():
         ({"scale": "big"}, "-scale 'big'"),
         ({"scale": "-1"}, "-scale '-1'"),
         ({"scale": "inf"}, "-scale 'inf'"),
+        ({"scale": "wieght"}, "did you mean 'weight'"),
         ({"devices": 3, "batch_size": 16}, "-bs 16 cannot be shared evenly by -devices 3"),
     ],
 )

@@ -86,11 +86,11 @@ def send(module: nn.Module, _: Any, output: Any) -> Any:
         hub.heard = frozenset(site.key for site, _, _ in noted)
         if not noted:
             continue
-        output = _tie(hub, output, target, noted)
+        output = _tie(module, hub, output, target, noted)
     return output
 
 
-def _tie(hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int]]) -> Tensor:
+def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int]]) -> Tensor:
     rule = hub.rule
     if not isinstance(output, Tensor) or output.dim() not in (1, 2) or not output.is_floating_point():
         what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
@@ -100,7 +100,10 @@ def _tie(hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, T
     rows = output.reshape(-1, output.shape[-1])
     if rule.needs_target:
         if target is None:
-            raise RuleError(f"rule {rule.name!r} sends the target down: call give_target(network, labels) before each forward pass")
+            raise RuleError(
+                f"rule {rule.name!r} sends the target down through {type(network).__name__}, whose output is {tuple(output.shape)}: "
+                f"call give_target(network, labels) before each forward pass"
+            )
         if len(target) != len(rows):
             raise RuleError(f"rule {rule.name!r} was given {len(target)} targets for a batch of {len(rows)}")
     else:

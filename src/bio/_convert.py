@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import RuleError, UnknownNameError, nearest
 from ._broadcast import Hub, listen, stop_listening
 from ._draw import check_scale, check_seed, resolve_scale
-from ._kinds import Place, check_removable, hosts, places, release, sites, swap
+from ._kinds import Place, check_removable, hosts, places, plain_name, release, sites, swap
 from ._layers import RuledLayer, Swapped
 from ._maps import RuleOrMap, assign_rules
 from ._rule import RULES, BroadcastRule, LearningRule
@@ -69,7 +69,7 @@ def apply_rule(
         >>> network[2]
         RuledLinear(in_features=4, out_features=2, bias=True, rule=frsf)
     """
-    seed, scale = check_seed(seed), check_scale(scale)
+    seed, scale = check_seed(seed), check_scale(scale, f" for rule {_in_words(rule)} of {plain_name(module)}")
     plan = _plan(module, rule, scale, names)
     hubs: dict[LearningRule, Hub] = {}
     for place, given, number in plan:
@@ -100,9 +100,12 @@ def _plan(
                 f"or build it of Linear and convolution layers"
             )
     if not plan:
-        name = rule if isinstance(rule, str) else getattr(rule, "name", rule)
-        raise RuleError(f"{type(module).__name__} holds no Linear or convolution layer that rule {name!r} could be applied to")
+        raise RuleError(f"{plain_name(module)} holds no Linear or convolution layer that rule {_in_words(rule)} could be applied to")
     return plan
+
+
+def _in_words(rule: RuleOrMap) -> str:
+    return repr(rule if isinstance(rule, str) else getattr(rule, "name", rule))
 
 
 def _hub(hubs: dict[LearningRule, Hub], rule: LearningRule, plan: list[tuple[Place, LearningRule, float]]) -> Hub | None:
@@ -306,7 +309,7 @@ def _restored(
             f"the rule state gives {rule_name!r} to {place.in_words()} with feedback of shape {shape}, "
             f"but its weight is {tuple(weight.shape)}: the state belongs to another network"
         )
-    number = check_scale(scale)
+    number = check_scale(scale, f" of layer {name!r} in the rule state")
     if isinstance(number, str):
         raise RuleError(f"the rule state of layer {name!r} is damaged: its scale {scale!r} is no number")
     try:

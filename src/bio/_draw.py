@@ -47,8 +47,12 @@ def check_seed(seed: int) -> int:
     return seed
 
 
-def check_scale(scale: str | float) -> str | float:
+def check_scale(scale: str | float, of: str = "") -> str | float:
     """Return a scale as one of the two words or a float, or raise where it is neither.
+
+    Args:
+        scale: the scale.
+        of: what it is the scale of, for the message.
 
     Raises:
         RuleError: for any other word, and for a number that is not positive and finite.
@@ -57,10 +61,10 @@ def check_scale(scale: str | float) -> str | float:
         if scale not in SCALES:
             guess = nearest(scale, SCALES)
             hint = f"did you mean {guess!r}? " if guess else ""
-            raise RuleError(f"scale={scale!r}: {hint}the scale is 'init', 'weight' or a positive number")
+            raise RuleError(f"scale={scale!r}{of}: {hint}the scale is 'init', 'weight' or a positive number")
         return scale
     if isinstance(scale, bool) or not isinstance(scale, Real) or not (math.isfinite(scale) and scale > 0):
-        raise RuleError(f"scale={scale!r}: the scale is 'init', 'weight' or a positive number")
+        raise RuleError(f"scale={scale!r}{of}: the scale is 'init', 'weight' or a positive number")
     return float(scale)
 
 

@@ -35,10 +35,11 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
     if not found:
         raise RuleError(f"{plain_name(module)} holds no layer that learns by a rule: apply_rule() first")
     statistics = [(buffer, buffer.clone()) for name, buffer in module.named_buffers() if "_feedback" not in name]
+    devices = {site.weight.device for site in found.values() if site.weight.device.type == "cuda"}
     met: list[Site] = []
     LOOKING_ON.append(met)
     try:
-        with torch.enable_grad(), torch.random.fork_rng():
+        with torch.enable_grad(), torch.random.fork_rng(devices):
             module(*inputs)
     finally:
         LOOKING_ON.remove(met)
