@@ -127,7 +127,7 @@ class TrackedRun:
         status: "FINISHED", "RUNNING", "KILLED" or "FAILED", after the last phase.
         settings: every setting under its long name, as text.
         tags: its tags.
-        metrics: the last value of every metric.
+        metrics: the last value of every metric; none of one whose last value is NaN, which is how a number is taken back.
         curves: (step, value) in order of steps, for each of :data:`CURVES` that was logged.
     """
 
@@ -293,4 +293,5 @@ def _describe(client: Any, entry: Any) -> TrackedRun:
             history = sorted(client.get_metric_history(info.run_id, name), key=lambda point: point.timestamp)
             latest = {point.step: point.value for point in history if math.isfinite(point.value)}
             curves[name] = sorted(latest.items())
-    return TrackedRun(info.run_id, info.run_name, info.status, dict(data.params), dict(data.tags), dict(data.metrics), curves)
+    metrics = {name: value for name, value in data.metrics.items() if not math.isnan(value)}
+    return TrackedRun(info.run_id, info.run_name, info.status, dict(data.params), dict(data.tags), metrics, curves)

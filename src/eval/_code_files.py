@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ..codes import pack
 from ..errors import RunError
 from ..runs import Run, read_json
 
+_RECORD = "predictions.json"
 _PREDICT = "run predict.py with the settings of this run"
 
 
@@ -41,9 +44,9 @@ class FoldCodes:
         codes: packed codes, uint8 (n, bytes).
         bits: length of a code.
         zeros: entries that are exactly zero; their bits count as +1.
-        features: raw hash-layer outputs, (n, bits); None where nobody kept them.
+        features: raw hash-layer outputs, (n, bits); None where nobody kept or wanted them.
         codes_sha256: checksum of the file the codes were read from.
-        features_sha256: checksum of the file of the features; None where there are none.
+        features_sha256: checksum of the file of the features; None without them.
     """
 
     codes: NDArray[np.uint8]
@@ -61,9 +64,9 @@ def read_predictions(run: Run) -> Predictions:
         RunError: when the run was not trained, not predicted, or was trained again since.
     """
     checkpoint = run.best_checkpoint
-    file = run.directory / "predictions.json"
+    file = run.directory / _RECORD
     if not file.exists():
-        raise RunError(f"{run.directory} holds no predictions.json, so it has no codes yet: {_PREDICT}")
+        raise RunError(f"{run.directory} holds no {_RECORD}, so it has no codes yet: {_PREDICT}")
     content = read_json(file)
     try:
         predictions = Predictions(content["checkpoint"], int(content["bits"]), dict(content["folds"]))
@@ -78,7 +81,7 @@ def read_predictions(run: Run) -> Predictions:
     return predictions
 
 
-def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str) -> FoldCodes:
+def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, with_features: bool = True) -> FoldCodes:
     """Read codes and features of a fold.
 
     Args:
@@ -87,6 +90,7 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
         predictions: what prediction says about it.
         rows: images of the fold, by its metadata.
         metadata_sha256: checksum of that metadata file.
+        with_features: False leaves the file of the features alone, be it there or not.
 
     Raises:
         RunError: when a file is missing, damaged, of the wrong shape, or not what prediction wrote.
@@ -95,25 +99,44 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     if facts is None:
         raise RunError(f"the fold {fold} of {run.directory} has no codes: {_PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
-    features_file = run.features_file(fold)
-    if not features_file.exists():
-        raise RunError(f"{features_file} is missing, and the tie rule of the compatible keys needs it: {_PREDICT}")
-    features = _read_features(features_file, shape)
+    features = _read_features(run.features_file(fold), shape) if with_features else None
     codes, codes_file = _read_codes(run, fold, shape)
-    zeros = int(np.count_nonzero(features == 0))
-    found = FoldCodes(codes, predictions.bits, zeros, features, digest(codes_file), digest(features_file))
     if facts.get("metadata_sha256") != metadata_sha256:
         raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {_PREDICT}")
-    expected = {features_file: "features_sha256"} | ({codes_file: "codes_sha256"} if codes_file.suffix == ".npy" else {})
-    for file, key in expected.items():
-        if facts.get(key) != getattr(found, key):
-            raise RunError(f"{file} was changed after it was predicted (its checksum is not that of predictions.json): {_PREDICT}")
+    codes_sha256 = digest(codes_file)
+    # packed anew, codes that are read from text are the bytes that were predicted
+    _check_unchanged(codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
+    if features is None:
+        return FoldCodes(codes, predictions.bits, _recorded_zeros(run, fold, facts), None, codes_sha256, None)
+    features_sha256 = digest(run.features_file(fold))
+    _check_unchanged(run.features_file(fold), facts.get("features_sha256"), features_sha256)
     if not np.array_equal(codes, pack(features)):
-        raise RunError(f"{codes_file} does not hold the signs of {features_file.name}: {_PREDICT}")
-    return found
+        raise RunError(f"{codes_file} does not hold the signs of {run.features_file(fold).name}: {_PREDICT}")
+    return FoldCodes(codes, predictions.bits, int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
+
+
+def _check_unchanged(file: Path, recorded: object, found: str) -> None:
+    if recorded != found:
+        raise RunError(f"{file} was changed after it was predicted (its checksum is not that of {_RECORD}): {_PREDICT}")
+
+
+def _recorded_zeros(run: Run, fold: str, facts: Mapping[str, Any]) -> int:
+    zeros = facts.get("zeros")
+    if not isinstance(zeros, int):
+        raise RunError(f"{run.directory / _RECORD} is damaged (no zeros of the fold {fold}): {_PREDICT}")
+    return zeros
+
+
+def _digest_of(codes: NDArray[np.uint8]) -> str:
+    """Return the checksum of the file that packed codes would be saved as."""
+    stream = BytesIO()
+    np.save(stream, codes)
+    return sha256(stream.getbuffer()).hexdigest()
 
 
 def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
+    if not file.exists():
+        raise RunError(f"{file} is missing, and the tie rule of the compatible keys needs it: {_PREDICT}, or measure with -no_features")
     features = _load(file)
     if features.shape != shape or features.dtype != np.float32:
         raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {_PREDICT}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +101,16 @@ def tracked_name(fold: str, key: str) -> str:
     return f"{fold}_{key}".replace("_at_k=", "_at_").replace("=", "_")
 
 
+def tracked_numbers(fold: str, result: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a result file that go to MLflow, by their names there.
+
+    Example:
+        >>> tracked_numbers("val", {"mAP_index_at_k=1000": 0.5, "n_queries": 9})
+        {'val_mAP_index_at_1000': 0.5}
+    """
+    return {tracked_name(fold, key): value for key, value in result.items() if measure_of(key) or key in FURTHER}
+
+
 def parse_metric(metric: str) -> tuple[str, Measure]:
     """Return fold and rules of a number from its name in MLflow.
 
@@ -144,9 +155,11 @@ def options_of(measure: Measure) -> str:
     Example:
         >>> options_of(Measure("index", k=100, denominator="min")), options_of(Measure("index", k=1000))
         (' -ties index -k 100 -denominator min', '')
+        >>> options_of(Measure("feature"))
+        ', without -no_features'
     """
     if measure in ALWAYS:
-        return ""
+        return ", without -no_features" if measure.ties == "feature" else ""
     usual = Measure()
     given = {name: value for name, value in vars(measure).items() if value != getattr(usual, name)}
     return "".join(f" -{name} {value}" for name, value in given.items())

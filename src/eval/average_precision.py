@@ -219,15 +219,19 @@ class Averages:
                 self.results[measure].values[block], self.results[measure].found[block] = values, chances
 
 
-def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int = MEMORY) -> float:
+def leave_one_out_average_precision(
+    codes: Codes, labels: Labels, *, memory: int = MEMORY, device: str | torch.device | None = None
+) -> float:
     """Mean average precision when every item is a query against all the others; tied items in every order, whole ranking.
 
     Args:
         codes: packed codes, uint8 (n, bytes), at least two.
         labels: 0/1, (n, classes).
         memory: working memory, in bytes.
+        device: see :func:`mean_average_precision`; the same bits are found everywhere.
 
     Raises:
+        UsageError: for a device that does not exist.
         BioDeepHashingError: for fewer than two items, or codes and labels that do not fit together.
 
     Example:
@@ -235,7 +239,7 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, memory: int
         >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
         0.6666666666666666
     """
-    pairs = Pairs(codes, codes, labels, labels)
+    pairs = Pairs(codes, codes, labels, labels).on(device, memory)
     if pairs.queries < 2:
         raise BioDeepHashingError("one item alone cannot be ranked against others")
     values = np.zeros(pairs.queries)

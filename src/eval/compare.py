@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser, given_images
 from biodeephashing.data.own_images import check_given
@@ -16,6 +16,7 @@ from biodeephashing.runs import Run, comparison_folder, home
 if TYPE_CHECKING:
     from biodeephashing.eval._comparison import Observation
     from biodeephashing.eval._paired_queries import PairedQueries
+    from biodeephashing.tracking import TrackedRun
 
 METRIC = "query_mAP_expected"
 _COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
@@ -52,17 +53,15 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     from biodeephashing.eval._numbers import parse_metric
 
     fold, _ = parse_metric(metric)
-    observations, remarks = _observe(database, experiment, metric)
+    runs, remarks = _evaluated(database, experiment, metric)
+    columns, incomplete = _columns(runs, fold, metric)
     from biodeephashing.eval._comparison import build_blocks
     from biodeephashing.eval._comparison_pictures import draw_pictures
     from biodeephashing.eval._comparison_tables import console_text, write_bits_csv, write_csv, write_markdown
 
-    blocks, doubles = build_blocks(observations, metric)
-    columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
-    if metric not in columns.values():
-        columns[metric] = metric
+    blocks, doubles = build_blocks([_observation(run, fold) for run in runs], metric)
     folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
-    title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *doubles]
+    title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
     pictures = draw_pictures(folder, blocks, metric, name)
     write_csv(folder / "comparison.csv", blocks, list(columns.values()))
     write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, pictures)
@@ -98,12 +97,10 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     return paired
 
 
-def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observation], list[str]]:
-    """Return the evaluated runs of an experiment, and how many others there are and why they do not count."""
-    from biodeephashing.eval._numbers import options_of, parse_metric
+def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[TrackedRun], list[str]]:
+    """Return the runs of an experiment that have a number, and which others there are and why they do not count."""
     from biodeephashing.tracking import tracked_runs
 
-    fold, measure = parse_metric(metric)
     runs = tracked_runs(database, experiment)
     if not runs:
         raise _unknown_experiment(database, experiment)
@@ -112,16 +109,44 @@ def _observe(database: str, experiment: str, metric: str) -> tuple[list[Observat
     evaluated = [run for run in finished if metric in run.metrics]
     remarks = []
     if unfinished:
-        remarks.append(f"left out, not finished: {', '.join(sorted(_short(run) for run in unfinished))}")
+        remarks.append(f"left out, not finished: {_listed(unfinished, runs)}")
     if len(evaluated) < len(finished):
-        missing = sorted(_short(run) for run in finished if metric not in run.metrics)
-        remarks.append(f"left out, without {metric} (run eval_map.py{options_of(measure)}): {', '.join(missing)}")
+        remarks.append(f"left out, {_lacking([run for run in finished if metric not in run.metrics], runs, metric)}")
     if not evaluated:
         raise RunError(f"{_nothing_to_compare(database, experiment, metric, finished)}: {'; '.join(remarks)}")
-    return [_observation(run, fold) for run in evaluated], remarks
+    return evaluated, remarks
 
 
-def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[Any]) -> str:
+def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[str, str], list[str]]:
+    """Return heading and metric of the columns of means, one for every number that some run has, and which runs lack one."""
+    columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
+    if metric not in columns.values():
+        columns[metric] = metric
+    lacking = {name: [run for run in runs if name not in run.metrics] for name in columns.values()}
+    remarks = [f"no mean over all runs, {_lacking(some, runs, name)}" for name, some in lacking.items() if some]
+    return {words: name for words, name in columns.items() if len(lacking[name]) < len(runs)}, remarks
+
+
+def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
+    """Return which runs have no such number, and what makes it."""
+    from biodeephashing.eval._numbers import options_of, parse_metric
+
+    return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {_listed(some, runs)}"
+
+
+def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
+    """Return the names of some runs: rule, seed, and the settings in which not all runs agree."""
+    settings = {run.run_id: _apart(run) for run in runs}
+    varying = [name for name in next(iter(settings.values())) if len({of_one[name] for of_one in settings.values()}) > 1]
+
+    def name(run: TrackedRun) -> str:
+        further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id][setting]}" for setting in varying)
+        return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further} ({run.status})"
+
+    return ", ".join(sorted(map(name, some)))
+
+
+def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[TrackedRun]) -> str:
     """Return that no run has a number, with the nearest that some have."""
     from biodeephashing.eval._numbers import is_metric
 
@@ -131,26 +156,27 @@ def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Seque
     return f"no run of {database}/{experiment} has {metric}, the nearest that there is being {guess}"
 
 
-def _observation(run: Any, fold: str) -> Observation:
-    from biodeephashing.eval._alignment import read_alignment
-    from biodeephashing.eval._comparison import Observation
-    from biodeephashing.eval._retrieval import read_retrieval
-
+def _apart(run: TrackedRun) -> dict[str, str]:
+    """Return the settings beside rule and seed that tell a run from others; plain and bio- backbones are the same network."""
     apart = {
         field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
     }
     settings = {name: run.settings.get(name, default) for name, default in apart.items()}
-    settings["architecture"] = settings["architecture"].removeprefix("bio-")
+    return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
+
+
+def _observation(run: TrackedRun, fold: str) -> Observation:
+    from biodeephashing.eval._alignment import read_alignment
+    from biodeephashing.eval._comparison import Observation
+    from biodeephashing.eval._retrieval import read_retrieval
+
+    settings = _apart(run)
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
     split = run.tags.get("split", "split unknown")
     folder = home() / run.tags["run_directory"]
     alignment = read_alignment(folder / "alignment.csv")
     retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
     return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
-
-
-def _short(run: Any) -> str:
-    return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')} ({run.status})"
 
 
 def _unknown_experiment(database: str, experiment: str) -> RunError:

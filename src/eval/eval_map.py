@@ -6,26 +6,27 @@ import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
 from glob import glob, has_magic
+from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
-from biodeephashing.runs import Run, home, read_json, write_json
+from biodeephashing.runs import Run, home, write_json
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
     from biodeephashing.eval import Curves, Measure
-    from biodeephashing.eval._fold_numbers import Side
     from biodeephashing.eval._groups import Reals
-
-FOLDS = ("query", "val")
+    from biodeephashing.eval._result_file import Wanted
+    from biodeephashing.eval._run_codes import RunCodes
 
 
 def evaluate(
     run: Run,
     *,
     asked: Sequence[Measure] = (),
+    no_features: bool = False,
     plots: bool = False,
     no_skip: bool = False,
     quiet: bool = False,
@@ -38,6 +39,7 @@ def evaluate(
     Args:
         run: a predicted run.
         asked: measures to make beside those that are always made; once made, they are made again with the file.
+        no_features: measure nothing that needs the features, and leave their files unread; quick.
         plots: draw pictures, too, and write the numbers of each beside it; once drawn, they are drawn again with the file.
         no_skip: measure again even what is up to date.
         quiet: print nothing.
@@ -49,52 +51,39 @@ def evaluate(
         What the JSON file of each fold holds.
 
     Raises:
+        UsageError: when the tie rule "feature" is asked for without features, or a device cannot be used.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
         DataError: when the data set is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
 
     Example:
-        >>> sorted(FOLDS)
-        ['query', 'val']
+        >>> evaluate(Run("DIGITS", "demo", "-mode=bp"))
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.RunError: ...
     """
-    from tqdm import tqdm
-
-    from biodeephashing.data import Prepared
-    from biodeephashing.eval._code_files import read_predictions
-    from biodeephashing.eval._fold_numbers import fold_numbers
+    from biodeephashing.eval._result_file import check_asked, is_current, want
+    from biodeephashing.eval._run_codes import read_run
     from biodeephashing.eval._summary import summary
 
+    check_asked(asked, no_features)
     settings = run.settings()
-    predictions = read_predictions(run)
-    folds = [fold for fold in FOLDS if fold in predictions.folds]
-    if not folds:
-        raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")
-    prepared = prepared or Prepared(run.database)
-    split = prepared.split
-    sides = {fold: _read_side(run, fold, predictions, prepared) for fold in (*folds, "database")}
+    codes = read_run(run, prepared, with_features=not no_features)
+    wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
+    current = {fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)}
     results: dict[str, dict[str, Any]] = {}
-    pictures: dict[str, list[Path]] = {}
-    for fold in folds:
-        facts = _facts(run, fold, sides, split, predictions.checkpoint)
-        known = _result_in_place(run, fold)
-        measures, drawn = _wanted(known, asked), plots or bool(known.get("pictures"))
-        if not no_skip and _is_current(run, known, facts, measures, drawn):
-            results[fold] = known
+    for fold, one in wanted.items():
+        if fold in current:
             _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
-            continue
-        health = {side: sides[side].health for side in (fold, "database")}
-        with tqdm(total=len(sides[fold].labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
-            numbers, curves = fold_numbers(sides[fold], sides["database"], measures, device=device, progress=bar.update)
-        pictures[fold] = _draw(run, fold, curves, sides, prepared) if drawn else _remove_earlier(run, fold)
-        results[fold] = numbers | {"code_health": health} | facts | {"pictures": [file.name for file in pictures[fold]]}
-    if pictures and (settings.tracking == "on" if tracking is None else tracking):
-        _track(run, settings, {fold: results[fold] for fold in pictures}, split, [file for made in pictures.values() for file in made])
-    for fold in pictures:
-        write_json(run.evaluation_file(fold), results[fold], indent=4)
-    if not quiet:
-        print(summary(results, split.caption))
-        if plots:
-            print(f"\npictures and their numbers: {run.evaluation}")
+        results[fold] = dict(one.known) if fold in current else _measured(codes, fold, one, device, quiet)
+    made = {fold: result for fold, result in results.items() if fold not in current}
+    if made and (settings.tracking == "on" if tracking is None else tracking):
+        _track(codes, settings, made, wanted)
+    for fold, result in made.items():
+        write_json(run.evaluation_file(fold), result, indent=4)
+    _say(quiet, summary(results, _caption(codes, results)))
+    if plots:
+        _say(quiet, f"\npictures and their numbers: {run.evaluation}")
     return results
 
 
@@ -104,7 +93,7 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
     Args:
         run: a predicted run.
         fold: "query" or "val".
-        measure: the rules.
+        measure: the rules; features are read for the tie rule "feature" only.
 
     Returns:
         The average precision of every query, (queries,), and the split of the data in words.
@@ -113,87 +102,44 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
         RunError: when the run was not trained or predicted, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    from biodeephashing.data import Prepared
-    from biodeephashing.eval._code_files import read_predictions
     from biodeephashing.eval._fold_numbers import per_query
+    from biodeephashing.eval._run_codes import read_run
 
-    predictions, prepared = read_predictions(run), Prepared(run.database)
-    queries, database = (_read_side(run, side, predictions, prepared) for side in (fold, "database"))
-    return per_query(queries, database, [measure])[measure].values, prepared.split.caption
-
-
-def _read_side(run: Run, fold: str, predictions: Any, prepared: Prepared) -> Side:
-    """Return codes and labels of a fold."""
-    from biodeephashing.eval._code_files import read_fold
-    from biodeephashing.eval._fold_numbers import Side
-
-    metadata = prepared.fold(fold)
-    checksum = prepared.split.sha256[metadata.file.name]
-    return Side(read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum), metadata.labels)
+    codes = read_run(run, folds=[fold], with_features=measure.ties == "feature")
+    return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
 
 
-def _wanted(known: Mapping[str, Any], asked: Sequence[Measure]) -> list[Measure]:
-    """Return what is always measured, what was asked for when the result in place was made, and what is asked for now."""
-    from biodeephashing.eval._numbers import ALWAYS, measure_of, unique
+def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, quiet: bool) -> dict[str, Any]:
+    """Return what the result file of a fold is to hold, its pictures drawn."""
+    from tqdm import tqdm
 
-    return unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])
+    from biodeephashing.eval._fold_numbers import fold_numbers
 
-
-def _facts(run: Run, fold: str, sides: Mapping[str, Side], split: Any, checkpoint: str) -> dict[str, Any]:
-    """Return where the numbers of a fold come from."""
-    pair = (fold, "database")
-    return {
-        "hparams": read_json(run.hparams_file),
-        "output_path": run.evaluation_file(fold).relative_to(home()).as_posix(),
-        "datafold": fold,
-        "split": {
-            "caption": split.caption,
-            "protocol": split.protocol,
-            "partial": split.partial,
-            "note": split.note,
-            "sizes": dict(split.sizes),
-            "overlaps": dict(split.overlaps),
-        },
-        "checkpoint": checkpoint,
-        "codes_sha256": {side: sides[side].codes.codes_sha256 for side in pair},
-        "features_sha256": {side: sides[side].codes.features_sha256 for side in pair},
-        "metadata_sha256": {side: split.sha256[f"{side}_metadata.txt"] for side in pair},
-    }
+    queries, database = codes.sides[fold], codes.sides["database"]
+    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
+        numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
+    health = {fold: queries.health, "database": database.health}
+    pictures = _draw(codes, fold, curves) if wanted.drawn else _remove_earlier(codes.run, fold)
+    return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
 
 
-def _result_in_place(run: Run, fold: str) -> dict[str, Any]:
-    """Return the result on disk; a damaged one counts as none and is made again."""
-    try:
-        return read_json(run.evaluation_file(fold))
-    except RunError:
-        return {}
-
-
-def _is_current(run: Run, known: Mapping[str, Any], facts: Mapping[str, Any], measures: Sequence[Measure], drawn: bool) -> bool:
-    from biodeephashing.eval._numbers import FURTHER, key_of
-
-    pictures = known.get("pictures", [])
-    if drawn and not (pictures and all((run.evaluation / name).is_file() for name in pictures)):
-        return False
-    same = all(known.get(key) == facts[key] for key in ("codes_sha256", "features_sha256", "metadata_sha256"))
-    return same and all(key in known for key in ("code_health", "bootstrap", "pictures", *FURTHER, *map(key_of, measures)))
-
-
-def _draw(run: Run, fold: str, curves: Curves, sides: Mapping[str, Side], prepared: Prepared) -> list[Path]:
-    """Draw the pictures of a fold."""
+def _draw(codes: RunCodes, fold: str, curves: Curves) -> list[str]:
+    """Draw the pictures of a fold, and return their names and those of their numbers."""
     from biodeephashing.data import ImageFold
     from biodeephashing.eval._run_figures import draw_run
     from biodeephashing.eval._sheet_figure import Gallery
 
-    folds = (prepared.fold(fold), prepared.fold("database"))
-    galleries = tuple(Gallery(metadata.paths, ImageFold(metadata, "none").image) for metadata in folds)
-    split = prepared.split
-    return draw_run(
-        run, fold, curves, sides[fold], sides["database"], (galleries[0], galleries[1]), classes=split.classes, split=split.caption
-    )
+    def gallery(side: str) -> Gallery:
+        metadata = codes.prepared.fold(side)
+        return Gallery(metadata.paths, ImageFold(metadata, "none").image)
+
+    sides, split = codes.sides, codes.prepared.split
+    galleries = gallery(fold), gallery("database")
+    files = draw_run(codes.run, fold, curves, sides[fold], sides["database"], galleries, classes=split.classes, split=split.caption)
+    return [file.name for file in files]
 
 
-def _remove_earlier(run: Run, fold: str) -> list[Path]:
+def _remove_earlier(run: Run, fold: str) -> list[str]:
     """Remove pictures that are of other codes than the numbers which will stand beside them."""
     for file in run.evaluation.glob(f"{fold}-*"):
         if file.suffix in (".png", ".csv"):
@@ -201,29 +147,35 @@ def _remove_earlier(run: Run, fold: str) -> list[Path]:
     return []
 
 
-def _track(run: Run, settings: Any, results: Mapping[str, dict[str, Any]], split: Any, files: Sequence[Path]) -> None:
+def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the split, and what is missing of the numbers."""
+    split = codes.prepared.split.caption
+    complete = all("mAP_feature" in result for result in results.values())
+    return split if complete else f"{split}\nno tie rule feature: it was left out (-no_features)"
+
+
+def _track(codes: RunCodes, settings: Any, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted]) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
-    from biodeephashing.eval._numbers import DENOMINATOR, FURTHER, measure_of, tracked_name
+    from biodeephashing.eval._numbers import DENOMINATOR, tracked_numbers
     from biodeephashing.tracking import open_tracker
 
+    split, run = codes.prepared.split, codes.run
     tags = {
         "split": split.caption,
         "split_sha256": hashlib.sha256(repr(sorted(split.sha256.items())).encode()).hexdigest(),
         "denominator": DENOMINATOR,
     }
-    numbers = {
-        tracked_name(fold, key): value
-        for fold, result in results.items()
-        for key, value in result.items()
-        if measure_of(key) or key in FURTHER
-    }
+    numbers: dict[str, float] = {}
+    for fold, result in results.items():
+        gone = dict.fromkeys(tracked_numbers(fold, wanted[fold].known), nan)  # MLflow forgets no number: it is overwritten
+        numbers |= gone | tracked_numbers(fold, result)
     with open_tracker(run, settings, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
-        for file in files:
-            tracker.log_artifact(file, "evaluation")
+        for name in (name for result in results.values() for name in result["pictures"]):
+            tracker.log_artifact(run.evaluation / name, "evaluation")
 
 
 def _say(quiet: bool, message: str) -> None:
@@ -237,6 +189,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
     )
+    parser.add_argument(
+        "-no_features",
+        "--no_features",
+        action="store_true",
+        help="measure nothing that needs the features: no feature ranking; quick",
+    )
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="measure again even what is up to date")
     parser.add_argument(
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
@@ -249,8 +207,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     from biodeephashing.data import Prepared
     from biodeephashing.eval._numbers import asked_measures
+    from biodeephashing.eval._result_file import check_asked
 
     asked = asked_measures(*given_measures(arguments))
+    check_asked(asked, arguments.no_features)
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     paths = _matching(arguments.path)
     sets: dict[str, Prepared] = {}
@@ -264,6 +224,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             evaluate(
                 run,
                 asked=asked,
+                no_features=arguments.no_features,
                 plots=arguments.make_plots,
                 no_skip=arguments.no_skip,
                 tracking=tracking,

@@ -21,7 +21,7 @@ def write_predictions(run: Run, bits: int, folds: tuple[str, ...]) -> None:
     facts = {
         fold: {
             "rows": len(np.load(run.features_file(fold))),
-            "zeros": 0,
+            "zeros": int(np.count_nonzero(np.load(run.features_file(fold)) == 0)),
             "metadata_sha256": split.sha256[f"{fold}_metadata.txt"],
             "features_sha256": digest(run.features_file(fold)),
             "codes_sha256": digest(run.codes_file(fold)) if run.codes_file(fold).exists() else "",

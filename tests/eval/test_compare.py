@@ -39,9 +39,10 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     tracker.set_tags(split or SPLIT)
     tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
     tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
+    tracker.log_metrics(further)
     if value is not None:
         names = ("expected", "expected_at_1000", "expected_at_5000", "feature")
-        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)} | further)
+        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)})
     tracker.close(status)
 
 
@@ -124,6 +125,29 @@ def test_every_number_that_a_run_holds_can_be_compared(tracked_home, capsys):
         RunError, match=r"no run .* has query_mAP_expected_at_radius_3, the nearest .* being query_mAP_expected_at_radius_2: "
     ):
         compare("TINY", "trial", metric="query_mAP_expected_at_radius_3")
+
+
+def test_runs_without_numbers_of_features_are_named(tracked_home, capsys):
+    for bits in (16, 32):
+        track("bp", 0, value=0.9, number_of_bits=bits)
+    track("fa", 0, query_mAP_expected=0.5, number_of_bits=32)
+    how = "without query_mAP_feature (run eval_map.py, without -no_features): fa seed 0 number of bits 32 (FINISHED)"
+    compare("TINY", "trial")
+    assert f"no mean over all runs, {how}" in capsys.readouterr().out
+    compare("TINY", "trial", metric="query_mAP_feature")
+    assert f"left out, {how}" in capsys.readouterr().out
+
+
+def test_where_no_run_has_numbers_of_features_there_is_no_column(tracked_home, capsys):
+    for mode in ("bp", "fa"):
+        track(mode, 0, query_mAP_expected=0.5, query_mAP_expected_at_1000=0.5, query_mAP_expected_at_5000=0.5)
+    folder = compare("TINY", "trial")
+    said = capsys.readouterr().out
+    assert "mAP, ties by feature" not in said
+    assert "without query_mAP_feature (run eval_map.py, without -no_features): bp seed 0 (FINISHED), fa seed 0 (FINISHED)" in said
+    assert {row["metric"] for row in read_csv(folder)} == {f"query_mAP_expected{cut}" for cut in ("", "_at_1000", "_at_5000")}
+    with pytest.raises(RunError, match=r"no run of TINY/trial has query_mAP_feature, .*run eval_map.py, without -no_features\): bp"):
+        compare("TINY", "trial", metric="query_mAP_feature")
 
 
 def test_settings_and_splits_are_kept_apart(tracked_home):

@@ -8,6 +8,7 @@ from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure
 from biodeephashing.eval._numbers import (
     ALWAYS,
+    FOLDS,
     asked_measures,
     compatible_key,
     divisor_of,
@@ -20,7 +21,6 @@ from biodeephashing.eval._numbers import (
     words_of,
 )
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
-from biodeephashing.eval.eval_map import FOLDS
 
 
 def test_every_key_can_be_read_back():

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision
+from biodeephashing.eval import (
+    Measure,
+    Pairs,
+    average_precision_per_query,
+    leave_one_out_average_precision,
+    mean_average_precision,
+    normalized_discounted_cumulative_gain,
+)
 from biodeephashing.eval._blocks import MEMORY
 from biodeephashing.eval._rankings import Separations
 from biodeephashing.eval._torch_pairs import TorchPairs, TorchSeparations
@@ -112,6 +119,22 @@ def test_one_pass_finds_the_same_curves_and_gains(device, memory):
     for name, curve in vars(want.curves).items():
         assert (getattr(got.curves, name) == curve).all(), name
     assert all((got.ndcg[k] == want.ndcg[k]).all() for k in (None, 9))
+
+
+@on_each_device
+@pytest.mark.parametrize("rules", [{}, {"k": 7}, {"gain": "exponential", "empty": "skip"}], ids=str)
+def test_graded_gains_and_leaving_one_out_are_the_same_bits(device, rules):
+    sample = Sample(6, queries=13, database=200, bits=11, classes=9, single=False)
+    want, got = (normalized_discounted_cumulative_gain(*sample.arrays, **rules, device=where) for where in (None, device))
+    assert 0 < got == want < 1
+    codes, labels = sample.arrays[1], sample.arrays[3]
+    want, got = (leave_one_out_average_precision(codes, labels, device=where) for where in (None, device))
+    assert 0 < got == want < 1
+
+
+def test_graded_gains_refuse_a_device_that_does_not_exist():
+    with pytest.raises(UnknownNameError, match="cuad"):
+        normalized_discounted_cumulative_gain(*Sample(6, queries=1, database=2, bits=3).arrays, device="cuad")
 
 
 @on_each_device
