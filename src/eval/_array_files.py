@@ -103,7 +103,17 @@ def _read_text(file: Path, delimiter: str | None) -> NDArray[np.float64]:
             return np.loadtxt(file, delimiter=delimiter, ndmin=2, comments=None)
     except ValueError as error:
         between = {"\t": "tabs", ",": "commas"}.get(delimiter or "", "blanks")
-        raise DataError(f"{file} is not a table of numbers with {between} between them: {error}") from error
+        raise DataError(f"{file} is not a table of numbers with {between} between them: {in_short(error)}") from error
+
+
+def in_short(error: Exception) -> str:
+    """Return what NumPy complains about, without its advice to programmers.
+
+    Example:
+        >>> in_short(ValueError("the number of columns changed from 2 to 1 at row 2; use `usecols` to select a subset"))
+        'the number of columns changed from 2 to 1 at row 2'
+    """
+    return str(error).partition("; use ")[0]
 
 
 def _read_npz(file: Path, variable: str, columns: bool) -> Stored:

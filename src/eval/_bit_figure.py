@@ -63,7 +63,8 @@ def _balance_of(axes: Any, sides: Mapping[str, BitStatistics]) -> None:
         )  # fmt: skip
     axes.set_xlim(-0.5 - 0.01 * count, count - 0.5 + 0.01 * count)
     axes.set_ylim(-0.06, 1.06)
-    axes.xaxis.set_major_locator(MaxNLocator(16, steps=_STEPS, integer=True, min_n_ticks=1))
+    ticks = MaxNLocator(16, steps=_STEPS, integer=True, min_n_ticks=1).tick_values(0, count - 1)
+    axes.set_xticks([tick for tick in ticks if 0 <= tick < count])  # the margin would have one of a bit that there is not
     axes.set_xlabel("bit", color=INK)
     axes.set_ylabel("share of +1", color=INK)
     quiet(axes, "y")

@@ -16,6 +16,7 @@ from ..checksums import digest
 from ..codes import pack
 from ..errors import RunError
 from ..runs import Run, read_json
+from ._array_files import in_short
 
 _RECORD = "predictions.json"
 _PREDICT = "run predict.py with the settings of this run"
@@ -136,7 +137,7 @@ def _digest_of(codes: NDArray[np.uint8]) -> str:
 
 def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     if not file.exists():
-        raise RunError(f"{file} is missing, and the tie rule of the compatible keys needs it: {_PREDICT}, or measure with -no_features")
+        raise RunError(f"{file} is missing, and the tie rule feature needs it: {_PREDICT}; eval_map.py -no_features measures the rest")
     features = _load(file)
     if features.shape != shape or features.dtype != np.float32:
         raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {_PREDICT}")
@@ -163,7 +164,7 @@ def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
-        raise RunError(f"{file} is not a table of -1, 0 and 1: {error}") from error
+        raise RunError(f"{file} is not a table of -1, 0 and 1: {in_short(error)}") from error
     if values.shape != shape:
         raise RunError(f"{file} holds {values.shape}, but {shape} (images, bits) is expected: {_PREDICT}")
     if not np.isin(values, (-1, 0, 1)).all():

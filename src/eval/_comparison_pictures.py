@@ -84,7 +84,11 @@ def _bits(file: Path, blocks: Sequence[Block], metric: str, name: str) -> bool:
         return False
     alone = len(blocks) - sum(len(panel.blocks) for panel in panels)
     left_out = f" Left out: {alone} settings with one number of bits only." if alone else ""
-    draw_bits(file, panels, metric, f"{name}: number of bits", f"{_BAND}{left_out} {state(metric)} {_splits(blocks)}")
+    counts = [len(block.values(rule, metric)) for panel in panels for block in panel.blocks.values() for rule in block.runs]
+    draw_bits(
+        file, panels, metric, f"{name}: mAP against the number of bits",
+        f"{_BAND} {_seeds(counts)}{left_out} {state(metric)} {_splits(blocks)}",
+    )  # fmt: skip
     return True
 
 
@@ -92,14 +96,15 @@ def _retrieval(file: Path, blocks: Sequence[Block], metric: str, name: str) -> b
     known = [block for block in blocks if any(block.retrievals(rule) for rule in block.runs)]
     if not known:
         return False
-    drawn = sum(len(block.retrievals(rule)) for block in blocks for rule in block.runs)
+    counts = [len(block.retrievals(rule)) for block in blocks for rule in block.runs]
+    drawn = sum(counts)
     every = sum(len(runs) for block in blocks for runs in block.runs.values())
     partly = f" Drawn: {drawn} of {every} runs; the others were evaluated without -make_plots." if drawn < every else ""
     draw_retrieval(
         file, known, f"{name}: precision and recall, {parse_metric(metric)[0]} fold",
         f"Left: the items within each Hamming radius from 0 upwards; dots: radius {MARKED}. Right: the first N items, tied ones in every "
-        "order. Means over all queries; one that finds nothing, or has nothing to find, counts as 0. Lines: mean over seeds; bands: "
-        f"from the lowest to the highest precision at a radius or an N.{partly} {_splits(known)}",
+        "order (tie rule expected). Means over all queries; one that finds nothing, or has nothing to find, counts as 0. Lines: mean "
+        f"over seeds; bands: from the lowest to the highest precision at a radius or an N. {_seeds(counts)}{partly} {_splits(known)}",
     )  # fmt: skip
     return True
 
@@ -115,6 +120,17 @@ def _alignment(file: Path, blocks: Sequence[Block], metric: str, name: str) -> b
         f"in common. {_TRAINING_BAND} {_splits(blocks)}",
     )  # fmt: skip
     return True
+
+
+def _seeds(counts: Sequence[int]) -> str:
+    """Return how many seeds a mean is over; rules that have none are not drawn.
+
+    Example:
+        >>> _seeds([3, 3]), _seeds([2, 0, 3]), _seeds([1])
+        ('Seeds: 3.', 'Seeds: 2 to 3.', 'Seeds: 1.')
+    """
+    least, most = min(count for count in counts if count), max(counts)
+    return f"Seeds: {least}." if least == most else f"Seeds: {least} to {most}."
 
 
 def _splits(blocks: Sequence[Block]) -> str:

@@ -15,6 +15,7 @@ from .curves import Curves
 _LINE = "#0072B2"
 _WIDTH, _HEIGHT, _HEAD = 8.2, 4.4, 0.95  # inches
 _APART = 0.075  # least distance of two named radii, in lengths of an axis
+_VISIBLE = 0.004  # least distance of the two lines that can be seen
 _DOTS = 130  # most radii of which each has a dot
 
 
@@ -31,12 +32,14 @@ def draw_precision_recall(file: Path, curves: Curves, title: str, caption: str) 
     start = int(np.argmax(curves.nonempty > 0))
     recall, precision, nonempty = curves.recall[start:], curves.precision[start:], curves.nonempty[start:]
     _draw_chance(axes, curves)
-    axes.plot(recall, precision / nonempty, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2)
+    filled = precision / nonempty
+    axes.plot(recall, filled, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2)
     marker = "o" if len(recall) <= _DOTS else None
     axes.plot(recall, precision, color=_LINE, linewidth=1.8, marker=marker, markersize=3.6, label="all queries, numbers: radius", zorder=3)
     for place in spread_out(np.stack((recall, precision), axis=1), _APART):
         rising = precision[place] < precision[min(place + 1, len(precision) - 1)]
-        offset = (5, -11) if rising else (5, 4)  # where the line does not go on
+        below = rising or filled[place] - precision[place] > _VISIBLE
+        offset = (5, -11) if below else (5, 4)  # where neither line goes on
         axes.annotate(str(start + place), (recall[place], precision[place]), offset, textcoords="offset points", fontsize=8.5, color=INK)
     axes.set_xlim(-0.02, 1.04)
     axes.set_ylim(0, 1.06)
@@ -61,7 +64,7 @@ def draw_precision_at(file: Path, curves: Curves, title: str, caption: str) -> N
     marker = "o" if len(curves.depths) == 1 else None
     axes.plot(curves.depths, curves.precision_at, color=_LINE, linewidth=1.8, marker=marker, label="precision of the first N", zorder=3)
     axes.set_xscale("log")
-    axes.set_xlim(0.9, max(2.0, 1.1 * float(curves.depths[-1])))
+    axes.set_xlim(0.92, max(2.0, 1.1 * float(curves.depths[-1])))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(NullFormatter())  # of a small database it would name tenths
     axes.set_ylim(0, 1.06)

@@ -131,7 +131,10 @@ def _bars_of(axes: Any, block: Block, metric: str) -> None:
             axes.errorbar(value.mean, place, xerr=value.sd, color=INK, capsize=3.5, elinewidth=1.2, capthick=1.2, zorder=3)
         axes.scatter(seeds, place + _apart(len(seeds)), s=16, color="white", edgecolor=INK, linewidth=0.8, zorder=4)
         end = max(*seeds, value.mean + (value.sd or 0.0))
-        axes.annotate(describe_spread(value), (end, place), (7, 0), textcoords="offset points", va="center", fontsize=9, color=INK)
+        axes.annotate(
+            describe_spread(value), (end, place), (7, 0), textcoords="offset points", va="center", fontsize=9, color=INK,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+        )  # fmt: skip
     axes.set_yticks(range(len(block.runs)), [f"{shortened(rule, _LONGEST)} ({len(block.values(rule, metric))})" for rule in block.runs])
     axes.set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=6)
     axes.set_xlim(0, 1.27)  # from 0, as bars must; the room beyond 1 is for the numbers

@@ -28,7 +28,7 @@ def draw_retrieval(file: Path, blocks: Sequence[Block], title: str, caption: str
     rules = sorted({rule for of_block in found for rule in of_block}, key=place_of)
     figure, place = page_of_rules(10.0, 3.5 * len(blocks), title, caption, rules)
     place |= {"right": 1 - 0.4 / 10.0, "wspace": 0.08, "hspace": 0.38}
-    rows = figure.subplots(len(blocks), 2, squeeze=False, sharey="row", gridspec_kw=place)
+    rows = figure.subplots(len(blocks), 2, squeeze=False, sharey=True, gridspec_kw=place)
     for (left, right), block, of_block in zip(rows, blocks, found, strict=True):
         for rule, retrievals in of_block.items():
             _by_radius(left, rule, retrievals)
@@ -36,15 +36,16 @@ def draw_retrieval(file: Path, blocks: Sequence[Block], title: str, caption: str
             draw_band(right, depths, values, rule)
         left.set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=8)
         left.set_xlim(-0.02, 1.02)
-        left.set_ylim(0, 1.06 * max(left.dataLim.y1, right.dataLim.y1, 0.01))
         right.set_xscale("log")
-        right.margins(x=0.02)
+        right.set_xlim(0.92, max(2.0, 1.1 * right.dataLim.x1))
         right.xaxis.set_major_formatter("{x:,.0f}")
         left.set_ylabel("precision")
         left.set_xlabel("recall, by Hamming radius")
         right.set_xlabel("N, the first items of the ranking")
         for axes in (left, right):
             quiet(axes, "y")
+    highest = max(axes.dataLim.y1 for axes in rows.flat)
+    rows.flat[0].set_ylim(0, 1.06 * max(highest, 0.01))
     save(figure, file)
 
 

@@ -123,7 +123,7 @@ def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[s
     if metric not in columns.values():
         columns[metric] = metric
     lacking = {name: [run for run in runs if name not in run.metrics] for name in columns.values()}
-    remarks = [f"no mean over all runs, {_lacking(some, runs, name)}" for name, some in lacking.items() if some]
+    remarks = [f"left out of one column, {_lacking(some, runs, name)}" for name, some in lacking.items() if some]
     return {words: name for words, name in columns.items() if len(lacking[name]) < len(runs)}, remarks
 
 
@@ -141,7 +141,8 @@ def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
 
     def name(run: TrackedRun) -> str:
         further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id][setting]}" for setting in varying)
-        return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further} ({run.status})"
+        ended = "" if run.status == "FINISHED" else f" ({run.status})"
+        return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further}{ended}"
 
     return ", ".join(sorted(map(name, some)))
 

@@ -376,6 +376,11 @@ def damage_text(run: Run) -> None:
     run.hashes_file("query").write_text("1\t-1\n1\t2x\n")
 
 
+def damage_text_ragged(run: Run) -> None:
+    run.codes_file("query").unlink()
+    run.hashes_file("query").write_text("1\t-1\n1\n")
+
+
 def damage_text_values(run: Run) -> None:
     run.codes_file("query").unlink()
     np.savetxt(run.hashes_file("query"), np.full((16, 12), 5), fmt="%d", delimiter="\t")
@@ -422,6 +427,7 @@ def forget_queries(run: Run) -> None:
         (damage_content, "query-codes.npy was changed after it was predicted"),
         (damage_features_codes, "query-codes.npy does not hold the signs of query-features.npy"),
         (damage_text, "query-hashes.tsv is not a table"),
+        (damage_text_ragged, "is not a table of -1, 0 and 1: the number of columns changed from 2 to 1 at row 2$"),
         (damage_text_values, "query-hashes.tsv holds values other"),
         (damage_text_width, r"query-hashes.tsv holds \(16, 11\), but \(16, 12\)"),
         (damage_predictions, "predictions.json is damaged"),
@@ -429,7 +435,10 @@ def forget_queries(run: Run) -> None:
         (damage_metadata_version, "another version of the data set"),
         (forget_database, "the fold database .* has no codes"),
         (forget_queries, "query or val is needed"),
-        (lambda run: run.features_file("val").unlink(), "val-features.npy is missing.* or measure with -no_features"),
+        (
+            lambda run: run.features_file("val").unlink(),
+            "val-features.npy is missing, .* feature needs it: .* -no_features measures the rest",
+        ),
         (lambda run: run.codes_file("query").unlink(), "query-codes.npy is missing"),
         (lambda run: (run.directory / "predictions.json").unlink(), "no predictions.json"),
         (lambda run: (run.directory / "best-epoch=3.ckpt").unlink(), "train it first"),

@@ -96,6 +96,7 @@ def test_bounds_that_would_be_none_are_refused():
 
 def test_options_make_what_they_name():
     assert options_of(Measure("index", k=5000)) == ""
+    assert options_of(Measure("feature", k=5000)) == ", without -no_features"
     for asked in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
         (measure,) = asked_measures(**asked)
         options = options_of(measure).split()

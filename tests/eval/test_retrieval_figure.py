@@ -108,6 +108,12 @@ def test_a_row_per_block(tmp_path, monkeypatch):
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[place + 1 :])
 
 
+def test_rows_can_be_compared(tmp_path, monkeypatch):
+    _, panels = draw([run("fa", 0, loss="CSQ"), run("fa", 3, loss="DCH")], tmp_path, monkeypatch)
+    [limits] = {panel.get_ylim() for panel in panels}
+    assert limits == pytest.approx((0, 1.06 * 0.9))  # of seed 0, whose first item is right 9 times of 10
+
+
 def test_one_bit_has_no_radius_2_worth_a_dot(tmp_path, monkeypatch):
     _, (left, _) = draw([run("fa", 0, bits=1)], tmp_path, monkeypatch)
     assert len(left.lines[0].get_xdata()) == 2
@@ -123,6 +129,7 @@ def test_the_caption_counts_the_runs_without(tmp_path, monkeypatch):
         blocks = build_blocks(runs, "m")[0]
         assert "comparison-retrieval.png" in draw_pictures(tmp_path, blocks, "query_mAP_expected", "name")
     assert "Drawn" not in captions[0]
+    assert "Seeds: 2." in captions[0]
     assert "Drawn: 2 of 3 runs" in captions[1]
 
 

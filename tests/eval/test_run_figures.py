@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from itertools import pairwise
 from statistics import median_low
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -216,6 +217,16 @@ def test_the_curves_are_drawn(project_home, monkeypatch):
     assert figures["query-precision_at_n.png"].axes[0].get_xscale() == "log"
 
 
+def test_the_radius_is_written_where_no_line_goes_on(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(_curve_figures, "save", lambda figure, file: kept.append(figure))
+    recall, precision, nonempty = np.array([0.1, 0.5, 1.0]), np.array([0.5, 0.4, 0.1]), np.array([0.5, 1.0, 1.0])
+    curves = SimpleNamespace(recall=recall, precision=precision, nonempty=nonempty, relevant=np.ones(1), distances=np.ones((3, 2)))
+    _curve_figures.draw_precision_recall(tmp_path / "curve.png", curves, "title", "caption")
+    offsets = [text.xyann[1] < 0 for text in kept[0].axes[0].texts]
+    assert offsets == [True, False, False], "below, where the dotted line runs above"
+
+
 def test_distances_are_shares_and_medians(project_home, monkeypatch):
     sample = Sample(5, 8, 20, 16)
     figures, _ = draw(sample, monkeypatch)
@@ -247,6 +258,14 @@ def test_bits_are_drawn(project_home, monkeypatch):
         assert image.get_clim() == (0, 1)
     assert bar.get_ylim() == (0, 1)
     assert len(figures["query-bits.png"].axes) == 4
+
+
+@pytest.mark.parametrize("bits", [1, 12, 64])
+def test_no_tick_beyond_the_last_bit(project_home, monkeypatch, bits):
+    figures, _ = draw(Sample(6, 5, 9, bits), monkeypatch)
+    ticks = figures["query-bits.png"].axes[0].get_xticks()
+    assert ticks[0] == 0
+    assert set(ticks) <= set(range(bits))
 
 
 def poor(kind: str) -> Sample:
