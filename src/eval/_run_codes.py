@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from ..data import Prepared
 from ..errors import RunError
 from ..runs import Run, home, read_json
 from ._code_files import Predictions, read_fold, read_predictions
 from ._fold_numbers import Side
 from ._numbers import FOLDS
+
+
+class DataSet(Protocol):
+    """What must be known of a prepared data set."""
+
+    @property
+    def split(self) -> Any:
+        """How it is divided into folds, with the checksum of each metadata file."""
+
+    def fold(self, fold: str, /) -> Any:
+        """Return the metadata of a fold: its file, paths and labels."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class RunCodes:
 
     run: Run
     predictions: Predictions
-    prepared: Prepared
+    prepared: DataSet
     sides: dict[str, Side]
 
     @property
@@ -61,12 +71,12 @@ class RunCodes:
         return {side: self.predictions.folds[side].get("features_sha256") for side in (fold, "database")}
 
 
-def read_run(run: Run, prepared: Prepared | None = None, *, folds: Sequence[str] | None = None, with_features: bool = True) -> RunCodes:
+def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None, with_features: bool = True) -> RunCodes:
     """Read the codes of a run and the labels they belong to.
 
     Args:
         run: a predicted run.
-        prepared: its data set, where several runs share it; None reads it.
+        prepared: its data set.
         folds: the folds that ask; None for every predicted one of query and val.
         with_features: False leaves the files of the features alone.
 
@@ -78,7 +88,6 @@ def read_run(run: Run, prepared: Prepared | None = None, *, folds: Sequence[str]
     folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds
     if not folds:
         raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")
-    prepared = prepared or Prepared(run.database)
     sides = {}
     for fold in (*folds, "database"):
         metadata = prepared.fold(fold)

@@ -62,13 +62,14 @@ def evaluate(
             ...
         biodeephashing.errors.RunError: ...
     """
+    from biodeephashing.data import Prepared
     from biodeephashing.eval._result_file import check_asked, is_current, want
     from biodeephashing.eval._run_codes import read_run
     from biodeephashing.eval._summary import summary
 
     check_asked(asked, no_features)
     settings = run.settings()
-    codes = read_run(run, prepared, with_features=not no_features)
+    codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = {fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)}
     results: dict[str, dict[str, Any]] = {}
@@ -102,10 +103,11 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
         RunError: when the run was not trained or predicted, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
+    from biodeephashing.data import Prepared
     from biodeephashing.eval._fold_numbers import per_query
     from biodeephashing.eval._run_codes import read_run
 
-    codes = read_run(run, folds=[fold], with_features=measure.ties == "feature")
+    codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
     return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
 
 
