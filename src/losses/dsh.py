@@ -46,7 +46,7 @@ class DSH(HashingLoss):
         self.margin = 2.0 * self.bits if margin is None else number("margin", margin, above=0.0)
         self.signed_penalty = truth("signed_penalty", signed_penalty)
         if self.signed_penalty and not self.cube:
-            raise UsageError("signed_penalty=True falls without end where codes may leave the cube: leave out one of it and -no_cube")
+            raise UsageError("signed_penalty=True falls without end where codes may leave the cube: leave out either it or -no_cube")
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""

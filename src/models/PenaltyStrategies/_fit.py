@@ -21,7 +21,7 @@ from tqdm import tqdm
 from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
 from ...data import TRANSFORMS, ImageFold, Metadata, load_fold, loader
-from ...errors import DataError, RunError, UsageError
+from ...errors import DataError, RunError, UsageError, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
@@ -97,9 +97,6 @@ def clear(run: Run) -> None:
 def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
     """Build the loss of a run with its penalties, for the facts of the train fold."""
     labels = train_fold.labels
-    constants = parse_constants(settings.constants)
-    for name in keywords_of(HashingLoss).keys() & constants.keys():
-        raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
     loss = LOSSES[settings.loss](
         bits=settings.number_of_bits,
         classes=labels.shape[1],
@@ -108,11 +105,23 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
         penalty=settings.penalty,
         cube=not settings.no_cube,
         multi_label=bool((labels.sum(axis=1) > 1).any()),
-        **constants,
+        **_constants(settings),
     )
     for name, penalty in PENALTIES.items():
         loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
     return loss
+
+
+def _constants(settings: Settings) -> dict[str, Any]:
+    """Return the constants that the run sets, having seen that they are the method's own: what all losses share is not for them."""
+    constants, shared = parse_constants(settings.constants), keywords_of(HashingLoss)
+    own = [name for name in keywords_of(LOSSES[settings.loss]) if name not in shared]
+    for name in constants:
+        if name in shared:
+            raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
+        if name not in own:
+            raise unknown_name(f"constant of {settings.loss}", name, own)
+    return constants
 
 
 def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> HashingModule:
