@@ -97,3 +97,4 @@ def test_the_table_lists_every_recipe_with_its_scores():
         assert re.split(r",| \(", header(path)["Metric"].replace(" over the whole ranking", ""))[0] == cells[4]
         assert cells[5] == ", ".join(str(cell.number_of_bits) for cell in cells_of(path))
         assert cells[6] == (", ".join(SCORE.findall(header(path)["Expected"])) or "not looked up")
+        assert ("checked*" in cells[7]) is ("Checked" in header(path)), "a score that nobody confirmed is marked where it stands"
