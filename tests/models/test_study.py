@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -86,3 +88,31 @@ def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd):
     assert len(failures) == 2
     assert any("seed=1: its process was killed" in failure for failure in failures)
     assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)
+
+
+ENDLESS = """
+import time
+from biodeephashing.models.PenaltyStrategies._grid import run_grid
+from biodeephashing.models.PenaltyStrategies.study import expand
+
+def work(settings, parent):
+    try:
+        print("at work", flush=True)
+        time.sleep(1000)
+    except KeyboardInterrupt:
+        print("told to stop", flush=True)
+        raise
+
+if __name__ == "__main__":
+    run_grid(expand({"seed": [0, 1], "tracking": "off"}, "example"), jobs=1, title="endless", work=work)
+"""
+
+
+def test_a_killed_grid_takes_its_processes_along(tmp_path):
+    """Its output ends when the last process that could write to it is gone."""
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    grid = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert grid.stdout.readline() == "at work\n"
+    grid.kill()
+    assert grid.communicate(timeout=120)[0] == "told to stop\n"

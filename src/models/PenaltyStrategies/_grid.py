@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from ...runs import Run
 from ...tracking import start_parent
 
 Work: TypeAlias = Callable[..., str]
+
+GRACE = 20  # seconds that a cell has to stop once the grid's process is gone
 
 
 def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | None = None) -> list[str]:
@@ -70,9 +73,33 @@ def _prepare_worker(threads: int) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    threading.Thread(target=_end_with_grid, daemon=True).start()
     import torch
 
     torch.set_num_threads(threads)
+
+
+def _end_with_grid() -> None:
+    """End this process when the grid's is gone: killed, that could not, and this one's lock would keep the next grid off its run."""
+    _grid_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)  # a cell at work marks its run as interrupted
+    time.sleep(GRACE)
+    os._exit(1)
+
+
+def _in_grid(work: Callable[[Settings], str], cell: Settings) -> str:
+    """Do the work of a cell, and take none of the cells that wait if the grid's process is gone."""
+    try:
+        return work(cell)
+    finally:
+        if not _grid_process().is_alive():
+            os._exit(1)
+
+
+def _grid_process() -> Any:
+    process = multiprocessing.parent_process()
+    assert process is not None
+    return process
 
 
 def _run_all(cells: Sequence[Settings], jobs: int, work: Callable[[Settings], str], report: _Report) -> list[Settings]:
@@ -82,7 +109,7 @@ def _run_all(cells: Sequence[Settings], jobs: int, work: Callable[[Settings], st
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
     lost = []
     try:
-        futures = {pool.submit(work, cell): cell for cell in cells}
+        futures = {pool.submit(_in_grid, work, cell): cell for cell in cells}
         for future in as_completed(futures):
             try:
                 report.done(futures[future], future.result())
