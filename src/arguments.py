@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +13,18 @@ from typing import Any, NoReturn
 from .errors import UsageError, nearest
 from .hparams import Settings, convert, from_mapping, table
 from .phrases import own_place
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that names the defaults which say something, and leaves addresses whole."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default is None or action.default is False or action.default == []
+        return action.help if silent else super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        words = " ".join(text.split())
+        return textwrap.fill(words, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 class StrictParser(argparse.ArgumentParser):
@@ -24,7 +37,7 @@ class StrictParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **details: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **details)
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **details)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse a command line after checking every flag against the exact list."""

@@ -270,3 +270,23 @@ def test_help_of_a_script_lists_every_flag_and_loads_nothing_heavy(tmp_path, pha
     assert "heavy: []" in done.stdout
     for field, setting in table():
         assert (f"--{field.name}" in done.stdout) is (phase in setting.phases)
+
+
+def test_help_names_the_defaults_that_say_something(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    parser = StrictParser()
+    silent = {"-file": {}, "-quick": {"action": "store_true"}, "-names": {"nargs": "+", "default": []}}
+    for flag, details in (silent | {"-count": {"type": int, "default": 0}, "-way": {"default": "on"}}).items():
+        parser.add_argument(flag, help="whatever", **details)
+    words = {line.split()[0]: line for line in parser.format_help().splitlines() if "whatever" in line}
+    assert [flag for flag, line in words.items() if "default" in line] == ["-count", "-way"]
+    assert words["-count"].endswith("(default: 0)")
+
+
+def test_help_leaves_addresses_whole(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    address = "https://www.kaggle.com/c/imagenet-object-localization-challenge/rules"
+    text = StrictParser(description="One %.", epilog=f"Once, on {address}, 100 %, in a file of %USERPROFILE% or elsewhere.").format_help()
+    assert address in text
+    assert "One %." in text
+    assert " ".join(text.split()).endswith("100 %, in a file of %USERPROFILE% or elsewhere.")

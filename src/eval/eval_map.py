@@ -203,7 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
     parser.add_argument(
-        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu (default), or a graphics card (cuda, cuda:1)"
+        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu, or a graphics card (cuda, cuda:1)"
     )
     add_measures(parser)
     arguments = parser.parse_args(argv)

@@ -143,7 +143,7 @@ def _authenticated() -> Any:
 
 def main() -> int:
     """Run the command line."""
-    parser = StrictParser(description=__doc__, epilog=f"{_TOKEN}; then {_RULES}.".replace("%", "%%"))
+    parser = StrictParser(description=__doc__, epilog=f"{_TOKEN}; then {_RULES}.")
     parser.add_argument(
         "-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder ILSVRC that is already on disk"
     )
