@@ -10,6 +10,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -122,7 +123,7 @@ def guard(command: Callable[[], object]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # a log file should grow while the work goes on
     try:
-        with _terminated_like_ctrl_c():
+        with _terminated_like_ctrl_c(), _plain_warnings():
             status = command()
     except BioDeepHashingError as error:
         return _say(describe(error), error.exit_status)
@@ -152,6 +153,22 @@ def _terminated_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if previous is None else previous)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Show this package's warnings like its errors: what is to be known, not where in the code it was noticed."""
+    usual, package = warnings.formatwarning, os.path.dirname(__file__)  # noqa: PTH120 - a warning's file is a string
+
+    def plain(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
+        own = filename.startswith(package + os.sep)
+        return f"warning: {message}\n" if own else usual(message, category, filename, lineno, line)
+
+    warnings.formatwarning = plain
+    try:
+        yield
+    finally:
+        warnings.formatwarning = usual
 
 
 def _full_disk_behind(error: BaseException | None) -> OSError | None:

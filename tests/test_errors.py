@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import warnings
 
 import pytest
 from torch._utils import ExceptionWrapper
@@ -221,3 +222,15 @@ def test_a_killed_data_worker_is_no_traceback(capsys):
 
     assert guard(command) == 1
     assert "was ended from outside" in capsys.readouterr().err
+
+
+def test_own_warnings_are_a_line_of_their_own():
+    shown = []
+
+    def command():
+        shown.extend(warnings.formatwarning("no cache", UserWarning, file, 7) for file in (errors.__file__, pytest.__file__))
+
+    before = warnings.formatwarning
+    assert guard(command) == 0
+    assert shown == ["warning: no cache\n", before("no cache", UserWarning, pytest.__file__, 7)]
+    assert warnings.formatwarning is before

@@ -85,7 +85,7 @@ def pixel_map(
         The images, or None where they fit no form or nothing can be written there; a warning then tells the latter.
 
     Raises:
-        DataError: when an image cannot be read, or the disk is full.
+        DataError: when an image cannot be read, the disk is full, or a file may not be so large.
     """
     key = _checksum(root, paths)
     files = {form: folder / f"{fold}-{form}-{key}.npy" for form in forms}
@@ -117,6 +117,11 @@ def pixel_map(
             raise DataError(
                 f"the disk is full: decoded images of the fold {fold} do not fit into {folder}; free some space, or decode them again in "
                 "every epoch with -cache off"
+            ) from error
+        if error.errno == errno.EFBIG:
+            raise DataError(
+                f"decoded images of the fold {fold} are more than a file in {folder} may hold (`ulimit -f`, or the file system): raise "
+                "that limit, or decode them again in every epoch with -cache off"
             ) from error
         raise
 

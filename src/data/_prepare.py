@@ -79,6 +79,8 @@ def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = Fals
     """
     folder = processed_folder(database)
     new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
+    if folder.exists() and not no_skip and not os.access(folder.parent, os.W_OK):  # a read-only share needs no lock: nothing changes there
+        return _checked(database), False
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{database}.lock")):
         _tidy(folder, new, old)  # after a process that was killed

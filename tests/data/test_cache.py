@@ -223,6 +223,21 @@ def test_a_full_disk_is_said_and_nothing_is_left(tiny_database: str, when: str, 
     assert not list((processed_folder(tiny_database) / "cache").glob(".*.npy"))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such limits")
+def test_a_file_that_may_not_be_so_large_is_said_and_nothing_is_left(tiny_database: str) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match=r"images of the fold train are more than a file in .*cache may hold \(`ulimit -f`.*-cache off"):
+            ImageFold(load_fold(tiny_database, "train"), "none", cache=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [path.name for path in (processed_folder(tiny_database) / "cache").iterdir()] in ([".lock"], [])
+    assert ImageFold(load_fold(tiny_database, "train"), "none", cache=True).ready
+
+
 def test_two_at_once_decode_once(tiny_database: str, decoded: list[int]) -> None:
     """The lock counts between threads of a process as between processes: each has an object of its own."""
     metadata = load_fold(tiny_database, "train")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biodeephashing.data import known_databases, load_fold, process, read_split
+from biodeephashing.data import _prepare, known_databases, load_fold, process, read_split
 from biodeephashing.data._catalogue import SETS
 from biodeephashing.data._prepare import Content, prepare
 from biodeephashing.data.split import checksums, write_split
@@ -146,6 +146,14 @@ def test_interrupted_preparation_leaves_what_was_there(project_home: Path, failu
         prepare("SET", lambda: content_of(fail, "second"), no_skip=True)
     assert state(processed / "SET") == before
     assert [path.name for path in processed.iterdir() if path.is_dir()] == ["SET"]
+
+
+def test_a_set_in_a_read_only_folder_is_used_as_it_is(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare("SET", lambda: content_of(touch))
+    monkeypatch.setattr(_prepare.os, "access", lambda *_: False)
+    monkeypatch.setattr(_prepare, "FileLock", None)
+    split, written = prepare("SET", lambda: pytest.fail("built for nothing"))
+    assert (split.database, written) == ("SET", False)
 
 
 def test_skip_and_no_skip(project_home: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_run_holds_exactly_the_promised_files(settings):
     files = {path.name for path in run.directory.iterdir() if not path.name.startswith(".")}
     best = run.best_checkpoint.name
     periodic = {name for name in files if name.startswith("epoch=")}
-    assert files == {"status=finished.out", "hparams.json", "last.ckpt", best} | periodic
+    assert files == {"status=finished.out", "hparams.json", "split.json", "last.ckpt", best} | periodic
     assert sorted(name.split("-val_mAP=")[0] for name in periodic) == ["epoch=2", "epoch=5"]  # every patience // 2 = 3
     assert all(len(name.removesuffix(".ckpt").split(".")[-1]) == 8 for name in periodic)
     assert (run.directory / "status=finished.out").read_bytes() == b""

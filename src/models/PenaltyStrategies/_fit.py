@@ -32,6 +32,7 @@ from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
 from ._feeding import Feeding, images_of
 from ._module import HashingModule, convert
 from ._quiet import quieten
+from ._same_split import check_split, record_split
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
 
@@ -69,6 +70,8 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
     feeding = Feeding(images_of(train_fold, settings, training=True), images_of(val_fold, settings), settings)
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
+    if resume is not None:
+        check_split(run)
     module = _module(settings, train_fold, fresh=resume is None)
     _check_rules(module, settings)
     with _only_process(run):
@@ -76,6 +79,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
             clear(run)
         run.mark("training")
         write_json(run.hparams_file, settings.as_dict("train"))
+        record_split(run)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
                 if resume is not None and not manner.quiet:

@@ -25,6 +25,7 @@ from ._checkpoints import read_checkpoint
 from ._feeding import images_of
 from ._fit import accelerator
 from ._module import lay_out
+from ._same_split import check_split
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,14 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
         quiet: print nothing.
 
     Raises:
-        RunError: when the run is not finished, its checkpoint is damaged, or its network diverged.
+        RunError: when the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
         DataError: when the data set is missing or damaged.
     """
     if run.status != "finished":
         state = f"its status is {run.status!r}" if run.status else "it was never trained"
         raise RunError(f"{run} has no finished training ({state}): run train.py with the same settings first")
     folds = {fold: load_fold(settings.database, fold) for fold in settings.datafolds}
+    check_split(run)
     checkpoint = run.best_checkpoint
     task = _Task(run, settings, checkpoint, digest(checkpoint), quiet)
     known = _read_predictions(task)
