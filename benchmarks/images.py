@@ -93,16 +93,17 @@ def epoch(batches: DataLoader, finish: Callable[[torch.Tensor], object] = lambda
 
 @contextmanager
 def on_cores(cores: int) -> Iterator[None]:
-    """Let this process have so many processors only, where the system can."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    everything = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(everything)[:cores])
+    """Let this process have so many processors only, where the system can, and a thread of normalising for each."""
+    threads, everything = torch.get_num_threads(), os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if everything:
+        os.sched_setaffinity(0, sorted(everything)[:cores])
+    torch.set_num_threads(cores)
     try:
         yield
     finally:
-        os.sched_setaffinity(0, everything)
+        torch.set_num_threads(threads)
+        if everything:
+            os.sched_setaffinity(0, everything)
 
 
 def first_epoch(metadata: Metadata, cores: int, batch: int) -> Callable[[], None]:
@@ -224,7 +225,7 @@ def main() -> None:
     parser.add_argument("-sets", nargs="+", default=list(SETS), choices=list(SETS), help="kinds of images")
     parser.add_argument("-batch", type=int, default=128, help="images of a batch")
     parser.add_argument("-rounds", type=int, default=9, help="rounds")
-    parser.add_argument("-threads", type=int, default=1, help="threads of PyTorch and of normalising")
+    parser.add_argument("-threads", type=int, default=1, help="threads of PyTorch and of normalising; a first epoch has one per core")
     parser.add_argument("-cores", type=int, default=os.cpu_count() or 1, help="most processors a first epoch may have")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
     options = parser.parse_args()

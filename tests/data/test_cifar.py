@@ -18,6 +18,7 @@ from PIL import Image
 from torchvision.datasets import CIFAR10
 
 from biodeephashing.data import _cifar, load_fold, read_label_names, read_split
+from biodeephashing.data.download import CIFAR_10 as DOWNLOADER
 from biodeephashing.data.download.CIFAR_10 import download
 from biodeephashing.data.process import CIFAR_10 as PROCESSOR
 from biodeephashing.errors import DataError, UsageError
@@ -274,3 +275,13 @@ def test_command_lines(project_home: Path, arguments: list[str], status: int, te
     assert done.returncode == status
     assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(("missing", "status", "text"), [([], 0, "is complete"), (["test_batch"], 1, "is incomplete: test_batch missing")])
+def test_an_incomplete_download_shows_in_the_exit_status(
+    missing: list[str], status: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(DOWNLOADER, "download", lambda *_: missing)
+    monkeypatch.setattr(sys, "argv", ["CIFAR_10.py"])
+    assert DOWNLOADER.main() == status
+    assert text in capsys.readouterr().out

@@ -96,7 +96,7 @@ def _copy(stream: IO[bytes], origin: str, target: Path, md5: str) -> None:
             raise DataError(f"{origin} is not the official file (its MD5 is {found}, not {md5}): get it again; it was not taken over")
 
 
-def main() -> None:
+def main() -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder that is already on disk")
@@ -108,6 +108,7 @@ def main() -> None:
         print("next: python src/data/process/CIFAR_10.py -allow_partial   (or complete it first)")
     else:
         print("CIFAR-10 is complete in data/raw/CIFAR_10/\nnext: python src/data/process/CIFAR_10.py")
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
