@@ -225,7 +225,8 @@ def fabricate(home: Path, name: str) -> str:
         write_metadata(metadata_file(folder, fold), paths, labels)
         np.save(run.features_file(fold), features)
         np.save(run.codes_file(fold), codes)
-        facts[fold] = {"features_sha256": digest(run.features_file(fold)), "codes_sha256": digest(run.codes_file(fold))}
+        checksums_of = {"features_sha256": digest(run.features_file(fold)), "codes_sha256": digest(run.codes_file(fold))}
+        facts[fold] = checksums_of | {"zeros": int((features == 0).sum())}
     names = tuple(f"class {number}" for number in range(classes))
     write_label_names(folder / LABEL_NAMES_FILE, names)
     found = checksums(folder)
@@ -240,16 +241,19 @@ def fabricate(home: Path, name: str) -> str:
     return str(run.directory)
 
 
-def whole_process(name: str, threads: int, rounds: int) -> list[float]:
-    """Return the seconds that ``eval_map.py`` takes from start to exit: both folds, every number that is always made."""
+def whole_process(name: str, threads: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds that ``eval_map.py`` takes from start to exit, both folds: every number, and those without features."""
+    seconds: dict[str, list[float]] = {"eval_map.py": [], "eval_map.py -no_features": []}
     with tempfile.TemporaryDirectory() as home:
-        run, seconds = fabricate(Path(home), name), []
-        command = [sys.executable, "src/eval/eval_map.py", "-p", run, "-no_skip"]
+        run = fabricate(Path(home), name)
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         for _ in range(rounds):
-            started = time.perf_counter()
-            subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-            seconds.append(time.perf_counter() - started)
+            for command, taken in seconds.items():
+                program, *flags = command.split()
+                started = time.perf_counter()
+                full = [sys.executable, f"src/eval/{program}", *flags, "-p", run, "-no_skip"]
+                subprocess.run(full, env=environment, check=True, stdout=subprocess.DEVNULL)
+                taken.append(time.perf_counter() - started)
     return seconds
 
 
@@ -266,11 +270,11 @@ def main() -> None:
     parser.add_argument("-process", action="store_true", help="measure the whole command eval_map.py [s] in place of the engine")
     options = parser.parse_args()
     if options.process:
-        print("| size | threads | eval_map.py, s, best | median |\n|---|---:|---:|---:|")
+        print("| size | threads | command | s, best | median |\n|---|---:|---|---:|---:|")
         for name in options.sizes:
             for threads in options.threads:
-                seconds = whole_process(name, threads, options.rounds)
-                print(f"| {name} | {threads} | {min(seconds):.1f} | {statistics.median(seconds):.1f} |", flush=True)
+                for command, seconds in whole_process(name, threads, options.rounds).items():
+                    print(f"| {name} | {threads} | {command} | {min(seconds):.1f} | {statistics.median(seconds):.1f} |", flush=True)
     elif options.compile:
         print("\n".join(["| rule | cache | import, s | first evaluation, s |", "|---|---|---:|---:|", *compilation()]))
     elif options.memory:

@@ -231,8 +231,10 @@ def _share_to_order(groups: Groups, cuts: Counts) -> float:
 
 def _as_bits(labels: Labels) -> NDArray[np.uint8]:
     """Return eight classes a byte, (n, bytes)."""
-    whole = np.pad(labels.astype(bool), ((0, 0), (0, -labels.shape[1] % 8)))  # packing row by row would take three times as long
-    return np.packbits(whole).reshape(len(labels), -1)
+    rows, classes = labels.shape
+    whole = np.zeros((rows, 8 * -(-classes // 8)), dtype=bool)  # packing row by row would take three times as long
+    whole[:, :classes] = labels
+    return np.packbits(whole).reshape(rows, -1)
 
 
 def _check_side(side: str, codes: Codes, labels: Labels) -> None:
