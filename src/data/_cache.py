@@ -33,7 +33,7 @@ FOLDER = "cache"
 Decode = Callable[[int], NDArray[np.uint8]]  # of a row
 Work = Callable[[int], NDArray[np.uint8]]  # on the chunk that starts at a row
 _CHUNK = 32  # images that are decoded between two looks at the writer
-_MANY = 1024  # images for which processes are started: that takes as long as decoding some hundred small ones
+_MANY = 3 * 2**20  # bytes of decoded images for which processes are started: that takes as long as decoding a tenth of them
 _READ_ONLY, _FULL = (errno.EACCES, errno.EPERM, errno.EROFS), (errno.ENOSPC, errno.EDQUOT)
 _work: Work  # of a process that works for another one
 
@@ -176,7 +176,7 @@ def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
         tqdm(total=count, desc=f"decoding {file.name.split('-')[0]}", unit="img", disable=None, leave=False) as bar,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
-        for images in _in_order(_pool(chunk, count, workers), range(0, count, _CHUNK), 2 * workers):
+        for images in _in_order(_pool(chunk, count, wanted, workers), range(0, count, _CHUNK), 2 * workers):
             stream.write(images.data)  # not through a map: there, a full disk would end the process
             bar.update(len(images))
 
@@ -198,13 +198,13 @@ def _in_order(pool: tuple[Executor, Work], starts: Sequence[int], most: int) -> 
             raise
 
 
-def _pool(work: Work, count: int, workers: int) -> tuple[Executor, Work]:
-    """Return who works, and what to hand in there.
+def _pool(work: Work, count: int, size: int, workers: int) -> tuple[Executor, Work]:
+    """Return who works on so many images, of so many bytes together, and what to hand in there.
 
-    Pillow decodes without the interpreter's lock, but opens files with it: of small images threads decode no more than one thread does.
-    Processes do, where they can be forked; elsewhere a process has to import everything anew, which takes seconds.
+    Pillow decodes without the interpreter's lock, but opens files with it: of small images threads decode no more than one thread does,
+    of photographs less than processes do. Those can be forked on Linux; elsewhere a process imports everything anew, which takes seconds.
     """
-    if count < _MANY or workers < 2 or sys.platform != "linux":
+    if size < _MANY or workers < 2 or sys.platform != "linux":
         return ThreadPoolExecutor(workers), work
     fork = multiprocessing.get_context("fork")
     return ProcessPoolExecutor(min(workers, -(-count // _CHUNK)), fork, initializer=_serve, initargs=(work,)), _served

@@ -301,10 +301,10 @@ def test_every_row_is_where_it_belongs(tmp_path: Path, count: int, workers: int)
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 def test_many_images_are_decoded_by_processes(tmp_path: Path) -> None:
     def decode(row: int) -> np.ndarray:
-        return np.full((3, 1, 2), os.getpid() == here, np.uint8)
+        return np.full((3, 32, 32), os.getpid() == here, np.uint8)
 
-    here = os.getpid()
-    for count, by_threads in ((_cache._MANY - 1, True), (_cache._MANY, False)):
+    here, enough = os.getpid(), _cache._MANY // (3 * 32 * 32)
+    for count, by_threads in ((enough - 1, True), (enough, False)):
         kept = pixel_map(tmp_path, f"{count}", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=2)
         assert isinstance(kept, PixelMap)
         assert (kept.pixels == by_threads).all()
@@ -317,10 +317,10 @@ def test_a_process_that_is_ended_is_named(tmp_path: Path) -> None:
     def decode(row: int) -> np.ndarray:
         if row == 500:
             os.kill(os.getpid(), signal.SIGKILL)
-        return np.zeros((3, 1, 2), np.uint8)
+        return np.zeros((3, 32, 32), np.uint8)
 
     with pytest.raises(DataError, match="images of the fold train was ended from outside, perhaps because memory ran out"):
-        pixel_map(tmp_path, "train", tmp_path, ["image"] * _cache._MANY, {"own": decode}, workers=2)
+        pixel_map(tmp_path, "train", tmp_path, ["image"] * (_cache._MANY // (3 * 32 * 32)), {"own": decode}, workers=2)
     assert not list(tmp_path.glob("*.npy"))
     assert not list(tmp_path.glob(".*.npy"))
 
