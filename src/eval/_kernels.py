@@ -346,7 +346,7 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
     for i in range(len(items)):
         ends[slots[i]] += 1
         marked[slots[i]] |= items[i] & 1
-    place, kept, crowded = 0, 0, False
+    place, kept, begin, crowded = 0, np.int64(0), np.int64(0), False  # a bare 0 is a type of its own
     for slot in range(len(ends)):
         size = ends[slot]
         marked[slot] &= start + place < last
@@ -360,12 +360,11 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
         chosen[end], ranks[end] = items[i], start + gone[slot] + end + 1
         ends[slot] += marked[slot]
     if crowded:
-        begin = np.int64(0)
         for slot in range(len(ends)):
             _sort_slot(chosen, scratch, begin, ends[slot])
             begin = ends[slot]
     else:
-        _insert(chosen, 0, kept)
+        _insert(chosen, begin, kept)
     found = 0
     for i in range(kept):
         mark = chosen[i] & 1
