@@ -15,6 +15,7 @@ from ..registry import Registry
 from ._augment import Pictures, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge, length_of
 from ._processor import enlarge_and_normalise_here, normalise_here
+from ._reduce import reduce_and_crop
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
@@ -33,7 +34,9 @@ def resize_and_crop(image: Image.Image) -> Image.Image:
     """
     short = min(image.size)
     width, height = (length_of(side, short, SCALED) for side in image.size)
-    scaled = image if image.size == (width, height) else image.resize((width, height), Image.Resampling.BILINEAR)
+    if short > SCALED and image.height <= 2 * image.width:  # from Pillow 13 on a higher one is gone over downwards first
+        return reduce_and_crop(image, (width, height), CROPPED)
+    scaled = image if short == SCALED else image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = round((width - CROPPED) / 2), round((height - CROPPED) / 2)
     return scaled.crop((left, top, left + CROPPED, top + CROPPED))
 
