@@ -40,7 +40,7 @@ from biodeephashing.data.transforms import MEAN, STD
 PLAIN, AGAIN = "straightforward", "again"
 # words, images, of them for the straightforward loader, size, suffix, and how many times its speed later epochs should have: here, device
 SETS = {
-    "jpeg": ("JPEG 500×375", 512, 256, (500, 375), "jpg", "25", "25"),
+    "jpeg": ("JPEG 500×375", 2048, 256, (500, 375), "jpg", "25", "25"),
     "cifar": ("PNG 32×32 at 224", 4096, 512, (32, 32), "png", "11", "90"),
 }
 HERE, DEVICE = "later epochs, normalised here", "later epochs, bytes for the device"
