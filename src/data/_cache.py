@@ -27,6 +27,7 @@ from tqdm import tqdm
 
 from ..errors import DataError
 from ..runs import replacing
+from ._interrupts import held_back
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"
@@ -187,7 +188,9 @@ def _in_order(pool: tuple[Executor, Work], starts: Sequence[int], most: int) -> 
     with executor:
         ahead: deque = deque()
         try:
-            for start in starts:
+            with held_back():  # the first piece has the processes forked
+                ahead.append(executor.submit(work, starts[0]))
+            for start in starts[1:]:
                 ahead.append(executor.submit(work, start))
                 if len(ahead) > most:
                     yield ahead.popleft().result()

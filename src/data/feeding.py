@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import DataError, UsageError
+from ._interrupts import held_back
 from .images import Batch, ImageFold
 
 _Request = tuple[list[int], int]  # rows of a batch, and its epoch
@@ -102,6 +104,14 @@ class _ByBatch(Dataset[Batch]):
         return self.fold.batch(*request)
 
 
+class _Loader(DataLoader[Batch]):
+    """A loader that Ctrl-C stops also in the moment when it forks its workers."""
+
+    def __iter__(self) -> Any:
+        with held_back():
+            return super().__iter__()
+
+
 def loader(
     fold: ImageFold,
     *,
@@ -130,7 +140,7 @@ def loader(
         DataError: when there is not one image for each device.
     """
     workers = 0 if fold.ready else num_workers
-    return DataLoader(
+    return _Loader(
         _ByBatch(fold),
         batch_size=None,  # the sampler gives batches
         sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),

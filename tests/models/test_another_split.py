@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -9,11 +10,11 @@ from training_cases import interrupt_in_epoch
 
 from biodeephashing.data import load_fold, write_metadata, write_split
 from biodeephashing.data.split import checksums, read_facts
-from biodeephashing.errors import RunError
+from biodeephashing.errors import BioDeepHashingError, RunError
 from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import train
-from biodeephashing.runs import Run, read_json
+from biodeephashing.runs import Run, processed_folder, read_json
 
 ANOTHER = (
     r"was trained on another split of TINY: .* other images or labels in {}\. .*-no_skip.*split\.json says it was \(disjoint, seed 0\)"
@@ -35,6 +36,9 @@ def test_its_codes_are_not_written(settings: Settings, folds: tuple[str, str], c
     with pytest.raises(RunError, match=ANOTHER.format(changed)):
         predict(settings, quiet=True)
     assert not (run.directory / "predictions.json").exists()
+    with pytest.raises(RunError, match=ANOTHER.format(changed)):
+        train(settings, quiet=True)
+    assert run.status == "finished"
     train(replace(settings, no_skip=True), quiet=True)
     predict(settings, quiet=True)
     assert run.codes_file("query").exists()
@@ -68,3 +72,12 @@ def test_what_does_not_matter_is_let_pass(settings: Settings, how: str) -> None:
         write_split(fold.file.parent, replace(read_facts(settings.database), sha256=checksums(fold.file.parent)))
     predict(settings, quiet=True)
     assert run.codes_file("query").exists()
+
+
+def test_a_finished_run_stands_when_its_data_set_is_gone(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(settings, quiet=True)
+    shutil.rmtree(processed_folder(settings.database))
+    assert train(settings) == run
+    assert capsys.readouterr().out == f"skipped: {run} is finished (-no_skip trains it again)\n"
+    with pytest.raises(BioDeepHashingError, match="TINY"):
+        predict(settings, quiet=True)

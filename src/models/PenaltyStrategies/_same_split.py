@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...data.split import SPLIT_FILE, metadata_file, read_facts, write_split
 from ...errors import RunError
-from ...runs import Run, read_json
+from ...runs import Run, processed_folder, read_json
 
 _DECIDING = ("train", "val")  # folds that a network's weights come from
 
@@ -15,14 +15,16 @@ def record_split(run: Run) -> None:
 
 
 def check_split(run: Run) -> None:
-    """Refuse a run that was trained on another split than its data set has now; one whose folder says nothing of it passes.
+    """Refuse a run that was trained on another split than its data set has now.
+
+    A run whose folder says nothing of its split passes, and so does one whose data set is gone: who needs that will miss it.
 
     Raises:
         RunError: when the images of train or val, or their labels, were others.
-        DataError: when the data set is not prepared.
+        DataError: when the data set was prepared by something else.
     """
     file = run.directory / SPLIT_FILE
-    if not file.exists():
+    if not file.exists() or not processed_folder(run.database).is_dir():
         return
     before, now = read_json(file), read_facts(run.database)
     names = {fold: metadata_file(file.parent, fold).name for fold in _DECIDING}

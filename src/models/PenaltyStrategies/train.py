@@ -9,6 +9,7 @@ from biodeephashing.arguments import StrictParser, add_settings, collect_setting
 from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import guard
 from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies._same_split import check_split
 from biodeephashing.runs import Run
 
 
@@ -29,6 +30,8 @@ def train(settings: Settings, *, quiet: bool = False, parent: str | None = None)
     run = Run.of(settings)
     reason = reason_to_skip(run, settings)
     if reason:
+        if run.status == "finished":
+            check_split(run)
         if not quiet:
             print(f"skipped: {reason}")
         return run
