@@ -60,8 +60,9 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
     has_penalty: ClassVar[bool] = True
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
-    #: Features of every training image by a network that does not learn, (N, D), for methods without labels: :meth:`set_reference`.
-    reference: Tensor | None
+    #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before
+    #: :meth:`set_reference`.
+    reference: Tensor
     #: Whether the method needs them.
     needs_reference: ClassVar[bool] = False
 
@@ -86,7 +87,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
         self.multi_label = multi_label
-        self.register_buffer("reference", None)  # not part of the state until it is set
+        self.register_buffer("reference", torch.empty(0, 0), persistent=False)  # part of the state once it is set
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
 
@@ -138,7 +139,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
             self.additive_weights.append(weight)
 
     def set_reference(self, features: Tensor) -> None:
-        """Take the features of all training images, by data-set index, from a network that does not learn.
+        """Take the features of all training images, by data-set index, from a network that does not learn, to where the loss is.
 
         They are part of the state: a resumed run compares with the same ones.
 
@@ -153,7 +154,7 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
                 f"{type(self).__name__} of {self.train_size} training images takes features ({self.train_size}, D), "
                 f"not {tuple(features.shape)}"
             )
-        self.reference = features.detach().float()
+        self.register_buffer("reference", features.detach().to(self.reference.device, torch.float32))
 
     def affine(self) -> tuple[Tensor, Tensor] | None:
         """Return scale and shift (K,) if codes are the signs of ``scale * F + shift``; None where they are the signs of F.
@@ -190,12 +191,12 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
                 f"labels (B, {self.classes}) and index (B,) with B at least 1, "
                 f"not {tuple(outputs.shape)}, {tuple(labels.shape)} and {tuple(index.shape)}"
             )
-        if self.needs_reference and self.reference is None:
+        if self.needs_reference and not len(self.reference):
             raise UsageError(f"{type(self).__name__} compares with features of a network that does not learn: call set_reference first")
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
-        if self.needs_reference and self.reference is None and f"{prefix}reference" in state_dict:
-            self.set_reference(state_dict[f"{prefix}reference"])  # of the shape to be loaded
+        if self.needs_reference and not len(self.reference) and f"{prefix}reference" in state_dict:
+            self.set_reference(torch.empty_like(state_dict[f"{prefix}reference"]))  # of the shape to be loaded
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

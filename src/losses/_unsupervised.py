@@ -41,7 +41,6 @@ class Unsupervised(HashingLoss):
 
         The labels (B, C) are not looked at.
         """
-        assert self.reference is not None
         features = self.reference[index].to(codes.dtype)
         differences = halves_cosines(codes) - halves_cosines(features)
         return differences.square().sum() / max(1, len(differences))

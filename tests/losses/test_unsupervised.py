@@ -1,5 +1,7 @@
 """The losses that look at reference features instead of labels."""
 
+import warnings
+
 import pytest
 import torch
 from loss_cases import BITS, CLASSES, batch, build, value_and_gradient
@@ -36,8 +38,24 @@ def test_features_are_needed_and_resumed(name):
         loss(*batch())
     with pytest.raises(UsageError, match=r"features \(100, D\)"):
         loss.set_reference(torch.randn(99, 5))
-    loss.load_state_dict(build(name).state_dict())
-    assert loss.reference.shape == (100, 5)
+    assert "reference" not in loss.state_dict()
+    saved = build(name).state_dict()
+    loss.load_state_dict(saved)
+    assert torch.equal(loss.reference, saved["reference"])
+    assert loss.reference.data_ptr() != saved["reference"].data_ptr()
+
+
+@pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("how", ["set", "loaded"])
+@pytest.mark.parametrize("name", NAMES)
+def test_features_are_where_the_loss_is(name, how, device):
+    loss = LOSSES[name](bits=BITS, classes=CLASSES, train_size=100, similar_probability=0.5, penalty=0.0).to(device)
+    if how == "set":
+        loss.set_reference(torch.randn(100, 5, dtype=torch.float64))
+    else:
+        with warnings.catch_warnings(action="ignore"):  # what is copied to the meta device is lost
+            loss.load_state_dict(build(name).state_dict())
+    assert (loss.reference.device.type, loss.reference.dtype, loss.reference.shape) == (device, torch.float32, (100, 5))
 
 
 @pytest.mark.parametrize("name", NAMES)
