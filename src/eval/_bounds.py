@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from ._groups import Counts, Groups, Reals, divisor, share
+from ._harmonics import harmonic_sum
 
 
 def extreme_average_precision(groups: Groups, cut: Counts, denominator: str, *, best: bool) -> tuple[Reals, Reals]:
@@ -38,7 +38,7 @@ def extreme_average_precision(groups: Groups, cut: Counts, denominator: str, *, 
     irrelevant = groups.size - groups.relevant
     drawn = np.minimum(groups.relevant, places) if best else np.maximum(places - irrelevant, 0)
     start = groups.before + (0 if best else irrelevant)
-    sums = drawn + (groups.relevant_before - start) * (digamma(start + drawn + 1.0) - digamma(start + 1.0))
+    sums = drawn + (groups.relevant_before - start) * harmonic_sum(start, drawn)
     retrieved = drawn.sum(axis=1)
     average = share(sums.sum(axis=1), divisor(denominator, retrieved, groups.total_relevant, cut))
     return average, (retrieved > 0).astype(np.float64)

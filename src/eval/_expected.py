@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma
 
 from ._groups import Counts, Groups, Reals, divisor, share
+from ._harmonics import harmonic_sum
 
 
 def expected_average_precision(groups: Groups, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
@@ -63,9 +63,8 @@ def _over_draws(n: Counts, r: Counts, places: Counts, before: Counts, relevant_b
     """Return mean AP over the number of relevant items that reach the places before the cut, and the chance that one does."""
     from ._kernels import mean_over_draws
 
-    harmonics = digamma(before + places + 1.0) - digamma(before + 1.0)
     mean, chance = np.empty(len(n)), np.empty(len(n))
-    mean_over_draws(n, r, places, relevant_before, before + 1, harmonics, precisions, mean, chance)
+    mean_over_draws(n, r, places, relevant_before, before + 1, harmonic_sum(before, places), precisions, mean, chance)
     return mean, chance
 
 
@@ -82,6 +81,5 @@ def _share_of_places(
     .. math:: \frac{m}{t} \bigl[ b\,t + (R_0 + 1 - b (N+1)) (H_{N+t} - H_N) \bigr]
     """
     slope = np.divide(relevant - 1.0, size - 1.0, out=np.zeros(np.shape(size)), where=size > 1)  # type: ignore[operator]
-    harmonic = digamma(before + places + 1.0) - digamma(before + 1.0)
-    bracket = slope * places + (relevant_before + 1.0 - slope * (before + 1.0)) * harmonic
+    bracket = slope * places + (relevant_before + 1.0 - slope * (before + 1.0)) * harmonic_sum(before, places)
     return np.divide(drawn * bracket, places, out=np.zeros(np.shape(places)), where=places > 0)
