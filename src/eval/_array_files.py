@@ -107,13 +107,16 @@ def _read_text(file: Path, delimiter: str | None) -> NDArray[np.float64]:
 
 
 def in_short(error: Exception) -> str:
-    """Return what NumPy complains about, without its advice to programmers.
+    """Return what NumPy complains about, without its advice to programmers and with all rows counted from 1.
 
     Example:
+        >>> in_short(ValueError("could not convert string 'a' to float64 at row 0, column 2."))
+        "could not convert string 'a' to float64 at row 1, column 2"
         >>> in_short(ValueError("the number of columns changed from 2 to 1 at row 2; use `usecols` to select a subset"))
         'the number of columns changed from 2 to 1 at row 2'
     """
-    return str(error).partition("; use ")[0]
+    words = str(error).partition("; use ")[0].removesuffix(".")
+    return re.sub(r"at row (\d+), column", lambda found: f"at row {int(found[1]) + 1}, column", words)  # NumPy counts only these from 0
 
 
 def _read_npz(file: Path, variable: str, columns: bool) -> Stored:

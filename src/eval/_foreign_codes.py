@@ -196,7 +196,7 @@ def _check_conventions(codes: Sequence[Stored], kinds: Sequence[str]) -> None:
     for zero_one, other in ((0, 1), (1, 0)):
         values = codes[zero_one].values
         if kinds[zero_one] == ZERO_ONE and kinds[other] in (SIGNS, FEATURES) and values.dtype != bool and (values == 0).any():
-            raise DataError(f"{codes[zero_one]} holds 0/1, but {codes[other]} the {kinds[other]}: write both in the same way")
+            raise DataError(f"{codes[zero_one]} holds 0/1, but {codes[other]} holds {kinds[other]}: write both in the same way")
 
 
 def _codes(stored: Stored, kind: str, bits: int | None, ranked: bool, checksum: str) -> FoldCodes:

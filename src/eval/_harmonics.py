@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import digamma
 
 from ._groups import Counts, Reals
@@ -13,7 +10,7 @@ from ._groups import Counts, Reals
 FAR = 20  # from here on the series below is exact to the last digit
 
 
-def harmonic_sum(before: Counts, places: NDArray[Any]) -> Reals:
+def harmonic_sum(before: Counts, places: Counts) -> Reals:
     r"""Return the sum of 1 / place over so many places after the first ones, exact to a few units in the last digit.
 
     .. math::
@@ -31,9 +28,8 @@ def harmonic_sum(before: Counts, places: NDArray[Any]) -> Reals:
         >>> harmonic_sum(np.array([0, 1]), np.array([2, 2]))  # 1 + 1/2, 1/2 + 1/3
         array([1.5       , 0.83333333])
     """
-    middle: Reals = before + 0.5
-    end: Reals = middle + places
-    sums: Reals = np.log1p(places / middle) + (_beyond_logarithm(end) - _beyond_logarithm(middle))
+    middle: Reals = np.add(before, 0.5)
+    sums: Reals = np.log1p(places / middle) + (_beyond_logarithm(middle + places) - _beyond_logarithm(middle))
     near = before < FAR
     sums[near] = digamma(before[near] + places[near] + 1.0) - digamma(before[near] + 1.0)
     return sums
