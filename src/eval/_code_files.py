@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -73,7 +74,7 @@ def read_predictions(run: Run) -> Predictions:
         predictions = Predictions(content["checkpoint"], int(content["bits"]), dict(content["folds"]))
         recorded = content["checkpoint_sha256"]
     except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{file} is damaged ({error!r}): {_PREDICT}") from error
+        raise RunError(f"{file} is damaged ({_lacking(error)}): {_PREDICT}") from error
     if recorded != digest(checkpoint):
         raise RunError(
             f"the codes of {run.directory} were made with another checkpoint ({predictions.checkpoint}) "
@@ -100,8 +101,8 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     if facts is None:
         raise RunError(f"the fold {fold} of {run.directory} has no codes: {_PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
-    features = _read_features(run.features_file(fold), shape) if with_features else None
     codes, codes_file = _read_codes(run, fold, shape)
+    features = _read_features(run.features_file(fold), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
         raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {_PREDICT}")
     codes_sha256 = digest(codes_file)
@@ -114,6 +115,11 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     if not np.array_equal(codes, pack(features)):
         raise RunError(f"{codes_file} does not hold the signs of {run.features_file(fold).name}: {_PREDICT}")
     return FoldCodes(codes, predictions.bits, int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
+
+
+def _lacking(error: Exception) -> str:
+    """Return what is wrong with a record, a missing key in words."""
+    return f"it says nothing of {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check_unchanged(file: Path, recorded: object, found: str) -> None:
@@ -162,7 +168,9 @@ def _read_codes(run: Run, fold: str, shape: tuple[int, int]) -> tuple[NDArray[np
 
 def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
     try:
-        values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": the shape says so
+            values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is not a table of -1, 0 and 1: {in_short(error)}") from error
     if values.shape != shape:

@@ -34,6 +34,7 @@ def draw_run(
     *,
     classes: Sequence[str] = (),
     split: str,
+    folder: Path,
 ) -> list[Path]:
     """Draw everything there is to see of a fold of a run, and write the numbers of each picture beside it.
 
@@ -46,11 +47,12 @@ def draw_run(
         galleries: the images of the fold and of the database.
         classes: name of each column of the labels; none for their numbers.
         split: the split of the data, in words.
+        folder: where to write.
 
     Returns:
-        The files written, in the run's evaluation folder.
+        The files written.
     """
-    files = _Files(run, fold, split)
+    files = _Files(run, fold, split, folder)
     _draw_curves(files, curves)
     _draw_bits(files, queries, database)
     _draw_nearest(files, queries, database, galleries, classes)
@@ -122,8 +124,8 @@ def words_for(labels: NDArray[np.generic], classes: Sequence[str]) -> str:
 class _Files:
     """Names the files of a fold, remembers them, and says what all of them state."""
 
-    def __init__(self, run: Run, fold: str, split: str) -> None:
-        self.run, self.fold = run, fold
+    def __init__(self, run: Run, fold: str, split: str, folder: Path) -> None:
+        self.run, self.fold, self.folder = run, fold, folder
         self.stated = f"{split}. Run: {run.experiment} / {run.name}"
         self.made: list[Path] = []
 
@@ -137,5 +139,5 @@ class _Files:
         return self._file(f"{what}.csv")
 
     def _file(self, name: str) -> Path:
-        self.made.append(self.run.evaluation / f"{self.fold}-{name}")
+        self.made.append(self.folder / f"{self.fold}-{name}")
         return self.made[-1]

@@ -153,9 +153,9 @@ def usable(device: str | torch.device) -> torch.device:
     except RuntimeError:
         raise unknown_name("device", str(device), DEVICES) from None
     if chosen.type not in DEVICES:
-        raise UsageError(f"device {str(chosen)!r}: evaluation needs float64, as on 'cpu' and 'cuda'; or None for the compiled loops")
+        raise UsageError(f"device {str(chosen)!r}: evaluation needs float64, as on 'cpu' and 'cuda'; or leave the device out")
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise UsageError(f"device {str(chosen)!r}: PyTorch sees no CUDA device on this machine; use 'cpu', or None for the compiled loops")
+        raise UsageError(f"device {str(chosen)!r}: PyTorch sees no CUDA device on this machine; leave the device out, or use 'cpu'")
     if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"device {str(chosen)!r}: this machine has {torch.cuda.device_count()} CUDA devices, counted from 0")
     return chosen

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from argparse import SUPPRESS
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from glob import glob, has_magic
 from math import nan
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
@@ -71,17 +73,21 @@ def evaluate(
     settings = run.settings()
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
-    current = {fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)}
-    results: dict[str, dict[str, Any]] = {}
-    for fold, one in wanted.items():
-        if fold in current:
-            _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
-        results[fold] = dict(one.known) if fold in current else _measured(codes, fold, one, device, quiet)
-    made = {fold: result for fold, result in results.items() if fold not in current}
-    if made and (settings.tracking == "on" if tracking is None else tracking):
-        _track(codes, settings, made, wanted)
-    for fold, result in made.items():
-        write_json(run.evaluation_file(fold), result, indent=4)
+    current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
+    for fold in current:
+        _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
+    results = {fold: dict(one.known) for fold, one in wanted.items()}
+    new = [fold for fold in wanted if fold not in current]
+    if new:
+        with _staging(run) as folder:
+            made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
+            if settings.tracking == "on" if tracking is None else tracking:
+                _track(codes, settings, made, wanted, folder)
+            for fold, result in made.items():
+                write_json(folder / run.evaluation_file(fold).name, result, indent=4)
+            for fold, result in made.items():
+                _put_in_place(run, fold, result["pictures"], folder)
+        results |= made
     _say(quiet, summary(results, _caption(codes, results)))
     if plots:
         _say(quiet, f"\npictures and their numbers: {run.evaluation}")
@@ -111,8 +117,25 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
     return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
 
 
-def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, quiet: bool) -> dict[str, Any]:
-    """Return what the result file of a fold is to hold, its pictures drawn."""
+@contextmanager
+def _staging(run: Run) -> Iterator[Path]:
+    """Give a folder beside the results for new ones, which take their places when all are there: a full disk costs none of the old."""
+    run.evaluation.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".", dir=run.evaluation) as name:
+        yield Path(name)
+
+
+def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
+    """Replace the result of a fold: earlier pictures go, as they may be of other codes, and the numbers come last."""
+    for file in run.evaluation.glob(f"{fold}-*"):
+        if file.suffix in (".png", ".csv") and file.name not in pictures:
+            file.unlink()
+    for name in (*pictures, run.evaluation_file(fold).name):
+        (folder / name).replace(run.evaluation / name)
+
+
+def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, folder: Path, quiet: bool) -> dict[str, Any]:
+    """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
     from tqdm import tqdm
 
     from biodeephashing.eval._fold_numbers import fold_numbers
@@ -121,12 +144,12 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, qu
     with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
         numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
-    pictures = _draw(codes, fold, curves) if wanted.drawn else _remove_earlier(codes.run, fold)
+    pictures = _draw(codes, fold, curves, folder) if wanted.drawn else []
     return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
 
 
-def _draw(codes: RunCodes, fold: str, curves: Curves) -> list[str]:
-    """Draw the pictures of a fold, and return their names and those of their numbers."""
+def _draw(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
+    """Draw the pictures of a fold into a folder, and return their names and those of their numbers."""
     from biodeephashing.data import ImageFold
     from biodeephashing.eval._run_figures import draw_run
     from biodeephashing.eval._sheet_figure import Gallery
@@ -137,16 +160,8 @@ def _draw(codes: RunCodes, fold: str, curves: Curves) -> list[str]:
 
     sides, split = codes.sides, codes.prepared.split
     galleries = gallery(fold), gallery("database")
-    files = draw_run(codes.run, fold, curves, sides[fold], sides["database"], galleries, classes=split.classes, split=split.caption)
-    return [file.name for file in files]
-
-
-def _remove_earlier(run: Run, fold: str) -> list[str]:
-    """Remove pictures that are of other codes than the numbers which will stand beside them."""
-    for file in run.evaluation.glob(f"{fold}-*"):
-        if file.suffix in (".png", ".csv"):
-            file.unlink()
-    return []
+    words = {"classes": split.classes, "split": split.caption, "folder": folder}
+    return [file.name for file in draw_run(codes.run, fold, curves, sides[fold], sides["database"], galleries, **words)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -156,7 +171,7 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
     return split if complete else f"{split}\nno tie rule feature: it was left out (-no_features)"
 
 
-def _track(codes: RunCodes, settings: Any, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted]) -> None:
+def _track(codes: RunCodes, settings: Any, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     import hashlib
 
@@ -177,7 +192,7 @@ def _track(codes: RunCodes, settings: Any, results: Mapping[str, Mapping[str, An
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
         for name in (name for result in results.values() for name in result["pictures"]):
-            tracker.log_artifact(run.evaluation / name, "evaluation")
+            tracker.log_artifact(folder / name, "evaluation")
 
 
 def _say(quiet: bool, message: str) -> None:

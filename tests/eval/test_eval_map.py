@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -371,6 +372,10 @@ def damage_features_codes(run: Run) -> None:
     write_predictions(run, 12, ("query", "database"))
 
 
+def damage_features_rows(run: Run) -> None:
+    np.save(run.features_file("query"), np.load(run.features_file("query"))[:5])
+
+
 def damage_text(run: Run) -> None:
     run.codes_file("query").unlink()
     run.hashes_file("query").write_text("1\t-1\n1\t2x\n")
@@ -410,6 +415,20 @@ def forget_database(run: Run) -> None:
     write_predictions(run, 12, ("query",))
 
 
+def damage_text_empty(run: Run) -> None:
+    run.codes_file("query").unlink()
+    run.hashes_file("query").write_text("")
+
+
+def empty_predictions(run: Run) -> None:
+    (run.directory / "predictions.json").write_text("{}")
+
+
+def remove_query_files(run: Run) -> None:
+    run.codes_file("query").unlink()
+    run.features_file("query").unlink()
+
+
 def forget_queries(run: Run) -> None:
     write_predictions(run, 12, ("train", "database"))
 
@@ -419,7 +438,8 @@ def forget_queries(run: Run) -> None:
     [
         (damage_codes_width, r"query-codes.npy holds uint8 \(16, 3\), but uint8 \(16, 2\)"),
         (damage_codes_type, r"query-codes.npy holds int8 \(16, 2\)"),
-        (damage_rows, r"query-features.npy holds float32 \(5, 12\), but float32 \(16, 12\)"),
+        (damage_rows, r"query-codes.npy holds uint8 \(5, 2\), but uint8 \(16, 2\)"),
+        (damage_features_rows, r"query-features.npy holds float32 \(5, 12\), but float32 \(16, 12\)"),
         (damage_nan, r"row 7 of .*database-features.npy \(32, 12\) holds NaN"),
         (damage_truncated, "database-codes.npy is truncated"),
         (damage_empty, "database-features.npy is truncated"),
@@ -430,7 +450,10 @@ def forget_queries(run: Run) -> None:
         (damage_text_ragged, "is not a table of -1, 0 and 1: the number of columns changed from 2 to 1 at row 2$"),
         (damage_text_values, "query-hashes.tsv holds values other"),
         (damage_text_width, r"query-hashes.tsv holds \(16, 11\), but \(16, 12\)"),
+        (damage_text_empty, r"query-hashes.tsv holds \(0, 1\), but \(16, 12\)"),
         (damage_predictions, "predictions.json is damaged"),
+        (empty_predictions, r"predictions.json is damaged \(it says nothing of 'checkpoint'\)"),
+        (remove_query_files, "query-codes.npy is missing: run predict.py"),
         (damage_checkpoint, "made with another checkpoint"),
         (damage_metadata_version, "another version of the data set"),
         (forget_database, "the fold database .* has no codes"),
@@ -510,6 +533,28 @@ def test_pictures_of_other_codes_do_not_stay(fabricated):
         fabricated.evaluation_file(fold).write_text("{")  # what was drawn is not known any more
     evaluate(fabricated, quiet=True)
     assert pictures_of(fabricated) == {}
+
+
+@pytest.mark.parametrize("last", ["val-nearest.png", "val-prediction_mAP.json"])
+def test_a_disk_that_is_full_costs_no_earlier_result(fabricated, monkeypatch, last):
+    """Codes change, and of the new files the last one finds no place."""
+    evaluate(fabricated, plots=True, quiet=True)
+    before = {file: file.read_bytes() for file in fabricated.evaluation.iterdir()}
+    np.save(fabricated.features_file("database"), -np.load(fabricated.features_file("database")))
+    np.save(fabricated.codes_file("database"), pack(np.load(fabricated.features_file("database"))))
+    write_predictions(fabricated, 12, ("val", "query", "database"))
+
+    replace = Path.replace
+
+    def full(temporary, target):
+        if Path(target).name == last:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(temporary, target)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "replace", full)  # whatever is written gets its name when it is whole
+        evaluate(fabricated, quiet=True)
+    assert {file: file.read_bytes() for file in fabricated.evaluation.iterdir()} == before
 
 
 def test_a_device_that_cannot_be_used(fabricated):

@@ -87,7 +87,9 @@ def draw(sample: Sample, monkeypatch, *, missing: tuple[int, ...] = (), **more):
     queries = side(sample.query_features, sample.query_codes, sample.query_labels)
     database = side(sample.database_features, sample.database_codes, sample.database_labels)
     galleries = (gallery("q", len(sample.query_labels)), gallery("d", len(sample.database_labels), missing))
-    files = draw_run(RUN, "query", curves_by_loops(sample), queries, database, galleries, split="TINY, disjoint split", **more)
+    files = draw_run(
+        RUN, "query", curves_by_loops(sample), queries, database, galleries, split="TINY, disjoint split", folder=RUN.evaluation, **more
+    )
     return figures, {file.name.removeprefix("query-"): file for file in files}
 
 
