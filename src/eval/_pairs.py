@@ -214,7 +214,7 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
         >>> as_words(np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)).shape
         (1, 2)
     """
-    padded = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
+    padded = np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))))  # pad keeps the order of a transposed array
     return np.array(padded.view(np.uint64).T, order="C")
 
 

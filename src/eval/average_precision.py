@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +39,7 @@ class Measure:
         denominator: "retrieved" (relevant items inside the cut), "min" (of all relevant items and the cut) or "all".
 
     Raises:
-        UsageError: for a name that does not exist, a cut below its range, or both cuts.
+        UsageError: for a name that does not exist, a cut below its range or not whole, or both cuts.
 
     Example:
         >>> Measure(ties="index", k=1000).denominator
@@ -55,10 +56,9 @@ class Measure:
         check_choice("denominator", self.denominator, DENOMINATORS)
         if self.k is not None and self.radius is not None:
             raise UsageError(f"k={self.k} and radius={self.radius} are two cuts: give one")
-        if self.k is not None and self.k < 1:
-            raise UsageError(f"k={self.k} is not possible: it must be at least 1")
-        if self.radius is not None and self.radius < 0:
-            raise UsageError(f"radius={self.radius} is not possible: it must be at least 0")
+        for name, value, least in (("k", self.k, 1), ("radius", self.radius, 0)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
+                raise UsageError(f"{name}={value} is not possible: it must be a whole number of at least {least}")
 
 
 @dataclass(frozen=True)

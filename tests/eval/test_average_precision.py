@@ -322,7 +322,24 @@ def test_bad_features(change, message):
         mean_average_precision(*sample.arrays, ties="feature", **(sample.features | change))
 
 
-@pytest.mark.parametrize("rules", [{"k": 0}, {"radius": -1}, {"k": 3, "radius": 1}])
+@pytest.mark.parametrize("order", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array[::-1][::-1]])
+@pytest.mark.parametrize("ties", TIES)
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_the_layout_of_arrays_does_not_matter(order, ties, device):
+    sample = Sample(6, queries=5, database=30, bits=24)
+    given = [order(array) for array in sample.arrays]
+    features = {name: order(array) for name, array in sample.features.items()}
+    want = mean_average_precision(*sample.arrays, ties=ties, device=device, **sample.features)
+    assert mean_average_precision(*given, ties=ties, device=device, **features) == want
+
+
+def test_cuts_may_be_whole_numbers_of_numpy():
+    assert mean_average_precision(*line("+-+"), k=np.int64(2)) == mean_average_precision(*line("+-+"), k=2)
+
+
+@pytest.mark.parametrize(
+    "rules", [{"k": 0}, {"radius": -1}, {"k": 3, "radius": 1}, {"k": 2.5}, {"k": True}, {"k": "3"}, {"radius": 0.5}, {"radius": np.nan}]
+)
 def test_impossible_cuts(rules):
     with pytest.raises(UsageError):
         Measure(**rules)

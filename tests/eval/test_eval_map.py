@@ -226,7 +226,7 @@ def test_codes_as_text_do_without_features(fabricated):
     [
         (["-ties", "expcted"], "unknown tie rule 'expcted': did you mean 'expected'"),
         (["-denominator", "retreived"], "unknown denominator 'retreived': did you mean 'retrieved'"),
-        (["-k", "0"], "k=0 is not possible: it must be at least 1"),
+        (["-k", "0"], "k=0 is not possible: it must be a whole number of at least 1"),
         (["-k", "1e3"], "-k/--k: '1e3' is not a whole number"),
         (["-radius", "-1"], "-radius/--radius: '-1' is not a whole number"),
         (["-ties", "worst", "-k", "5"], "worst is no bound.* add -denominator min"),
