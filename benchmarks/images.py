@@ -24,18 +24,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-from PIL import Image
-from torch import nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 from tqdm import tqdm
 
-from biodeephashing.backbones import build_network
-from biodeephashing.data import ImageFold, Metadata, loader
-from biodeephashing.data.transforms import MEAN, STD
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image
+    from torch.utils.data import DataLoader
+
+    from biodeephashing.data import Metadata
 
 PLAIN, AGAIN = "straightforward", "again"
 # words, images, of them for the straightforward loader, size, suffix, and how many times its speed later epochs should have: here, device
@@ -48,10 +46,17 @@ FIRST_WANTED = 1.15  # times the straightforward loader for each core
 STAT = Path("/proc/stat")
 
 
-class Straightforward(Dataset[tuple[torch.Tensor, torch.Tensor, int]]):
+class Straightforward:
     """The images of a fold as a tutorial reads them."""
 
     def __init__(self, metadata: Metadata) -> None:
+        import torch
+        from PIL import Image
+        from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
+
+        from biodeephashing.data.transforms import MEAN, STD
+
+        self.open = Image.open
         self.metadata = metadata
         self.labels = torch.from_numpy(metadata.labels).float()
         self.change = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize(MEAN, STD)])
@@ -61,12 +66,15 @@ class Straightforward(Dataset[tuple[torch.Tensor, torch.Tensor, int]]):
 
     def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor, int]:
         """Open, decode and change one image."""
-        with Image.open(self.metadata.image(row)) as image:
+        with self.open(self.metadata.image(row)) as image:
             return self.change(image.convert("RGB")), self.labels[row], row
 
 
 def picture(size: tuple[int, int], seed: int) -> Image.Image:
     """Return an image as smooth as a photograph, with a little noise."""
+    import numpy as np
+    from PIL import Image
+
     generator = np.random.default_rng(seed)
     coarse = Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
     return Image.fromarray(np.clip(np.asarray(coarse) + generator.normal(0, 6, (size[1], size[0], 3)), 0, 255).astype(np.uint8))
@@ -74,6 +82,10 @@ def picture(size: tuple[int, int], seed: int) -> Image.Image:
 
 def make(folder: Path, images: int, size: tuple[int, int], suffix: str) -> Metadata:
     """Write images and return them as a fold."""
+    import numpy as np
+
+    from biodeephashing.data import Metadata
+
     folder.mkdir()
     paths = [str(folder / f"{number}.{suffix}") for number in range(images)]
     for number, path in enumerate(paths):
@@ -94,6 +106,8 @@ def epoch(batches: DataLoader, finish: Callable[[torch.Tensor], object] = lambda
 @contextmanager
 def on_cores(cores: int) -> Iterator[None]:
     """Let this process have so many processors only, where the system can, and a thread of normalising for each."""
+    import torch
+
     threads, everything = torch.get_num_threads(), os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
     if everything:
         os.sched_setaffinity(0, sorted(everything)[:cores])
@@ -108,6 +122,8 @@ def on_cores(cores: int) -> Iterator[None]:
 
 def first_epoch(metadata: Metadata, cores: int, batch: int) -> Callable[[], None]:
     """Return the task of decoding and keeping all images, each time into a new folder, and going through them once."""
+    from biodeephashing.data import ImageFold, Metadata, loader
+
     numbers = count()
 
     def run() -> None:
@@ -136,6 +152,10 @@ def measure(tasks: dict[str, Callable[[], None]], rounds: int, label: str) -> di
 
 def rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
     """Yield the rows of one set: the straightforward loader, first epochs on 1, 2, ... processors, and the epochs after."""
+    from torch.utils.data import DataLoader
+
+    from biodeephashing.data import ImageFold, Metadata, loader
+
     words, images, few, size, suffix, *wanted = SETS[name]
     metadata = make(folder, images, size, suffix)
     some = Straightforward(Metadata(metadata.file, metadata.paths[:few], metadata.labels[:few]))
@@ -156,6 +176,11 @@ def rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
 
 def step_row(folder: Path, workers: int, options: argparse.Namespace) -> str:
     """Return the row of a training step of lenet at 32 × 32: what of it is waiting for the batch and normalising it."""
+    import torch
+
+    from biodeephashing.backbones import build_network
+    from biodeephashing.data import ImageFold, loader
+
     metadata = make(folder, 20 * options.batch, (32, 32), "png")
     fold = ImageFold(metadata, "none", cache=True)
     batches = loader(fold, batch_size=options.batch, num_workers=workers, shuffle=True)
@@ -170,7 +195,7 @@ def step_row(folder: Path, workers: int, options: argparse.Namespace) -> str:
             finished = fold.transformation.finish(images)
             feeding.append(time.perf_counter() - before)
             optimizer.zero_grad()
-            nn.functional.mse_loss(network(finished)[:, :10], labels).backward()
+            torch.nn.functional.mse_loss(network(finished)[:, :10], labels).backward()
             optimizer.step()
             steps.append(time.perf_counter() - before)
             before = time.perf_counter()
@@ -187,6 +212,10 @@ def occupied(what: str) -> float:
 
 def heap_and_map(metadata: Metadata, here: bool, batch: int) -> tuple[float, float]:
     """Return by how much memory of its own and that of mapped files [MB] of this process grow at most while an epoch is read."""
+    import torch
+
+    from biodeephashing.data import ImageFold, loader
+
     fold = ImageFold(metadata, "imagenet", cache=True)
     batches = loader(fold, batch_size=batch, shuffle=True)
     finish = fold.transformation.finish if here else lambda images: images
@@ -202,6 +231,8 @@ def heap_and_map(metadata: Metadata, here: bool, batch: int) -> tuple[float, flo
 
 def memory_rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
     """Yield the rows of one set, each measured in a process of its own."""
+    from biodeephashing.data import ImageFold
+
     words, images, _, size, suffix, *_ = SETS[name]
     metadata = make(folder, images, size, suffix)
     kept = ImageFold(metadata, "imagenet", cache=True)[0][0].numel() * images / 2**20
@@ -229,6 +260,9 @@ def main() -> None:
     parser.add_argument("-cores", type=int, default=os.cpu_count() or 1, help="most processors a first epoch may have")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
     options = parser.parse_args()
+
+    import torch
+
     torch.set_num_threads(options.threads)
     stolen = processor_time()
     print(f"Threads: {options.threads}; rounds: {options.rounds}; batch: {options.batch}; PyTorch {torch.__version__}\n")

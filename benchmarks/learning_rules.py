@@ -22,13 +22,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import nn
 from tqdm import tqdm
 
-from biodeephashing.backbones import build_network
-from biodeephashing.bio import RULES, apply_rule, follow, give_target
+from biodeephashing.registry import names_on_disk
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
 
 PLAIN, AGAIN = "plain", "plain again"
 STAT = Path("/proc/stat")
@@ -37,21 +39,32 @@ GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}  # the 
 
 def build(name: str, bits: int) -> nn.Module:
     """Return a network, always the same, laid out as training lays it out."""
+    import torch
+
+    from biodeephashing.backbones import build_network
+
     torch.manual_seed(0)
     return build_network(name, bits=bits).to(memory_format=torch.channels_last)
 
 
 def copies_of(network: nn.Module, rules: list[str]) -> dict[str, nn.Module]:
     """Return copies of one network: two left plain, and one for each rule."""
+    from biodeephashing.bio import apply_rule
+
     copies: dict[str, nn.Module] = {PLAIN: network, AGAIN: copy.deepcopy(network)}
     return copies | {rule: apply_rule(copy.deepcopy(network), rule) for rule in rules}
 
 
 def step(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], None]:
     """Return one training step: forward, backward, optimiser, and what a rule does after it."""
+    import torch
+    from torch.nn.functional import one_hot
+
+    from biodeephashing.bio import follow, give_target
+
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
     follow(network, optimizer)
-    labels = nn.functional.one_hot(torch.arange(len(images)) % bits, bits)
+    labels = one_hot(torch.arange(len(images)) % bits, bits)
 
     def run() -> None:
         optimizer.zero_grad()
@@ -64,6 +77,7 @@ def step(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], No
 
 def evaluation(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], None]:
     """Return one forward pass without gradients."""
+    import torch
 
     @torch.no_grad()
     def run() -> None:
@@ -101,11 +115,17 @@ def processor_time() -> tuple[float, float]:
 
 def images_of(batch: int, size: int) -> torch.Tensor:
     """Return a batch of noise."""
+    import torch
+
     return torch.randn(batch, 3, size, size).contiguous(memory_format=torch.channels_last)
 
 
 def peak(name: str, rule: str, batch: int, size: int, options: argparse.Namespace) -> tuple[float, float]:
     """Return the size of the weights and the most memory that this process occupied during three steps [MB]."""
+    import torch
+
+    from biodeephashing.bio import apply_rule
+
     torch.set_num_threads(options.threads)
     network = build(name, options.bits)
     if rule not in (PLAIN, AGAIN):
@@ -143,16 +163,21 @@ def time_rows(name: str, batch: int, size: int, options: argparse.Namespace) -> 
 
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
+    rules = names_on_disk("bio", "RULES")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-networks", nargs="+", default=["lenet", "resnet18", "alexnet"], help="backbones")
-    parser.add_argument("-rules", nargs="+", default=list(RULES), choices=list(RULES), help="learning rules")
+    parser.add_argument("-rules", nargs="+", default=rules, choices=rules, help="learning rules")
     parser.add_argument("-size", type=int, nargs="+", default=[64], help="side of the images [pixels]")
     parser.add_argument("-batch", type=int, nargs="+", default=[16, 128], help="images of a batch")
     parser.add_argument("-rounds", type=int, default=15, help="rounds")
-    parser.add_argument("-threads", type=int, default=torch.get_num_threads(), help="threads")
+    parser.add_argument("-threads", type=int, help="threads; as many as PyTorch takes where nothing is said")
     parser.add_argument("-bits", type=int, default=32, help="length of a code")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time")
     options = parser.parse_args()
+
+    import torch
+
+    options.threads = options.threads or torch.get_num_threads()
     torch.set_num_threads(options.threads)
     started = processor_time()
     columns = " | ".join([AGAIN, *options.rules])

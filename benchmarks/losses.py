@@ -14,13 +14,16 @@ import argparse
 import copy
 import statistics
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import torch
 from learning_rules import AGAIN, PLAIN, measure, ratio
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
-from biodeephashing.losses import LOSSES, HashingLoss, similar_probability
+from biodeephashing.registry import names_on_disk
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from biodeephashing.losses import HashingLoss
 
 FORMULA = "formula"
 WITHOUT_PAIRS = ("BiHalf", "CSQ", "DPN", "GreedyHash", "GreedyHashUnsupervised", "OrthoHash")
@@ -38,18 +41,20 @@ def square(z: Tensor) -> Tensor:
 
 def cosine(z: Tensor) -> Tensor:
     """Return all cosines (B, B)."""
+    from torch.nn import functional as F  # noqa: N812
+
     return F.cosine_similarity(z[:, None], z[None], dim=-1)
 
 
 def likelihood(t: Tensor, s: Tensor) -> Tensor:
     """Return the negative log-likelihood of similarities."""
-    return torch.log(1 + torch.exp(t)) - s * t
+    return (1 + t.exp()).log() - s * t
 
 
 def similarity(name: str, y: Tensor) -> Tensor:
     """Return which rows share a class, or how far their classes agree (B, B)."""
     if name in ("IDHN", "ISDH"):
-        return F.cosine_similarity(y[:, None], y[None], dim=-1)
+        return cosine(y)
     return ((y[:, None] * y[None]).sum(-1) > 0).float()
 
 
@@ -70,6 +75,9 @@ def signs(f: Tensor) -> Tensor:
 
 def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tensor) -> Tensor:
     """Return the value of a loss from its formula as it stands."""
+    import torch
+    from torch.nn import functional as F  # noqa: N812
+
     o, lam, k, half = loss, loss.penalty, loss.bits, len(f) // 2
     z = f.tanh()
     s = torch.empty(0) if name in WITHOUT_PAIRS else similarity(name, y)
@@ -161,6 +169,10 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
 
 def build(name: str, labels: Tensor, bits: int) -> HashingLoss:
     """Return a loss with its default constants, always the same."""
+    import torch
+
+    from biodeephashing.losses import LOSSES, similar_probability
+
     torch.manual_seed(0)
     loss = LOSSES[name](
         bits=bits, classes=labels.shape[1], train_size=len(labels), similar_probability=similar_probability(labels), penalty=0.1,
@@ -173,6 +185,8 @@ def build(name: str, labels: Tensor, bits: int) -> HashingLoss:
 
 def row(name: str, batch: int, bits: int, classes: int, rounds: int) -> str:
     """Return the row of one loss: time of its plain form over its own, and that of its second copy."""
+    import torch
+
     generator = torch.Generator().manual_seed(0)
     labels = torch.zeros(batch, classes).scatter_(1, torch.rand(batch, classes, generator=generator).argsort(1)[:, :3], 1.0)
     outputs = torch.randn(batch, bits, generator=generator).requires_grad_()
@@ -198,14 +212,19 @@ def row(name: str, batch: int, bits: int, classes: int, rounds: int) -> str:
 
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
+    losses = names_on_disk("losses", "LOSSES")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-losses", nargs="+", default=sorted(LOSSES, key=str.lower), choices=list(LOSSES), help="losses")
+    parser.add_argument("-losses", nargs="+", default=losses, choices=losses, help="losses")
     parser.add_argument("-batch", type=int, default=128, help="images of a batch")
     parser.add_argument("-bits", type=int, default=64, help="length of a code")
     parser.add_argument("-classes", type=int, default=80, help="classes, of which each image has three")
     parser.add_argument("-rounds", type=int, default=200, help="rounds")
-    parser.add_argument("-threads", type=int, default=torch.get_num_threads(), help="threads")
+    parser.add_argument("-threads", type=int, help="threads; as many as PyTorch takes where nothing is said")
     options = parser.parse_args()
+
+    import torch
+
+    options.threads = options.threads or torch.get_num_threads()
     torch.set_num_threads(options.threads)
     print(f"batch {options.batch}, {options.bits} bits, {options.classes} classes, {options.rounds} rounds, ", end="")
     print(f"{options.threads} threads, PyTorch {torch.__version__}\n")

@@ -7,9 +7,13 @@ The network is torchvision's vision transformer, small and untrained; images and
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+if __name__ == "__main__":  # -h is answered before the imports that take seconds
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
 
 import torch
 from torch import Tensor, nn

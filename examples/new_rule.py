@@ -9,7 +9,11 @@ B is from the weights, and how far each layer's update is from the one that back
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+
+if __name__ == "__main__":  # -h is answered before the imports that take seconds
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
 
 import torch
 from sklearn.datasets import load_digits

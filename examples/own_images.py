@@ -18,18 +18,15 @@ import random
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-from PIL import Image, ImageDraw
+from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser
-from biodeephashing.data.own_images import prepare_own
 from biodeephashing.errors import guard
-from biodeephashing.eval.eval_map import evaluate
 from biodeephashing.hparams import from_mapping
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import HOME_VARIABLE
+
+if TYPE_CHECKING:
+    from PIL import ImageDraw
 
 PER_CLASS, SIDE = 120, 32
 Box = tuple[int, int, int, int]
@@ -56,6 +53,8 @@ SETTINGS = {
 
 def draw(folder: Path) -> None:
     """Draw the images of every class into a sub-folder of its name."""
+    from PIL import Image, ImageDraw
+
     chance = random.Random(0)
     for name, shape in SHAPES.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -70,6 +69,11 @@ def draw(folder: Path) -> None:
 
 def walk(folder: Path) -> dict[str, Any]:
     """Go all the way with a folder of class folders, and return what the evaluation of the queries holds."""
+    from biodeephashing.data.own_images import prepare_own
+    from biodeephashing.eval.eval_map import evaluate
+    from biodeephashing.models.PenaltyStrategies.predict import predict
+    from biodeephashing.models.PenaltyStrategies.train import train
+
     outcome = prepare_own(folder)
     print(outcome.split.caption)
     run = train(from_mapping(SETTINGS | {"database": f"FOLDER:{folder}"}, __file__))
