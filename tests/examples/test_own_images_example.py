@@ -5,16 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from test_examples import load
+import own_images
 
 from biodeephashing.runs import HOME_VARIABLE
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "own_images.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own_images.py"
 
 
 def test_all_the_way(tmp_path, project_home, capsys):
-    module = load("own_images")
-    numbers = module.main(["-to", str(tmp_path / "there")])
+    numbers = own_images.main(["-to", str(tmp_path / "there")])
     out = capsys.readouterr().out
     assert out.startswith("FOLDER_shapes, disjoint split (train 180, val 36, query 36, database 108)\n")
     assert "epoch 12/12" in out
@@ -28,12 +27,11 @@ def test_all_the_way(tmp_path, project_home, capsys):
 
 
 def test_nothing_stays(tmp_path, monkeypatch, capsys):
-    module = load("own_images")
     monkeypatch.delenv(HOME_VARIABLE, raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr(module, "PER_CLASS", 10)
-    monkeypatch.setitem(module.SETTINGS, "epochs", 1)
-    module.main([])
+    monkeypatch.setattr(own_images, "PER_CLASS", 10)
+    monkeypatch.setitem(own_images.SETTINGS, "epochs", 1)
+    own_images.main([])
     assert "epoch 1/1" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
     assert HOME_VARIABLE not in os.environ
