@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from fabricated_runs import write_run
+from foreign_files import BITS
+from ranking_oracle import Sample
 
 from biodeephashing.runs import HOME_VARIABLE, Run
 
@@ -37,3 +39,9 @@ def tracked_home(project_home: Path, empty_store: Path, monkeypatch: pytest.Monk
     (project_home / "experiments").mkdir(exist_ok=True)
     shutil.copy(empty_store, project_home / "experiments" / "mlflow.db")
     return project_home
+
+
+@pytest.fixture
+def sample() -> Sample:
+    """Nine queries and thirty items with features from -3 to 3, and so exact zeros."""
+    return Sample(3, 9, 30, BITS)
