@@ -14,7 +14,6 @@ from torch import nn
 
 import biodeephashing
 from biodeephashing.backbones import BACKBONES, Backbone
-from biodeephashing.data import ImageFold
 from biodeephashing.models.PenaltyStrategies import study
 
 ROOT = Path(__file__).parents[1]
@@ -179,7 +178,7 @@ def test_every_config_is_a_grid_with_a_header(path):
     assert any(line.startswith("# Data:") for line in header)
 
 
-def test_the_python_examples_of_the_readme(tmp_path, monkeypatch):
+def test_the_python_examples_of_the_readme(monkeypatch):
     network, rule = blocks("python")
     exec(compile(network, "README.md", "exec"), {})
     monkeypatch.setattr("biodeephashing.bio.RULES._entries", dict(biodeephashing.bio.RULES))
@@ -190,29 +189,6 @@ def test_the_python_examples_of_the_readme(tmp_path, monkeypatch):
     x = torch.randn(4, 3, requires_grad=True)
     layer(x).sum().backward()
     assert torch.allclose(x.grad, torch.ones(4, 2) @ (0.5 * layer.weight))
-
-
-@pytest.mark.parametrize("path", ENTRANCES)
-def test_help_lists_flags_without_heavy_imports(path):
-    import subprocess
-    import sys
-
-    probe = f"import sys, runpy; sys.argv = [{path!r}, '-h']\ntry: runpy.run_path({str(ROOT / path)!r}, run_name='__main__')\n"
-    probe += "except SystemExit as stop: status = stop.code\n"
-    probe += "heavy = {'torch', 'numpy', 'mlflow', 'lightning', 'pandas'} & set(sys.modules)\n"
-    probe += "print(heavy); sys.exit(1 if heavy or status else 0)"
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "-h" in done.stdout
-
-
-def test_the_transformations_of_the_settings_are_the_registered_ones():
-    from biodeephashing.data import TRANSFORMS
-    from biodeephashing.hparams import table
-
-    choices = next(setting.choices for field, setting in table() if field.name == "transformations")
-    assert set(choices) == set(TRANSFORMS)
-    assert ImageFold.__doc__
 
 
 def test_the_fifteen_numbers_of_the_evaluation_page():

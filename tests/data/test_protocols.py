@@ -12,7 +12,6 @@ import pytest
 from prepared_sets import names
 from raw_trees import PREPARED
 
-from biodeephashing.data._catalogue import SETS
 from biodeephashing.data.process import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 from biodeephashing.errors import UnknownNameError
 from biodeephashing.hparams import FOLDS
@@ -71,20 +70,6 @@ def test_no_query_is_in_the_database_or_trained_on(database: str, project_home: 
     assert not any("query" in pair for pair in split.overlaps)
     assert "train-val" not in split.overlaps
     assert all(word in split.rule for word in ("train", "quer", "val", "database"))
-
-
-@pytest.mark.parametrize("script", [*SETS, "lists"])
-def test_help_needs_no_heavy_library(script: str) -> None:
-    probe = (
-        f"import sys, runpy; sys.argv = ['{script}.py', '-h']\n"
-        f"try: runpy.run_path({str(SCRIPTS / script)!r} + '.py', run_name='__main__')\n"
-        "except SystemExit as stop: status = stop.code\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'pandas'} & set(sys.modules)\n"
-        "sys.exit(str(heavy) if heavy else status)"
-    )
-    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
-    assert "-no_skip" in done.stdout
 
 
 def test_unknown_protocol(project_home: Path) -> None:
