@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
-from test_compare import observation, track
+from tracked_runs import observation, track
 
 from biodeephashing.eval import _code_lengths_figure
 from biodeephashing.eval._code_lengths import bits_panels

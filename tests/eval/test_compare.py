@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tracked_runs import LEVELS, SPLIT, observation, track
 
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.eval._comparison import Observation, build_blocks, describe_difference
+from biodeephashing.eval._comparison import build_blocks, describe_difference
 from biodeephashing.eval._figures import colour_of, draw_bars, draw_curves
 from biodeephashing.eval._intervals import holm, paired_difference, spread
 from biodeephashing.eval.compare import compare, main
@@ -24,26 +25,6 @@ from biodeephashing.runs import Run
 
 COLUMNS = "epoch,layer,rule,weight_angle,sign_agreement,norm_ratio,update_angle"
 FILES = ("comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
-LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
-SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
-
-
-def track(mode: str, seed: int, *, value: float | None = None, status: str = "FINISHED", split: dict | None = None, **changes) -> None:
-    """Track a finished run without training it; changes are settings or further numbers."""
-    from biodeephashing.tracking import open_tracker
-
-    known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
-    further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
-    settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
-    tracker = open_tracker(Run.of(settings), settings)
-    tracker.set_tags(split or SPLIT)
-    tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
-    tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
-    tracker.log_metrics(further)
-    if value is not None:
-        names = ("expected", "expected_at_1000", "expected_at_5000", "feature")
-        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)})
-    tracker.close(status)
 
 
 @pytest.fixture
@@ -237,10 +218,6 @@ def test_where_nobody_measured_nothing_is_drawn_or_said(study, capsys):
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)  # the earlier picture is gone too
     assert "alignment" not in capsys.readouterr().out
     assert "alignment" not in (folder / "comparison.md").read_text("utf-8")
-
-
-def observation(rule: str, seed: int, value: float, **settings: str) -> Observation:
-    return Observation(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
 
 
 def test_the_newer_of_two_equal_runs_counts():

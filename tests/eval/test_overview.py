@@ -2,7 +2,7 @@
 
 import pytest
 from PIL import Image
-from test_compare import observation, track
+from tracked_runs import observation, track
 
 from biodeephashing.eval._comparison import build_blocks
 from biodeephashing.eval._overview import draw_overview, overview, short_titles

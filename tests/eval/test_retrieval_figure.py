@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
-from test_compare import track
+from tracked_runs import track
 
 from biodeephashing.errors import RunError
 from biodeephashing.eval import _retrieval_figure

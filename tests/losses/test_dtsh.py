@@ -2,8 +2,7 @@
 
 import pytest
 import torch
-from loss_cases import batch, build, value_and_gradient
-from test_loss_gradients import Largest
+from loss_cases import Largest, batch, build, value_and_gradient
 
 from biodeephashing.losses import dtsh
 

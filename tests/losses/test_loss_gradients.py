@@ -4,8 +4,7 @@ import copy
 
 import pytest
 import torch
-from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, batch, build, said, value_and_gradient
-from torch.utils._python_dispatch import TorchDispatchMode
+from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, Largest, batch, build, said, value_and_gradient
 
 from biodeephashing.losses import PENALTIES
 
@@ -109,21 +108,6 @@ def test_a_common_rotation_does_not_matter(name):
     rotation = torch.linalg.qr(torch.randn(BITS, BITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))[0]
     loss = build(name, penalty=0.0)
     torch.testing.assert_close(loss.objective(codes @ rotation, labels, index), loss.objective(codes, labels, index), rtol=1e-9, atol=0)
-
-
-class Largest(TorchDispatchMode):
-    """Notes the size of the largest tensor that any operation makes."""
-
-    def __init__(self):
-        super().__init__()
-        self.numel = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(tensor, torch.Tensor):
-                self.numel = max(self.numel, tensor.numel())
-        return result
 
 
 @pytest.mark.parametrize(("name", "cube"), RELAXATIONS)

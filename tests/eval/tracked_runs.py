@@ -1,0 +1,32 @@
+"""Runs for comparisons: tracked without being trained, or only said to have been."""
+
+from __future__ import annotations
+
+from biodeephashing.eval._comparison import Observation
+from biodeephashing.hparams import Settings
+from biodeephashing.runs import Run
+
+LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
+SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
+
+
+def track(mode: str, seed: int, *, value: float | None = None, status: str = "FINISHED", split: dict | None = None, **changes) -> None:
+    """Track a finished run without training it; changes are settings or further numbers."""
+    from biodeephashing.tracking import open_tracker
+
+    known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
+    further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
+    settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
+    tracker = open_tracker(Run.of(settings), settings)
+    tracker.set_tags(split or SPLIT)
+    tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
+    tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
+    tracker.log_metrics(further)
+    if value is not None:
+        names = ("expected", "expected_at_1000", "expected_at_5000", "feature")
+        tracker.log_metrics({f"query_mAP_{name}": value + 0.01 * i for i, name in enumerate(names)})
+    tracker.close(status)
+
+
+def observation(rule: str, seed: int, value: float, **settings: str) -> Observation:
+    return Observation(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
