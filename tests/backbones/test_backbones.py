@@ -8,14 +8,9 @@ from torchvision import models
 
 from biodeephashing.backbones import BACKBONES, HashNetwork, build_backbone, build_network, weights_choice
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
-from biodeephashing.registry import names_on_disk
 
 FEATURES = {"lenet": 500, "alexnet": 4096, "vgg16": 4096, "resnet18": 512, "resnet20": 64, "resnet50": 2048, "resnet56": 64}
 SMALL = ("lenet", "resnet18", "resnet20", "hrnet_w18_small", "timm:resnet10t")
-
-
-def test_names_on_disk_are_the_registered_ones():
-    assert set(names_on_disk("backbones", "BACKBONES")) == set(BACKBONES)
 
 
 @pytest.mark.parametrize("name", [name for name in BACKBONES if name not in ("hrnet_w40", "hrnet_w44", "hrnet_w48", "hrnet_w64")])

@@ -280,7 +280,7 @@ def test_an_unknown_layer_is_named():
 
 
 @pytest.mark.gpu
-def test_a_gpu_measures_the_same(rule):
+def test_a_gpu_measures_too(rule):
     (there, loss), (here, loss_here) = trained(rule, "cuda"), trained(rule)
     for part in (there.features[4], here.features[4]):
         part.p = 0.0  # the two devices draw other numbers

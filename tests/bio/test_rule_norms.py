@@ -11,7 +11,7 @@ import torch
 from rule_helpers import X, network
 from torch import nn
 
-from biodeephashing.bio import NormConstraint, apply_rule, follow, give_target
+from biodeephashing.bio import RULES, NormConstraint, apply_rule, follow, give_target
 from biodeephashing.errors import RuleError
 
 OPTIMIZERS = {"sgd": lambda p: torch.optim.SGD(p, lr=0.3, momentum=0.9, weight_decay=0.1), "adam": lambda p: torch.optim.Adam(p, lr=0.1)}
@@ -42,9 +42,9 @@ def test_one_step_by_hand():
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("plain", [True, False])
-def test_norms_stay(rule, optimizer, plain):
-    module = network() if plain else apply_rule(network(), rule)
+@pytest.mark.parametrize("rule", [None, *sorted(RULES)])
+def test_norms_stay(rule, optimizer):
+    module = network() if rule is None else apply_rule(network(), rule)
     free = copy.deepcopy(module)
     before, identities = norms(module), [id(parameter) for parameter in module.parameters()]
     for one, held in ((module, True), (free, False)):

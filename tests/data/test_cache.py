@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from biodeephashing.data import ImageFold, _cache, images, load_fold, loader
+from biodeephashing.data import ImageFold, _cache, load_fold, loader
 from biodeephashing.data._cache import PixelMap, pixel_map
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
@@ -339,7 +339,3 @@ def test_no_more_is_decoded_than_a_little_ahead() -> None:
     assert [next(found).item() for _ in range(10)] == list(range(10))
     assert len(done) == 10 + 4
     assert [images.item() for images in found] == list(range(10, 100))
-
-
-def test_metadata_knows_its_fold() -> None:
-    assert images.Metadata(Path("a/query_metadata.txt"), [], np.ones((1, 1), np.uint8)).fold == "query"

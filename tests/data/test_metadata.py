@@ -183,6 +183,7 @@ def test_load_fold(tiny_database: str, project_home: Path, fold: str, size: int)
     assert metadata.labels.shape == (size, 4)
     assert metadata.labels.sum(axis=0).tolist() == [size // 4] * 4
     assert all(metadata.image(row).is_file() for row in range(size))
+    assert metadata.fold == fold
     assert metadata.where(2) == f"line 3 of {project_home}/data/processed/TINY/{fold}_metadata.txt"
 
 

@@ -160,10 +160,12 @@ class TestShares:
 
     @pytest.mark.parametrize(
         "text",
-        ["", "train=0.5", "train=0.5,val=0.1", "train=0.5,val=0.1,query=x", "train=0.5,val=0.1,query=0.1,database=0.3",
-         "train=0.5,val=0.1,val=0.1",
-                 "train=0.8,val=0.1,query=0.1", "train=0.5,val=0,query=0.1", "train=-0.5,val=0.1,query=0.1", "train=1/2,val=0.1,query=0.1"],
-    )  # fmt: skip
+        [
+            *("", "train=0.5", "train=0.5,val=0.1", "train=0.5,val=0.1,query=x", "train=0.5,val=0.1,query=0.1,database=0.3"),
+            *("train=0.5,val=0.1,val=0.1", "train=0.8,val=0.1,query=0.1", "train=0.5,val=0,query=0.1"),
+            *("train=-0.5,val=0.1,query=0.1", "train=1/2,val=0.1,query=0.1"),
+        ],
+    )
     def test_fractions_that_cannot_be_used(self, text: str) -> None:
         with pytest.raises(UsageError, match="-fractions"):
             parse_fractions(text)

@@ -12,12 +12,9 @@ from loss_oracles import HAND_CODES, HAND_LABELS, Given
 from biodeephashing import losses
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss
 from biodeephashing.losses._keywords import keywords_of
-from biodeephashing.registry import names_on_disk
 
 
-def test_every_file_of_the_folder_registers_an_entry_that_is_found_without_import():
-    assert names_on_disk("losses", "LOSSES") == tuple(sorted(LOSSES, key=str.lower))
-    assert names_on_disk("losses", "PENALTIES") == tuple(sorted(PENALTIES, key=str.lower))
+def test_every_file_of_the_folder_registers_an_entry():
     for file in Path(losses.__file__).parent.glob("[!_]*.py"):
         text = file.read_text("utf-8")
         assert '\n@LOSSES.register("' in text or '\n@PENALTIES.register("' in text, f"{file.name} registers nothing"
