@@ -82,7 +82,7 @@ def test_following_twice_is_refused(rule):
     module = apply_rule(network(), rule)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     follow(module, optimizer)
-    with pytest.raises(RuleError, match="follow"):
+    with pytest.raises(RuleError, match="layer '0' follows an optimiser already"):
         follow(module, optimizer)
 
 

@@ -172,6 +172,7 @@ def test_lightning_tells_the_epoch_and_keeps_the_sampler(tiny_database: str, tmp
         max_epochs=3, accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False
     )
     trainer.fit(model, feed)
+    assert len(model.seen) == 3
     for epoch, seen in enumerate(model.seen):
         sampler = EpochSampler(32, 8, seed=1)
         sampler.set_epoch(epoch)

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from biodeephashing.arguments import given_images
-from biodeephashing.data import process, read_split
+from biodeephashing.data import read_split
 from biodeephashing.data.own_images import check_given, prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
-from biodeephashing.errors import DataError, UnknownNameError, UsageError
+from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.eval import compare
 from biodeephashing.hparams import from_mapping
 from biodeephashing.models.PenaltyStrategies import predict, study, train
@@ -73,7 +73,7 @@ class TestCommands:
                 command.main(line)
 
     def test_predicting_prepares_nothing(self, pets: Path, project_home: Path) -> None:
-        with pytest.raises(Exception, match="it was never trained"):
+        with pytest.raises(RunError, match="it was never trained"):
             predict.main([*SETTINGS, "-db", f"FOLDER:{pets}"])
         assert not (project_home / "data").exists()
 
@@ -113,4 +113,3 @@ class TestCommands:
         with pytest.raises(UsageError, match="seed"):
             FOLDER.main([str(pets), "-seed", "x"])
         assert read_split("PETS").seed == 7
-        assert process.__doc__

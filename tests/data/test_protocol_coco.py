@@ -67,9 +67,10 @@ class TestCoco:
         )
         assert not split.partial
         assert split.source.startswith("train.txt (SHA-256 ")
+        assert not labels[20].any()
         with (tmp_path / "train.txt").open("a") as file:
             file.write("/home/x/coco/train2014/COCO_train2014_000000000020.jpg 1 1 1\n")
-        with pytest.raises(DataError, match="has other labels for" if labels[20].tolist() != [1, 1, 1] else "never"):
+        with pytest.raises(DataError, match="has other labels for"):
             MS_COCO.process("coco-hashnet", tmp_path, no_skip=True)
 
     def test_wrong_width_and_no_lists(self, project_home: Path, tmp_path: Path) -> None:

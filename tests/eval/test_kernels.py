@@ -193,8 +193,9 @@ def test_arrays_that_cannot_be_written_and_are_not_contiguous():
 def test_each_kernel_is_compiled_once():
     for bits, classes in ((3, 2), (1024, 90)):
         everything(Sample(10, queries=3, database=20, bits=bits, classes=classes))
-    for name in [name for name in vars(kernels) if hasattr(getattr(kernels, name), "signatures")]:
-        assert len(getattr(kernels, name).signatures) <= 1, name
+    compiled = {name: len(value.signatures) for name, value in vars(kernels).items() if hasattr(value, "signatures")}
+    assert compiled
+    assert set(compiled.values()) <= {0, 1}, compiled
 
 
 def test_a_machine_without_a_place_for_the_cache(monkeypatch):
@@ -214,4 +215,4 @@ def test_a_machine_without_a_place_for_the_cache(monkeypatch):
 def test_codes_of_one_bit_and_one_item():
     codes = pack(np.array([[1]]))
     pairs = Pairs(codes, codes, np.ones((1, 1)), np.ones((1, 1)))
-    assert pairs.histograms(slice(0, 1)).sum() == 1
+    assert pairs.histograms(slice(0, 1)).tolist() == [[[0, 1]] + 8 * [[0, 0]]]  # at distance 0, relevant

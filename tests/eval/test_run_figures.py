@@ -340,8 +340,10 @@ def test_the_median_is_that_of_the_pairs(counts):
 
 @settings(max_examples=60)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30), st.floats(0, 1))
-def test_kept_points_are_apart(points, apart):
+def test_kept_points_are_apart_and_as_many_as_can_be(points, apart):
     kept = spread_out(np.array(points), apart)
     assert kept[0] == 0
     steps = [np.hypot(*np.subtract(points[b], points[a])) for a, b in pairwise(kept)]
     assert all(step >= apart for step in steps)
+    for last, following in pairwise([*kept, len(points)]):  # and none is left out that is far enough from the last one kept
+        assert all(np.hypot(*np.subtract(points[left], points[last])) < apart for left in range(last + 1, following))
