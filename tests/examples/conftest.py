@@ -32,7 +32,6 @@ def classify(batches, tmp_path):
 
     def run(*arguments, out="out"):
         given = ["-data", str(folder), "-device", "cpu", "-out", str(tmp_path / out), "-batch", "16", *arguments]
-
         main(given, official=official)
 
     return run
