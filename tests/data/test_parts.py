@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from biodeephashing.data import _archives
 from biodeephashing.data._parts import Part, placing, unpack
 from biodeephashing.errors import DataError
 
@@ -164,6 +165,17 @@ def test_damage(tmp_path: Path, pack: Callable[..., Path]) -> None:
             unpack(archive, tmp_path / "raw", placing([IMAGES]), limit=1 << 20)
         if b"?????" not in content:
             assert all(file == NOISE for file in held(tmp_path / "raw").values())
+
+
+def test_more_members_than_a_list_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = zipped(tmp_path / "x.zip", *((f"images/{number}.jpg", b"1") for number in range(3)))
+    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 2)
+    with pytest.raises(DataError, match="is refused: it holds 3 files"):
+        unpack(archive, tmp_path / "raw", placing([IMAGES]), limit=1 << 20)
+    assert held(tmp_path / "raw") == {}
+    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 3)
+    unpack(archive, tmp_path / "raw", placing([IMAGES]), limit=1 << 20)
+    assert len(held(tmp_path / "raw")) == 3
 
 
 def test_encrypted(tmp_path: Path) -> None:

@@ -132,6 +132,12 @@ def test_labels_are_walked_from_the_rarest(classes: int, train: int, query: int,
     assert len(folds["query"]) == classes * query
 
 
+def test_a_label_with_just_as_many_images_as_are_drawn() -> None:
+    folds = per_label(np.array([[1], [1], [0]]), {"train": 1, "query": 1}, names=["sky"])
+    assert sorted([*folds["train"], *folds["query"]]) == [0, 1]
+    assert folds["database"].tolist() == [2]
+
+
 def test_a_label_too_rare() -> None:
     with pytest.raises(DataError, match=r"class 'sun' has 1 images that no rarer class took, too few for the split \(1 train \+ 1 query\)"):
         per_label(np.array([[1, 0], [1, 1], [1, 0]]), {"train": 1, "query": 1}, names=["sky", "sun"])

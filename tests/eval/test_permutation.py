@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biodeephashing.errors import BioDeepHashingError
+from biodeephashing.eval import _permutation
 from biodeephashing.eval._permutation import EXACT, sign_flip_test
 
 
@@ -52,6 +53,17 @@ def test_random_signs_agree_with_all_signs():
     almost = sign_flip_test(np.append(differences, 1e-9))  # one query more: drawn
     assert not almost.exact
     assert almost.p == pytest.approx(exact.p, abs=0.006)
+
+
+@pytest.mark.parametrize("block", [1, 1000, 2**22])
+def test_as_many_signs_are_drawn_as_are_asked_for(monkeypatch, block):
+    """They are made a block at a time, and the last block is smaller."""
+    monkeypatch.setattr(_permutation, "_BLOCK", block)
+    values = 2.0 ** np.arange(41)  # whose sums tell which signs were turned
+    drawn = np.concatenate(list(_permutation._random_sums(values, 999, 0)))
+    turned = ((values.sum() - drawn) / 2).astype(np.int64)[:, None] >> np.arange(41) & 1
+    assert turned.shape == (999, 41)
+    assert np.abs(turned.mean(axis=0) - 0.5).max() < 5 * 0.5 / 999**0.5  # each sign in half of the draws, to five deviations
 
 
 def test_p_is_never_zero():
