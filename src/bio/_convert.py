@@ -287,6 +287,8 @@ def _check_hub(name: str, width: Any, root: Any, modules: Mapping[str, nn.Module
 def _restored(
     name: str, entry: Mapping[str, Any], found: Mapping[str, Place], modules: Mapping[str, nn.Module]
 ) -> tuple[Place, Site, Mapping[str, Any]]:
+    if not isinstance(entry, Mapping):
+        raise RuleError(f"the rule state of layer {name!r} is damaged: {entry!r} is no mapping of its settings")
     try:
         rule_name, options, shape = entry["rule"], entry["options"], tuple(entry["shape"])
         seed, key, asked, scale = entry["seed"], entry["key"], entry["asked"], entry["scale"]

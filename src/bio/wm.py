@@ -54,8 +54,11 @@ class WeightMirror(Rule):
     ready_made = True
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate <= 1) or self.samples < 1:
-            raise RuleError(f"rule 'wm' wants 0 < rate <= 1 and samples >= 1, not rate={self.rate!r}, samples={self.samples!r}")
+        numbers = isinstance(self.rate, (int, float)) and isinstance(self.samples, int)
+        if not numbers or not 0 < self.rate <= 1 or self.samples < 1:
+            raise RuleError(
+                f"rule 'wm' wants 0 < rate <= 1 and a whole number samples >= 1, not rate={self.rate!r}, samples={self.samples!r}"
+            )
 
     def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
         """Return the matrix as it has become."""

@@ -246,7 +246,7 @@ def test_mirrors_depend_on_seed_and_name_alone():
     assert not torch.equal(mirrored(1, "a"), mirrored(1, "b"))
 
 
-@pytest.mark.parametrize("options", [{"rate": 0.0}, {"rate": 1.5}, {"rate": math.nan}, {"samples": 0}])
+@pytest.mark.parametrize("options", [{"rate": 0.0}, {"rate": 1.5}, {"rate": math.nan}, {"samples": 0}, {"rate": "a"}, {"samples": 1.5}])
 def test_a_mirror_without_sense_is_refused(options):
     with pytest.raises(RuleError, match="0 < rate <= 1"):
         WeightMirror(**options)

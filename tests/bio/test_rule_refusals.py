@@ -103,6 +103,7 @@ class Mute(Rule):
         ({"rule": "frfs"}, "unknown learning rule 'frfs': did you mean 'frsf'"),
         ({"rule": 3}, "3 is no learning rule"),
         ({"rule": RULES["fa"]}, "no learning rule"),
+        ({"rule": {0: "fa", "*": "bp"}}, "0 in the rule map is no pattern: .* '0'"),
         ({"rule": Ragged()}, r"'ragged' answers a weight of shape \(2, 3\) with \(1, 3\)"),
         ({"rule": Mute()}, "with None"),
         ({"scale": "wieght"}, "for rule 'fa' of Sequential: did you mean 'weight'"),

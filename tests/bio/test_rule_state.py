@@ -127,7 +127,7 @@ def test_settings_of_a_rule_are_part_of_its_state():
         (lambda s: s["5"].update(scale="weight"), "is no number"),
         (lambda s: s["5"].update(seed="x"), "integer"),
         (lambda s: s["5"].update(options={"hue": 1}), "does not take"),
-        (lambda s: s.update({"5": None}), "damaged"),
+        (lambda s: s.update({"5": None}), "'5' is damaged: None is no mapping"),
     ],
 )
 def test_a_state_of_another_network_is_refused_and_changes_nothing(change, message):
