@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -49,10 +49,18 @@ class Follower:
         """Take up where another training stopped.
 
         Raises:
-            RuleError: when the state belongs to a network with other rules.
+            RuleError: when the state is damaged, or belongs to another network or to one with other rules.
         """
+        if not isinstance(state, Mapping) or not {"step", "optimizer"} <= set(state):
+            raise RuleError("the state of the feedback is damaged: a follower's state_dict() has 'step' and 'optimizer'")
         if (state["optimizer"] is None) != (self._twin is None):
             raise RuleError("the state of the feedback belongs to a network with other rules: only one of the two copies updates ('kp')")
+        if self._twin is not None:
+            ours, theirs = _sizes(self._twin.param_groups), _sizes(state["optimizer"]["param_groups"])
+            if ours != theirs:
+                raise RuleError(
+                    f"the state of the feedback belongs to another network: in its optimiser's groups {theirs} matrices follow, here {ours}"
+                )
         self.step = state["step"]
         if self._twin is not None:
             self._renew()
@@ -71,7 +79,7 @@ class Follower:
         if self._twin is not None:
             self._take_the_same_step(self._twin)
         for site, rule in self._rules.values():
-            if rule.mirrors and site.rule is rule:
+            if rule.mirrors and site.rule is rule and site.current:
                 weight, device = site.weight, site.weight.device
                 noise = generator(site.seed, f"{rule.name}/{self.step}", site.key, device)
                 transposed, groups = bool(getattr(site.layer, "transposed", False)), int(getattr(site.layer, "groups", 1))
@@ -79,7 +87,8 @@ class Follower:
         self._draw_afresh()
 
     def _draw_afresh(self) -> None:
-        fresh = {site: kept for site, rule in self._rules.values() if rule.fresh and (kept := site.buffer("feedback_starts")) is not None}
+        changing = [site for site, rule in self._rules.values() if rule.fresh and site.current]
+        fresh = {site: kept for site in changing if (kept := site.buffer("feedback_starts")) is not None}
         if fresh:
             drawn = [place for site, kept in fresh.items() for place in places(len(kept), site.seed, site.key, site.rule.name, self.step)]
             pieces = torch.tensor(drawn).split([len(kept) for kept in fresh.values()])
@@ -120,7 +129,7 @@ class Follower:
         for own, group, members in zip(twin.param_groups, self._optimizer.param_groups, self._groups, strict=True):
             own.update({key: value for key, value in group.items() if key != "params"})
             for matrix, site in zip(own["params"], members, strict=True):
-                matrix.grad = site.weight.grad
+                matrix.grad = site.weight.grad if site.current else None  # no gradient, no step
         twin.step()
         twin.zero_grad()
 
@@ -129,6 +138,8 @@ class Follower:
         twin = cast("torch.optim.Optimizer", self._twin)
         for own, members in zip(twin.param_groups, self._groups, strict=True):
             for number, site in enumerate(members):
+                if not site.current:
+                    continue
                 old, new = own["params"][number], cast("Tensor", site.buffer("feedback"))
                 if old is not new:
                     own["params"][number] = new
@@ -139,11 +150,17 @@ class Follower:
                         }
 
 
+def _sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return how many matrices each group of an optimiser has."""
+    return [len(group["params"]) for group in groups]
+
+
 def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
     """Let the feedback of a network follow its optimiser: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
 
     Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
     rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike.
+    A layer that is given another rule, or loses its own, is let alone from then on.
 
     Args:
         network: a network with rules.

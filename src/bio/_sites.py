@@ -60,6 +60,11 @@ class Site:
         """W."""
         return cast("Tensor", getattr(self.layer, self.parameter))
 
+    @property
+    def current(self) -> bool:
+        """Whether the layer still learns by this: no rule was given to it since, and none taken from it."""
+        return vars(self.layer).get("_sites", {}).get(self.parameter) is self
+
     def buffer(self, ending: str) -> Tensor | None:
         """Return what is kept for the feedback under a name's ending, or None."""
         return self.layer._buffers.get(f"{self.parameter}_{ending}")

@@ -12,7 +12,7 @@ from rule_helpers import X, input_gradient, label, matrices, network
 from rule_oracle import from_seed, number
 from torch import nn
 
-from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, load_rule_state, measure_alignment, rule_state
+from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, load_rule_state, measure_alignment, remove_rule, rule_state
 from biodeephashing.errors import RuleError
 
 CHANGING = sorted(name for name, kind in RULES.items() if kind.changes)
@@ -134,6 +134,55 @@ def test_the_state_of_another_rule_is_refused():
     for one, other in (followers, followers[::-1]):
         with pytest.raises(RuleError, match="other rules"):
             one.load_state_dict(other.state_dict())
+
+
+def test_the_state_of_another_network_is_refused_and_nothing_changes():
+    one, other = apply_rule(network(), "kp"), apply_rule(nn.Linear(3, 2), "kp")
+    following, elsewhere = (follow(module, torch.optim.SGD(module.parameters(), lr=0.1)) for module in (one, other))
+    elsewhere.step = 7
+    with pytest.raises(RuleError, match=r"another network: .* \[1\] matrices follow, here \[3\]"):
+        following.load_state_dict(elsewhere.state_dict())
+    for damaged in ({}, {"step": 1}, None):
+        with pytest.raises(RuleError, match=r"damaged: .*'step' and 'optimizer'"):
+            following.load_state_dict(damaged)
+    assert following.step == 0
+
+
+@pytest.mark.parametrize("rule", CHANGING)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_training_goes_on_plainly_when_the_rule_is_removed(rule, optimizer):
+    module = apply_rule(network(), rule)
+    optimizer = OPTIMIZERS[optimizer](module.parameters())
+    follow(module, optimizer)
+    steps(module, optimizer, 0, 2)
+    plain, twin = copy.deepcopy(remove_rule(module)), copy.deepcopy(optimizer.state_dict())
+    steps(module, optimizer, 2, 4)
+    alone = type(optimizer)(plain.parameters(), lr=1.0)
+    alone.load_state_dict(twin)
+    steps(plain, alone, 2, 4)
+    assert all(torch.equal(one, other) for one, other in zip(module.parameters(), plain.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("rule", CHANGING)
+@pytest.mark.parametrize("later", ["fa", "frsf", *CHANGING])
+@pytest.mark.parametrize("removed", [True, False])
+def test_a_follower_lets_the_next_rule_alone(rule, later, removed):
+    module = apply_rule(network(), rule, seed=1)
+    optimizer = OPTIMIZERS["sgd"](module.parameters())
+    follow(module, optimizer)
+    steps(module, optimizer, 0, 2)
+    if removed:
+        remove_rule(module)
+    apply_rule(module, later, seed=2)
+    unfollowed = copy.deepcopy(module)
+    own = OPTIMIZERS["sgd"](unfollowed.parameters())
+    own.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for one, other in ((module, optimizer), (unfollowed, own)):
+        follow(one, other)
+        steps(one, other, 2, 5)
+    for name in ("0", "3", "5"):
+        assert torch.equal(feedback_matrix(module, name), feedback_matrix(unfollowed, name))
+    assert all(torch.equal(one, other) for one, other in zip(module.parameters(), unfollowed.parameters(), strict=True))
 
 
 def test_several_rules_in_one_network():
