@@ -30,9 +30,9 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str]) -> dict[str, Learnin
         rule = parse_rule_map(rule)
     if not isinstance(rule, Mapping):
         return dict.fromkeys(known, as_rule(rule))
-    for pattern in rule:
-        if not isinstance(pattern, str):
-            raise RuleError(f"{pattern!r} in the rule map is no pattern: write the layer's name as text, {str(pattern)!r}")
+    for key in rule:
+        if not isinstance(key, str):
+            raise RuleError(f"{key!r} in the rule map is no pattern: write the layer's name as text, {str(key)!r}")
     rules = {pattern: as_rule(value) for pattern, value in rule.items()}
     found: dict[str, LearningRule] = {}
     used = set()
