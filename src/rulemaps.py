@@ -55,7 +55,7 @@ def rules_named(text: str) -> list[str]:
     """Return the names of the rules in a text: a rule, ``preset:rule`` or a map.
 
     Raises:
-        UsageError: for an unknown preset, or a malformed map.
+        UsageError: for an unknown preset or one without a rule, or a malformed map.
 
     Example:
         >>> rules_named("fa"), rules_named("classifier-only:fa"), rules_named("features.*=frsf,*=bp")
@@ -64,6 +64,8 @@ def rules_named(text: str) -> list[str]:
     if "=" in text:
         return list(dict.fromkeys(parse_rule_map(text).values()))
     preset, colon, rule = text.partition(":")
+    if text in PRESETS or (preset in PRESETS and not rule):
+        raise UsageError(f"the preset {preset!r} wants a rule behind it: '{preset}:fa', for example")
     if not colon:
         return [text]
     if preset not in PRESETS:

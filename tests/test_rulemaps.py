@@ -72,3 +72,9 @@ def test_every_preset_is_known_everywhere():
     for preset in PRESETS:
         assert rules_named(f"{preset}:dfa") == ["dfa"]
         assert "dfa" in rule_map(f"{preset}:dfa", LENET).values()
+
+
+@pytest.mark.parametrize("text", ["all-but-hash-layer", "classifier-only:"])
+def test_a_preset_without_a_rule_is_refused(text):
+    with pytest.raises(UsageError, match=r"wants a rule behind it: .*:fa"):
+        rules_named(text)
