@@ -41,11 +41,17 @@ def _check_overlaps(content: Content) -> None:
     for pair, count in overlaps(content.folds).items():
         if pair not in content.shared:
             one, _, other = pair.partition("-")
-            first = content.files[np.intersect1d(content.folds[one], content.folds[other])[0]]
+            first = int(np.intersect1d(content.folds[one], content.folds[other])[0])
+            place = f" ({content.where(first)})" if content.where else ""
             raise DataError(
-                f"{count:,} images are in both {one} and {other}, the first is {first}: the split {content.protocol!r} does not say "
-                f"that they may be (pairs it allows: {', '.join(content.shared) or 'none'})"
+                f"{_counted(count)} in both {one} and {other}, the first is {content.files[first]}{place}: the split {content.protocol!r} "
+                f"does not say that this may be (pairs it allows: {', '.join(content.shared) or 'none'}). Leave such images out of one of "
+                f"the two; lists can also be prepared as they are, with `process/lists.py NAME ... -allow {pair}`"
             )
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} images are" if count > 1 else "1 image is"
 
 
 def _check_classes(content: Content) -> None:

@@ -41,12 +41,12 @@ def with_synsets(table: LabelTable) -> LabelTable:
     names: dict[int, str] = {}
     for row, (path, vector) in enumerate(zip(table.paths, table.labels, strict=True)):
         if vector.sum() != 1:
-            raise DataError(f"{table.where(row)} has {vector.sum()} classes, but an image of ImageNet has one")
+            raise DataError(f"{path} has {vector.sum()} classes, but an image of ImageNet has one: {table.where(row)}")
         if path.startswith("train/"):
             found = path.split("/")[1]
             known = names.setdefault(int(vector.argmax()), found)
             if known != found:
-                raise DataError(f"{table.where(row)} has an image of {found} with the class of {known}")
+                raise DataError(f"{path} has the class of {known}, but is an image of {found}: {table.where(row)}")
     missing = [column for column in range(len(table.classes)) if column not in names]
     if missing:
         raise DataError(f"the class {missing[0]} has no training images in the lists")

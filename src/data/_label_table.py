@@ -28,7 +28,7 @@ class LabelTable:
         paths: n images, as paths below that folder with forward slashes.
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
-        where: says where a row is written ("line 3 of .../train.txt").
+        where: says where a row is written ("line 3 of .../train.txt"), in all places.
         unused: classes that no image has, by design.
     """
 
@@ -84,6 +84,7 @@ class LabelTable:
             note=note,
             shared=protocol.shared,
             unused=self.unused,
+            where=self.where,
         )
 
     def _link(self, row: int, target: Path) -> None:

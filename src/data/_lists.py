@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -62,11 +63,11 @@ def read_list(file: Path) -> ImageList:
         ('/home/somebody/coco/val2014/cat.jpg', [[1, 0], [0, 1]])
     """
     try:
-        lines = file.read_bytes().rstrip().splitlines()
-    except FileNotFoundError as error:
-        raise DataError(f"there is no list {file}") from error
+        lines = file.read_bytes().removeprefix(BOM_UTF8).rstrip().splitlines()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise DataError(f"there is no list {file}: a file is needed, with a line `<image path> <labels>` for every image") from error
     if not lines:
-        raise DataError(f"{file} is empty")
+        raise DataError(f"{file} is empty: a line `<image path> <labels>` is needed for every image")
     paths, vectors = [], []
     for row, line in enumerate(lines):
         path, _, vector = line.strip().partition(b" ")
@@ -138,7 +139,7 @@ def by_name(folder: Path) -> Place:
         folder: the folder the images lie below.
 
     Returns:
-        A function from a listed path to a path below the folder; where none is found, to the base name.
+        A function from a listed path to a path below the folder; where none is found, to one that is not there.
 
     Raises:
         DataError: from that function, when files with that base name agree equally well.
@@ -150,7 +151,7 @@ def by_name(folder: Path) -> Place:
 
     def place_of(path: str) -> str:
         name = path.rpartition("/")[2]
-        found = sorted(files.get(name, [name]), key=lambda file: (-_agreement(file, path), file))
+        found = sorted(files.get(name, [_inside(path)]), key=lambda file: (-_agreement(file, path), file))
         if len(found) > 1 and _agreement(found[0], path) == _agreement(found[1], path):
             raise DataError(f"{path} may mean {found[0]} or {found[1]} below {folder}: both carry that name")
         return found[0]
@@ -177,29 +178,34 @@ def join(
             lists, or two paths of a list mean the same image.
     """
     paths: dict[str, int] = {}
-    first: list[tuple[ImageList, int]] = []
+    named: list[list[tuple[ImageList, int]]] = []  # where each image is
     folds = {}
     width = next(iter(lists.values())).labels.shape[1]
     for fold, listed in lists.items():
         if listed.labels.shape[1] != width:
-            raise DataError(f"{listed.file} has {listed.labels.shape[1]} labels in a line, but {first[0][0].file} has {width}")
+            raise DataError(f"{listed.file} has {listed.labels.shape[1]} labels in a line, but {named[0][0][0].file} has {width}")
         lines: dict[int, int] = {}
         for line, path in enumerate(listed.paths):
             row = paths.setdefault(place(path), len(paths))
-            if row == len(first):
-                first.append((listed, line))
-            other, number = first[row]
+            if row == len(named):
+                named.append([])
             if lines.setdefault(row, line) != line:
                 earlier = lines[row]
                 raise _bad_line(listed.file, line, f"means the same image as line {earlier + 1}: {path} and {listed.paths[earlier]}")
+            named[row].append((listed, line))
+            other, number = named[row][0]
             if not np.array_equal(other.labels[number], listed.labels[line]):
                 raise _bad_line(listed.file, line, f"has other labels for {path} than {other.where(number)}")
         folds[fold] = np.array(list(lines), dtype=np.int64)
     names = classes or [str(number) for number in range(width)]
     if len(names) != width:
-        raise DataError(f"there are {len(names)} class names, but {first[0][0].file} has {width} labels in a line")
-    labels = np.stack([listed.labels[line] for listed, line in first])
-    return LabelTable(folder, list(paths), labels, names, lambda row: first[row][0].where(first[row][1])), folds
+        raise DataError(f"there are {len(names)} class names, but {named[0][0][0].file} has {width} labels in a line")
+    labels = np.stack([listed.labels[line] for (listed, line), *_ in named])
+
+    def where(row: int) -> str:
+        return " and ".join(listed.where(line) for listed, line in named[row])
+
+    return LabelTable(folder, list(paths), labels, names, where), folds
 
 
 def read_lists(files: Mapping[str, Path], *, columns: int | None = None) -> dict[str, ImageList]:
@@ -240,6 +246,11 @@ def outside(folds: Mapping[str, NDArray[np.int64]], fold: str = "database") -> N
     """Return the rows of a fold that are in no other one, ascending."""
     others = [rows for name, rows in folds.items() if name != fold]
     return np.setdiff1d(folds[fold], np.concatenate(others))
+
+
+def _inside(path: str) -> str:
+    """Return a path without what would lead out of a folder."""
+    return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 
 def _agreement(file: str, path: str) -> int:

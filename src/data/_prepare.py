@@ -43,6 +43,7 @@ class Content:
         note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
         shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
         unused: classes that no image has, by design.
+        where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
     """
 
     files: Sequence[str]
@@ -57,6 +58,7 @@ class Content:
     note: str = ""
     shared: Collection[str] = ()
     unused: Collection[str] = ()
+    where: Callable[[int], str] | None = None
 
 
 def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = False) -> tuple[Split, bool]:

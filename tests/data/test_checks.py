@@ -43,7 +43,10 @@ def folds(**details: list[int]) -> dict[str, np.ndarray]:
     [
         ({"folds": folds(val=[])}, "the fold val has no images"),
         ({"folds": folds(database=[3, 3])}, "the fold database holds an image twice"),
-        ({"folds": folds(database=[3, 2])}, r"1 images are in both query and database, the first is c\.png: the split 'disjoint' .*none"),
+        ({"folds": folds(database=[3, 2])}, r"1 image is in both query and database, the first is c\.png: the split 'disjoint' .*none"),
+        ({"folds": folds(query=[2, 1, 3])}, r"1 image is in both val and query, .*Leave such images out .*-allow val-query`"),
+        ({"folds": folds(val=[1, 3], query=[1, 3], database=[2])}, r"2 images are in both val and query"),
+        ({"folds": folds(query=[0]), "where": "row {}".format}, r"the first is a\.png \(row 0\): the split"),
         ({"folds": folds(database=[3, 0, 2]), "shared": ("train-database",)}, "in both query and database.*allows: train-database"),
         ({"folds": folds(query=[0])}, "in both train and query"),
         ({"labels": np.array([[1, 0]] * 4, np.uint8)}, "the class 'sea' has no images"),

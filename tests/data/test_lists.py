@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ def test_blanks_and_line_ends(tmp_path: Path) -> None:
     file.write_bytes(b"C:\\x\\a.jpg  1 0 \r\n b.jpg 0   1\n\n")
     assert read_list(file).paths == ["C:/x/a.jpg", "b.jpg"]
     assert read_list(file).labels.tolist() == [[1, 0], [0, 1]]
+    file.write_bytes(codecs.BOM_UTF8 + b"a.jpg 1 0\n")
+    assert read_list(file).paths == ["a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -59,8 +62,9 @@ def test_bad_lines(tmp_path: Path, text: str, complaint: str) -> None:
 
 
 def test_no_list(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no list"):
-        read_list(tmp_path / "a.txt")
+    for path in (tmp_path, tmp_path / "a.txt"):
+        with pytest.raises(DataError, match=r"there is no list .* a file is needed"):
+            read_list(path)
     (tmp_path / "a.txt").write_bytes(b"\xff.jpg 1\n")
     with pytest.raises(DataError, match="not UTF-8"):
         read_list(tmp_path / "a.txt")
@@ -76,7 +80,7 @@ def test_foreign_paths(tmp_path: Path) -> None:
     assert place("/home/somebody/coco/val2014/a.jpg") == "val2014/a.jpg"
     assert place("./data/train2014/a.jpg") == "train2014/a.jpg"
     assert place("/home/somebody/b.jpg") == "val2014/deep/b.jpg"
-    assert place("/home/somebody/c.jpg") == "c.jpg"
+    assert place("/home/../somebody/./c.jpg") == "home/somebody/c.jpg"
     with pytest.raises(DataError, match=r"/elsewhere/a\.jpg may mean train2014/a\.jpg or val2014/a\.jpg below"):
         place("/elsewhere/a.jpg")
 
@@ -126,6 +130,11 @@ class TestProcess:
         assert dict(split.sizes) == {"val": 2, **left}
         assert not any("val" in pair for pair in split.overlaps)
 
+    def test_more_val_than_there_is(self, project_home: Path, folder: Path) -> None:
+        with pytest.raises(UsageError, match="-val_size 10 is too many: database has 10 images that could be drawn"):
+            processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=10)
+        assert not (project_home / "data/processed/MINE").exists()
+
     def test_val_of_its_own_and_class_names(self, project_home: Path, folder: Path) -> None:
         lines = (folder / "database.txt").read_text().splitlines(keepends=True)
         (folder / "val.txt").write_text("".join(lines[:2]))
@@ -146,7 +155,10 @@ class TestProcess:
         with (folder / "database.txt").open("a") as file:
             file.write("elsewhere/7.jpg 0 1 1\n")
         arguments = ("MINE", files(folder), folder / "photos")
-        with pytest.raises(DataError, match=r"1 images are in both query and database, the first is 7\.jpg: .*allows: train-database"):
+        complaint = (
+            r"1 image is in both query and database, the first is 7\.jpg \(line 2 of .*/test\.txt and line 17 of .*/database\.txt\): "
+        )
+        with pytest.raises(DataError, match=complaint + r".*allows: train-database\).*-allow query-database"):
             processor.process(*arguments, val_from="database", val_size=3)
         assert not (project_home / "data/processed/MINE").exists()
         split, _ = processor.process(*arguments, val_from="database", val_size=3, allow=["query-database"])
@@ -168,6 +180,16 @@ class TestProcess:
         with pytest.raises(DataError, match=complaint):
             processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3, allow=["query-database"])
         assert not (project_home / "data/processed/MINE").exists()
+
+    def test_no_folder_of_images(self, project_home: Path, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"there is no folder .*nowhere: -images FOLDER says"):
+            processor.process("MINE", files(folder), folder / "nowhere", val_from="database", val_size=3)
+
+    def test_missing_images_of_one_name(self, project_home: Path, folder: Path) -> None:
+        with (folder / "database.txt").open("a") as file:
+            file.write("/x/cat/77.jpg 0 1 1\n/x/dog/77.jpg 0 1 1\n")
+        with pytest.raises(DataError, match=r"2 of 22 images are missing .* the first is x/cat/77\.jpg \(line 17 of"):
+            processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3)
 
     def test_lists_of_different_width(self, project_home: Path, folder: Path) -> None:
         (folder / "test.txt").write_text("x/7.jpg 0 1\n")
@@ -193,8 +215,8 @@ class TestProcess:
             ("CIFAR_10", {"val_from": "train", "val_size": 1}, r"CIFAR_10 is what src/data/process/CIFAR_10\.py prepares"),
             ("a/b", {"val_from": "train", "val_size": 1}, "cannot be the name"),
             ("MINE", {}, "either -val FILE, or -val_from"),
-            ("MINE", {"val_from": "val", "val_size": 1}, "-val_from takes one of train, query, database"),
-            ("MINE", {"val_from": "train"}, "-val_size a whole number"),
+            ("MINE", {"val_from": "val", "val_size": 1}, "unknown fold to draw val from 'val'.* Known: database, query, train"),
+            ("MINE", {"val_from": "train"}, "-val_size 0 cannot be"),
             ("MINE", {"val_from": "train", "val_size": 1, "allow": ["database-query"]}, "database-query is no pair of folds"),
         ],
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from biodeephashing.arguments import StrictParser
 from biodeephashing.data._catalogue import check_own_name
 from biodeephashing.data.process._entrance import report
-from biodeephashing.errors import DataError, UsageError, guard
+from biodeephashing.errors import DataError, UsageError, guard, unknown_name
 from biodeephashing.hparams import FOLDS
 
 if TYPE_CHECKING:
@@ -71,8 +71,10 @@ def _check_folds(lists: Mapping[str, Path], val_from: str | None, val_size: int,
         raise UsageError(f"a list is needed for {', '.join(_SOURCES)}: give -{' and -'.join(missing)}")
     if ("val" in lists) == (val_from is not None):
         raise UsageError("give either -val FILE, or -val_from FOLD with -val_size N, for the images that choose the best epoch")
-    if val_from is not None and (val_from not in _SOURCES or val_size < 1):
-        raise UsageError(f"-val_from takes one of {', '.join(_SOURCES)}, and -val_size a whole number of at least 1")
+    if val_from is not None and val_from not in _SOURCES:
+        raise unknown_name("fold to draw val from", val_from, _SOURCES)
+    if val_from is not None and val_size < 1:
+        raise UsageError(f"-val_size {val_size} cannot be: with -val_from, it is how many images to draw, at least 1")
     pairs = [f"{one}-{other}" for row, one in enumerate(FOLDS) for other in FOLDS[row + 1 :]]
     unknown = [pair for pair in allow if pair not in pairs]
     if unknown:
@@ -92,6 +94,8 @@ def _content(
 
     from biodeephashing.data import _lists, _splits
 
+    if not images.is_dir():
+        raise DataError(f"there is no folder {images}: -images FOLDER says where the images lie")
     lists = _lists.read_lists(files)
     table, folds = _lists.join(lists, images, _lists.by_name(images), _names(classes))
     table.check_present("-images FOLDER says where the images lie")
@@ -114,6 +118,8 @@ def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) ->
     from biodeephashing.data import _lists, _splits
 
     free = np.unique(folds["train"]) if source == "train" else _lists.outside(folds, source)
+    if size >= len(free):
+        raise UsageError(f"-val_size {size} is too many: {source} has {len(free):,} images that could be drawn, and at least 1 must stay")
     drawn = free[_splits.deal(len(free), {"val": size}, seed=SEED)["val"]]
     return {fold: rows[~np.isin(rows, drawn)] for fold, rows in folds.items()} | {"val": drawn}
 
@@ -123,7 +129,7 @@ def _names(file: Path | None) -> list[str] | None:
         return None
     try:
         names = [line.strip() for line in file.read_text("utf-8").rstrip().splitlines()]
-    except (FileNotFoundError, UnicodeDecodeError) as error:
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is no text file of class names, one in a line") from error
     for row, name in enumerate(names):
         if not name or name in names[:row]:
