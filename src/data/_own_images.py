@@ -6,7 +6,7 @@ import csv
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,8 @@ def read_table(file: Path) -> LabelTable:
 
     Raises:
         DataError: naming the line, when the table is empty or no such table, a line has another number of columns, no
-            file, a class twice, a label other than 0 or 1 or another number of them than the first.
+            file, a class twice, a label other than 0 or 1 or another number of them than the first, and when all images have the
+            same labels.
 
     Example:
         >>> import tempfile
@@ -119,6 +120,8 @@ def read_table(file: Path) -> LabelTable:
             raise DataError(f"no image of {file} has a 1 in place {place} of its labels: leave that place out")
     else:
         classes, vectors = _named(labels, lines)
+    if (vectors == vectors[0]).all():
+        raise DataError(f"all images of {file} have the same labels, so that each would be right for every query: two classes are needed")
     return LabelTable(file.parent, list(paths), vectors, classes, lines.__getitem__)
 
 
@@ -212,12 +215,19 @@ def _check_distinct(table: LabelTable) -> None:
 
 def _rows(file: Path) -> Iterator[tuple[int, str, list[str]]]:
     """Return line number, path and labels of every image in a table."""
+    ended = 0  # the last line that was understood
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            if [cell.strip() for cell in next(reader, [])] != _HEADER:
-                raise DataError(f"line 1 of {file} is not `{','.join(_HEADER)}`, the names of its columns")
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            reader = csv.reader(_text_only(file, stream), strict=True)
+            header = next(reader, [])
+            if [cell.strip() for cell in header] != _HEADER:
+                raise DataError(
+                    f"line 1 of {file} is {','.join(header)!r}, not `{','.join(_HEADER)}`, the names of its columns: "
+                    f"write that line, and a comma between the columns of every line"
+                )
+            ended = reader.line_num
             for cells in reader:
+                ended = reader.line_num
                 if not any(cell.strip() for cell in cells):
                     continue
                 if len(cells) != 2 or not cells[0].strip():
@@ -226,8 +236,18 @@ def _rows(file: Path) -> Iterator[tuple[int, str, list[str]]]:
                         f"{' or no file' if len(cells) == 2 else ''}: a path with a comma is put in double quotes"
                     )
                 yield reader.line_num, cells[0].strip().replace("\\", "/"), cells[1].split()
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is no CSV table in UTF-8 ({error})") from error
+    except csv.Error as error:
+        raise DataError(
+            f"line {ended + 1} of {file} is no line of a CSV table ({error}): is a double quote closed, and doubled inside?"
+        ) from error
+
+
+def _text_only(file: Path, lines: Iterable[str]) -> Iterator[str]:
+    """Pass lines on that are UTF-8; what is not was read as surrogates."""
+    for number, line in enumerate(lines, start=1):
+        if any("\ud800" <= letter <= "\udfff" for letter in line):
+            raise DataError(f"line {number} of {file} is not UTF-8: save the table as CSV in UTF-8")
+        yield line
 
 
 def _numbered(labels: Sequence[list[str]], lines: Sequence[str], first: int) -> tuple[list[str], NDArray[np.uint8]]:

@@ -94,7 +94,10 @@ class TestTable:
             (["0.jpg,0 1", "1.jpg,0 2"], "line 3 .* has the label 2, but those of line 2 .* are a vector of 0 and 1"),
             (["0.jpg,0 1", "1.jpg,0 -1"], "line 3 .* has the label -1"),
             (["0.jpg,0 1 0", "1.jpg,1 0 0"], r"no image of .* has a 1 in place 3 of its labels"),
-            (['0.jpg,"cat'], "is no CSV table in UTF-8"),
+            (["0.jpg,cat", '1.jpg,"dog', "2.jpg,cat"], r"line 3 of .*pets\.csv is no line of a CSV table .* a double quote closed"),
+            (["0.jpg,cat", "1.jpg,cat"], r"all images of .*pets\.csv have the same labels"),
+            (["0.jpg,1 0", "1.jpg,1 0"], r"has a 1 in place 2"),
+            (["0.jpg,1 1", "1.jpg,1 1"], r"all images of .* have the same labels"),
         ],
     )
     def test_lines_that_cannot_be_used(self, tmp_path: Path, lines: list[str], complaint: str) -> None:
@@ -103,12 +106,12 @@ class TestTable:
 
     @pytest.mark.parametrize("header", ["", "file;labels", "path,label", "0.jpg,cat"])
     def test_headers(self, tmp_path: Path, header: str) -> None:
-        with pytest.raises(DataError, match=r"line 1 of .*pets\.csv is not `file,labels`"):
+        with pytest.raises(DataError, match=rf"line 1 of .*pets\.csv is {header!r}, not `file,labels`.*comma between"):
             read_table(table(tmp_path, "0.jpg,cat", header=header))
 
     def test_not_text(self, tmp_path: Path) -> None:
-        (tmp_path / "pets.csv").write_bytes(b"file,labels\n\xff\xfe,cat\n")
-        with pytest.raises(DataError, match="is no CSV table in UTF-8"):
+        (tmp_path / "pets.csv").write_bytes(b"file,labels\n0.jpg,cat\n\xff\xfe,cat\n")
+        with pytest.raises(DataError, match=r"line 3 of .*pets\.csv is not UTF-8: save"):
             read_table(tmp_path / "pets.csv")
 
     @pytest.mark.parametrize(
