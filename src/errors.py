@@ -181,11 +181,12 @@ def _full_disk_behind(error: BaseException | None) -> OSError | None:
 
 
 def _explain_os_error(error: OSError) -> str:
-    where = f" ({error.filename})" if error.filename else ""
+    place = error.filename2 or error.filename  # of two files, as in copying, the second is the one that is written
+    where = f" ({place})" if place else ""
     text = describe(error)
     number = error.errno
     # A data-loading worker hands over nothing but text.
-    if number is None and (found := re.match(r"\[Errno (\d+)\] [^:]*(?:: '(.*)')?$", text)):
+    if number is None and (found := re.match(r"\[Errno (\d+)\] [^:]*(?:: (?:.* -> )?'(.*)')?$", text)):
         number, where = int(found[1]), f" ({found[2]})" if found[2] else ""
     if number == errno.ENOSPC:
         return f"the disk is full{where}; free some space and run the same command again: finished files were kept"

@@ -168,6 +168,7 @@ WORKER_ERRORS = {
     "a usage error": (UsageError("-nw 1: no"), 2, "-nw 1: no\n"),
     "an unknown name": (UnknownNameError("unknown loss 'x': Known: none."), 2, "unknown loss 'x': Known: none.\n"),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device", "/c"), 1, "the disk is full (/c); free"),
+    "a full disk while copying": (OSError(errno.ENOSPC, "No space left on device", "/a", None, "/c"), 1, "the disk is full (/c); free"),
     "no permission": (PermissionError(errno.EACCES, "Permission denied", "/c"), 1, "no permission to read or write (/c): "),
     "a missing file": (FileNotFoundError(errno.ENOENT, "No such file", "/c"), 1, "[Errno 2] No such file: '/c'\n"),
 }

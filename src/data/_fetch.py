@@ -259,6 +259,9 @@ def reason(error: BaseException) -> str:
         if not isinstance(inner, Exception):
             break
         error = inner
+    if len(error.args) == 2 and isinstance(error.args[0], str) and isinstance(error.args[1], Exception):
+        words, cause = error.args[0], reason(error.args[1])
+        return words if cause in words else f"{words.rstrip('.')}: {cause}"
     return str(error)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
+from http.client import RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,9 @@ from flaky_site import (
     without_ranges,
     wrong_part,
 )
+from urllib3.exceptions import ProtocolError
 
-from biodeephashing.data._fetch import Session, Wanted, fetch, fetch_all, in_parallel
+from biodeephashing.data._fetch import Session, Wanted, fetch, fetch_all, in_parallel, reason
 from biodeephashing.errors import DataError, UsageError
 
 BODY = hashlib.shake_128(b"a file").digest(300_000)
@@ -54,6 +56,27 @@ def test_resumes_where_it_broke_off(site: Site, target: Path) -> None:
     get(site.serve(BODY, *[breaking_after(50_000)] * 5), target)
     assert only_the_file(target)
     assert site.starts == [0, 50_000, 100_000, 150_000, 200_000, 250_000]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            ProtocolError("Connection broken: IncompleteRead(3 bytes read)", ValueError("IncompleteRead(3 bytes read)")),
+            "Connection broken: Inc",
+        ),
+        (ProtocolError("Connection aborted.", RemoteDisconnected("it hung up")), "Connection aborted: it hung up"),
+        (OSError(111, "Connection refused"), "[Errno 111] Connection refused"),
+        (ValueError(), ""),
+    ],
+)
+def test_the_reason_is_a_sentence(error: Exception, words: str) -> None:
+    assert reason(requests.ConnectionError(error)).startswith(words)
+
+
+def test_a_length_that_never_comes(site: Site, target: Path) -> None:
+    with pytest.raises(DataError, match=r"\.gz: Connection broken: IncompleteRead\(300000 bytes read, .* \(300,000 bytes are kept"):
+        get(site.serve(BODY, *[claiming(400_000)] * 9), target)
 
 
 def test_resumes_an_earlier_attempt(site: Site, target: Path) -> None:
