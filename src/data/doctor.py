@@ -9,12 +9,12 @@ from itertools import combinations, combinations_with_replacement
 from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser
-from biodeephashing.errors import guard
+from biodeephashing.errors import DataError, guard
 from biodeephashing.hparams import FOLDS
 from biodeephashing.runs import home
 
 if TYPE_CHECKING:
-    from biodeephashing.data import Metadata, Split
+    from biodeephashing.data import Metadata, Prepared, Split
     from biodeephashing.data._examination import Examined
 
 _SHOWN = 3  # examples of each finding
@@ -57,7 +57,13 @@ def examine_database(database: str) -> Diagnosis:
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
     facts = [split.caption, *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]
-    faults = [*_unusable(examined), *_repeated_lines(folds), *_unstated_overlaps(folds, split), *_unlearnable(folds, split.classes)]
+    faults = [
+        *_misnamed(prepared),
+        *_unusable(examined),
+        *_repeated_lines(folds),
+        *_unstated_overlaps(folds, split),
+        *_unlearnable(folds, split.classes),
+    ]
     remarks = [*_unused(folds, split.classes), *_equal_images(folds, examined), *_near_images(folds, examined)]
     return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
 
@@ -84,6 +90,18 @@ def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
             f"{name}: {per_image.mean():.2f} classes an image, {int((per_image == 0).sum()):,} images without any; from "
             f"{per_class[least]:,} images ({classes[least]}) to {per_class[most]:,} ({classes[most]}) a class"
         )
+
+
+def _misnamed(prepared: Prepared) -> Iterator[str]:
+    from biodeephashing.data import read_label_names
+
+    try:
+        names = read_label_names(prepared.database)
+    except DataError as error:
+        yield f"class names: {error}"
+        return
+    if names != list(prepared.split.classes):
+        yield f"class names: label_names.txt has {', '.join(names)}, but split.json has {', '.join(prepared.split.classes)}"
 
 
 def _unusable(examined: Findings) -> Iterator[str]:

@@ -17,6 +17,7 @@ from ._catalogue import SETS, command_for, script_of
 
 SPLIT_FILE = "split.json"
 _SCRIPTS = Path(__file__).parent
+_KINDS = {"database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list}
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,8 @@ def _parse(file: Path, database: str) -> Split:
         content = {"overlaps": {}} | content  # written before there were splits with overlaps
     if not isinstance(content, dict) or set(content) != fields:
         raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
+    if wrong := [name for name, kind in _KINDS.items() if not isinstance(content[name], kind)]:
+        raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {remedy(database)}")
     if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:
         raise DataError(f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {remedy(database)}")
     return Split(**{**content, "classes": tuple(content["classes"])})

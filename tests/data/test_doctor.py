@@ -57,6 +57,18 @@ def test_a_healthy_set(tiny_database: str, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.splitlines()[-1] == "healthy"
 
 
+def test_class_names(tiny_database: str, project_home: Path) -> None:
+    file = project_home / "data" / "processed" / tiny_database / "label_names.txt"
+    names = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(names[:-1]))
+    assert "class names: label_names.txt has " in examined(tiny_database)[2]
+    file.write_text("".join([names[0], *names[2:]]))
+    assert "class names: line 2 of " in examined(tiny_database)[2]
+    file.unlink()
+    assert "label_names.txt is missing" in examined(tiny_database)[2]
+    assert doctor.main([tiny_database]) == 1
+
+
 def test_images_that_cannot_be_used(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
     image_of(tiny_database, "query", 3).unlink()
     broken = image_of(tiny_database, "train", 0)

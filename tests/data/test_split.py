@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,14 @@ def test_damaged_split(folder: Path, content: str | bytes) -> None:
 def test_unfinished_set(folder: Path) -> None:
     (folder / "split.json").unlink()
     with pytest.raises(DataError, match="unfinished"):
+        read_split("TINY")
+
+
+@pytest.mark.parametrize(("name", "value"), [("sha256", 5), ("sizes", []), ("overlaps", None), ("classes", "abc"), ("seed", "0")])
+def test_a_value_of_another_kind(folder: Path, name: str, value: object) -> None:
+    content = json.loads((folder / "split.json").read_text())
+    (folder / "split.json").write_text(json.dumps(content | {name: value}))
+    with pytest.raises(DataError, match=rf"split\.json is damaged \({name} is {re.escape(repr(value))}\)"):
         read_split("TINY")
 
 
