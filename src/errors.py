@@ -121,7 +121,8 @@ def guard(command: Callable[[], object]) -> int:
         0
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # a log file should grow while the work goes on
+        # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
         with _terminated_like_ctrl_c(), _plain_warnings():
             status = command()

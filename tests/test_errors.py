@@ -1,6 +1,7 @@
 """Errors for people: nearest names, exit statuses, one message and no traceback."""
 
 import errno
+import io
 import os
 import signal
 import subprocess
@@ -235,3 +236,10 @@ def test_own_warnings_are_a_line_of_their_own():
     assert guard(command) == 0
     assert shown == ["warning: no cache\n", before("no cache", UserWarning, pytest.__file__, 7)]
     assert warnings.formatwarning is before
+
+
+def test_a_name_that_the_terminal_cannot_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(terminal, encoding="cp1252"))
+    assert guard(lambda: sys.stdout.writelines(["K\u00e4tzchen \u732b\n"])) == 0
+    assert terminal.getvalue().split() == [b"K\xe4tzchen", b"\\u732b"]
