@@ -135,7 +135,7 @@ def remedy(database: str) -> str:
     command = command_for(database)
     if command:
         return f"prepare the data set again with `{command} -no_skip`"
-    return "mend or replace that file, or prepare the data set again"
+    return "replace that file, or prepare the data set again"
 
 
 def _not_prepared(database: str) -> DataError | Exception:
