@@ -69,13 +69,13 @@ class Run:
 
     @classmethod
     def at(cls, path: str | Path) -> Run:
-        """Return the run whose folder a path names, absolute or below the project root.
+        """Return the run whose folder a path names: absolute, from the working directory, or from the project root.
 
         Raises:
             RunError: when there is no run at that place.
         """
-        folder = Path(path)
-        folder = folder if folder.is_absolute() else home() / folder
+        folder = Path(path).absolute()
+        folder = folder if folder.is_dir() else home() / path
         if not folder.is_dir():
             raise RunError(f"there is no run directory {folder}{_nearest_sibling(folder)}")
         parts = folder.resolve().parts

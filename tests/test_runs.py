@@ -78,7 +78,10 @@ def test_a_run_is_found_by_its_folder(root, run, monkeypatch):
     for path in (run.directory, str(run.directory) + os.sep, relative, str(relative)):
         assert Run.at(path) == run
     monkeypatch.chdir(root / "models")
-    assert Run.at(relative) == run  # relative to the project root, not to where one stands
+    assert Run.at(relative) == run  # relative to the project root
+    monkeypatch.chdir(root.parent)
+    assert Run.at(str(run)) == run  # as a command names it, from where one stands
+    assert not os.path.isabs(str(run))  # noqa: PTH117 - what is printed is text
 
 
 def test_settings_lead_back(run):

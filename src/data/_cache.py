@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DataError
+from ..interrupts import held_back
 from ..runs import replacing
-from ._interrupts import held_back
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"

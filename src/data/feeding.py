@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from ..errors import DataError, UsageError
-from ._interrupts import held_back
+from ..interrupts import held_back
 from .images import Batch, ImageFold
 
 _Request = tuple[list[int], int]  # rows of a batch, and its epoch

@@ -114,7 +114,7 @@ class TestImageNet:
         for line, complaint in [
             ("x/n01_0.JPEG 1 0 0 0", r"line 2 of .*database\.txt has other labels for .* than line 1 of .*test\.txt"),
             ("x/n05_77.JPEG 1 0 0 0", r"train/n05/n05_77\.JPEG has the class of n09, but is an image of n05: line 1 of"),
-            ("x/ILSVRC2012_val_00000000.JPEG 1 0 1 0", "line 1 of .*has 2 classes"),
+            ("x/ILSVRC2012_val_00000000.JPEG 1 0 1 0", "has 2 classes, but an image of ImageNet has one: line 1 of"),
             ("x/ILSVRC2012_val_00000099.JPEG 1 0 0 0", r"1 of \d+ images are missing .*\(line 1 of .*test\.txt\)"),
         ]:
             test.write_text(line + "\n" + whole.split("\n", 1)[1])

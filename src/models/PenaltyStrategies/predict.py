@@ -12,6 +12,7 @@ from biodeephashing.arguments import StrictParser, add_settings, collect_setting
 from biodeephashing.data.own_images import check_given
 from biodeephashing.errors import UsageError, guard
 from biodeephashing.hparams import Settings, table
+from biodeephashing.interrupts import held_back
 from biodeephashing.runs import Run
 
 
@@ -28,7 +29,8 @@ def predict(settings: Settings, *, quiet: bool = False) -> Run:
     Raises:
         BioDeepHashingError: when the run is not finished, or its checkpoint or data cannot be used.
     """
-    from biodeephashing.models.PenaltyStrategies._predict import write_codes
+    with held_back():
+        from biodeephashing.models.PenaltyStrategies._predict import write_codes
 
     run = Run.of(settings)
     write_codes(run, settings, quiet=quiet)

@@ -9,6 +9,7 @@ from biodeephashing.arguments import StrictParser, add_settings, collect_setting
 from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import guard
 from biodeephashing.hparams import Settings
+from biodeephashing.interrupts import held_back
 from biodeephashing.models.PenaltyStrategies._same_split import check_split
 from biodeephashing.runs import Run
 
@@ -35,7 +36,8 @@ def train(settings: Settings, *, quiet: bool = False, parent: str | None = None)
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    from biodeephashing.models.PenaltyStrategies._fit import Manner, fit
+    with held_back():
+        from biodeephashing.models.PenaltyStrategies._fit import Manner, fit
 
     fit(run, settings, Manner(quiet=quiet, parent=parent))
     return run

@@ -1,4 +1,4 @@
-"""Ctrl-C in the moment of a fork: not lost, neither by the cache nor by a loader's workers."""
+"""Ctrl-C in the moment of a fork, or while PyTorch is imported: not lost, and nothing is cut through."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from biodeephashing.data._interrupts import held_back
+from biodeephashing.interrupts import held_back
 from biodeephashing.runs import processed_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -53,6 +53,31 @@ def test_a_signal_in_a_hook_of_the_fork_stops_the_command(tiny_database: str, wh
     assert done.stderr == "interrupted; the same command goes on from the last finished epoch or file\n"
     assert done.returncode == 130
     assert not list((processed_folder(tiny_database) / "cache").glob("*.npy"))
+
+
+IMPORTING = """
+import os, signal, sys
+from biodeephashing.errors import guard
+from biodeephashing.models.PenaltyStrategies.{entrance} import main
+
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "torch.nn":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+status = guard(lambda: main(sys.argv[1:]))
+print(status, "biodeephashing.models.PenaltyStrategies._{module}" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(("entrance", "module"), [("train", "fit"), ("predict", "predict")])
+def test_imports_are_done_first(tiny_database: str, entrance: str, module: str) -> None:
+    script = IMPORTING.format(entrance=entrance, module=module)
+    command = [sys.executable, "-c", script, "-exp", "x", "-db", tiny_database, "-loss", "DCH", "-arch", "lenet", "-nbits", "8"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout == "130 True\n"
+    assert done.stderr == "interrupted; the same command goes on from the last finished epoch or file\n"
 
 
 @pytest.fixture

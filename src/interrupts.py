@@ -1,4 +1,4 @@
-"""Ctrl-C while processes are forked: it is held back until they are, because Python drops what is raised in a fork's hooks."""
+"""Ctrl-C in moments that must not be cut through: it is held back until they are over."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ from types import FrameType
 def held_back() -> Iterator[None]:
     """Hold back a first Ctrl-C (SIGINT) or SIGTERM until the end; a second one is not.
 
-    A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to the terminal and lost.
+    Two moments need it. A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to
+    the terminal and lost. And while PyTorch is imported its C++ calls Python; an exception there may abort the process.
     A process that is forked meanwhile ignores Ctrl-C, which its parent sees too, and ends by SIGTERM as it would have.
+
+    Example:
+        >>> with held_back():
+        ...     import torch
     """
     if threading.current_thread() is not threading.main_thread():  # no other thread sees signals, or may say what they do
         yield
