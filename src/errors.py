@@ -88,9 +88,9 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError
     """
     names = sorted(known, key=str.lower)
     guess = nearest(name, names)
-    hint = f" did you mean {guess!r}?" if guess else ""
+    hint = f": did you mean {guess!r}?" if guess else "."
     listing = ", ".join(names) if names else "none"
-    return UnknownNameError(f"unknown {kind} {name!r}:{hint} Known: {listing}.")
+    return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {listing}.")
 
 
 def describe(error: BaseException) -> str:

@@ -64,7 +64,7 @@ def test_unknown_name_lists_all():
     assert str(error) == "unknown loss 'DHC': did you mean 'DCH'? Known: DCH, DSH."
     assert isinstance(error, UsageError)
     assert isinstance(error, KeyError)
-    assert str(unknown_name("loss", "?", [])) == "unknown loss '?': Known: none."
+    assert str(unknown_name("loss", "?", [])) == "unknown loss '?'. Known: none."
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ WORKER_ERRORS = {
     "a damaged image": (DataError("image 3 is cut off (a.png): fetch it again"), 1, "image 3 is cut off (a.png): fetch it again\n"),
     "two lines": (DataError("image 3\nis cut off"), 1, "image 3\nis cut off\n"),
     "a usage error": (UsageError("-nw 1: no"), 2, "-nw 1: no\n"),
-    "an unknown name": (UnknownNameError("unknown loss 'x': Known: none."), 2, "unknown loss 'x': Known: none.\n"),
+    "an unknown name": (UnknownNameError("unknown loss 'x'. Known: none."), 2, "unknown loss 'x'. Known: none.\n"),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device", "/c"), 1, "the disk is full (/c); free"),
     "a full disk while copying": (OSError(errno.ENOSPC, "No space left on device", "/a", None, "/c"), 1, "the disk is full (/c); free"),
     "no permission": (PermissionError(errno.EACCES, "Permission denied", "/c"), 1, "no permission to read or write (/c): "),

@@ -59,8 +59,8 @@ def apply_rule(
 
     Raises:
         UnknownNameError: when no rule has that name.
-        RuleError: when a pattern has no effect or a layer no rule, when the module holds nothing to convert, or something a rule
-            cannot reach; the module is then left as it was.
+        RuleError: for what is no module, when a pattern has no effect or a layer no rule, when the module holds nothing to convert,
+            or something a rule cannot reach; the module is then left as it was.
             Under ``bp`` such a part keeps its gradients, which are backpropagation's anyway.
 
     Example:
@@ -69,6 +69,8 @@ def apply_rule(
         >>> network[2]
         RuledLinear(in_features=4, out_features=2, bias=True, rule=frsf)
     """
+    if not isinstance(module, nn.Module):
+        raise RuleError(f"apply_rule takes a network first, a torch.nn.Module, not a {type(module).__name__}")
     seed, scale = check_seed(seed), check_scale(scale, f" for rule {_in_words(rule)} of {plain_name(module)}")
     plan = _plan(module, rule, scale, names)
     hubs: dict[LearningRule, Hub] = {}

@@ -170,7 +170,7 @@ def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
         The follower: its ``state_dict`` belongs beside the optimiser's, its ``remove`` ends it.
 
     Raises:
-        RuleError: when a rule copies the steps of a weight that the optimiser does not have.
+        RuleError: for other arguments, and when a rule copies the steps of a weight that the optimiser does not have.
 
     Example:
         >>> from biodeephashing.bio import apply_rule
@@ -179,4 +179,8 @@ def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
         >>> following.state_dict()
         {'step': 0, 'optimizer': None}
     """
+    if not isinstance(network, nn.Module) or not isinstance(optimizer, torch.optim.Optimizer):
+        raise RuleError(
+            f"follow takes a network and its optimiser, in this order, not a {type(network).__name__} and a {type(optimizer).__name__}"
+        )
     return Follower(network, optimizer)

@@ -12,7 +12,7 @@ from rule_helpers import X, network
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from biodeephashing.bio import RULES, Rule, apply_rule, check_reach, describe, remove_rule, rule_state
+from biodeephashing.bio import RULES, Rule, apply_rule, check_reach, describe, follow, remove_rule, rule_state
 from biodeephashing.errors import RuleError, UnknownNameError
 
 
@@ -244,3 +244,13 @@ def test_report_of_a_drawn_rule():
     assert "exact: normalisation scale" in text
     with pytest.raises(AttributeError):
         row.rule = "bp"
+
+
+def test_a_network_is_wanted_first():
+    with pytest.raises(RuleError, match=r"apply_rule takes a network first, a torch\.nn\.Module, not a str"):
+        apply_rule("fa", nn.Linear(2, 2))
+    network = apply_rule(nn.Linear(2, 2), "fa")
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    for wrong, words in (((optimizer, network), "not a SGD and a RuledLinear"), ((network, None), "not a RuledLinear and a NoneType")):
+        with pytest.raises(RuleError, match=f"follow takes a network and its optimiser, in this order, {words}"):
+            follow(*wrong)

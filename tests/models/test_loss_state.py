@@ -87,8 +87,8 @@ def test_a_constant_reaches_the_loss(settings):
     ("constants", "error", "message"),
     [
         ("gama=20", UnknownNameError, "unknown constant of DCH 'gama': did you mean 'gamma'? Known: gamma."),
-        ("period=20", UnknownNameError, "unknown constant of DCH 'period': Known: gamma."),
-        ("penalti=0.1", UnknownNameError, "unknown constant of DCH 'penalti': Known: gamma."),  # a name that is refused is not offered
+        ("period=20", UnknownNameError, "unknown constant of DCH 'period'. Known: gamma."),
+        ("penalti=0.1", UnknownNameError, "unknown constant of DCH 'penalti'. Known: gamma."),  # a name that is refused is not offered
         ("bits=20", UsageError, "-constants bits=...: bits is not a constant of the method, the run sets it"),
         ("penalty=0.1", UsageError, "-constants penalty=..."),
         ("multi_label=true", UsageError, "-constants multi_label=..."),
