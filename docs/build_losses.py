@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -115,4 +116,5 @@ def _sentence(text: str) -> str:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     Path(__file__).with_name("losses.md").write_text(page(), "utf-8")

@@ -1,5 +1,6 @@
 """Write the reference page of the settings, ``docs/settings.md``, from the table they are defined in."""
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 from biodeephashing.hparams import table
@@ -33,4 +34,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
+    ArgumentParser(description=__doc__).parse_args()
     Path(__file__).with_name("settings.md").write_text(page(), "utf-8")
