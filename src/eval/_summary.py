@@ -68,7 +68,7 @@ def _counts(item: tuple[str, Mapping[str, Any]]) -> str:
 def _health(fold: str, result: Mapping[str, Any]) -> list[str]:
     """Return a warning for each side of which bits are constant."""
     return [
-        f"{fold}: {len(dead)} of the bits never change in the fold {side}: {', '.join(map(str, dead))}"
+        f"{fold}: bits that never change in the fold {side}: {', '.join(map(str, dead))}"
         for side, health in result["code_health"].items()
         if (dead := health["dead_bits"])
     ]
