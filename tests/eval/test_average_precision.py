@@ -293,6 +293,8 @@ def test_agrees_with_scikit_learn():
     ("change", "message"),
     [
         ({"query_codes": np.zeros((3, 2), dtype=np.uint8)}, r"queries \(3, 2\), database \(9, 1\)"),
+        ({"query_codes": [[1], [2], [3]]}, "the query codes must be a NumPy array, not a list: numpy.asarray makes one"),
+        ({"database_labels": [[1], [1], [1]]}, "the database labels must be a NumPy array, not a list"),
         ({"query_codes": np.zeros((3, 1), dtype=np.int8)}, "packed uint8"),
         ({"query_codes": np.zeros(3, dtype=np.uint8)}, "packed uint8"),
         ({"query_codes": np.zeros((0, 1), dtype=np.uint8), "query_labels": np.zeros((0, 3))}, "query is empty"),
