@@ -237,10 +237,19 @@ def _as_bits(labels: Labels) -> NDArray[np.uint8]:
     return np.packbits(whole).reshape(rows, -1)
 
 
+def check_array(what: str, given: object) -> None:
+    """Refuse what is no NumPy array, as a list or a tensor.
+
+    Raises:
+        BioDeepHashingError: then.
+    """
+    if not isinstance(given, np.ndarray):
+        raise BioDeepHashingError(f"the {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
+
+
 def _check_side(side: str, codes: Codes, labels: Labels) -> None:
-    for what, given in (("codes", codes), ("labels", labels)):
-        if not isinstance(given, np.ndarray):
-            raise BioDeepHashingError(f"the {side} {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
+    check_array(f"{side} codes", codes)
+    check_array(f"{side} labels", labels)
     if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] == 0:
         raise BioDeepHashingError(f"the {side} codes must be packed uint8 (items, bytes), not {codes.dtype} {codes.shape}")
     if labels.ndim != 2 or labels.shape[1] == 0:

@@ -15,7 +15,7 @@ from ._blocks import MEMORY, blocks_of, collect
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
 from ._groups import Groups, Reals, divisor, share
-from ._pairs import Codes, Labels, Pairs
+from ._pairs import Codes, Labels, Pairs, check_array
 from ._rankings import Order
 
 if TYPE_CHECKING:
@@ -287,6 +287,8 @@ def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: ND
     if queries is None or database is None:
         raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
     wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
+    check_array("query features", queries)
+    check_array("database features", database)
     shapes = f"features of shape {queries.shape} and {database.shape}"
     if queries.ndim != 2 or database.ndim != 2 or (len(queries), len(database)) != (pairs.queries, pairs.database):
         raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")

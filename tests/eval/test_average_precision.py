@@ -315,6 +315,7 @@ def test_bad_arrays(change, message):
     ("change", "message"),
     [
         ({"query_features": None}, "needs query_features"),
+        ({"database_features": [[0.0] * 8] * 9}, "the database features must be a NumPy array, not a list"),
         ({"query_features": np.zeros((2, 8))}, r"\(2, 8\)"),
         ({"query_features": np.zeros((3, 7))}, "different width"),
         ({"query_features": np.full((3, 8), np.nan)}, "row 0 .* NaN"),
