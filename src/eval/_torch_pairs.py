@@ -15,6 +15,7 @@ from ._rankings import Order, separation_factors
 
 DEVICES = ("cpu", "cuda")
 _BYTES_PER_COUNT = 8
+_MOST = 2**34  # bytes: with 2^31 counts or more, a part would have places that no 32 bits can tell
 _COUNTING, _RANKING, _ORDERING = 24, 64, 112  # bytes per pair, all arrays and what sorting needs together: counts, rows, separations
 
 
@@ -34,7 +35,8 @@ class TorchPairs(Pairs):
     Args:
         pairs: queries and database.
         device: "cpu", "cuda", "cuda:1", or a torch.device.
-        memory: working memory on the device, in bytes, beside codes, labels and features; at least one query is taken at a time.
+        memory: working memory on the device, in bytes, beside codes, labels and features; at least one query is taken at a time. More
+            than 16 GiB are not taken.
 
     Raises:
         UsageError: for a device that does not exist or cannot be used.
@@ -50,7 +52,7 @@ class TorchPairs(Pairs):
 
     def __init__(self, pairs: Pairs, device: str | torch.device, memory: int) -> None:
         self.queries, self.database, self.bins, self.columns = pairs.queries, pairs.database, pairs.bins, pairs.columns
-        self._device, self._memory = usable(device), memory
+        self._device, self._memory = usable(device), min(memory, _MOST)
         query_codes, codes, query_labels, labels = (_bits(side, self._device) for side in pairs.columns)
         self._codes, self._labels = (2 * query_codes.T - 1, 2 * codes - 1), (query_labels.T, labels)
 

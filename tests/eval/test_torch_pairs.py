@@ -17,6 +17,7 @@ from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageEr
 from biodeephashing.eval import (
     Measure,
     Pairs,
+    _torch_pairs,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
@@ -101,6 +102,14 @@ def test_any_shape(seed, queries, database, bits, classes, single, collapsed, me
     if collapsed:
         sample.query_features[:] = sample.database_features[:] = 1
     agree(sample, "cpu", memory)
+
+
+def test_places_of_a_part_fit_32_bits_whatever_the_memory():
+    pairs = TorchPairs(Pairs(*Sample(0, queries=1, database=3, bits=1024).arrays), "cpu", memory=2**60)
+    width = pairs.bins * pairs.levels
+    parts = list(pairs._parts(slice(0, 2**33 // width), _torch_pairs._COUNTING, _torch_pairs._BYTES_PER_COUNT * width))
+    assert [part.start for part in parts[1:]] == [part.stop for part in parts[:-1]]
+    assert 2**30 < max(part.stop - part.start for part in parts) * width < 2**31
 
 
 @on_each_device
