@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ._groups import Counts, Groups, Reals, divisor, share
-from ._harmonics import harmonic_sum
+from ._threads import in_threads
+
+TOGETHER = 512  # queries that a thread takes at a time
 
 
 def expected_average_precision(groups: Groups, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
@@ -39,47 +40,23 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
         >>> expected_average_precision(Groups.of(np.array([[[1, 1]]])), np.array([2]), "all")[0].tolist()
         [0.75]
     """
-    whole = groups.before + groups.size <= cut[:, None]
-    inside = _share_of_places(groups.size, groups.relevant, groups.before, groups.relevant_before, groups.size, groups.relevant)
-    precisions = np.where(whole, inside, 0.0).sum(axis=1)
-    retrieved = np.where(whole, groups.relevant, 0).sum(axis=1)
-    divided = np.flatnonzero((groups.before < cut[:, None]) & ~whole)
-    rows, columns = np.unravel_index(divided, whole.shape)
-    n, r, before, relevant_before = (a[rows, columns] for a in (groups.size, groups.relevant, groups.before, groups.relevant_before))
-    places = cut[rows] - before
-    found = (retrieved > 0).astype(np.float64)
+    from ._kernels import mean_over_draws, sum_expected
+
+    parts = groups.size, groups.relevant, groups.before, groups.relevant_before
+    precisions, rests = np.empty(len(cut)), np.empty(len(cut))
+    retrieved, divided = np.empty(len(cut), dtype=np.int64), np.empty(len(cut), dtype=np.int64)
+    given, results = (*parts, cut), (precisions, rests, retrieved, divided)
+    in_threads(lambda rows: sum_expected(*(part[rows] for part in (*given, *results))), len(cut), TOGETHER)
     if denominator != "retrieved":
-        precisions[rows] += _share_of_places(n, r, before, relevant_before, places, places * r / np.maximum(n, 1))
+        precisions += rests
     average = share(precisions, divisor(denominator, retrieved, groups.total_relevant, cut))
+    found = (retrieved > 0).astype(np.float64)
+    rows = np.flatnonzero(divided >= 0)
     if len(rows):
-        mean, chance = _over_draws(n, r, places, before, relevant_before, precisions[rows])
+        n, r, before, relevant_before = (part[rows, divided[rows]] for part in parts)
+        mean, chance = np.empty(len(rows)), np.empty(len(rows))
+        mean_over_draws(n, r, cut[rows] - before, before, relevant_before, precisions[rows], mean, chance)
         if denominator == "retrieved":
             average[rows] = mean
         found[rows] = np.maximum(found[rows], chance)
     return average, found
-
-
-def _over_draws(n: Counts, r: Counts, places: Counts, before: Counts, relevant_before: Counts, precisions: Reals) -> tuple[Reals, Reals]:
-    """Return mean AP over the number of relevant items that reach the places before the cut, and the chance that one does."""
-    from ._kernels import mean_over_draws
-
-    mean, chance = np.empty(len(n)), np.empty(len(n))
-    mean_over_draws(n, r, places, relevant_before, before + 1, harmonic_sum(before, places), precisions, mean, chance)
-    return mean, chance
-
-
-def _share_of_places(
-    size: NDArray[np.generic],
-    relevant: NDArray[np.generic],
-    before: Counts,
-    relevant_before: Counts,
-    places: Counts,
-    drawn: NDArray[np.generic],
-) -> Reals:
-    r"""Return the expected sum of precisions of the first ``places`` of a group, of whose items ``drawn`` are relevant there.
-
-    .. math:: \frac{m}{t} \bigl[ b\,t + (R_0 + 1 - b (N+1)) (H_{N+t} - H_N) \bigr]
-    """
-    slope = np.divide(relevant - 1.0, size - 1.0, out=np.zeros(np.shape(size)), where=size > 1)  # type: ignore[operator]
-    bracket = slope * places + (relevant_before + 1.0 - slope * (before + 1.0)) * harmonic_sum(before, places)
-    return np.divide(drawn * bracket, places, out=np.zeros(np.shape(places)), where=places > 0)

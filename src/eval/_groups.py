@@ -38,8 +38,8 @@ class Groups:
     @classmethod
     def of(cls, histograms: Counts) -> Groups:
         """Build the groups from histograms (queries, distances, levels): irrelevant items, then relevant ones of one or more levels."""
-        relevant = histograms[:, :, 1] if histograms.shape[2] == 2 else histograms[:, :, 1:].sum(axis=2)
-        size = histograms.sum(axis=2)
+        irrelevant, relevant = histograms[:, :, 0], histograms[:, :, 1:].sum(axis=2)
+        size = irrelevant + relevant
         return cls(size, relevant, np.cumsum(size, axis=1) - size, np.cumsum(relevant, axis=1) - relevant, histograms)
 
     @property

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import digamma
 
 from ._groups import Counts, Reals
-
-FAR = 20  # from here on the series below is exact to the last digit
 
 
 def harmonic_sum(before: Counts, places: Counts) -> Reals:
@@ -28,14 +25,9 @@ def harmonic_sum(before: Counts, places: Counts) -> Reals:
         >>> harmonic_sum(np.array([0, 1]), np.array([2, 2]))  # 1 + 1/2, 1/2 + 1/3
         array([1.5       , 0.83333333])
     """
-    middle: Reals = np.add(before, 0.5)
-    sums: Reals = np.log1p(places / middle) + (_beyond_logarithm(middle + places) - _beyond_logarithm(middle))
-    near = before < FAR
-    sums[near] = digamma(before[near] + places[near] + 1.0) - digamma(before[near] + 1.0)
+    from ._kernels import sum_harmonics
+
+    before, places = (np.ascontiguousarray(counts, dtype=np.int64) for counts in (before, places))
+    sums = np.empty(before.shape)
+    sum_harmonics(before.reshape(-1), places.reshape(-1), sums.reshape(-1))
     return sums
-
-
-def _beyond_logarithm(x: Reals) -> Reals:
-    """Return digamma(x + 1/2) - log(x) for x beyond FAR."""
-    s = 1.0 / (x * x)
-    return s * (1 / 24 - s * (7 / 960 - s * (31 / 8064 - s * (127 / 30720 - s * (511 / 67584)))))

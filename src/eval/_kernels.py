@@ -23,6 +23,7 @@ NEGLIGIBLE = 1e-40  # a weight, beside that of the most probable draw, that no s
 SPAN = 8 * TILE  # database items that all queries of a block meet before the next ones are fetched
 GRID = 2.0**26  # a length of 1 in the units of features
 HALF = 2**51  # half the square of that length
+FAR = 20  # places from which on the series of harmonic sums is exact to the last digit
 AHEAD = 12  # items whose features are fetched while those of another are multiplied: memory answers after a hundred steps
 LINE = 16  # numbers of 32 bits that memory hands over at once
 PREFETCH = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
@@ -416,13 +417,78 @@ def _merge(items: Any, scratch: Any, left: int, middle: int, right: int) -> None
 
 
 @kernel
+def sum_harmonics(before: Counts, places: Counts, sums: Reals) -> None:
+    """Write the sum of 1 / place over so many places after the first ones, see :func:`harmonic_sum`; all three (n,)."""
+    for row in range(len(sums)):
+        sums[row] = _harmonic_sum(before[row], places[row])
+
+
+@kernel
+def _harmonic_sum(before: int, places: int) -> float:
+    total = 0.0
+    while before < FAR and places > 0:
+        before += 1
+        places -= 1
+        total += 1.0 / before
+    if places == 0:
+        return total
+    middle = before + 0.5
+    return total + (np.log1p(places / middle) + (_beyond_logarithm(middle + places) - _beyond_logarithm(middle)))
+
+
+@kernel
+def _beyond_logarithm(x: float) -> float:
+    """Return digamma(x + 1/2) - log(x) for x beyond FAR."""
+    s = 1.0 / (x * x)
+    return s * (1 / 24 - s * (7 / 960 - s * (31 / 8064 - s * (127 / 30720 - s * (511 / 67584)))))
+
+
+@kernel
+def sum_expected(
+    sizes: Counts,
+    relevant: Counts,
+    before: Counts,
+    relevant_before: Counts,
+    cuts: Counts,
+    sums: Reals,
+    rests: Reals,
+    retrieved: Counts,
+    divided: Counts,
+) -> None:
+    """Sum the expected precisions of the groups before each query's cut, see :func:`expected_average_precision`.
+
+    Args:
+        sizes, relevant, before, relevant_before: the groups of each query, (queries, distances).
+        cuts: how many items count, (queries,).
+        sums: receives the sum over the groups that the cut leaves whole, (queries,).
+        rests: receives the share of the group that it divides, as with a constant divisor, (queries,).
+        retrieved: receives the relevant items of whole groups, (queries,).
+        divided: receives the distance of the group that the cut divides, -1 for none, (queries,).
+    """
+    for query in range(len(cuts)):
+        total, hits = 0.0, 0
+        rests[query], divided[query] = 0.0, -1
+        for group in range(sizes.shape[1]):
+            n, r, start = sizes[query, group], relevant[query, group], before[query, group]
+            places = min(n, cuts[query] - start)
+            if places > 0:
+                slope = (r - 1.0) / (n - 1.0) if n > 1 else 0.0
+                bracket = slope * places + (relevant_before[query, group] + 1.0 - slope * (start + 1.0)) * _harmonic_sum(start, places)
+                if places == n:
+                    total += r * bracket / n
+                    hits += r
+                else:
+                    rests[query], divided[query] = r / n * bracket, group
+        sums[query], retrieved[query] = total, hits
+
+
+@kernel
 def mean_over_draws(
     sizes: Counts,
     relevant: Counts,
     places: Counts,
+    before: Counts,
     relevant_before: Counts,
-    first: Counts,
-    harmonics: Reals,
     precisions: Reals,
     averages: Reals,
     chances: Reals,
@@ -436,9 +502,8 @@ def mean_over_draws(
         sizes: items of each divided group, n.
         relevant: relevant ones among them, r.
         places: places of the group before the cut, t.
+        before: items before the group.
         relevant_before: relevant items before the group.
-        first: place of the group's first item.
-        harmonics: sum of 1 / place over the group's places before the cut.
         precisions: sum of precisions before the group.
         averages: receives the average precisions.
         chances: receives the probabilities that a relevant item lies in the places.
@@ -447,13 +512,14 @@ def mean_over_draws(
         n, r, t, known = sizes[row], relevant[row], places[row], relevant_before[row]
         low, high = max(0, t - (n - r)), min(r, t)
         mode = min(max((t + 1) * (r + 1) // (n + 2), low), high)
+        harmonics = _harmonic_sum(before[row], t)
         weights, total, nothing = 0.0, 0.0, 0.0
         for step in (1, -1):
             m, weight = mode, 1.0
             while low <= m <= high and weight > NEGLIGIBLE:
                 if m != mode or step == 1:
                     slope = (m - 1.0) / (t - 1.0) if t > 1 else 0.0
-                    inside = m * slope + m / t * (known + 1.0 - slope * first[row]) * harmonics[row]
+                    inside = m * slope + m / t * (known + 1.0 - slope * (before[row] + 1.0)) * harmonics
                     weights += weight
                     total += weight * (precisions[row] + inside) / max(known + m, 1)
                     nothing += weight * (m == 0)

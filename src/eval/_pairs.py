@@ -22,6 +22,8 @@ Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
+ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
+
 
 class Pairs:
     r"""Every query against every database item; nothing of size queries × database is ever held.
@@ -72,8 +74,8 @@ class Pairs:
         self.columns = (
             as_words(query_codes),
             as_words(database_codes),
-            as_columns(_as_bits(query_labels)),
-            as_columns(_as_bits(database_labels)),
+            _label_columns("query", query_labels),
+            _label_columns("database", database_labels),
         )
 
     @cached_property
@@ -218,23 +220,25 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
     return np.array(padded.view(np.uint64).T, order="C")
 
 
-def as_columns(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return rows of bytes as a writable, contiguous array of columns, (bytes, n): the one layout that kernels are compiled for."""
-    return np.array(packed.T, order="C")
-
-
 def _share_to_order(groups: Groups, cuts: Counts) -> float:
     """Return the share of items in groups that hold a relevant item and are not beyond every cut."""
     wanted = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
     return float(groups.size[wanted].sum() / groups.size.sum())
 
 
-def _as_bits(labels: Labels) -> NDArray[np.uint8]:
-    """Return eight classes a byte, (n, bytes)."""
+def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
+    """Return eight classes a byte, one row of bytes per column of the result, (bytes, n)."""
     rows, classes = labels.shape
-    whole = np.zeros((rows, 8 * -(-classes // 8)), dtype=bool)  # packing row by row would take three times as long
-    whole[:, :classes] = labels
-    return np.packbits(whole).reshape(rows, -1)
+    width = -(-classes // 8)
+    columns = np.empty((width, rows), dtype=np.uint8)
+    for start in range(0, rows, ROWS):
+        part = labels[start : start + ROWS]
+        whole = np.zeros((len(part), 8 * width), dtype=bool)  # packing row by row would take three times as long
+        whole[:, :classes] = part
+        if not (part == whole[:, :classes]).all():
+            raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")
+        columns[:, start : start + ROWS] = np.packbits(whole).reshape(-1, width).T
+    return columns
 
 
 def check_array(what: str, given: object) -> None:
@@ -258,8 +262,6 @@ def _check_side(side: str, codes: Codes, labels: Labels) -> None:
         raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
     if len(codes) == 0:
         raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
-    if not (labels == (labels != 0)).all():
-        raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")
 
 
 def _check_bits(side: str, codes: Codes, bits: int) -> None:

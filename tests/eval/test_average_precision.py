@@ -12,7 +12,7 @@ from ranking_oracle import Sample, ap_of_ranking
 
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
+from biodeephashing.eval import Measure, Pairs, _pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
 from biodeephashing.eval._rankings import unit_rows
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
@@ -309,6 +309,15 @@ def test_bad_arrays(change, message):
     arrays = dict(zip(("query_codes", "database_codes", "query_labels", "database_labels"), sample.arrays, strict=True)) | change
     with pytest.raises(BioDeepHashingError, match=message):
         mean_average_precision(**arrays)
+
+
+@pytest.mark.parametrize("wrong", [2, -1, 0.5, np.nan])
+def test_a_bad_label_is_found_wherever_it_is(wrong):
+    labels = np.zeros((_pairs.ROWS + 5, 3), dtype=np.float32)
+    labels[-1, 2] = wrong
+    codes = np.zeros((len(labels), 1), dtype=np.uint8)
+    with pytest.raises(BioDeepHashingError, match=r"the database labels \(\d+, 3\) hold values other than 0 and 1"):
+        Pairs(codes[:1], codes, labels[:1], labels)
 
 
 @pytest.mark.parametrize(

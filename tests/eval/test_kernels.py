@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.eval import Measure, Pairs, _rankings, average_precision_per_query, leave_one_out_average_precision, retrieval
+from biodeephashing.eval import (
+    Measure,
+    Pairs,
+    _expected,
+    _rankings,
+    average_precision_per_query,
+    leave_one_out_average_precision,
+    retrieval,
+)
 from biodeephashing.eval import _kernels as kernels
 from biodeephashing.eval._threads import TOGETHER, in_threads, threads
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
@@ -110,6 +118,21 @@ def test_threads_share_the_work_out_evenly(monkeypatch, count, workers):
     assert all(size <= TOGETHER for size in sizes)
     turns = -(-len(seen) // workers)
     assert turns * max(sizes, default=0) <= count / workers + turns  # no thread has a whole item per turn more than its share
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_queries_beyond_what_a_thread_takes_at_a_time(monkeypatch, workers):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
+    sample = Sample(9, queries=2 * _expected.TOGETHER + 77, database=40, bits=7)
+    codes, database_codes, labels, database_labels = sample.arrays
+    measures = [Measure(k=k, denominator=rule) for k in (None, 7) for rule in DENOMINATORS]
+    together = average_precision_per_query(Pairs(*sample.arrays), measures)
+    for start in range(0, len(codes), 50):
+        part = slice(start, start + 50)
+        apart = average_precision_per_query(Pairs(codes[part], database_codes, labels[part], database_labels), measures)
+        for measure in measures:
+            assert (together[measure].values[part] == apart[measure].values).all()
+            assert (together[measure].found[part] == apart[measure].found).all()
 
 
 def test_queries_without_classes_and_items_without_classes():
