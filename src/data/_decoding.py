@@ -48,7 +48,7 @@ def decode(file: Path) -> tuple[Image.Image, str]:
     """
     with Image.open(file) as image:
         if image.mode.startswith(_DEEP):
-            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off")
+            raise ValueError(f"it has more than 8 bits a channel (mode {image.mode}), which would be cut off: store it with 8")
         image.load()  # before its orientation is read, because that of a TIFF is applied here
         turn = _UPRIGHT.get(_orientation(image))
         colours = image.convert("RGB")

@@ -201,7 +201,9 @@ def fetch(
             try:
                 _transfer(url, part, limit, timeout, advice, bar, exact=md5 is None)
             except WRONG_ADDRESS as error:
-                raise UsageError(f"{url} is not an address to download from: {error}") from error
+                raise UsageError(
+                    f"{url} is not an address to download from, as https://... is (-from takes what is on disk): {error}"
+                ) from error
             except (requests.RequestException, urllib3.exceptions.HTTPError, BrokenError) as error:
                 most, failures = (size_of(part), 0) if size_of(part) > most else (most, failures + 1)
                 if failures >= tries:
