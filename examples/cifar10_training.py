@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,8 +106,15 @@ def shift_and_mirror(pixels: Tensor, tops: Tensor, lefts: Tensor, mirrored: Tens
 
 def normalise(pixels: Tensor) -> Tensor:
     """Return bytes as numbers of mean 0 and deviation 1 in each channel."""
-    mean, deviation = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (MEAN, DEVIATION))
+    mean, deviation = _colours(pixels.device)
     return (pixels.float() / 255 - mean) / deviation
+
+
+@lru_cache
+def _colours(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of each channel; kept, because bringing them to a card has the processor wait for it."""
+    mean, deviation = (torch.tensor(values, device=device).view(3, 1, 1) for values in (MEAN, DEVIATION))
+    return mean, deviation
 
 
 def build(recipe: Recipe) -> HashNetwork:

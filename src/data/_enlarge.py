@@ -36,11 +36,9 @@ def enlarge(images: torch.Tensor, scaled: int, cropped: int) -> torch.Tensor:
         [0, 0, 20, 60, 100, 140, 160, 160]
     """
     height, width = images.shape[-2:]
-    across, down = (torch.from_numpy(_weights(side, length_of(side, min(height, width), scaled), cropped)) for side in (width, height))
-    kind = torch.promote_types(across.dtype, down.dtype)
-    across, down = (matrix.to(images.device, kind) for matrix in (across, down))
+    across, down = _factors(height, width, scaled, cropped, images.device)
     with torch.autocast(images.device.type, enabled=False):
-        rows = (images.to(kind) @ across.T).add_(0.5).floor_()
+        rows = (images.to(down.dtype) @ across.T).add_(0.5).floor_()
         return (down @ rows).add_(0.5).to(torch.uint8)
 
 
@@ -52,6 +50,16 @@ def length_of(side: int, short: int, scaled: int) -> int:
         (341, 256)
     """
     return scaled if side == short else int(scaled * side / short)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)  # kept beyond the mode in which they are first asked for
+def _factors(height: int, width: int, scaled: int, cropped: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the weights across and down, of one type; kept, because bringing them to a card has the processor wait for it."""
+    found = [torch.from_numpy(_weights(side, length_of(side, min(height, width), scaled), cropped)) for side in (width, height)]
+    kind = torch.promote_types(*(matrix.dtype for matrix in found))
+    across, down = (matrix.to(device, kind) for matrix in found)
+    return across, down
 
 
 @lru_cache

@@ -85,9 +85,9 @@ class Transformation:
         """
         side, on_processor = self.side, images.device.type == "cpu"
         if side is None or images.shape[-2:] == (side, side):
-            return normalise_here(images, *_colours()) if on_processor else normalise(images)
+            return normalise_here(images, *_colours(images.device)) if on_processor else normalise(images)
         if on_processor:
-            return enlarge_and_normalise_here(images, SCALED, side, *_colours())
+            return enlarge_and_normalise_here(images, SCALED, side, *_colours(images.device))
         return normalise(enlarge(images, SCALED, side))
 
 
@@ -123,12 +123,12 @@ def normalise(images: torch.Tensor) -> torch.Tensor:
         >>> [round(value, 3) for value in normalise(torch.full((3, 1, 1), 255, dtype=torch.uint8)).flatten().tolist()]
         [2.249, 2.429, 2.64]
     """
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
-    std = torch.tensor(STD, device=images.device).view(3, 1, 1)
+    mean, std = (colour.view(3, 1, 1) for colour in _colours(images.device))
     return images.to(torch.float32).div_(255).sub_(mean).div_(std)
 
 
 @lru_cache
-def _colours() -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and deviation of each channel, on the processor."""
-    return torch.tensor(MEAN, device="cpu"), torch.tensor(STD, device="cpu")
+@torch.inference_mode(False)  # kept beyond the mode in which they are first asked for
+def _colours(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and deviation of each channel; kept, because bringing them to a card has the processor wait for it."""
+    return torch.tensor(MEAN, device=device), torch.tensor(STD, device=device)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biodeephashing.data import TRANSFORMS, ImageFold, loader, normalise
-from biodeephashing.data._enlarge import _weights, enlarge
+from biodeephashing.data._enlarge import _factors, _weights, enlarge
 from biodeephashing.data.metadata import Metadata
-from biodeephashing.data.transforms import pixels, resize_and_crop
+from biodeephashing.data.transforms import _colours, pixels, resize_and_crop
 
 IMAGENET = TRANSFORMS["imagenet"]
 
@@ -92,6 +92,21 @@ def test_finishing_none_only_normalises() -> None:
     images = batch_of(noise(20, 30))
     for name in ("none", "cifar-aug"):
         assert torch.equal(TRANSFORMS[name].finish(images), normalise(images))
+
+
+def test_what_all_batches_need_is_brought_to_a_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every transfer has the processor wait until a card has done all that it was given before."""
+    large = torch.zeros(2, 3, 224, 224, dtype=torch.uint8, device="meta")
+    small = torch.zeros(2, 3, 31, 30, dtype=torch.uint8)  # not on meta, which autocast does not know
+    with torch.inference_mode():  # evaluation comes first; what it asked for serves training, too
+        normalise(large)
+        enlarge(small, 256, 224)
+    for function in ("tensor", "from_numpy"):
+        monkeypatch.delattr(torch, function)
+    assert normalise(large).is_meta
+    assert enlarge(small, 256, 224).shape == (2, 3, 224, 224)
+    kept = (*_colours(large.device), *_factors(31, 30, 256, 224, small.device))
+    assert not any(tensor.is_inference() for tensor in kept)
 
 
 @pytest.mark.gpu

@@ -30,6 +30,12 @@ class TestImages:
         expected = torch.tensor([(0 - 0.4914) / 0.2470, (1 - 0.4822) / 0.2435, (0.2 - 0.4465) / 0.2616])
         assert torch.allclose(normalise(pixels).flatten(), expected)
 
+    def test_what_normalises_is_brought_to_a_device_once(self, monkeypatch):
+        pixels = torch.zeros(2, 3, 32, 32, dtype=torch.uint8, device="meta")
+        assert normalise(pixels).shape == pixels.shape
+        monkeypatch.delattr(torch, "tensor")
+        assert normalise(pixels).is_meta
+
     def test_every_image_once_and_none_in_two_folds(self, batches):
         folder, official = batches
         folds = read_folds(folder.parent, torch.device("cpu"), allow_partial=False, official=official)
