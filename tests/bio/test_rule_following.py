@@ -11,8 +11,20 @@ import torch
 from rule_helpers import X, input_gradient, label, matrices, network
 from rule_oracle import from_seed, number
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, load_rule_state, measure_alignment, remove_rule, rule_state
+from biodeephashing.bio import (
+    RULES,
+    apply_rule,
+    feedback_matrix,
+    follow,
+    load_rule_state,
+    measure_alignment,
+    remove_rule,
+    rule_names,
+    rule_state,
+)
 from biodeephashing.errors import RuleError
 
 CHANGING = sorted(name for name, kind in RULES.items() if kind.changes)
@@ -252,6 +264,30 @@ def test_fresh_magnitudes_are_uniform_and_independent_from_step_to_step():
     for correlation in (one_step_later, next_entry, next_row):
         assert correlation.abs().max() < 5 / count**0.5
     assert measure_alignment(layer)[0].sign_agreement == 1.0
+
+
+def test_fresh_places_of_all_layers_travel_to_a_device_together():
+    """A copy for each layer would have the processor wait for a card as many times in every step."""
+
+    class Travels(TorchDispatchMode):
+        def __init__(self):
+            super().__init__()
+            self.count = 0
+
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            found = function(*args, **(kwargs or {}))
+            there = [one.device.type for one in tree_leaves((args, kwargs, found)) if isinstance(one, torch.Tensor)]
+            self.count += 0 if len(set(there)) < 2 else max(1, there.count("cpu"))
+            return found
+
+    module = apply_rule(network(), "brsf")
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
+    follow(module, optimizer)
+    module.to("meta")
+    with Travels() as travels:
+        optimizer.step()
+    assert len(rule_names(module)) > 1
+    assert travels.count == 1
 
 
 @pytest.mark.gpu
