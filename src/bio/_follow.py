@@ -132,6 +132,8 @@ class Follower:
             own.update({key: value for key, value in group.items() if key != "params"})
             for matrix, site in zip(own["params"], members, strict=True):
                 matrix.grad = site.weight.grad if site.current else None  # no gradient, no step
+        # A scaler does not keep a fused optimiser from a step whose gradients overflowed: it is told, and skips the step on its device.
+        twin.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
         twin.step()
         twin.zero_grad()
 

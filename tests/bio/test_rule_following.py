@@ -266,6 +266,29 @@ def test_fresh_magnitudes_are_uniform_and_independent_from_step_to_step():
     assert measure_alignment(layer)[0].sign_agreement == 1.0
 
 
+@pytest.mark.parametrize("unscaled", [False, True])
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
+def test_copied_steps_skip_what_a_fused_optimizer_skips(kind, device, unscaled):
+    """A scaled loss that overflows: the optimiser is called all the same, and keeps weights and feedback as they are."""
+    module, x = apply_rule(network(), "kp", seed=5).to(device), X.to(device)
+    optimizer, scaler = kind(module.parameters(), lr=0.05, fused=True), torch.amp.GradScaler(device, init_scale=2.0**8)
+    follow(module, optimizer)
+    weight = module[0].weight.detach()
+    first, apart = weight.clone(), weight - feedback_matrix(module, "0")
+    for factor in (1.0, torch.inf, 1.0):
+        before = weight.clone()
+        optimizer.zero_grad()
+        scaler.scale(factor * module(x).square().mean()).backward()
+        if unscaled:
+            scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update()
+        assert torch.equal(weight, before) == (factor == torch.inf)
+        torch.testing.assert_close(weight - feedback_matrix(module, "0"), apart)
+    assert not torch.allclose(weight, first)
+
+
 def test_fresh_places_of_all_layers_travel_to_a_device_together():
     """A copy for each layer would have the processor wait for a card as many times in every step."""
 
