@@ -218,6 +218,8 @@ class Training:
             for key in ("network", "optimizer", "follower"):
                 getattr(self, key).load_state_dict(state[key])
             self.history = list(state["history"])
+        except torch.OutOfMemoryError:
+            raise  # the checkpoint is as good as it was
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
             raise RunError(f"the checkpoint {path} is damaged or of another program: delete it and run the same command again") from error
 

@@ -105,6 +105,25 @@ def describe(error: BaseException) -> str:
     return text
 
 
+def full_card(error: BaseException) -> str | None:
+    """Return what a person should do about a graphics card whose memory ran out, or None for any other error.
+
+    Example:
+        >>> full_card(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB"))[:66]
+        'the graphics card has too little free memory (2.00 GiB more wanted'
+        >>> full_card(RuntimeError("shapes cannot be multiplied")) is None
+        True
+    """
+    found = re.search(r"\b(?:CUDA|HIP)(?: error:)? out of memory(?:\. Tried to allocate ([\d.]+ \w+))?", str(error))
+    if found is None:
+        return None
+    amount = f" ({found[1]} more wanted)" if found[1] else ""
+    return (
+        f"the graphics card has too little free memory{amount}: a smaller -bs in training or -pbs in predicting wants less, fewer -jobs "
+        f"or other programs leave more, and -device cpu wants none; the same command goes on from the last finished epoch or file"
+    )
+
+
 def guard(command: Callable[[], object]) -> int:
     """Run a command and return its exit status, printing errors meant for people instead of tracebacks.
 
@@ -113,7 +132,7 @@ def guard(command: Callable[[], object]) -> int:
 
     Returns:
         0 after success, the error's own status after a :class:`BioDeepHashingError`, 130 after Ctrl-C or SIGTERM,
-        1 when the disk is full or a file cannot be read or written.
+        1 when the disk or a graphics card's memory is full, or a file cannot be read or written.
         Any other exception is a defect of this package and keeps its traceback.
 
     Example:
@@ -135,6 +154,8 @@ def guard(command: Callable[[], object]) -> int:
     except RuntimeError as error:
         if "DataLoader worker" in str(error):
             return _say(f"{error} A process that decodes images was ended from outside; if memory ran out, use a smaller -nw", 1)
+        if (complaint := full_card(error)) is not None:
+            return _say(complaint, 1)
         if (cause := _full_disk_behind(error)) is None:
             raise
         return _say(_explain_os_error(cause), 1)

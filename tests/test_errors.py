@@ -10,6 +10,7 @@ import threading
 import warnings
 
 import pytest
+import torch
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader
 
@@ -224,6 +225,21 @@ def test_a_killed_data_worker_is_no_traceback(capsys):
 
     assert guard(command) == 1
     assert "was ended from outside" in capsys.readouterr().err
+
+
+FULL = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capacity of 79.11 GiB of which 1.02 GiB is free. Process 7 has"
+
+
+@pytest.mark.parametrize(
+    ("error", "amount"),
+    [
+        (torch.OutOfMemoryError(FULL), " (20.00 GiB more wanted)"),
+        (RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"), ""),
+    ],
+)
+def test_a_full_graphics_card_is_no_traceback(error, amount, capsys):
+    assert guard(raising(error)) == 1
+    assert capsys.readouterr().err.startswith(f"error: the graphics card has too little free memory{amount}: a smaller -bs")
 
 
 def test_own_warnings_are_a_line_of_their_own():

@@ -109,3 +109,16 @@ def test_a_step_is_that_of_the_recipe(batches):
                 weight.sub_(0.01 * buffer)
     for ours, theirs in zip(training.network.parameters(), twin.parameters(), strict=True):
         assert torch.allclose(ours, theirs, atol=1e-6)
+
+
+def test_a_full_graphics_card_does_not_make_a_checkpoint_damaged(batches, tmp_path, monkeypatch):
+    folder, official = batches
+    training = Training(Recipe("lenet3", "bp"), read_folds(folder, torch.device("cpu"), allow_partial=False, official=official))
+    training.save(tmp_path / "last.pt")
+
+    def load(*args, **kwargs):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(torch.OutOfMemoryError):
+        training.load(tmp_path / "last.pt")

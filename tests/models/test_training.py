@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from training_cases import equal, interrupt_in_epoch, weights
 
 from biodeephashing.backbones import build_network
@@ -215,6 +216,22 @@ def test_a_gpu_trains_and_predicts(settings, precision):
     on_gpu = np.load(run.features_file("query"))
     predict(replace(chosen, device="cpu", no_skip=True), quiet=True)
     np.testing.assert_allclose(on_gpu, np.load(run.features_file("query")), atol=1e-3 if precision == "32" else 0.1)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (ProcessRaisedException("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", 0, 7), "card has"),
+        (ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 7, -9, "SIGKILL"), "from outside.* signal SIGKILL"),
+    ],
+)
+def test_what_ended_one_of_several_processes_is_said(settings, monkeypatch, error, message):
+    def fit(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(_fit.pl.Trainer, "fit", fit)
+    with pytest.raises(RunError, match=message):
+        train(settings, quiet=True)
 
 
 def test_a_missing_gpu_is_said(settings, monkeypatch):

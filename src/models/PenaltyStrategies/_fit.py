@@ -15,13 +15,13 @@ from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
 
 from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
 from ...data import TRANSFORMS, ImageFold, Metadata, load_fold, loader
-from ...errors import DataError, RunError, UsageError, unknown_name
+from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
@@ -214,7 +214,11 @@ def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, fe
         trainer.fit(module, datamodule=feeding, ckpt_path=run.last_checkpoint if resuming else None, weights_only=True)
     except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
         raise KeyboardInterrupt from stop
+    except ProcessExitedException as error:
+        raise RunError(f"a training process was ended from outside, perhaps because memory ran out: {error.msg}") from error
     except ProcessRaisedException as error:
+        if (complaint := full_card(error)) is not None:
+            raise RunError(complaint) from error
         last = str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.")
         raise RunError(f"a training process failed: {last}") from error
     finally:
