@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from biodeephashing.errors import BioDeepHashingError, UsageError
+from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies import study as study_script
-from biodeephashing.models.PenaltyStrategies._grid import run_grid
+from biodeephashing.models.PenaltyStrategies._grid import cores, jobs_for, run_grid
 from biodeephashing.models.PenaltyStrategies.study import expand, main, study
 from biodeephashing.runs import Run
 
@@ -71,23 +73,32 @@ def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database,
 
 
 def fragile(settings, parent):
-    """Stand in for a cell: seed 1 is killed as the system would for memory, seed 2 meets a defect."""
+    """Stand in for a cell: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full card."""
     if settings.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if settings.seed == 2:
         raise ZeroDivisionError("a defect")
+    if settings.seed == 4:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
     return f"seed {settings.seed} is fine"
 
 
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd):
-    cells = expand({"seed": [0, 1, 2, 3], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
+    cells = expand({"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
     failures = run_grid(cells, jobs=2, title="fragile", work=fragile)
     told = capfd.readouterr().out
     assert "seed=0: seed 0 is fine" in told
     assert "seed=3: seed 3 is fine" in told
-    assert len(failures) == 2
+    assert len(failures) == 3
     assert any("seed=1: its process was killed" in failure for failure in failures)
     assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)
+    assert any("seed=4: the graphics card has too little free memory (2.00 GiB more wanted)" in failure for failure in failures)
+
+
+def test_a_grid_on_a_graphics_card_takes_one_run_at_a_time(monkeypatch):
+    for there, device, jobs in [(True, "auto", 1), (True, "cuda", 1), (True, "cpu", cores()), (False, "auto", cores())]:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert jobs_for(Settings(device=device)) == jobs
 
 
 ENDLESS = """

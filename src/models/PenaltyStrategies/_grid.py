@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ...errors import BioDeepHashingError, describe
+from ...errors import BioDeepHashingError, describe, full_card
 from ...hparams import Settings, table
 from ...runs import Run
 from ...tracking import start_parent
@@ -31,11 +31,11 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
 
     Args:
         cells: the settings of each run.
-        jobs: processes at a time; 0 for one per core.
+        jobs: processes at a time; 0 for :func:`jobs_for` the cells' device.
         title: name of the grid's MLflow run.
         work: what is done with a cell, given its settings and the grid's MLflow run; :func:`run_cell` if left out.
     """
-    jobs = min(jobs or cores(), len(cells))
+    jobs = min(jobs or jobs_for(cells[0]), len(cells))
     parent = None
     if cells[0].tracking == "on" and any(cell.no_skip or Run.of(cell).status != "finished" for cell in cells):
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
@@ -46,6 +46,16 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
             for _ in _run_all([cell], 1, partial(work or run_cell, parent=parent), report):
                 report.failed(cell, "its process was killed (out of memory? fewer -jobs may help)")
     return report.failures
+
+
+def jobs_for(settings: Settings) -> int:
+    """Return how many runs go on at a time where nothing is said: one per core, on a graphics card one, whose memory all would share."""
+    if settings.device != "cpu":
+        import torch
+
+        if torch.cuda.is_available():
+            return 1
+    return cores()
 
 
 def cores() -> int:
@@ -118,7 +128,7 @@ def _run_all(cells: Sequence[Settings], jobs: int, work: Callable[[Settings], st
             except (BioDeepHashingError, OSError) as error:
                 report.failed(futures[future], describe(error))
             except Exception as error:  # noqa: BLE001 - a defect met by one cell must not take the others down
-                report.failed(futures[future], "".join(traceback.format_exception(error)).rstrip())
+                report.failed(futures[future], full_card(error) or "".join(traceback.format_exception(error)).rstrip())
     except KeyboardInterrupt:
         for process in list(pool._processes.values()):  # each marks its run as interrupted
             process.terminate()
