@@ -12,10 +12,18 @@ from biodeephashing.backbones import build_network
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies._feeding import batches_of, images_of
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
+
+
+@pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])
+def test_batches_for_a_graphics_card_lie_in_page_locked_memory(settings, device, pinned):
+    """From elsewhere they are copied twice on their way there, while the processor waits."""
+    images = images_of(load_fold(settings.database, "query"), settings)
+    assert batches_of(images, settings, torch.device(device)).pin_memory == pinned
 
 
 def test_prediction_is_the_network_and_files_agree(settings):

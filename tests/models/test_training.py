@@ -3,6 +3,7 @@
 import json
 import math
 import multiprocessing
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from training_cases import equal, interrupt_in_epoch, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import QUANTITIES, RULES
+from biodeephashing.bio import QUANTITIES, RULES, Follower
 from biodeephashing.data import load_fold
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.hparams import Settings
@@ -20,6 +21,7 @@ from biodeephashing.losses import LOSSES
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies._module import HashingModule
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.models.PenaltyStrategies.train import train
@@ -216,6 +218,41 @@ def test_a_gpu_trains_and_predicts(settings, precision):
     on_gpu = np.load(run.features_file("query"))
     predict(replace(chosen, device="cpu", no_skip=True), quiet=True)
     np.testing.assert_allclose(on_gpu, np.load(run.features_file("query")), atol=1e-3 if precision == "32" else 0.1)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rule", RULES)
+def test_no_batch_waits_for_a_gpu(settings, monkeypatch, rule):
+    """After the first one, which brings things there: from then on PyTorch raises where the processor would wait."""
+
+    def without_waiting(kind, name):
+        method, calls = getattr(kind, name), Counter()
+
+        def call(self, *arguments):
+            calls[id(self)] += 1
+            torch.cuda.set_sync_debug_mode("error" if calls[id(self)] > 1 else "default")
+            try:
+                return method(self, *arguments)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+
+        monkeypatch.setattr(kind, name, call)
+        return calls
+
+    counted = [without_waiting(HashingModule, name) for name in ("on_after_batch_transfer", "loss_of", "validation_step")]
+    counted.append(without_waiting(Follower, "_after_step"))
+    train(replace(settings, device="cuda", mode=rule, epochs=2), quiet=True)
+    assert all(max(calls.values()) > 1 for calls in counted)
+
+
+@pytest.mark.gpu
+def test_features_for_a_loss_leave_a_gpu_empty(settings):
+    chosen, reserved = replace(settings, device="cuda", loss="BiHalf"), []
+    for _ in range(2):  # the first time leaves what cuBLAS works in
+        _fit._module(chosen, load_fold(chosen.database, "train"), fresh=True)
+        reserved.append(torch.cuda.memory_reserved())
+        torch.cuda.empty_cache()
+    assert reserved[1] == torch.cuda.memory_reserved()
 
 
 @pytest.mark.parametrize(

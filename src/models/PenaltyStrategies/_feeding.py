@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import lightning.pytorch as pl
+import torch
 from torch.utils.data import DataLoader
 
 from ...data import EpochSampler, ImageFold, Metadata, loader
@@ -21,6 +22,17 @@ def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> 
     """
     kept = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
     return ImageFold(fold, settings.transformations, cache=kept, augment=settings.seed if training else None)
+
+
+def batches_of(images: ImageFold, settings: Settings, device: torch.device) -> DataLoader:
+    """Return a loader of all images in their own order, for forward passes on a device."""
+    return loader(
+        images,
+        batch_size=settings.predict_batch_size,
+        num_workers=settings.num_workers,
+        seed=settings.seed,
+        pin_memory=device.type == "cuda",
+    )
 
 
 class Feeding(pl.LightningDataModule):

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
-from ...data import TRANSFORMS, ImageFold, Metadata, load_fold, loader
+from ...data import TRANSFORMS, ImageFold, Metadata, load_fold
 from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
@@ -29,7 +29,7 @@ from ...runs import Run, write_json
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._feeding import Feeding, images_of
+from ._feeding import Feeding, batches_of, images_of
 from ._module import HashingModule, convert
 from ._quiet import quieten
 from ._same_split import check_split, record_split
@@ -146,11 +146,13 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
     device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
     backbone = network.backbone.to(device).eval()
     images = images_of(fold, settings)
-    batches = loader(images, batch_size=settings.predict_batch_size, num_workers=settings.num_workers, shuffle=False, seed=settings.seed)
-    bar = tqdm(batches, desc="features", unit="batch", disable=not sys.stderr.isatty(), leave=False)
+    bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not sys.stderr.isatty(), leave=False)
     with torch.inference_mode():
-        found = torch.cat([backbone(images.transformation.finish(batch.to(device))).cpu() for batch, _, _ in bar])
+        parts = [backbone(images.transformation.finish(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
     network.train().cpu()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # for the processes that train, where there are several
+    found = torch.cat(parts)
     return found.clone()  # out of inference mode: an ordinary tensor
 
 

@@ -164,11 +164,11 @@ class HashingModule(pl.LightningModule):
         affine = self.loss.affine()
         if affine is not None:
             outputs = outputs * affine[0] + affine[1]
-        self._validated.append((outputs.cpu(), labels.cpu(), index.cpu()))
+        self._validated.append((outputs, labels, index))  # where they are: a copy in each step would wait for a card
 
     def on_validation_epoch_end(self) -> None:
         """Log the mAP of the val fold: each image against all others, expected over ties."""
-        outputs, labels, index = (torch.cat(parts) for parts in zip(*self._validated, strict=True))
+        outputs, labels, index = (torch.cat(parts).cpu() for parts in zip(*self._validated, strict=True))
         self._validated.clear()
         if not torch.isfinite(outputs).all():
             raise RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")

@@ -16,13 +16,13 @@ from tqdm import tqdm
 from ... import codes
 from ...backbones import HashNetwork, build_network
 from ...checksums import digest
-from ...data import ImageFold, load_fold, loader
+from ...data import ImageFold, load_fold
 from ...errors import RunError
 from ...hparams import Settings
 from ...runs import Run, read_json, replacing, write_json
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
-from ._feeding import images_of
+from ._feeding import batches_of, images_of
 from ._fit import accelerator
 from ._module import lay_out
 from ._same_split import check_split
@@ -119,12 +119,11 @@ def _forward(network: HashNetwork, images: ImageFold, settings: Settings, name: 
     device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
     network = lay_out(network.to(device), device)
-    batches = loader(images, batch_size=settings.predict_batch_size, num_workers=settings.num_workers, shuffle=False, seed=settings.seed)
     features = np.empty((len(images), settings.number_of_bits), dtype=np.float32)
     bar = tqdm(total=len(images), desc=name, unit="image", disable=quiet or not sys.stderr.isatty(), leave=False)
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=half is not None), bar:
-        for batch, _, _ in batches:
+        for batch, _, _ in batches_of(images, settings, device):
             finished = images.transformation.finish(batch.to(device, non_blocking=True))
             outputs = network(finished).float().cpu().numpy()
             features[done : done + len(outputs)] = outputs
