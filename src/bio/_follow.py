@@ -163,7 +163,8 @@ def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
     """Let the feedback of a network follow its optimiser: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
 
     Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
-    rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike.
+    rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike
+    (``wm``, whose noise is drawn where the weights are, on graphics cards of one model).
     A layer that is given another rule, or loses its own, is let alone from then on.
 
     Args:
