@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import Any
 
 
@@ -24,7 +27,8 @@ def kernel(function: Callable[..., Any]) -> Any:
 def in_parts(work: Callable[[slice], None], count: int, together: int, threads: int) -> None:
     """Do work on so many things, some at a time, in several threads.
 
-    The work must release the interpreter's lock, and must not let the result of one thing depend on another's.
+    The work must release the interpreter's lock, must not let the result of one thing depend on another's, and must not
+    come here itself: all threads would wait for one.
 
     Example:
         >>> seen = []
@@ -33,10 +37,25 @@ def in_parts(work: Callable[[slice], None], count: int, together: int, threads: 
         [(0, 16), (16, 20)]
     """
     parts = [slice(start, min(start + together, count)) for start in range(0, count, together)]
-    workers = min(threads, len(parts))
-    if workers < 2:
-        for part in parts:
-            work(part)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(work, parts))  # the list raises what a thread raised
+    waiting = iter(parts)
+
+    def take() -> None:
+        try:
+            for part in waiting:
+                work(part)
+        finally:
+            deque(waiting, maxlen=0)  # after an error nothing more is begun
+
+    helpers = [_pool(os.getpid(), threads).submit(take) for _ in range(min(threads, len(parts)) - 1)]
+    try:
+        take()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()  # raises what it raised
+
+
+@cache
+def _pool(process: int, threads: int) -> ThreadPoolExecutor:
+    """Return threads of this process, which wait for work from then on: starting them takes longer than much of what they do."""
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="in_parts")
