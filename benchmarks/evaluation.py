@@ -8,6 +8,7 @@ busy machine can only make a round longer.
 
     python benchmarks/evaluation.py -sizes cifar coco imagenet -threads 1 4 -rounds 5
     python benchmarks/evaluation.py -sizes coco -threads 1 -device cuda
+    python benchmarks/evaluation.py -sizes coco imagenet cifar -scaling -threads 4 -rounds 8
     python benchmarks/evaluation.py -sizes coco -memory
     python benchmarks/evaluation.py -compile
     python benchmarks/evaluation.py -sizes coco -process -rounds 3
@@ -153,6 +154,26 @@ def times(name: str, rounds: int, queries: int | None, device: str | None) -> di
     return {task: (min(taken) * unit[task], statistics.median(taken) * unit[task]) for task, taken in seconds.items()}
 
 
+def scaling(name: str, threads: int, rounds: int, queries: int | None) -> dict[str, tuple[float, float, list[float]]]:
+    """Return median nanoseconds per pair with one thread and with several, and how many times as fast these were in every round."""
+    data = problem(name, queries)
+    unit = 1e9 / (len(data.codes[0]) * len(data.codes[1]))
+    found = {}
+    for rule, measures in MEASURES.items():
+        seconds: dict[int, list[float]] = {1: [], threads: []}
+        for turn in range(-1, rounds):  # the first one is a warm-up
+            for count in random.Random(turn).sample(list(seconds), 2):
+                os.environ["OMP_NUM_THREADS"] = str(count)  # the engine looks at it in every call
+                started = time.perf_counter()
+                engine(data, measures)
+                if turn >= 0:
+                    seconds[count].append(time.perf_counter() - started)
+        alone, together = seconds.values()
+        ratios = [one / several for one, several in zip(alone, together, strict=True)]
+        found[rule] = (statistics.median(alone) * unit, statistics.median(together) * unit, ratios)
+    return found
+
+
 def peak(name: str, rules: list[tuple[str, int | None]], queries: int | None) -> tuple[float, float]:
     """Return what this process occupied [MB] with compiled kernels and all inputs, and how much more evaluation took at most."""
     data = problem(name, queries)
@@ -266,6 +287,7 @@ def main() -> None:
     parser.add_argument("-threads", type=int, nargs="+", default=[1, 4], help="threads")
     parser.add_argument("-device", default=None, choices=["cpu", "cuda"], help="time the engine by PyTorch on this device, too")
     parser.add_argument("-rounds", type=int, default=5, help="rounds")
+    parser.add_argument("-scaling", action="store_true", help="measure one thread against several, in turns within every round")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
     parser.add_argument("-compile", action="store_true", help="measure import and compilation [s] in place of time")
     parser.add_argument("-process", action="store_true", help="measure the whole command eval_map.py [s] in place of the engine")
@@ -279,6 +301,16 @@ def main() -> None:
     elif options.compile:
         print("| rule | cache | import, s | first evaluation, s | on the processor, s |\n|---|---|---:|---:|---:|")
         print("\n".join(compilation()))
+    elif options.scaling:
+        print("| size | rule | 1 thread, ns a pair | threads | ns a pair | times as fast | in rounds |\n|---|---|---:|---:|---:|---:|---:|")
+        for name in options.sizes:
+            for threads in (count for count in options.threads if count > 1):
+                for rule, (one, several, ratios) in in_process(threads, scaling, name, threads, options.rounds, options.queries).items():
+                    reach = f"{min(ratios):.1f} to {max(ratios):.1f}"
+                    print(
+                        f"| {name} | {rule} | {one:.2f} | {threads} | {several:.2f} | {statistics.median(ratios):.2f} | {reach} |",
+                        flush=True,
+                    )
     elif options.memory:
         print("| size | threads | rule | before, MB | extra, MB |\n|---|---:|---|---:|---:|")
         for name in options.sizes:
