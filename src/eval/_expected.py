@@ -40,7 +40,7 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
         >>> expected_average_precision(Groups.of(np.array([[[1, 1]]])), np.array([2]), "all")[0].tolist()
         [0.75]
     """
-    from ._kernels import mean_over_draws, sum_expected
+    from ._group_kernels import mean_over_draws, sum_expected
 
     parts = groups.size, groups.relevant, groups.before, groups.relevant_before
     precisions, rests = np.empty(len(cut)), np.empty(len(cut))

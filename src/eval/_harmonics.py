@@ -25,7 +25,7 @@ def harmonic_sum(before: Counts, places: Counts) -> Reals:
         >>> harmonic_sum(np.array([0, 1]), np.array([2, 2]))  # 1 + 1/2, 1/2 + 1/3
         array([1.5       , 0.83333333])
     """
-    from ._kernels import sum_harmonics
+    from ._group_kernels import sum_harmonics
 
     before, places = (np.ascontiguousarray(counts, dtype=np.int64) for counts in (before, places))
     sums = np.empty(before.shape)

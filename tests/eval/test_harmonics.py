@@ -10,9 +10,9 @@ import pytest
 
 from biodeephashing.eval._bounds import extreme_average_precision
 from biodeephashing.eval._expected import expected_average_precision
+from biodeephashing.eval._group_kernels import FAR
 from biodeephashing.eval._groups import Groups
 from biodeephashing.eval._harmonics import harmonic_sum
-from biodeephashing.eval._kernels import FAR
 
 EPSILON = np.finfo(np.float64).eps
 LATE = 1_000_000  # irrelevant items before the first relevant one
