@@ -10,7 +10,7 @@ from ._pairs import Pairs
 
 MEMORY = 96 * 2**20
 _BYTES_PER_COUNT = 8
-_COUNTS_PER_GROUP = 24  # the arrays that the closed forms hold per query and distance
+_COUNTS_PER_GROUP = 14  # the arrays that groups and closed forms hold per query and distance, 12 at most, and what belongs to a query alone
 
 
 class Collector(Protocol):
