@@ -8,11 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from biodeephashing.data._prepare import Content, prepare
 from biodeephashing.data._splits import one_hot
 from biodeephashing.runs import HOME_VARIABLE
+
+# a busy machine makes no example wrong
+settings.register_profile("no clock", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

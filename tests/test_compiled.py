@@ -20,7 +20,7 @@ def test_everything_is_done_once(count, together, threads):
 
 
 def test_threads_work_together_and_wait_for_more():
-    together = threading.Barrier(3, timeout=20)
+    together = threading.Barrier(3, timeout=600)
 
     def work(part: slice) -> None:
         names.add(threading.current_thread().name)
@@ -61,7 +61,7 @@ def test_a_forked_process_has_threads_of_its_own():
     child = os.fork()
     if child == 0:
         seen: list[slice] = []
-        together = threading.Barrier(3, timeout=20)
+        together = threading.Barrier(3, timeout=600)
         try:
             in_parts(lambda part: (together.wait(), seen.append(part)), 3, 1, threads=3)
         finally:

@@ -48,7 +48,7 @@ raise SystemExit(guard(work))
 )
 def test_a_signal_in_a_hook_of_the_fork_stops_the_command(tiny_database: str, where: str, when: str, name: str) -> None:
     script = SCRIPT.format(when=when, name=name, forking=FORKING[where])
-    done = subprocess.run([sys.executable, "-c", script, tiny_database], capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([sys.executable, "-c", script, tiny_database], capture_output=True, text=True, timeout=900, check=False)
     assert done.stdout == ""
     assert done.stderr == "interrupted; the same command goes on from the last finished epoch or file\n"
     assert done.returncode == 130
@@ -75,7 +75,7 @@ print(status, "biodeephashing.models.PenaltyStrategies._{module}" in sys.modules
 def test_imports_are_done_first(tiny_database: str, entrance: str, module: str) -> None:
     script = IMPORTING.format(entrance=entrance, module=module)
     command = [sys.executable, "-c", script, "-exp", "x", "-db", tiny_database, "-loss", "DCH", "-arch", "lenet", "-nbits", "8"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.stdout == "130 True\n"
     assert done.stderr == "interrupted; the same command goes on from the last finished epoch or file\n"
 

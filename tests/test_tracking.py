@@ -58,7 +58,7 @@ def store_made_by_four(tmp_path_factory) -> Path:
     surroundings = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {HOME_VARIABLE: str(root)}
     start = {"env": surroundings, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     processes = [subprocess.Popen([sys.executable, "-c", WRITE, str(seed)], **start) for seed in range(4)]
-    said = [process.communicate(timeout=120)[0] for process in processes]
+    said = [process.communicate(timeout=900)[0] for process in processes]
     assert (said, [process.returncode for process in processes]) == ([""] * 4, [0] * 4)
     return root
 

@@ -108,7 +108,7 @@ def chunked(last: bool) -> Manner:
 
 def together(count: int) -> Manner:
     """Answer no request before so many are waiting."""
-    barrier = threading.Barrier(count, timeout=10)
+    barrier = threading.Barrier(count, timeout=600)
 
     def manner(handler: Handler, body: bytes, start: int) -> None:
         barrier.wait()

@@ -103,8 +103,11 @@ def test_a_grid_on_a_graphics_card_takes_one_run_at_a_time(monkeypatch):
 
 ENDLESS = """
 import time
+from biodeephashing.models.PenaltyStrategies import _grid
 from biodeephashing.models.PenaltyStrategies._grid import run_grid
 from biodeephashing.models.PenaltyStrategies.study import expand
+
+_grid.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
 
 def work(settings, parent):
     try:
@@ -126,4 +129,4 @@ def test_a_killed_grid_takes_its_processes_along(tmp_path):
     grid = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert grid.stdout.readline() == "at work\n"
     grid.kill()
-    assert grid.communicate(timeout=120)[0] == "told to stop\n"
+    assert grid.communicate(timeout=900)[0] == "told to stop\n"
