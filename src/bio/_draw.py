@@ -190,8 +190,8 @@ def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
             return table.as_strided(shape, _strides_laid_out(shape), table.storage_offset() + found[0])
         numbers = torch.cat([table[place : place + min(block, count - number * block)] for number, place in enumerate(found)])
     else:  # without asking the device for the places, which would wait for it
-        index = starts[:, None] + torch.arange(min(block, count), device=table.device)
-        numbers = table[index.reshape(-1)[:count]]
+        index = starts.int()[:, None] + torch.arange(min(block, count), dtype=torch.int32, device=table.device)  # half of int64's memory
+        numbers = table.index_select(0, index.reshape(-1)[:count])
     return laid_out(numbers, shape)
 
 
