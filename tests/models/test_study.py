@@ -1,9 +1,12 @@
 """The grid runner: what it expands to, what it runs, what it skips, and what it says of a cell that fails."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +14,8 @@ import torch
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies import study as study_script
-from biodeephashing.models.PenaltyStrategies._grid import cores, jobs_for, run_grid
+from biodeephashing.models.PenaltyStrategies._cards import VARIABLE, shares
+from biodeephashing.models.PenaltyStrategies._grid import run_grid
 from biodeephashing.models.PenaltyStrategies.study import expand, main, study
 from biodeephashing.runs import Run
 
@@ -95,10 +99,55 @@ def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd):
     assert any("seed=4: the graphics card has too little free memory (2.00 GiB more wanted)" in failure for failure in failures)
 
 
-def test_a_grid_on_a_graphics_card_takes_one_run_at_a_time(monkeypatch):
-    for there, device, jobs in [(True, "auto", 1), (True, "cuda", 1), (True, "cpu", cores()), (False, "auto", cores())]:
-        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
-        assert jobs_for(Settings(device=device)) == jobs
+@pytest.mark.parametrize(
+    ("device", "devices", "there", "named", "want"),
+    [
+        ("auto", 1, 3, None, ["0", "1", "2"]),
+        ("cuda", 1, 1, None, ["0"]),
+        ("cuda", 2, 5, None, ["0,1", "2,3"]),
+        ("auto", 2, 4, "7,5,GPU-1f,3", ["7,5", "GPU-1f,3"]),
+        ("auto", 1, 2, "1,0,-1,2", ["1", "0"]),  # CUDA reads up to the first that does not exist
+        ("auto", 4, 2, None, []),
+        ("cpu", 1, 3, None, []),
+        ("auto", 1, 0, None, []),
+        ("auto", 1, 0, "", []),
+    ],
+)
+def test_graphics_cards_are_shared_out(device, devices, there, named, want, monkeypatch):
+    see_cards(monkeypatch, there, named)
+    assert shares(Settings(device=device, devices=devices)) == want
+
+
+def see_cards(monkeypatch, count, named=None):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    if named is not None:
+        monkeypatch.setenv(VARIABLE, named)
+
+
+def look_round(settings, parent):
+    """Stand in for a cell: wait until two processes are at work, so that none is left out, and tell what this one sees."""
+    meeting = Path(os.environ["MEETING"])
+    (meeting / str(os.getpid())).touch()
+    while len(list(meeting.iterdir())) < 2:
+        time.sleep(0.01)
+    return f"process {os.getpid()} sees {os.environ.get(VARIABLE)}"
+
+
+@pytest.mark.parametrize(
+    ("cards", "jobs", "seen"),
+    [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"]), (0, 2, ["None", "None"])],
+    ids=["one run per card", "more cards than runs", "two runs on a card", "no card"],
+)
+def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, seen, tmp_path, monkeypatch, capfd):
+    see_cards(monkeypatch, cards)
+    monkeypatch.setenv("MEETING", str(tmp_path))
+    cells = expand({"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
+    assert run_grid(cells, jobs=jobs, title="cards", work=look_round) == []
+    told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
+    assert len(told) == 4
+    assert sorted(share for _, share in set(told)) == seen
 
 
 ENDLESS = """

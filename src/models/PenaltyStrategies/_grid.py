@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import cycle, islice
 from typing import Any, TypeAlias
 
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from ...errors import BioDeepHashingError, describe, full_card
 from ...hparams import Settings, table
 from ...runs import Run
 from ...tracking import start_parent
+from ._cards import see, shares
 
 Work: TypeAlias = Callable[..., str]
 
@@ -31,31 +33,22 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
 
     Args:
         cells: the settings of each run.
-        jobs: processes at a time; 0 for :func:`jobs_for` the cells' device.
+        jobs: processes at a time; 0 for one per core, or one per graphics card, whose memory several would have to share.
         title: name of the grid's MLflow run.
         work: what is done with a cell, given its settings and the grid's MLflow run; :func:`run_cell` if left out.
     """
-    jobs = min(jobs or jobs_for(cells[0]), len(cells))
+    cards = shares(cells[0])
+    jobs = min(jobs or len(cards) or cores(), len(cells))
     parent = None
     if cells[0].tracking == "on" and any(cell.no_skip or Run.of(cell).status != "finished" for cell in cells):
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
     with tqdm(total=len(cells), unit="run", desc="grid", disable=None) as bar:
         report = _Report(cells, bar)
-        lost = _run_all(cells, jobs, partial(work or run_cell, parent=parent), report)
+        lost = _run_all(cells, jobs, cards, partial(work or run_cell, parent=parent), report)
         for cell in lost:  # alone: the process that was killed took the innocent ones of its pool with it
-            for _ in _run_all([cell], 1, partial(work or run_cell, parent=parent), report):
+            for _ in _run_all([cell], 1, cards, partial(work or run_cell, parent=parent), report):
                 report.failed(cell, "its process was killed (out of memory? fewer -jobs may help)")
     return report.failures
-
-
-def jobs_for(settings: Settings) -> int:
-    """Return how many runs go on at a time where nothing is said: one per core, on a graphics card one, whose memory all would share."""
-    if settings.device != "cpu":
-        import torch
-
-        if torch.cuda.is_available():
-            return 1
-    return cores()
 
 
 def cores() -> int:
@@ -78,7 +71,9 @@ def run_cell(settings: Settings, parent: str | None) -> str:
     return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
 
 
-def _prepare_worker(threads: int) -> None:
+def _prepare_worker(threads: int, cards: Any) -> None:
+    see(cards.get())
+
     def interrupt(signum: int, frame: object) -> None:
         raise KeyboardInterrupt
 
@@ -112,11 +107,16 @@ def _grid_process() -> Any:
     return process
 
 
-def _run_all(cells: Sequence[Settings], jobs: int, work: Callable[[Settings], str], report: _Report) -> list[Settings]:
+def _run_all(
+    cells: Sequence[Settings], jobs: int, cards: Sequence[str], work: Callable[[Settings], str], report: _Report
+) -> list[Settings]:
     """Run cells, several at a time, and return those that were lost because a process was killed."""
     threads = max(1, cores() // jobs)
-    # spawn: a forked child would inherit PyTorch's thread pools in a state it cannot use
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_prepare_worker, initargs=(threads,))
+    context = multiprocessing.get_context("spawn")  # a forked child would inherit PyTorch's thread pools in a state it cannot use
+    dealt = context.SimpleQueue()  # a share for each process
+    for share in islice(cycle(cards or [None]), jobs):
+        dealt.put(share)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(threads, dealt))
     lost = []
     try:
         futures = {pool.submit(_in_grid, work, cell): cell for cell in cells}

@@ -25,7 +25,7 @@ def study(cells: Sequence[Settings], *, jobs: int = 0, title: str = "study") -> 
 
     Args:
         cells: the settings of each run; all of one experiment on one data set.
-        jobs: processes at a time; 0 for one per core, on a graphics card one.
+        jobs: processes at a time; 0 for one per core, or one per graphics card.
         title: name of the grid's MLflow run.
 
     Returns:
@@ -68,7 +68,7 @@ def expand(values: Mapping[str, Any], source: str) -> list[Settings]:
 def _parser() -> StrictParser:
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML file of settings, lists for several values; flags win")
-    parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one on a GPU")
+    parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
     for field, setting in table():
         if "train" not in setting.phases:
             continue
