@@ -25,10 +25,16 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def in_parts(work: Callable[[slice], None], count: int, together: int, threads: int) -> None:
-    """Do work on so many things, some at a time, in several threads.
+    """Do work on a number of things, a few at a time, in several threads.
 
-    The work must release the interpreter's lock, must not let the result of one thing depend on another's, and must not
-    come here itself: all threads would wait for one.
+    The work must release the interpreter's lock, and what it does for one thing must not depend on the others. It must not call this
+    function itself: every thread would then wait for a free one.
+
+    Args:
+        work: called with a slice of the things; what it raises is raised here, and no further slice is begun.
+        count: how many things there are.
+        together: how many a slice holds at most.
+        threads: how many threads share the slices, this one among them.
 
     Example:
         >>> seen = []
@@ -57,5 +63,5 @@ def in_parts(work: Callable[[slice], None], count: int, together: int, threads: 
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Return threads of this process, which wait for work from then on: starting them takes longer than much of what they do."""
+    """Return threads that stay and wait for more work: starting them can take longer than the work. A forked process gets its own."""
     return ThreadPoolExecutor(threads - 1, thread_name_prefix="in_parts")

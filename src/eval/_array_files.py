@@ -44,7 +44,7 @@ class Stored:
         return f"{self.values.dtype} {self.values.shape}"
 
     def __str__(self) -> str:
-        """Return what messages call it."""
+        """Return file, variable, type and shape, as messages state them."""
         return f"{self.file}{':' if self.variable else ''}{self.variable} {self.kind}"
 
 
@@ -54,7 +54,7 @@ def read_array(text: str, *, columns: bool = False) -> Stored:
     Args:
         text: ``FILE.npy``, ``FILE.tsv`` (tabs), ``FILE.csv`` (commas), ``FILE.txt`` (blanks), ``FILE.npz:NAME`` or ``FILE.mat:NAME``; the
             name may be left out where just one array fits.
-        columns: whether a single column fits beside a table, when a name is left out.
+        columns: whether a variable of a single column, beside a table, may be meant where the name is left out.
 
     Raises:
         DataError: for a file that is missing, damaged or of another kind, and for a variable that is missing or must be named.
@@ -89,7 +89,7 @@ def _read_npy(file: Path) -> NDArray[Any]:
 
 
 def _read_plain(stream: IO[bytes], name: str) -> NDArray[Any]:
-    """Read one array in NumPy's format, in which nothing can hide that runs."""
+    """Read one array in NumPy's format; pickled objects, which could run code, are refused."""
     try:
         return np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -107,7 +107,7 @@ def _read_text(file: Path, delimiter: str | None) -> NDArray[np.float64]:
 
 
 def in_short(error: Exception) -> str:
-    """Return what NumPy complains about, without its advice to programmers and with all rows counted from 1.
+    """Return the message of an error of NumPy's, without its advice to programmers and with all rows counted from 1.
 
     Example:
         >>> in_short(ValueError("could not convert string 'a' to float64 at row 0, column 2."))
@@ -116,7 +116,7 @@ def in_short(error: Exception) -> str:
         'the number of columns changed from 2 to 1 at row 2'
     """
     words = str(error).partition("; use ")[0].removesuffix(".")
-    return re.sub(r"at row (\d+), column", lambda found: f"at row {int(found[1]) + 1}, column", words)  # NumPy counts only these from 0
+    return re.sub(r"at row (\d+), column", lambda found: f"at row {int(found[1]) + 1}, column", words)  # other messages count from 1
 
 
 def _read_npz(file: Path, variable: str, columns: bool) -> Stored:

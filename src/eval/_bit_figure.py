@@ -1,4 +1,4 @@
-"""The picture of a run's bits: how balanced each is, and how much any two say the same."""
+"""The picture of a run's bits: how balanced each is, and how strongly any two are correlated."""
 
 from __future__ import annotations
 

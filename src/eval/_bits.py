@@ -1,4 +1,4 @@
-"""What the bits of codes are like: how often each of them is +1, and how far any two say the same."""
+"""Statistics of the bits of codes: how often each is +1, and how strongly any two are correlated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BitStatistics:
 
 
 def bit_statistics(codes: NDArray[np.uint8], bits: int) -> BitStatistics:
-    r"""Return balance and correlation of bits, from whole numbers and without items × bits memory.
+    r"""Return balance and correlation of bits, computed from counts, without an array of items × bits.
 
     .. math::
         p_k = \frac{n_k}n, \qquad \rho_{kl} = \frac{n\,n_{kl} - n_k n_l}{\sqrt{n_k (n - n_k)\, n_l (n - n_l)}}

@@ -1,4 +1,4 @@
-"""How far a mean over queries may lie from the mean over all queries that could have been asked."""
+"""Bootstrap confidence intervals of means over queries."""
 
 from __future__ import annotations
 
@@ -41,19 +41,20 @@ def mean_intervals(values: Reals, *, level: float = LEVEL, resamples: int = RESA
         z_0 = \Phi^{-1}(\text{share of resamples below } \bar x), \qquad
         a = \frac{\sum_i (x_i - \bar x)^3}{6 \bigl(\sum_i (x_i - \bar x)^2\bigr)^{3/2}}
 
-    which follows the skew of average precisions (many queries near 1, a tail towards 0) at no cost. For a mean the
-    jackknife of the original is the closed form above.
+    which allows for the skew of average precisions (many queries near 1, a tail towards 0) at no cost. The acceleration a, which the
+    original finds by a jackknife, has this closed form for a mean. SciPy's ``bootstrap`` gives the same interval up to its draws;
+    here all columns share one product of matrices.
 
     Reference: Better Bootstrap Confidence Intervals, B. Efron, Journal of the American Statistical Association, 1987.
 
     Args:
         values: what is averaged, (queries, columns).
-        level: the confidence.
-        resamples: how many.
+        level: the confidence level.
+        resamples: number of resamples.
         seed: seed of the draws.
 
     Returns:
-        An interval per column; None for fewer than two queries, whose spread nobody knows.
+        An interval per column; None for fewer than two queries, which have no spread.
 
     Example:
         >>> (interval,) = mean_intervals(np.array([[0.5], [0.8], [0.9], [1.0], [1.0]]))
@@ -78,7 +79,7 @@ def _resampled_means(values: Reals, resamples: int, seed: int) -> Reals:
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
         drawn = rng.integers(count, size=(rows, count))
-        drawn += np.arange(rows)[:, None] * count  # numbers of their own for the queries of each resample
+        drawn += np.arange(rows)[:, None] * count  # so that one call counts the queries of every resample apart
         times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count)
         means[start : start + rows] = times.astype(np.float64) @ values / count
     return means

@@ -1,4 +1,4 @@
-"""Average precision when tied items come in the most and the least favourable order."""
+"""Average precision when tied items come in the most or the least favourable order."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def extreme_average_precision(groups: Groups, cut: Counts, denominator: str, *, 
         best: relevant items first (True) or last (False).
 
     Returns:
-        The average precision of each query and 1 or 0 for a relevant item inside its cut or none, both (queries,).
+        The average precision of each query, and 1 where a relevant item lies inside its cut, 0 where none does, both (queries,).
 
     Example:
         >>> groups = Groups.of(np.array([[[1, 1]]]))

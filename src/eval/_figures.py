@@ -158,16 +158,9 @@ def _differences_of(axes: Any, block: Block, metric: str) -> None:
         axes.scatter(pairs, place + _apart(len(pairs)), s=16, color="white", edgecolor=INK, linewidth=0.8, zorder=4)
     if not baseline:
         axes.text(
-            0.5,
-            0.5,
-            f"no run with {BASELINE}",
-            transform=axes.transAxes,
-            ha="center",
-            va="center",
-            color="#777777",
-            fontsize=9,
+            0.5, 0.5, f"no run with {BASELINE}", transform=axes.transAxes, ha="center", va="center", color=FAINT_INK, fontsize=9,
             backgroundcolor="white",
-        )
+        )  # fmt: skip
     axes.set_yticks([])
     axes.set_ylim(len(block.runs) - 0.5, -0.5)
     axes.margins(x=0.08)
@@ -193,7 +186,10 @@ def _apart(count: int) -> np.ndarray:
 
 
 def aligned(curves: Sequence[Sequence[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Return all epochs, and the value of every seed there, NaN where it had stopped."""
+    """Return the places of all curves together, (places,), and the values of each curve that is not empty, (curves, places).
+
+    A curve has NaN at a place where it has no value: a seed had stopped before it, or there is no run.
+    """
     logged = [dict(curve) for curve in curves if curve]
     epochs = sorted(set().union(*logged))
     values = np.array([[curve.get(epoch, np.nan) for epoch in epochs] for curve in logged])
@@ -247,7 +243,7 @@ def page(width: float, panels: float, title: str, caption: str, *, head: float) 
 
 
 def quiet(axes: Any, grid: str) -> None:
-    """Leave of a panel's frame and grid what helps reading."""
+    """Reduce a panel's frame and grid to what helps reading."""
     axes.grid(axis=grid, color=_FAINT, linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left" if grid == "x" else "top"):
@@ -258,7 +254,7 @@ def quiet(axes: Any, grid: str) -> None:
 
 
 def shortened(name: str, length: int) -> str:
-    """Return a name that is at most so long, its middle left out where it is longer.
+    """Return a name of at most that length, by leaving out its middle.
 
     Example:
         >>> shortened("stages.3.fuse_layers.0.2.0", 16)
@@ -271,7 +267,7 @@ def shortened(name: str, length: int) -> str:
 
 
 def heading(name: str, width: int) -> str:
-    """Return a long name as one line or two of so many letters, broken behind commas and colons.
+    """Return a name as one line, or two of at most that many letters, broken after commas and colons.
 
     Example:
         >>> heading("features.*=frsf,*=usf", 16)

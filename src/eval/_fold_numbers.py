@@ -22,7 +22,7 @@ from .one_pass import retrieval
 
 @dataclass(frozen=True)
 class Side:
-    """A fold that asks or is asked.
+    """A fold, as the queries or as the database.
 
     Args:
         codes: its codes and features.
@@ -53,14 +53,14 @@ def fold_numbers(
 ) -> tuple[dict[str, Any], Curves]:
     """Return every number of a fold, and its curves.
 
-    The numbers are the compatible ones where they can be made, those of the measures with their intervals, and counts.
+    The numbers are those under the compatible keys (where there are features), those of the measures with their intervals, and counts.
 
     Args:
         queries: the fold.
         database: the database fold.
-        measures: what to make, each once; those behind the compatible keys among them, if there are features.
+        measures: the average precisions wanted, each once; with features, those of the compatible keys among them.
         device: where to compute: None for the compiled loops, else a device of PyTorch.
-        progress: told after each block of queries how many these were.
+        progress: called after each block of queries with their number.
     """
     found = retrieval(
         _pairs(queries, database), measures, ndcg=[GAIN_CUT], device=device, progress=progress, **_features(queries, database)
@@ -89,7 +89,7 @@ def _features(queries: Side, database: Side) -> dict[str, Any]:
 
 
 def _intervals(values: Mapping[str, Reals]) -> dict[str, Any]:
-    """Return the interval of every number over queries, and the rules it was made by."""
+    """Return the interval over queries of every number, and how the intervals were made."""
     found = mean_intervals(np.stack(list(values.values()), axis=1))
     intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, found, strict=True)}
     return {"method": METHOD, "level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "intervals": intervals}

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._compiled import kernel
+from ._groups import Counts, Reals
 
-Counts = NDArray[np.int64]
-Reals = NDArray[np.float64]
-
-FAR = 20  # places from which on the series of harmonic sums is exact to the last digit
-NEGLIGIBLE = 1e-40  # a weight, beside that of the most probable draw, that no sum of float64 can feel
+FAR = 20  # from this place on the series of harmonic sums is exact to the last digit
+NEGLIGIBLE = 1e-40  # a weight so small, beside 1 of the most probable draw, that adding it changes no sum in float64
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Distance groups: what two histograms per query know about every ranking that sorts by Hamming distance."""
+"""Distance groups: all that two histograms per query tell about a ranking by Hamming distance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Groups:
         before: items in all nearer groups, :math:`N`.
         relevant_before: relevant ones among those, :math:`R_0`.
         counts: items in the group by the number of classes they share with the query, (queries, distances, levels): 0, 1, 2, ...
-            or, where no more was counted than relevance, none and any.
+            or, where only relevance was counted, none and any.
 
     Example:
         >>> groups = Groups.of(np.array([[[1, 1], [0, 2]]]))

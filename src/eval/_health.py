@@ -1,4 +1,4 @@
-"""What is wrong with codes as such: bits that say nothing, bits that say the same, codes that classes share."""
+"""Health of codes: bits that never change, bits that are correlated, and codes that several classes share."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CodeHealth:
 
 
 def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]) -> CodeHealth:
-    r"""Return how well codes use their bits and keep classes apart, exactly and without items × items memory.
+    r"""Return how well codes use their bits and keep classes apart, exactly, without an array of items × items.
 
     .. math::
         H_k = -p_k \log_2 p_k - (1 - p_k) \log_2 (1 - p_k)

@@ -34,8 +34,8 @@ class Difference:
         low: lower end of the interval; None for fewer than two seeds.
         high: upper end of the interval; None for fewer than two seeds.
         n: shared seeds.
-        p: two-sided p of the paired t test, the chance of a mean at least as far from 0 if the rules were equally good; None for fewer
-            than two seeds.
+        p: two-sided p of the paired t test, the probability of a mean at least as far from 0 if the rules were equally good; None
+            for fewer than two seeds.
     """
 
     mean: float
@@ -83,13 +83,13 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
 
     error = found.sd / math.sqrt(found.n)
     half = float(t.ppf((1 + CONFIDENCE) / 2, found.n - 1)) * error
-    # equal differences are the limit of ever closer ones
+    # without any spread t is infinite, or 0 / 0 where the mean is 0
     p = 2 * float(t.sf(abs(found.mean) / error, found.n - 1)) if error else float(found.mean == 0)
     return Difference(found.mean, found.mean - half, found.mean + half, found.n, p)
 
 
 def holm(chances: Mapping[str, float]) -> dict[str, float]:
-    r"""Adjust the p of several tests so that the chance of even one false alarm among them stays below the level.
+    r"""Adjust the p of several tests so that the probability of even one false alarm among them stays below the level.
 
     .. math:: \tilde p_{(i)} = \max_{j \le i} \min\bigl(1, (m - j + 1)\, p_{(j)}\bigr), \qquad p_{(1)} \le \dots \le p_{(m)}
 

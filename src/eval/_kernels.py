@@ -11,19 +11,18 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from .._compiled import kernel
+from ._groups import Counts, Reals
 
 Words = NDArray[np.uint64]
 Bytes = NDArray[np.uint8]
-Counts = NDArray[np.int64]
-Reals = NDArray[np.float64]
 
 TILE = 2048  # keys at a time: they stay in the first-level cache
 RUN = 32  # items that insertion sorts faster than merging
-SPAN = 8 * TILE  # database items that all queries of a block meet before the next ones are fetched
+SPAN = 8 * TILE  # database items that all queries of a block are compared with before the next ones are fetched
 GRID = 2.0**26  # a length of 1 in the units of features
 HALF = 2**51  # half the square of that length
-AHEAD = 12  # items whose features are fetched while those of another are multiplied: memory answers after a hundred steps
-LINE = 16  # numbers of 32 bits that memory hands over at once
+AHEAD = 12  # items by which fetching features runs ahead of multiplying them: memory takes about a hundred steps to answer
+LINE = 16  # numbers of 32 bits in a cache line
 PREFETCH = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *[cgutils.int32_t] * 3])
 
 
@@ -178,7 +177,7 @@ def rank_by_index(
                 items = min(TILE, database - start)
                 _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
                 found = 0
-                for i in range(items):  # no branch on relevance: no processor could foresee it
+                for i in range(items):  # no branch on relevance: a processor could not predict it
                     group, mark = keys[i] >> 1, keys[i] & 1
                     places[query, group, 0] += 1
                     places[query, group, 1] += mark
@@ -247,18 +246,18 @@ def rank_by_feature(
 ) -> None:
     """Sum the precisions at the relevant items within each cut, tied items in the order of their separation, then of their rows.
 
-    The items are dealt out to their distance groups first, so that what follows stays in the cache. A group without relevant items or
-    beyond every cut is left out.
+    The items are dealt out to their distance groups first, so that what follows stays in the cache. A group that holds no relevant item
+    or lies beyond every cut is left out.
 
     Args:
         first: the first query.
         cuts: how many items count, (queries, cuts).
         starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
-        separations: whole numbers below 2^53, (queries, database); (queries, 0) where those of near items are to be found here, from
-        query_units, units: features of the queries and of the database, see :func:`scale_rows`;
+        separations: whole numbers below 2^53, (queries, database); (queries, 0) where they are computed here, for near items only.
+        query_units, units: features of the queries and of the database, see :func:`scale_rows`; read where separations are computed here.
         alive: 1 for each item whose units are not all zero, 0 for the others, (database,).
-        numbers, places, marks: memory to work in, int64 (5, database), uint32 (3, database), uint8 (database,): asking for it anew for
-            every group would keep threads waiting for each other, because the system hands out memory to one at a time.
+        numbers, places, marks: memory to work in, int64 (5, database), uint32 (3, database), uint8 (database,). Allocating it anew for
+            every group would make the threads wait for each other, because the system serves one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
@@ -280,8 +279,8 @@ def rank_by_feature(
         for start in range(0, database, TILE):
             size = min(TILE, database - start)
             _fill_keys(keys[:size], relevant[:size], first + query, start, query_words, words, query_labels, labels)
-            found = np.uintp(0)  # no sign: nothing is counted from the end
-            for i in range(size):  # no branch: no processor could foresee which items are near
+            found = np.uintp(0)  # unsigned, so that an index needs no check for counting from the end
+            for i in range(size):  # no branch: a processor could not predict which items are near
                 near[found] = i
                 found += np.uintp(keys[i] <= limit)
             if separations.shape[1]:
@@ -345,7 +344,7 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
     for i in range(len(items)):
         ends[slots[i]] += 1
         marked[slots[i]] |= items[i] & 1
-    place, kept, begin, crowded = 0, np.int64(0), np.int64(0), False  # a bare 0 is a type of its own
+    place, kept, begin, crowded = 0, np.int64(0), np.int64(0), False  # to the compiler a bare 0 has a type of its own
     for slot in range(len(ends)):
         size = ends[slot]
         marked[slot] &= start + place < last
@@ -353,7 +352,7 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
         place += size
         kept += size * marked[slot]
         crowded |= marked[slot] * size > RUN
-    for i in range(len(items)):  # no branch: no processor could foresee which slots are marked; what is not kept goes behind the rest
+    for i in range(len(items)):  # no branch: a processor could not predict which slots are marked; what is not kept goes behind the rest
         slot = slots[i]
         end = kept + marked[slot] * (ends[slot] - kept)
         chosen[end], ranks[end] = items[i], start + gone[slot] + end + 1
@@ -390,7 +389,7 @@ def _sort_slot(items: Any, scratch: Any, start: int, stop: int) -> None:
     for run in range(start, stop, RUN):
         _insert(items, run, min(run + RUN, stop))
     width = RUN
-    while width < stop - start:  # features that crowd together: sorted runs are merged, or an ill-shaped group would take n^2 steps
+    while width < stop - start:  # merging sorted runs: with insertion alone, features that crowd together would take n^2 steps
         for left in range(start, stop - width, 2 * width):
             _merge(items, scratch, left, left + width, min(left + 2 * width, stop))
         width *= 2

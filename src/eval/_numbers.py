@@ -13,11 +13,11 @@ from .average_precision import DENOMINATORS, TIES, Measure
 from .one_pass import Retrieval
 
 FOLDS = ("query", "val")
-CUTS = (None, 1000, 5000)
-CUT_RULES = ("expected", "index", "feature")
+CUTS = (None, 1000, 5000)  # the k that are always measured, None being the whole ranking
+CUT_RULES = ("expected", "index", "feature")  # the tie rules that are measured at all of them
 BOUNDS = ("worst", "best")
-DENOMINATOR = "retrieved"
-COMPATIBLE = "feature"
+DENOMINATOR = "retrieved"  # the divisor that keys leave out
+COMPATIBLE = "feature"  # the tie rule of the keys that older tools know
 ALWAYS = (*(Measure(ties, k=k) for ties in CUT_RULES for k in CUTS), *(Measure(ties) for ties in BOUNDS))
 
 WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # no tie rule: none changes them
@@ -115,7 +115,7 @@ def parse_metric(metric: str) -> tuple[str, Measure]:
     """Return fold and rules of a number from its name in MLflow.
 
     Raises:
-        UsageError: for a name that no number can have, proposing the nearest, and for bounds that would be none.
+        UsageError: for a name that no number can have, proposing the nearest, and for worst or best where they are no bounds.
 
     Example:
         >>> fold, measure = parse_metric("query_mAP_index_at_100_min")
@@ -220,7 +220,7 @@ def asked_measures(
         denominators: divisors; none for "retrieved". Over the whole ranking all divisors are the same.
 
     Raises:
-        UsageError: for a rule or cut that does not exist, or bounds that would be none.
+        UsageError: for a rule or cut that does not exist, and for worst or best where they would be no bounds.
 
     Example:
         >>> [key_of(measure) for measure in asked_measures(ties=["index"], cuts=[10], radii=[2])]

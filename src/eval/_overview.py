@@ -32,7 +32,7 @@ def overview(blocks: Sequence[Block], metric: str) -> tuple[list[str], list[list
 
 
 def short_titles(blocks: Sequence[Block]) -> list[str]:
-    """Return of each block's title what the other titles do not say too."""
+    """Return each block's title without the parts that all titles share."""
     parts = [block.title.split(", ") for block in blocks]
     common = set.intersection(*(set(of_one) for of_one in parts)) if len(parts) > 1 else set()
     return [", ".join(part for part in of_one if part not in common) or ", ".join(of_one) for of_one in parts]

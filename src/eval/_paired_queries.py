@@ -1,4 +1,4 @@
-"""Two runs on the same queries: how far apart they are, and whether by more than chance."""
+"""Two runs on the same queries: how much they differ, and whether by more than chance."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class PairedQueries:
         first: mAP of the first run.
         second: mAP of the second run.
         difference: mean over queries of first - second.
-        test: whether that is more than chance.
-        queries: how many queries there are.
-        apart: on how many of them the two runs differ.
+        test: whether the difference is more than chance.
+        queries: number of queries.
+        apart: number of queries on which the two runs differ.
     """
 
     first: Mean

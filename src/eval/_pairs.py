@@ -50,7 +50,7 @@ class Pairs:
         ([0, 1], [True, False])
     """
 
-    bytes_per_separation = 8  # what an order takes for each pair of a block
+    bytes_per_separation = 8  # memory that an order takes for each pair of a block
 
     def __init__(
         self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels, *, bits: int | None = None
@@ -80,7 +80,7 @@ class Pairs:
 
     @cached_property
     def levels(self) -> int:
-        """One more than the classes that a query and an item can share; 2 where relevance tells all."""
+        """One more than the most classes that a query and an item can share; 2 where they share one or none."""
         most = [int(np.bitwise_count(labels).sum(axis=0, dtype=np.int64).max()) for labels in self.columns[2:]]
         return max(min(most), 1) + 1
 
@@ -242,11 +242,7 @@ def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
 
 
 def check_array(what: str, given: object) -> None:
-    """Refuse what is no NumPy array, as a list or a tensor.
-
-    Raises:
-        BioDeepHashingError: then.
-    """
+    """Refuse anything but a NumPy array, such as a list or a tensor."""
     if not isinstance(given, np.ndarray):
         raise BioDeepHashingError(f"the {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
 

@@ -11,10 +11,10 @@ from ..errors import BioDeepHashingError
 from ._groups import Reals
 
 DRAWS = 100_000
-EXACT = 20  # up to so many queries that differ, all 2^20 signs are tried
+EXACT = 20  # where at most this many queries differ, all 2^20 assignments of signs are tried
 SEED = 0
 _BLOCK = 2**22  # signs held at once
-_EQUAL = 1e-12  # sums that differ by a smaller share differ by rounding only
+_EQUAL = 1e-12  # relative to the sum of all magnitudes: sums that are closer differ by rounding only
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class SignFlipTest:
     """The outcome of a sign-flip permutation test.
 
     Args:
-        p: chance of a mean at least as far from 0 if each difference were as likely positive as negative; never 0.
+        p: probability of a mean at least as far from 0 if each difference were as likely to be positive as negative; never 0.
         draws: how many assignments of signs were tried.
-        exact: whether those were all there are.
+        exact: whether these were all possible ones.
     """
 
     p: float
@@ -37,15 +37,15 @@ def sign_flip_test(differences: Reals, *, draws: int = DRAWS, seed: int = SEED) 
 
     .. math:: p = \frac{1 + \#\{s : |\sum_i s_i d_i| \ge |\sum_i d_i|\}}{1 + \text{draws}}, \qquad s_i = \pm 1
 
-    for random signs; where few queries differ all signs are tried and p is the share of them. If the two runs were
-    interchangeable, the sign of each query's difference would be a coin's.
+    for random signs; where few queries differ, all signs are tried and p is the share that is at least as far from 0. If the two runs
+    were interchangeable, a coin could decide the sign of each query's difference.
 
     Reference: The Design of Experiments, R. A. Fisher, 1935; Permutation P-values Should Never Be Zero, B. Phipson and
     G. K. Smyth, Statistical Applications in Genetics and Molecular Biology, 2010.
 
     Args:
         differences: one per query, (queries,).
-        draws: random signs where not all are tried.
+        draws: number of random assignments of signs, where not all are tried.
         seed: seed of the draws.
 
     Raises:

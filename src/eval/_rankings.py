@@ -13,16 +13,16 @@ from ._threads import in_threads, libraries, threads
 
 Units = NDArray[np.int32]
 
-GRID = 2.0**26
+GRID = 2.0**26  # a length of 1 in the units of features, as in the kernels, which only their own file may tell
 _ROWS = 4096  # rows that are brought to unit length at a time
-_FEW = 0.25  # of all items: where fewer have to be ordered, their separations are found one by one
+_FEW = 0.25  # where a smaller share of the items has to be ordered, their separations are computed one by one
 
 
 class Order(Protocol):
-    """What tied items are ordered by."""
+    """Ranks tied items by a second criterion."""
 
     def of(self, queries: slice) -> Any:
-        """Return whole numbers below 2^53, the least first, (queries, database): an array or a tensor, whichever the pairs rank by."""
+        """Return whole numbers below 2^53, the least of which comes first, (queries, database), as an array or a tensor."""
 
 
 def unit_rows(features: NDArray[np.generic]) -> Units:
@@ -108,11 +108,15 @@ class Separations:
         self._columns = np.empty((0, 0))  # the second factor, in place of the units, from the first product on
 
     def near(self, queries: slice, share: float) -> tuple[Reals, Units, Units, NDArray[np.uint8]]:
-        """Return what :func:`._kernels.rank_by_feature` orders by: units alone, or separations where many of them are wanted.
+        """Return what :func:`._kernels.rank_by_feature` orders by: units, or separations where many items have to be ordered.
 
         Args:
             queries: the queries wanted.
-            share: of the items that have to be ordered.
+            share: share of the items that have to be ordered.
+
+        Returns:
+            Separations, (queries, database) or (queries, 0); units of the queries; units of the database and, for each item, whether
+            they are not all zero.
         """
         few = share < _FEW and not self._columns.size
         separations = np.empty((queries.stop - queries.start, 0)) if few else self.of(queries)
@@ -128,16 +132,16 @@ class Separations:
         def multiply(part: slice) -> None:
             np.matmul(rows, self._columns[:, part], out=products[:, part])
 
-        # The library's own threads go on spinning after a product and take the processors from those that rank.
+        # The library's own threads would go on spinning after a product, and take the processors from those that rank.
         with libraries().limit(limits=1, user_api="blas"):
             in_threads(multiply, items, -(-items // threads()))
         return products
 
     def _multiply_from_now_on(self) -> None:
-        """Make the second factor of the units, and let go of these: memory for both would be too much."""
+        """Turn the units into the second factor, and drop them: both would take too much memory."""
         self._columns = _second_factor(self._units)
         self._units = self._units[:0].copy()
-        self._products = np.empty((self._block, len(self._alive)))  # fresh memory for every block would cost as much as the product
+        self._products = np.empty((self._block, len(self._alive)))  # new memory for every block would cost as much as the product
 
 
 def _first_factor(units: Units) -> Reals:

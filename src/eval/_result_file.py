@@ -33,7 +33,7 @@ class Wanted:
 
 
 def check_asked(asked: Sequence[Measure], no_features: bool) -> None:
-    """Make sure that nothing is asked for that could not be measured.
+    """Refuse what could not be measured.
 
     Raises:
         UsageError: for the tie rule "feature" without features.

@@ -42,7 +42,7 @@ class RunCodes:
 
     @property
     def folds(self) -> list[str]:
-        """The folds that ask."""
+        """The folds whose images are queries."""
         return [fold for fold in FOLDS if fold in self.sides]
 
     def facts(self, fold: str) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
     Args:
         run: a predicted run.
         prepared: its data set.
-        folds: the folds that ask; None for every predicted one of query and val.
+        folds: the folds whose images are queries; None for every predicted one of query and val.
         with_features: False leaves the files of the features alone.
 
     Raises:

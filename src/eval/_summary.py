@@ -21,7 +21,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
 
     Args:
         results: what the result file of each fold holds.
-        caption: the split of the data, in words.
+        caption: what the numbers were made from, in words.
     """
     lines = [caption, f"divisor: relevant items among the first k ({DENOMINATOR})", *map(_counts, results.items())]
     lines += [line for item in results.items() for line in _health(*item)]
@@ -66,7 +66,7 @@ def _counts(item: tuple[str, Mapping[str, Any]]) -> str:
 
 
 def _health(fold: str, result: Mapping[str, Any]) -> list[str]:
-    """Return a warning for each side of which bits are constant."""
+    """Return a warning for each side that has constant bits."""
     return [
         f"{fold}: bits that never change in the fold {side}: {', '.join(map(str, dead))}"
         for side, health in result["code_health"].items()
@@ -79,7 +79,7 @@ def _cut(measure: Measure) -> str:
 
 
 def _cell(result: Mapping[str, Any], measure: Measure) -> str:
-    """Return a number and its interval, or nothing where it was not made."""
+    """Return a number and its interval as text, empty where it was not made."""
     key = key_of(measure)
     if key not in result:
         return ""

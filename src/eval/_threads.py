@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .._compiled import in_parts
@@ -16,10 +16,14 @@ TOGETHER = 16  # queries that share a pass over the database: their counts stay 
 
 
 def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETHER) -> None:
-    """Do work on so many queries or items, some at a time, in as many threads as ``threads()`` says.
+    """Do work on a number of queries or items, a few at a time, in as many threads as :func:`threads` says.
 
-    Somewhat fewer are taken at a time where that lets all threads end together. The work must release the
-    interpreter's lock, and must not let the result of one depend on another's.
+    Somewhat fewer are taken at a time where all threads then end together.
+
+    Args:
+        work: see :func:`in_parts`.
+        count: how many queries or items there are.
+        together: how many are taken at a time at most.
 
     Example:
         >>> seen = []
@@ -45,9 +49,9 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache
+@cache
 def libraries() -> ThreadpoolController:
-    """Return what holds back the threads of the libraries loaded so far; finding them takes milliseconds."""
+    """Return a handle that limits the threads of the libraries loaded so far; looking for them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

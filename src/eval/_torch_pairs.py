@@ -1,4 +1,4 @@
-"""Every query against every database item by PyTorch, on a graphics card or on the processor; it finds what the compiled loops find."""
+"""Every query against every database item by PyTorch, on a graphics card or on the processor, with the results of the compiled loops."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ._rankings import Order, separation_factors
 
 DEVICES = ("cpu", "cuda")
 _BYTES_PER_COUNT = 8
-_MOST = 2**34  # bytes: with 2^31 counts or more, a part would have places that no 32 bits can tell
-_COUNTING, _RANKING, _ORDERING = 24, 64, 112  # bytes per pair, all arrays and what sorting needs together: counts, rows, separations
+_MOST = 2**34  # bytes: of 2^31 counts or more in a part, the places would not fit 32 bits
+_COUNTING, _RANKING, _ORDERING = 24, 64, 112  # bytes per pair, all arrays and sorting included: to count; to rank by rows; by features
 
 
 class TorchPairs(Pairs):
@@ -48,7 +48,7 @@ class TorchPairs(Pairs):
         [[0, 1], [0, 0], [0, 0], [0, 1]]
     """
 
-    bytes_per_separation = 0  # smaller parts than a block are ranked at a time, and nothing is kept of them
+    bytes_per_separation = 0  # a block is ranked in parts that fit the memory, and separations are not kept
 
     def __init__(self, pairs: Pairs, device: str | torch.device, memory: int) -> None:
         self.queries, self.database, self.bins, self.columns = pairs.queries, pairs.database, pairs.bins, pairs.columns

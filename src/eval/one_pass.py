@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What a retrieval is worth.
+    """Everything that was measured of a retrieval.
 
     Args:
         average_precision: of every query under each measure asked for.
@@ -60,10 +60,10 @@ def retrieval(
         database_features: see :func:`mean_average_precision`.
         memory: working memory, in bytes, see :func:`average_precision_per_query`.
         device: see :func:`mean_average_precision`.
-        progress: told after each block of queries how many these were.
+        progress: called after each block of queries with their number.
 
     Raises:
-        UsageError: for a gain, a cut or a device that does not exist.
+        UsageError: for a gain, a cut or a device that does not exist, or an exponential gain of more than 1,000 classes.
         BioDeepHashingError: when a measure needs features and they are missing or do not fit.
 
     Example:
