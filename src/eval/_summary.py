@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ._numbers import ALWAYS, BOUNDS, CUT_RULES, CUTS, DENOMINATOR, FURTHER, key_of, measure_of
+from ._numbers import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, divisor_of, key_of, measure_of
 from ._table import text_table
 from .average_precision import Measure
-
-_DIVISORS = {
-    "retrieved": "relevant items inside the cut",
-    "min": "the smaller of the items inside the cut and all relevant items",
-    "all": "all relevant items",
-}
 
 
 def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
@@ -23,7 +17,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         results: what the result file of each fold holds.
         caption: what the numbers were made from, in words.
     """
-    lines = [caption, f"divisor: relevant items among the first k ({DENOMINATOR})", *map(_counts, results.items())]
+    lines = [caption, f"divisor: {divisor_of(Measure())}", *map(_counts, results.items())]
     lines += [line for item in results.items() for line in _health(*item)]
     rules = next(iter(results.values()))["bootstrap"]
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
@@ -37,7 +31,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     further = [[fold, *(f"{result[key]:.4f}" for key in FURTHER)] for fold, result in results.items()]
     lines += ["", text_table(["fold", *map(_words, FURTHER)], further)]
     asked = [
-        [fold, measure.ties, _cut(measure), f"{_DIVISORS[measure.denominator]} ({measure.denominator})", _cell(result, measure)]
+        [fold, measure.ties, _cut(measure), divisor_of(measure), _cell(result, measure)]
         for fold, result in results.items()
         for measure in map(measure_of, result)
         if measure and measure not in ALWAYS

@@ -87,7 +87,7 @@ def test_what_is_asked_for_stands_beside_the_rest(fabricated, capsys):
     main([*command, "-denominator", "min", "retrieved"])
     said = capsys.readouterr().out
     assert "skipped" not in said
-    for words in ("first 10", "distance 2", "the smaller of the items inside the cut and all relevant items (min)"):
+    for words in ("first 10", "distance 2", "items within the radius or relevant items in the database, whichever are fewer (min)"):
         assert words in said
     result = json.loads(fabricated.evaluation_file("query").read_text())
     cuts = {"_at_k=5": {"k": 5}, "_at_k=10": {"k": 10}, "_at_radius=2": {"radius": 2}}
