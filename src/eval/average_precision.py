@@ -79,6 +79,14 @@ class AveragePrecision:
         Args:
             empty: what a query without a relevant item inside the cut does: "zero" counts it as 0, "skip" leaves it out
                 (where chance decides, it counts with the probability that it finds one). Nothing left gives 0.
+
+        Raises:
+            UsageError: for a rule that does not exist.
+
+        Example:
+            >>> average = AveragePrecision(np.array([0.5, 0.0]), np.array([1.0, 0.0]))  # the second query finds nothing
+            >>> average.mean(), average.mean("skip")
+            (0.25, 0.5)
         """
         check_choice("rule for queries that find nothing", empty, EMPTY)
         return mean_over_queries(self.values, self.found, empty)
@@ -121,7 +129,7 @@ def mean_average_precision(
         device: None for the compiled loops; "cpu", "cuda", "cuda:1" or a torch.device for PyTorch, which finds the same to 1e-12.
 
     Raises:
-        UsageError: for a rule or a device that does not exist.
+        UsageError: for a rule or a device that does not exist, a cut that is not possible, or both cuts.
         BioDeepHashingError: for codes, labels or features that do not fit together.
 
     Example:
@@ -222,7 +230,11 @@ class Averages:
 def leave_one_out_average_precision(
     codes: Codes, labels: Labels, *, memory: int = MEMORY, device: str | torch.device | None = None
 ) -> float:
-    """Mean average precision when every item is a query against all the others; tied items in every order, whole ranking.
+    r"""Mean average precision when every item is a query against all the others: tie rule "expected", whole ranking.
+
+    .. math:: \frac1n \sum_{i=1}^{n} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
+
+    with AP as in :func:`mean_average_precision`; an item that shares a class with no other counts as 0.
 
     Args:
         codes: packed codes, uint8 (n, bytes), at least two.
