@@ -16,7 +16,7 @@ _PANEL, _GAP = 2.7, 0.75  # inches of a panel, and between two rows of them
 _CLOSEST = 0.05  # of the axis: numbers of bits that lie closer would be written over each other
 
 
-def draw_bits(file: Path, panels: Sequence[BitsPanel], metric: str, title: str, caption: str) -> None:
+def draw_code_lengths(file: Path, panels: Sequence[BitsPanel], metric: str, title: str, caption: str) -> None:
     """Draw a metric against the number of bits, a line per rule with a band over its seeds; a panel per remaining setting.
 
     Args:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ._alignment import LayerCurves
 from ._intervals import CONFIDENCE, Difference, Spread, holm, paired_difference, spread
-from ._retrieval import Retrieval
+from ._retrieval import RetrievalCurves
 
 BASELINE = "bp"
 Curve = Sequence[tuple[int, float]]
@@ -35,7 +35,7 @@ class Observation:
     metrics: Mapping[str, float]
     curves: Mapping[str, Curve]
     alignment: LayerCurves = field(default_factory=dict)
-    retrieval: Retrieval | None = None
+    retrieval: RetrievalCurves | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Block:
         """Return the rules of which some run measured its alignment."""
         return [rule for rule, runs in self.runs.items() if any(run.alignment for run in runs.values())]
 
-    def retrievals(self, rule: str) -> list[Retrieval]:
+    def retrievals(self, rule: str) -> list[RetrievalCurves]:
         """Return precision and recall at every radius and depth of the seeds of a rule that have them."""
         return [run.retrieval for run in self.runs.get(rule, {}).values() if run.retrieval]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ._alignment_figure import draw_alignment
 from ._code_lengths import bits_panels
-from ._code_lengths_figure import draw_bits
+from ._code_lengths_figure import draw_code_lengths
 from ._comparison import Block
 from ._figures import draw_bars, draw_curves
 from ._numbers import divisor_of, parse_metric, words_of
@@ -85,7 +85,7 @@ def _bits(file: Path, blocks: Sequence[Block], metric: str, name: str) -> bool:
     alone = len(blocks) - sum(len(panel.blocks) for panel in panels)
     left_out = f" Left out: {alone} settings with one number of bits only." if alone else ""
     counts = [len(block.values(rule, metric)) for panel in panels for block in panel.blocks.values() for rule in block.runs]
-    draw_bits(
+    draw_code_lengths(
         file, panels, metric, f"{name}: mAP against the number of bits",
         f"{_BAND} {_seeds(counts)}{left_out} {state(metric)} {_splits(blocks)}",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from ._bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
 from ._code_files import FoldCodes
 from ._groups import Reals
 from ._health import code_health
-from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, GAIN_CUT, compatible_key, further_numbers, key_of
+from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, NDCG_CUT, compatible_key, further_numbers, key_of
 from ._pairs import Labels, Pairs
 from .average_precision import AveragePrecision, Measure, average_precision_per_query
 from .curves import Curves
@@ -63,7 +63,7 @@ def fold_numbers(
         progress: called after each block of queries with their number.
     """
     found = retrieval(
-        _pairs(queries, database), measures, ndcg=[GAIN_CUT], device=device, progress=progress, **_features(queries, database)
+        _pairs(queries, database), measures, ndcg=[NDCG_CUT], device=device, progress=progress, **_features(queries, database)
     )
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)

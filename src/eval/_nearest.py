@@ -27,7 +27,7 @@ class Neighbours:
     relevant: NDArray[np.bool_]
 
 
-def nearest(pairs: Pairs, query: int, count: int) -> Neighbours:
+def nearest_items(pairs: Pairs, query: int, count: int) -> Neighbours:
     """Return the nearest items of a query: the tie rule "index" item by item.
 
     Args:
@@ -37,7 +37,7 @@ def nearest(pairs: Pairs, query: int, count: int) -> Neighbours:
 
     Example:
         >>> codes, labels = np.array([[3], [0], [1], [0]], dtype=np.uint8), np.array([[1], [0], [1], [1]], dtype=np.uint8)
-        >>> found = nearest(Pairs(codes[3:], codes, labels[3:], labels), 0, 3)
+        >>> found = nearest_items(Pairs(codes[3:], codes, labels[3:], labels), 0, 3)
         >>> found.rows.tolist(), found.distances.tolist(), found.relevant.tolist()
         ([1, 3, 2], [0, 0, 1], [False, True, True])
     """

@@ -22,9 +22,9 @@ ALWAYS = (*(Measure(ties, k=k) for ties in CUT_RULES for k in CUTS), *(Measure(t
 
 WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # no tie rule: none changes them
 AT_DEPTH = {f"precision_expected_at_k={k}": k for k in (100, 1000)}
-GAIN_CUT = 1000
-GAIN = f"nDCG_expected_at_k={GAIN_CUT}"
-FURTHER = (*WITHIN_RADIUS, *AT_DEPTH, GAIN)
+NDCG_CUT = 1000
+NDCG = f"nDCG_expected_at_k={NDCG_CUT}"
+FURTHER = (*WITHIN_RADIUS, *AT_DEPTH, NDCG)
 
 _KEY = re.compile(rf"mAP_({'|'.join(TIES)})(?:_at_k=([1-9]\d*)|_at_radius=(\d+))?(?:_({'|'.join(DENOMINATORS)}))?")
 
@@ -69,12 +69,12 @@ def further_numbers(found: Retrieval) -> dict[str, float]:
     """Return the numbers that always stand beside the average precisions; a radius or k beyond the longest is the longest.
 
     Args:
-        found: with the nDCG at ``GAIN_CUT``.
+        found: with the nDCG at ``NDCG_CUT``.
     """
     curves = found.curves
     within = {key: getattr(curves, name)[min(radius, len(curves.items) - 1)] for key, (name, radius) in WITHIN_RADIUS.items()}
     at = {key: curves.precision_at[np.searchsorted(curves.depths, min(k, curves.depths[-1]))] for key, k in AT_DEPTH.items()}
-    return {key: float(value) for key, value in (within | at | {GAIN: found.ndcg[GAIN_CUT].mean()}).items()}
+    return {key: float(value) for key, value in (within | at | {NDCG: found.ndcg[NDCG_CUT].mean()}).items()}
 
 
 def metric_of(fold: str, measure: Measure) -> str:

@@ -14,7 +14,7 @@ _ROUNDING = 1e-9  # a mean over many queries may end a little above 1
 
 
 @dataclass(frozen=True)
-class Retrieval:
+class RetrievalCurves:
     """Means over the queries of a fold.
 
     Args:
@@ -28,7 +28,7 @@ class Retrieval:
     precision_at: Points
 
 
-def read_retrieval(folder: Path, fold: str) -> Retrieval | None:
+def read_retrieval(folder: Path, fold: str) -> RetrievalCurves | None:
     """Read ``<fold>-radius.csv`` and ``<fold>-depth.csv`` of a run.
 
     Args:
@@ -49,7 +49,7 @@ def read_retrieval(folder: Path, fold: str) -> Retrieval | None:
         return None
     precision, recall = _read_points(by_radius, "radius", "precision", "recall")
     (precision_at,) = _read_points(by_depth, "n", "precision")
-    return Retrieval(precision, recall, precision_at)
+    return RetrievalCurves(precision, recall, precision_at)
 
 
 def _read_points(file: Path, place: str, *names: str) -> list[Points]:

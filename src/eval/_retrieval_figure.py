@@ -10,7 +10,7 @@ import numpy as np
 
 from ._comparison import Block
 from ._figures import INK, aligned, colour_of, draw_band, page_of_rules, place_of, quiet, save
-from ._retrieval import Retrieval
+from ._retrieval import RetrievalCurves
 
 MARKED = 2  # the radius that has a dot: precision within it is what hash tables are judged by
 
@@ -49,7 +49,7 @@ def draw_retrieval(file: Path, blocks: Sequence[Block], title: str, caption: str
     save(figure, file)
 
 
-def _by_radius(axes: Any, rule: str, retrievals: Sequence[Retrieval]) -> None:
+def _by_radius(axes: Any, rule: str, retrievals: Sequence[RetrievalCurves]) -> None:
     """Draw a point per radius at the mean recall and precision of the seeds."""
     radii, precisions = aligned([retrieval.precision for retrieval in retrievals])
     _, recalls = aligned([retrieval.recall for retrieval in retrievals])

@@ -13,7 +13,7 @@ from ._bit_figure import draw_bits
 from ._bits import bit_statistics
 from ._curve_figures import draw_distances, draw_precision_at, draw_precision_recall
 from ._fold_numbers import Side
-from ._nearest import choose_queries, nearest
+from ._nearest import choose_queries, nearest_items
 from ._pairs import Pairs
 from ._run_tables import write_bits, write_correlations, write_depths, write_nearest, write_radius
 from ._sheet_figure import Gallery, draw_nearest
@@ -95,7 +95,7 @@ def _draw_bits(files: _Files, queries: Side, database: Side) -> None:
 
 def _draw_nearest(files: _Files, queries: Side, database: Side, galleries: tuple[Gallery, Gallery], classes: Sequence[str]) -> None:
     pairs = Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
-    shown = [nearest(pairs, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
+    shown = [nearest_items(pairs, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
     write_nearest(files.table("nearest"), shown, *(gallery.files for gallery in galleries))
     draw_nearest(
         files.picture("nearest"), shown, *galleries, [words_for(queries.labels[one.query], classes) for one in shown],

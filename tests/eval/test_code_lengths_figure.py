@@ -12,7 +12,7 @@ from tracked_runs import observation, track
 
 from biodeephashing.eval import _code_lengths_figure
 from biodeephashing.eval._code_lengths import bits_panels
-from biodeephashing.eval._code_lengths_figure import draw_bits
+from biodeephashing.eval._code_lengths_figure import draw_code_lengths
 from biodeephashing.eval._comparison import build_blocks
 from biodeephashing.eval._comparison_tables import write_bits_csv
 from biodeephashing.eval._figures import pen_of
@@ -43,7 +43,7 @@ def draw(blocks, tmp_path, monkeypatch):
     kept = []
     real = _code_lengths_figure.save
     monkeypatch.setattr(_code_lengths_figure, "save", lambda figure, file: (kept.append(figure), real(figure, file)))
-    draw_bits(tmp_path / "bits.png", bits_panels(blocks), "m", "title", "caption")
+    draw_code_lengths(tmp_path / "bits.png", bits_panels(blocks), "m", "title", "caption")
     with Image.open(tmp_path / "bits.png") as picture:
         edges = np.asarray(picture.convert("L"))
     assert edges[:, 0].min() == edges[:, -1].min() == edges[0].min() == edges[-1].min() == 255

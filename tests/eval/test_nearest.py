@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.eval import Pairs
-from biodeephashing.eval._nearest import choose_queries, nearest
+from biodeephashing.eval._nearest import choose_queries, nearest_items
 
 
 @settings(max_examples=30, deadline=None)
@@ -24,7 +24,7 @@ def test_equal_a_sort_of_everything(seed, database, bits, count):
     pairs = Pairs(*sample.arrays)
     for query, (distances, relevance, _) in enumerate(sample.per_query()):
         order = sorted(range(database), key=lambda row: (distances[row], row))[:count]
-        found = nearest(pairs, query, count)
+        found = nearest_items(pairs, query, count)
         assert found.query == query
         assert found.rows.tolist() == order
         assert found.distances.tolist() == [distances[row] for row in order]

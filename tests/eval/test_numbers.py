@@ -11,7 +11,7 @@ from biodeephashing.eval._numbers import (
     ALWAYS,
     FOLDS,
     FURTHER,
-    GAIN_CUT,
+    NDCG_CUT,
     asked_measures,
     compatible_key,
     divisor_of,
@@ -101,7 +101,7 @@ def test_bounds_that_would_be_none_are_refused():
 def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
     """Two items of one bit, of which the nearer one is relevant: within radius 2 lie both, among the first 100 are both."""
     codes, labels = np.array([[0b10000000], [0]], dtype=np.uint8), np.array([[1], [0]], dtype=np.uint8)
-    found = further_numbers(retrieval(Pairs(codes[:1], codes, labels[:1], labels, bits=1), [], ndcg=[GAIN_CUT]))
+    found = further_numbers(retrieval(Pairs(codes[:1], codes, labels[:1], labels, bits=1), [], ndcg=[NDCG_CUT]))
     assert set(found) == set(FURTHER)
     assert (found["precision_at_radius=2"], found["recall_at_radius=2"], found["nonempty_at_radius=2"]) == (0.5, 1.0, 1.0)
     assert found["precision_expected_at_k=100"] == found["precision_expected_at_k=1000"] == 0.5

@@ -12,7 +12,7 @@ from biodeephashing.eval import _retrieval_figure
 from biodeephashing.eval._comparison import Observation, build_blocks
 from biodeephashing.eval._comparison_pictures import draw_pictures
 from biodeephashing.eval._figures import pen_of
-from biodeephashing.eval._retrieval import Retrieval, read_retrieval
+from biodeephashing.eval._retrieval import RetrievalCurves, read_retrieval
 from biodeephashing.eval._retrieval_figure import draw_retrieval
 from biodeephashing.eval.compare import compare
 from biodeephashing.hparams import Settings
@@ -35,7 +35,7 @@ def run(rule, seed, *, loss="DCH", bits=16):
     radii = range(bits + 1)
     recall = [(radius, (radius + seed) / (bits + 8)) for radius in radii]
     precision = [(radius, 0.8 - 0.02 * radius - 0.1 * seed) for radius in radii]
-    found = Retrieval(precision, recall, [(n, 0.9 / (1 + 0.1 * seed) / n) for n in (1, 10, 100)])
+    found = RetrievalCurves(precision, recall, [(n, 0.9 / (1 + 0.1 * seed) / n) for n in (1, 10, 100)])
     return Observation(rule, seed, {"loss": loss, "number_of_bits": str(bits)}, "split", {"m": 0.5}, {}, {}, found)
 
 
@@ -54,7 +54,7 @@ def draw(runs, tmp_path, monkeypatch):
 
 def test_what_is_read(tmp_path):
     write(tmp_path)
-    assert read_retrieval(tmp_path, "query") == Retrieval(
+    assert read_retrieval(tmp_path, "query") == RetrievalCurves(
         [(0, 0.5), (1, 0.75), (2, 0.25)], [(0, 0.1), (1, 0.4), (2, 1.0)], [(1, 1.0), (10, 0.5)]
     )
     assert read_retrieval(tmp_path, "val") is None
