@@ -23,6 +23,7 @@ Labels = NDArray[np.generic]
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
 ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
+_BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
 
 
 class Pairs:
@@ -165,7 +166,7 @@ class Pairs:
                 with self._workspace() as memory:
                     rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, *self.columns)
 
-        in_threads(rank, len(cuts), TOGETHER if order is None else 2)
+        in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
         return sums, retrieved
 
     @contextmanager

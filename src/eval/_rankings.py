@@ -13,7 +13,7 @@ from ._threads import in_threads, libraries, threads
 
 Units = NDArray[np.int32]
 
-GRID = 2.0**26  # a length of 1 in the units of features, as in the kernels, which only their own file may tell
+GRID = 2.0**26  # a length of 1 in the units of features; the kernels have the same, since theirs must stand in their own file
 _ROWS = 4096  # rows that are brought to unit length at a time
 _FEW = 0.25  # where a smaller share of the items has to be ordered, their separations are computed one by one
 
@@ -132,7 +132,7 @@ class Separations:
         def multiply(part: slice) -> None:
             np.matmul(rows, self._columns[:, part], out=products[:, part])
 
-        # The library's own threads would go on spinning after a product, and take the processors from those that rank.
+        # The library's own threads go on spinning after a product and take the processors from those that rank.
         with libraries().limit(limits=1, user_api="blas"):
             in_threads(multiply, items, -(-items // threads()))
         return products

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .._compiled import in_parts
@@ -49,9 +49,9 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@cache
+@lru_cache
 def libraries() -> ThreadpoolController:
-    """Return a handle that limits the threads of the libraries loaded so far; looking for them takes milliseconds."""
+    """Return what holds back the threads of the libraries loaded so far; finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

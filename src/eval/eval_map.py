@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from argparse import SUPPRESS
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from biodeephashing.eval._groups import Reals
     from biodeephashing.eval._result_file import Wanted
     from biodeephashing.eval._run_codes import RunCodes
+    from biodeephashing.hparams import Settings
 
 
 def evaluate(
@@ -71,6 +73,7 @@ def evaluate(
 
     check_asked(asked, no_features)
     settings = run.settings()
+    tracked = settings.tracking == "on" if tracking is None else tracking
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
@@ -81,7 +84,7 @@ def evaluate(
     if new:
         with _staging(run) as folder:
             made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
-            if settings.tracking == "on" if tracking is None else tracking:
+            if tracked:
                 _track(codes, settings, made, wanted, folder)
             for fold, result in made.items():
                 write_json(folder / run.evaluation_file(fold).name, result, indent=4)
@@ -171,10 +174,10 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
     return split if complete else f"{split}\nno tie rule feature: it was left out (-no_features)"
 
 
-def _track(codes: RunCodes, settings: Any, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path) -> None:
+def _track(
+    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
+) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
-    import hashlib
-
     from biodeephashing.eval._numbers import DENOMINATOR, tracked_numbers
     from biodeephashing.tracking import open_tracker
 
