@@ -13,7 +13,6 @@ from ranking_oracle import Sample, ap_of_ranking
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 from biodeephashing.eval import Measure, Pairs, _pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
-from biodeephashing.eval._rankings import unit_rows
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
@@ -144,18 +143,6 @@ def test_worst_and_best_are_bounds(cut, denominator):
         assert (values[measures[ties]].values <= values[measures["best"]].values + 1e-13).all()
 
 
-@pytest.mark.parametrize("ties", TIES)
-def test_order_of_queries_does_not_matter(ties):
-    sample = Sample(6, queries=30, database=50, bits=12)
-    order = np.random.default_rng(1).permutation(30)
-    query_codes, database_codes, query_labels, database_labels = sample.arrays
-    moved = query_codes[order], database_codes, query_labels[order], database_labels
-    features = {"query_features": sample.query_features[order], "database_features": sample.database_features}
-    for cut in ({}, {"k": 7}):
-        got = mean_average_precision(*moved, ties=ties, **cut, **features)
-        assert got == pytest.approx(mean_average_precision(*sample.arrays, ties=ties, **cut, **sample.features), abs=1e-15)
-
-
 @pytest.mark.parametrize("ties", ["expected", "worst", "best"])
 def test_order_of_the_database_does_not_matter(ties):
     sample = Sample(7, queries=10, database=50, bits=4)
@@ -247,12 +234,6 @@ def test_features_of_any_length_and_zero_rows_give_numbers(largest):
     scaled = {name: array * np.float32(largest) for name, array in sample.features.items()}
     got = mean_average_precision(*sample.arrays, ties="feature", **scaled)
     assert got == pytest.approx(sample.mean_ap("feature"), abs=1e-13)
-
-
-def test_unit_rows_are_unit_vectors():
-    rows = np.random.default_rng(0).normal(size=(50, 33))
-    want = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    np.testing.assert_allclose(unit_rows(rows) / 2**26, want, atol=2**-27)
 
 
 def test_leave_one_out_removes_the_query_from_its_database():

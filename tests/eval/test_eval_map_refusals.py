@@ -154,7 +154,6 @@ def forget_queries(run: Run) -> None:
             lambda run: run.features_file("val").unlink(),
             "val-features.npy is missing, .* feature needs it: .* -no_features measures the rest",
         ),
-        (lambda run: run.codes_file("query").unlink(), "query-codes.npy is missing"),
         (lambda run: (run.directory / "predictions.json").unlink(), "no predictions.json"),
         (lambda run: (run.directory / "best-epoch=3.ckpt").unlink(), "train it first"),
         (lambda run: run.hparams_file.unlink(), "hparams.json is missing"),

@@ -17,6 +17,7 @@ from biodeephashing.eval import (
     Measure,
     Pairs,
     _expected,
+    _group_kernels,
     _rankings,
     average_precision_per_query,
     leave_one_out_average_precision,
@@ -216,9 +217,15 @@ def test_arrays_that_cannot_be_written_and_are_not_contiguous():
 def test_each_kernel_is_compiled_once():
     for bits, classes in ((3, 2), (1024, 90)):
         everything(Sample(10, queries=3, database=20, bits=bits, classes=classes))
-    compiled = {name: len(value.signatures) for name, value in vars(kernels).items() if hasattr(value, "signatures")}
-    assert compiled
-    assert set(compiled.values()) <= {0, 1}, compiled
+    for file in (kernels, _group_kernels):
+        compiled = {name: len(value.signatures) for name, value in vars(file).items() if hasattr(value, "signatures")}
+        assert 1 in compiled.values()
+        assert set(compiled.values()) <= {0, 1}, compiled
+
+
+def test_the_units_of_features_are_the_same_in_both_files():
+    assert kernels.GRID == _rankings.GRID
+    assert 2 * kernels.HALF == kernels.GRID**2
 
 
 def test_a_machine_without_a_place_for_the_cache(monkeypatch):

@@ -17,7 +17,7 @@ from PIL import Image
 from ranking_oracle import Sample
 
 from biodeephashing.errors import DataError
-from biodeephashing.eval import _bit_figure, _curve_figures, _sheet_figure
+from biodeephashing.eval import Curves, Pairs, _bit_figure, _curve_figures, _sheet_figure, retrieval
 from biodeephashing.eval._code_files import FoldCodes
 from biodeephashing.eval._curve_figures import median, spread_out
 from biodeephashing.eval._figures import IRRELEVANT, RELEVANT
@@ -25,7 +25,6 @@ from biodeephashing.eval._fold_numbers import Side
 from biodeephashing.eval._run_figures import draw_run
 from biodeephashing.eval._run_tables import write_radius
 from biodeephashing.eval._sheet_figure import Gallery
-from biodeephashing.eval.curves import Curves
 from biodeephashing.runs import Run
 
 RUN = Run("TINY", "experiment", "-loss=DCH-nbits=12-trf=none-arch=bio-lenet-seed=0-bs=128-mode=fa-ep=20")
@@ -33,36 +32,8 @@ NAMES = ["precision_recall.png", "distances.png", "precision_at_n.png", "bits.pn
 NAMES += ["radius.csv", "depth.csv", "bits.csv", "bit_correlation.csv", "nearest.csv"]
 
 
-def curves_by_loops(sample: Sample) -> Curves:
-    """The curves of a sample, query by query and radius by radius; an item of a tied group is relevant with the group's share."""
-    queries = list(sample.per_query())
-    items, nonempty, precision, recall = [], [], [], []
-    for radius in range(sample.bits + 1):
-        inside = [[r for d, r in zip(distances, relevance, strict=True) if d <= radius] for distances, relevance, _ in queries]
-        items.append(np.mean([len(found) for found in inside]))
-        nonempty.append(np.mean([len(found) > 0 for found in inside]))
-        precision.append(np.mean([sum(found) / len(found) if found else 0 for found in inside]))
-        totals = [sum(relevance) for _, relevance, _ in queries]
-        recall.append(np.mean([sum(found) / total if total else 0 for found, total in zip(inside, totals, strict=True)]))
-    depths = np.arange(1, len(sample.database_labels) + 1)
-    expected = [
-        np.cumsum([np.mean([r for d, r in zip(distances, relevance, strict=True) if d == level]) for level in sorted(distances)])
-        for distances, relevance, _ in queries
-    ]
-    pairs = [(d, r) for distances, relevance, _ in queries for d, r in zip(distances, relevance, strict=True)]
-    counts = np.array([[pairs.count((d, 0)), pairs.count((d, 1))] for d in range(sample.bits + 1)])
-    relevant = np.array([sum(relevance) for _, relevance, _ in queries])
-    return Curves(
-        items=np.array(items),
-        nonempty=np.array(nonempty),
-        precision=np.array(precision),
-        recall=np.array(recall),
-        depths=depths,
-        precision_at=np.mean([found / depths for found in expected], axis=0),
-        recall_at=np.mean([found / max(total, 1) for found, total in zip(expected, relevant, strict=True)], axis=0),
-        distances=counts,
-        relevant=relevant,
-    )
+def curves_of(sample: Sample) -> Curves:
+    return retrieval(Pairs(*sample.arrays, bits=sample.bits), []).curves
 
 
 def side(features: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> Side:
@@ -88,7 +59,7 @@ def draw(sample: Sample, monkeypatch, *, missing: tuple[int, ...] = (), **more):
     database = side(sample.database_features, sample.database_codes, sample.database_labels)
     galleries = (gallery("q", len(sample.query_labels)), gallery("d", len(sample.database_labels), missing))
     files = draw_run(
-        RUN, "query", curves_by_loops(sample), queries, database, galleries, split="TINY, disjoint split", folder=RUN.evaluation, **more
+        RUN, "query", curves_of(sample), queries, database, galleries, split="TINY, disjoint split", folder=RUN.evaluation, **more
     )
     return figures, {file.name.removeprefix("query-"): file for file in files}
 
@@ -120,7 +91,7 @@ def test_every_file_is_named_and_written(project_home, monkeypatch):
 def test_the_tables_hold_the_curves(project_home, monkeypatch):
     sample = Sample(1, 6, 25, 9)
     _, files = draw(sample, monkeypatch)
-    curves = curves_by_loops(sample)
+    curves = curves_of(sample)
     header, rows = rows_of(files["radius.csv"])
     assert header == ["radius", "items", "nonempty", "precision", "recall", "irrelevant_pairs", "relevant_pairs"]
     wanted = zip(range(10), curves.items, curves.nonempty, curves.precision, curves.recall, *curves.distances.T, strict=True)
@@ -128,7 +99,7 @@ def test_the_tables_hold_the_curves(project_home, monkeypatch):
     assert all("." not in cell for row in rows for cell in (row[0], *row[5:]))
     header, rows = rows_of(files["depth.csv"])
     assert header == ["n", "precision", "recall"]
-    assert [row[0] for row in rows] == [str(n) for n in range(1, 26)]
+    assert [row[0] for row in rows] == list(map(str, curves.depths))
     assert [float(row[1]) for row in rows] == curves.precision_at.tolist()
     assert [float(row[2]) for row in rows] == curves.recall_at.tolist()
 
@@ -206,7 +177,7 @@ def test_images_keep_their_shape_inside_their_borders(project_home, monkeypatch)
 def test_the_curves_are_drawn(project_home, monkeypatch):
     sample = Sample(4, 3, 12, 16)
     figures, _ = draw(sample, monkeypatch)
-    curves = curves_by_loops(sample)
+    curves = curves_of(sample)
     first = next(radius for radius, share in enumerate(curves.nonempty) if share > 0)
     assert first > 0
     chance, finding, everyone = figures["query-precision_recall.png"].axes[0].lines
@@ -321,7 +292,7 @@ def test_captions_state_split_run_and_rules(project_home, monkeypatch):
 
 
 def test_a_table_that_cannot_be_written_leaves_the_last_one(project_home):
-    curves = curves_by_loops(Sample(0, 3, 5, 4))
+    curves = curves_of(Sample(0, 3, 5, 4))
     file = project_home / "radius.csv"
     write_radius(file, curves)
     before = file.read_bytes()
