@@ -1,4 +1,4 @@
-"""The measurements of a run's layers beside backpropagation, as training left them."""
+"""The alignment of a run's layers with backpropagation, read from the table that training left."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def read_alignment(file: Path) -> LayerCurves:
         file: the table; it need not exist.
 
     Returns:
-        For each quantity and each layer, from the first to the last, its (epochs trained, value); empty without a file. A layer
-        of which a quantity does not exist has an empty curve.
+        A curve of (epochs trained, value) for each quantity and, from the first to the last, each layer; empty without a file. The
+        curve of a quantity that a layer does not have is empty.
 
     Raises:
         RunError: when the file is damaged.

@@ -1,4 +1,4 @@
-"""The files that prediction leaves in a run directory, read with every check that keeps a wrong number from being made."""
+"""The files that prediction leaves in a run directory, read with every check that prevents a wrong result."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ BITS = "number_of_bits"
 
 @dataclass(frozen=True)
 class BitsPanel:
-    """At least two blocks that differ in the number of bits only.
+    """Two or more blocks that differ in the number of bits only.
 
     Args:
         title: the settings they share, in a few words.
@@ -37,7 +37,7 @@ class BitsPanel:
 
 
 def bits_panels(blocks: Sequence[Block]) -> list[BitsPanel]:
-    """Return the blocks that differ in the number of bits only, together; those without such a fellow are left out."""
+    """Put blocks that differ in the number of bits only into one panel; a block that differs from all others in more is left out."""
     groups: dict[tuple[object, ...], dict[int, Block]] = {}
     for block in blocks:
         rest = frozenset((name, value) for name, value in block.settings.items() if name != BITS)

@@ -63,7 +63,7 @@ class Block:
         return [run.retrieval for run in self.runs.get(rule, {}).values() if run.retrieval]
 
     def values(self, rule: str, metric: str) -> dict[int, float]:
-        """Return a metric of every seed of a rule that has it."""
+        """Return a metric for each seed of a rule that has it."""
         return {seed: run.metrics[metric] for seed, run in sorted(self.runs.get(rule, {}).items()) if metric in run.metrics}
 
     def spread(self, rule: str, metric: str) -> Spread | None:
@@ -78,7 +78,7 @@ class Block:
         return paired_difference(self.values(rule, metric), self.values(BASELINE, metric))
 
     def adjusted(self, metric: str) -> dict[str, float]:
-        """Return the p of the differences of all rules that have one, adjusted for their number."""
+        """Return the p of every rule whose difference has one, adjusted for the number of these rules (Holm)."""
         found = {rule: self.difference(rule, metric) for rule in self.runs}
         return holm({rule: one.p for rule, one in found.items() if one and one.p is not None})
 
@@ -165,7 +165,7 @@ def _block(rules: Mapping[str, Mapping[int, Observation]], metric: str) -> Block
 
 
 def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return for each block what everybody wants to know and whatever else sets it apart from the others."""
+    """Return a title for each block: loss, architecture and bits, and whatever else differs between blocks."""
     always = ["loss", "architecture", "number_of_bits"]
     varying = [key for key in settings[0] if key not in always and len({other.get(key) for other in settings}) > 1] if settings else []
     titles = []

@@ -20,7 +20,7 @@ _TRAINING_BAND = "Lines: mean over the seeds still training; bands: from the low
 
 
 def draw_pictures(folder: Path, blocks: Sequence[Block], metric: str, name: str) -> dict[str, str]:
-    """Draw every picture that there is something for; an earlier one that there is nothing for any more goes.
+    """Draw every picture that there are data for, and remove earlier ones that there are none for any more.
 
     Args:
         folder: where the files go.
@@ -29,7 +29,7 @@ def draw_pictures(folder: Path, blocks: Sequence[Block], metric: str, name: str)
         name: what is compared, for the titles.
 
     Returns:
-        What each file that was drawn shows, in a few words.
+        The files that were drawn, each with what it shows in a few words.
     """
     drawn = {}
     for file, (words, draw) in _PICTURES.items():

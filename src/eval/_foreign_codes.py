@@ -1,4 +1,4 @@
-"""Codes and labels of other code bases, with every check that keeps a wrong number from being made."""
+"""Codes and labels of other code bases, read with every check that prevents a wrong result."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def read_foreign(
         query_labels: 0/1, (queries, classes), or a class number for each query.
         database_labels: the same of the database.
         bits: length of a code; needed where codes are packed.
-        transpose: whether codes have a column per item. Without it this is found out where it is beyond doubt.
+        transpose: whether codes have a column per item. Without it tables are turned where only one way fits.
 
     Raises:
         DataError: for a file, variable or array that cannot be used, or arrays that do not fit together.
@@ -94,7 +94,7 @@ def _checked(stored: Stored, dimensions: tuple[int, ...]) -> Stored:
 
 
 def _refuse_bytes(codes: Sequence[Stored]) -> None:
-    """Refuse what can only be packed codes: the number of bytes does not tell the number of bits."""
+    """Refuse packed codes whose length was not given: the number of bytes does not tell it."""
     for side in codes:
         if side.values.dtype == np.uint8 and side.values.max() > 1:
             raise DataError(
@@ -118,7 +118,11 @@ def _as_vectors(labels: Sequence[Stored], codes: Sequence[Stored]) -> list[Store
 
 
 def _orientation(codes: Sequence[Stored], labels: Sequence[Stored], bits: int | None, transpose: bool) -> tuple[bool, bool]:
-    """Return whether codes and labels must be transposed: as they are stored if that fits, else as nothing but one way does."""
+    """Return whether codes and labels must be transposed: neither if they fit as stored, else the only way that makes them fit.
+
+    Raises:
+        DataError: where no way fits, or more than one.
+    """
     tables = labels[0].values.ndim == 2
     ways = list(product((True,) if transpose else (False, True), (False, True) if tables else (False,)))
     misfit = _misfit(codes, labels, bits, ways[0])

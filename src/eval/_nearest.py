@@ -49,7 +49,7 @@ def nearest_items(pairs: Pairs, query: int, count: int) -> Neighbours:
 def choose_queries(labels: Labels, count: int) -> list[int]:
     """Return rows of some queries that are spread over the fold and over the classes, always the same ones.
 
-    The fold is cut into even steps; at each of them the nearest row is taken of those whose classes were shown least.
+    At evenly spaced places of the fold, the row is taken that is nearest to the place among those whose classes were shown least often.
 
     Args:
         labels: 0/1, (queries, classes).
@@ -62,7 +62,7 @@ def choose_queries(labels: Labels, count: int) -> list[int]:
         >>> choose_queries(np.eye(3, dtype=np.uint8)[[0, 0, 0, 1, 1, 2, 2, 2]], 3)
         [0, 3, 7]
     """
-    classes = np.column_stack((labels != 0, ~labels.any(axis=1)))  # to have none counts as a class
+    classes = np.column_stack((labels != 0, ~labels.any(axis=1)))  # having none counts as a class
     shown, free = np.zeros(classes.shape[1]), np.ones(len(labels), dtype=bool)
     chosen = []
     for place in np.linspace(0, len(labels) - 1, min(count, len(labels))):

@@ -49,7 +49,7 @@ def check_asked(asked: Sequence[Measure], no_features: bool) -> None:
 
 
 def want(codes: RunCodes, fold: str, asked: Sequence[Measure], *, plots: bool, no_features: bool) -> Wanted:
-    """Return what is always measured, what the result in place was once asked for, and what is asked for now."""
+    """Return what is to be measured: what always is, what the result in place already holds, and what is asked for now."""
     known = _in_place(codes, fold)
     measures = unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])
     if no_features:

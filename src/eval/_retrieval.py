@@ -1,4 +1,4 @@
-"""Precision and recall of a run at every Hamming radius and ranking depth, as its evaluation left them."""
+"""Precision and recall of a run at every Hamming radius and ranking depth, read from the tables of its evaluation."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def draw_run(
     split: str,
     folder: Path,
 ) -> list[Path]:
-    """Draw everything there is to see of a fold of a run, and write the numbers of each picture beside it.
+    """Draw all pictures of a fold of a run, and write the numbers of each beside it.
 
     Args:
         run: the run.

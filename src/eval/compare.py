@@ -33,7 +33,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     Args:
         database: the data set.
         experiment: the experiment.
-        metric: what rules are ordered, drawn and set against bp by, as MLflow names it.
+        metric: the number by which rules are ordered, drawn and compared with bp, as MLflow names it.
         quiet: print nothing.
 
     Returns:

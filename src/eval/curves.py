@@ -57,7 +57,7 @@ class Curves:
 
 
 def ranking_depths(database: int) -> Counts:
-    """Return the depths at which rankings are looked at: 1 to 10, 25 per power of ten at equal ratios, and the whole database.
+    """Return the depths at which precision and recall are measured: 1 to 10, then 25 per power of ten, and the whole database.
 
     Example:
         >>> ranking_depths(13).tolist()
