@@ -65,7 +65,7 @@ class Groups:
         total = self.total
         if radius is not None:
             return self.size[:, : radius + 1].sum(axis=1)
-        return total if k is None else np.minimum(k, total)
+        return total if k is None else np.minimum(total, min(k, int(total.max())))
 
 
 def divisor(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Counts) -> NDArray[np.generic]:

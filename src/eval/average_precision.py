@@ -59,6 +59,8 @@ class Measure:
         for name, value, least in (("k", self.k, 1), ("radius", self.radius, 0)):
             if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
                 raise UsageError(f"{name}={value} is not possible: it must be a whole number of at least {least}")
+            if value is not None:
+                object.__setattr__(self, name, int(value))  # np.uint8(255) + 1 would be 0
 
 
 @dataclass(frozen=True)

@@ -84,9 +84,8 @@ class DiscountedGains:
     """
 
     def __init__(self, pairs: Pairs, cuts: Sequence[int | None], gain: str) -> None:
-        for k in cuts:
-            Measure(k=k)  # refuses a cut that is none
-        self.values = {k: np.zeros(pairs.queries) for k in cuts}
+        wanted = [Measure(k=k).k for k in cuts]  # which refuses a cut that is none
+        self.values = {k: np.zeros(pairs.queries) for k in wanted}
         self.found = np.zeros(pairs.queries)
         self._gains = _gains(pairs.levels, gain)
         self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, pairs.database + 2))))
@@ -96,8 +95,9 @@ class DiscountedGains:
         means = share(np.einsum("qdl,l->qd", groups.counts, self._gains), groups.size)
         levels = groups.counts.sum(axis=1)
         self.found[block] = groups.total_relevant > 0
+        places = np.arange(len(self._discounts))
         for k, values in self.values.items():
-            discounts = self._discounts if k is None else self._discounts[np.minimum(np.arange(len(self._discounts)), k)]
+            discounts = self._discounts if k is None else self._discounts[np.minimum(places, min(k, len(places)))]
             values[block] = share(_discounted(means, groups.size, discounts), _discounted(self._gains[::-1], levels[:, ::-1], discounts))
 
 

@@ -328,8 +328,23 @@ def test_the_layout_of_arrays_does_not_matter(order, ties, device):
     assert mean_average_precision(*given, ties=ties, device=device, **features) == want
 
 
-def test_cuts_may_be_whole_numbers_of_numpy():
-    assert mean_average_precision(*line("+-+"), k=np.int64(2)) == mean_average_precision(*line("+-+"), k=2)
+@pytest.mark.parametrize("whole", [np.int8, np.uint8, np.uint64, np.int64])
+@pytest.mark.parametrize("name", ["k", "radius"])
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_cuts_may_be_whole_numbers_of_numpy(name, whole, device):
+    sample, most = Sample(23, queries=3, database=300, bits=300), min(np.iinfo(whole).max, 299)
+    for ties in TIES:
+        for cut in (2, most):  # one more than the greatest int8 is the least one
+            want = mean_average_precision(*sample.arrays, ties=ties, device=device, **sample.features, **{name: cut})
+            assert mean_average_precision(*sample.arrays, ties=ties, device=device, **sample.features, **{name: whole(cut)}) == want
+
+
+@pytest.mark.parametrize("cut", [{"k": 2**63}, {"k": 10**30}, {"radius": 2**63}, {"radius": np.int64(2**63 - 1)}])
+@pytest.mark.parametrize("ties", TIES)
+def test_cuts_beyond_every_integer_of_the_machine_are_none(ties, cut):
+    sample = Sample(24, queries=3, database=20, bits=8)
+    want = mean_average_precision(*sample.arrays, ties=ties, **sample.features)
+    assert mean_average_precision(*sample.arrays, ties=ties, **sample.features, **cut) == want
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,9 @@ def test_misspelt_rules_name_the_nearest(rules, guess):
 def test_impossible_cut():
     with pytest.raises(UsageError, match="k=0"):
         normalized_discounted_cumulative_gain(*Sample(7, queries=3, database=9, bits=8).arrays, k=0)
+
+
+@pytest.mark.parametrize(("cut", "same"), [(np.uint64(4), 4), (np.int8(4), 4), (2**63, None), (10**30, None)])
+def test_cuts_of_any_kind_of_whole_number(cut, same):
+    arrays = Sample(8, queries=3, database=9, bits=8).arrays
+    assert normalized_discounted_cumulative_gain(*arrays, k=cut) == normalized_discounted_cumulative_gain(*arrays, k=same)
