@@ -22,6 +22,7 @@ Codes = NDArray[np.uint8]
 Labels = NDArray[np.generic]
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
+WIDEST = 4095  # bytes of a code: twice a distance and one bit are held in 16 bits
 ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
 _BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
 
@@ -253,6 +254,8 @@ def _check_side(side: str, codes: Codes, labels: Labels) -> None:
     check_array(f"{side} labels", labels)
     if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] == 0:
         raise BioDeepHashingError(f"the {side} codes must be packed uint8 (items, bytes), not {codes.dtype} {codes.shape}")
+    if codes.shape[1] > WIDEST:
+        raise BioDeepHashingError(f"the {side} codes {codes.shape} (items, bytes) are too long: {WIDEST:,} bytes are the most")
     if labels.ndim != 2 or labels.shape[1] == 0:
         raise BioDeepHashingError(f"the {side} labels must be 0/1 (items, classes), not {labels.shape}")
     if len(codes) != len(labels):

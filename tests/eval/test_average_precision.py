@@ -278,6 +278,7 @@ def test_agrees_with_scikit_learn():
         ({"database_labels": [[1], [1], [1]]}, "the database labels must be a NumPy array, not a list"),
         ({"query_codes": np.zeros((3, 1), dtype=np.int8)}, "packed uint8"),
         ({"query_codes": np.zeros(3, dtype=np.uint8)}, "packed uint8"),
+        ({"query_codes": np.zeros((3, 4096), dtype=np.uint8)}, r"query codes \(3, 4096\) .* too long: 4,095 bytes"),
         ({"query_codes": np.zeros((0, 1), dtype=np.uint8), "query_labels": np.zeros((0, 3))}, "query is empty"),
         ({"database_codes": np.zeros((0, 1), dtype=np.uint8), "database_labels": np.zeros((0, 3))}, "database is empty"),
         ({"query_labels": np.zeros((3, 4), dtype=np.uint8)}, r"queries \(3, 4\), database \(9, 3\)"),
@@ -290,6 +291,15 @@ def test_bad_arrays(change, message):
     arrays = dict(zip(("query_codes", "database_codes", "query_labels", "database_labels"), sample.arrays, strict=True)) | change
     with pytest.raises(BioDeepHashingError, match=message):
         mean_average_precision(**arrays)
+
+
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_the_longest_codes(device):
+    codes = np.zeros((3, _pairs.WIDEST), dtype=np.uint8)
+    codes[1:] = 255  # as far from the query as can be
+    labels = np.array([[0], [1], [1]], dtype=np.uint8)
+    for ties, want in (("index", 7 / 12), ("best", 7 / 12), ("expected", 7 / 12)):  # (1/2 + 2/3) / 2
+        assert mean_average_precision(codes[:1], codes, labels[1:2], labels, ties=ties, device=device) == pytest.approx(want)
 
 
 @pytest.mark.parametrize("wrong", [2, -1, 0.5, np.nan])
