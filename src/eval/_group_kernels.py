@@ -108,7 +108,7 @@ def mean_over_draws(
         low, high = max(0, t - (n - r)), min(r, t)
         mode = min(max((t + 1) * (r + 1) // (n + 2), low), high)
         harmonics = _harmonic_sum(before[row], t)
-        weights, total, nothing = 0.0, 0.0, 0.0
+        weights, total, something = 0.0, 0.0, 0.0
         for step in (1, -1):
             m, weight = mode, 1.0
             while low <= m <= high and weight > NEGLIGIBLE:
@@ -117,11 +117,11 @@ def mean_over_draws(
                     inside = m * slope + m / t * (known + 1.0 - slope * (before[row] + 1.0)) * harmonics
                     weights += weight
                     total += weight * (precisions[row] + inside) / max(known + m, 1)
-                    nothing += weight * (m == 0)
+                    something += weight * (m > 0)
                 if step == 1:
                     weight *= (r - m) * (t - m) / ((m + 1.0) * (n - r - t + m + 1.0))
                 else:
                     weight *= m * (n - r - t + m) / ((r - m + 1.0) * (t - m + 1.0))
                 m += step
         averages[row] = total / weights
-        chances[row] = 1.0 - nothing / weights
+        chances[row] = something / weights  # 1 less the rest would keep few digits of a small chance

@@ -357,6 +357,16 @@ def test_cuts_beyond_every_integer_of_the_machine_are_none(ties, cut):
     assert mean_average_precision(*sample.arrays, ties=ties, **sample.features, **cut) == want
 
 
+@pytest.mark.parametrize("denominator", DENOMINATORS)
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_chance_in_a_million_keeps_its_digits(k, denominator):
+    codes, labels = np.zeros((10**6, 1), dtype=np.uint8), np.zeros((10**6, 1), dtype=np.uint8)
+    labels[5] = 1
+    got = mean_average_precision(codes[:1], codes, labels[5:6], labels, k=k, denominator=denominator, empty="skip")
+    want = sum(1 / place for place in range(1, k + 1)) / k  # once found, it is at every place of the cut with the same chance
+    assert got == pytest.approx(want, rel=1e-14)
+
+
 @pytest.mark.parametrize(
     "rules", [{"k": 0}, {"radius": -1}, {"k": 3, "radius": 1}, {"k": 2.5}, {"k": True}, {"k": "3"}, {"radius": 0.5}, {"radius": np.nan}]
 )
