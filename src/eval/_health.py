@@ -95,7 +95,7 @@ def _count_pairs(codes: NDArray[np.uint8], labels: NDArray[np.generic]) -> tuple
     """
     classes = np.packbits(labels.astype(bool), axis=1)
     classes = np.pad(classes, ((0, 0), (0, -classes.shape[1] % 8)))  # to whole words
-    joined = np.hstack((codes, classes))
+    joined = np.ascontiguousarray(np.hstack((codes, classes)))  # hstack keeps the order of transposed arrays
     bundles, sizes = np.unique(joined.view(f"S{joined.shape[1]}")[:, 0], return_counts=True)  # strings sort faster than rows
     rows = bundles.view(np.uint8).reshape(len(bundles), -1)
     codes, words = rows[:, : codes.shape[1]], np.ascontiguousarray(rows[:, codes.shape[1] :]).view(np.uint64).T.copy()

@@ -90,6 +90,14 @@ def test_zero_bytes_at_the_end_of_a_code_count():
     assert code_health(codes, 16, np.ones((4, 1))).unique_codes == 3
 
 
+@pytest.mark.parametrize("classes", [5, 64])
+@pytest.mark.parametrize("order", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array[::-1][::-1]])
+def test_the_layout_of_arrays_does_not_matter(order, classes):
+    rng = np.random.default_rng(1)
+    codes, labels = rng.integers(0, 2, (50, 2), dtype=np.uint8), rng.integers(0, 2, (50, classes), dtype=np.uint8)
+    assert code_health(order(codes), 16, order(labels)) == code_health(codes, 16, labels)
+
+
 @pytest.mark.parametrize(("items", "bits", "rows"), [(0, 8, 0), (2, 9, 2), (2, 8, 3)])
 def test_what_does_not_belong_together_is_refused(items, bits, rows):
     with pytest.raises(BioDeepHashingError, match="do not belong together"):
