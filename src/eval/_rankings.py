@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
 from ._groups import Reals
-from ._threads import in_threads, libraries, threads
+from ._threads import in_threads, one_blas_thread, threads
 
 Units = NDArray[np.int32]
 
@@ -133,7 +133,7 @@ class Separations:
             np.matmul(rows, self._columns[:, part], out=products[:, part])
 
         # The library's own threads go on spinning after a product and take the processors from those that rank.
-        with libraries().limit(limits=1, user_api="blas"):
+        with one_blas_thread():
             in_threads(multiply, items, -(-items // threads()))
         return products
 

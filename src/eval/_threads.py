@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from .._compiled import in_parts
@@ -49,8 +51,24 @@ def threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@lru_cache
-def libraries() -> ThreadpoolController:
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Hold back the threads of the BLAS libraries loaded so far, for one caller at a time.
+
+    How many they take is a setting of the process: of two callers at once the second would find 1, and leave it so for good.
+    """
+    with _turn(os.getpid()), _libraries().limit(limits=1, user_api="blas"):
+        yield
+
+
+@cache
+def _turn(process: int) -> threading.Lock:
+    """Return the lock of this process; another that it was forked from may hold its own just then."""
+    return threading.Lock()
+
+
+@cache
+def _libraries() -> ThreadpoolController:
     """Return what holds back the threads of the libraries loaded so far; finding them takes milliseconds."""
     from threadpoolctl import ThreadpoolController
 

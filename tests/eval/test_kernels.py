@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import defaultdict
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking_oracle import Sample
+from threadpoolctl import threadpool_info
 
 from biodeephashing.codes import hamming, pack
 from biodeephashing.eval import (
@@ -24,7 +26,7 @@ from biodeephashing.eval import (
     retrieval,
 )
 from biodeephashing.eval import _kernels as kernels
-from biodeephashing.eval._threads import TOGETHER, in_threads, threads
+from biodeephashing.eval._threads import TOGETHER, in_threads, one_blas_thread, threads
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
@@ -176,6 +178,27 @@ def test_any_number_of_threads_gives_the_same_bits(monkeypatch):
         assert threads() == int(count)
         found.add(everything(sample))
     assert len(found) == 1
+
+
+def blas_threads() -> list[int]:
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def test_one_caller_at_a_time_holds_blas_back():
+    before, entered = blas_threads(), threading.Event()
+
+    def hold() -> None:
+        with one_blas_thread():  # which would find 1, and leave it so, if it came in before the other is gone
+            entered.set()
+
+    other = threading.Thread(target=hold)
+    with one_blas_thread():
+        assert set(blas_threads()) == {1}
+        other.start()
+        assert not entered.wait(0.2)
+    other.join()
+    assert entered.is_set()
+    assert blas_threads() == before
 
 
 @pytest.mark.parametrize("words", ["", "0", "many", "-1"])
