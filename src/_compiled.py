@@ -56,6 +56,7 @@ def in_parts(work: Callable[[slice], None], count: int, together: int, threads: 
     try:
         take()
     finally:
+        helpers = [helper for helper in helpers if not helper.cancel()]  # nothing is left to those that others kept from beginning
         wait(helpers)
     for helper in helpers:
         helper.result()  # raises what it raised

@@ -54,6 +54,22 @@ def test_an_error_comes_out_and_nothing_more_is_begun(elsewhere):
     assert len(begun) == done
 
 
+def test_nobody_waits_for_threads_that_work_for_another():
+    busy, go_on, told = threading.Barrier(3, timeout=600), threading.Event(), []
+
+    def work(part: slice) -> None:
+        busy.wait()
+        told.append(go_on.wait(10))  # in vain, if the caller below waited for these threads
+
+    other = threading.Thread(target=in_parts, args=(work, 2, 1, 2))
+    other.start()
+    busy.wait()  # the one helper there is has begun
+    in_parts(lambda part: None, 10, 1, threads=2)
+    go_on.set()
+    other.join()
+    assert told == [True, True]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*")
 def test_a_forked_process_has_threads_of_its_own():
