@@ -212,6 +212,8 @@ def _explain_os_error(error: OSError) -> str:
         number, where = int(found[1]), f" ({found[2]})" if found[2] else ""
     if number == errno.ENOSPC:
         return f"the disk is full{where}; free some space and run the same command again: finished files were kept"
+    if number == errno.EISDIR:
+        return f"there is a folder where a file is needed{where}: move it away, or name a file"
     if number in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"no permission to read or write{where}: {os.strerror(number)}"
     return text

@@ -171,6 +171,7 @@ WORKER_ERRORS = {
     "an unknown name": (UnknownNameError("unknown loss 'x'. Known: none."), 2, "unknown loss 'x'. Known: none.\n"),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device", "/c"), 1, "the disk is full (/c); free"),
     "a full disk while copying": (OSError(errno.ENOSPC, "No space left on device", "/a", None, "/c"), 1, "the disk is full (/c); free"),
+    "a folder": (IsADirectoryError(errno.EISDIR, "Is a directory", "/c"), 1, "there is a folder where a file is needed (/c): "),
     "no permission": (PermissionError(errno.EACCES, "Permission denied", "/c"), 1, "no permission to read or write (/c): "),
     "a missing file": (FileNotFoundError(errno.ENOENT, "No such file", "/c"), 1, "[Errno 2] No such file: '/c'\n"),
 }

@@ -71,6 +71,8 @@ def read_array(text: str, *, columns: bool = False) -> Stored:
     ending = file.suffix.lower()
     if ending not in _ENDINGS:
         raise DataError(f"{file}: {unknown_name('ending', ending, _ENDINGS)}")
+    if file.is_dir():
+        raise DataError(f"{file} is a folder, not a file")
     if not file.is_file():
         guess = nearest(file.name, [other.name for other in file.parent.glob("*")]) if file.parent.is_dir() else None
         raise DataError(f"there is no file {file}{f'; the nearest is {guess!r}' if guess else ''}")
@@ -80,10 +82,15 @@ def read_array(text: str, *, columns: bool = False) -> Stored:
         return _read_npz(file, variable, columns)
     if ending == ".mat":
         return _read_mat(file, variable, columns)
-    return Stored(file, "", _read_npy(file) if ending == ".npy" else _read_text(file, _DELIMITERS[ending]))
+    return Stored(file, "", read_npy(file) if ending == ".npy" else _read_text(file, _DELIMITERS[ending]))
 
 
-def _read_npy(file: Path) -> NDArray[Any]:
+def read_npy(file: Path) -> NDArray[Any]:
+    """Read the array of an ``.npy`` file.
+
+    Raises:
+        DataError: for a file that is truncated, holds something else, or is too large.
+    """
     with file.open("rb") as stream:
         return _read_plain(stream, str(file))
 
@@ -94,6 +101,8 @@ def _read_plain(stream: IO[bytes], name: str) -> NDArray[Any]:
         return np.lib.format.read_array(stream, allow_pickle=False)
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{name} is truncated or not a plain array of NumPy: {error}") from error
+    except MemoryError as error:  # also where a damaged heading states a length that is none
+        raise DataError(f"{name} does not fit into memory: {error}") from error
 
 
 def _read_text(file: Path, delimiter: str | None) -> NDArray[np.float64]:

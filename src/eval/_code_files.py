@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..checksums import digest
 from ..codes import pack
-from ..errors import RunError
+from ..errors import DataError, RunError
 from ..runs import Run, read_json
-from ._array_files import in_short
+from ._array_files import in_short, read_npy
 
 _RECORD = "predictions.json"
 _PREDICT = "run predict.py with the settings of this run"
@@ -69,11 +69,15 @@ def read_predictions(run: Run) -> Predictions:
     file = run.directory / _RECORD
     if not file.exists():
         raise RunError(f"{run.directory} holds no {_RECORD}, so it has no codes yet: {_PREDICT}")
-    content = read_json(file)
     try:
-        predictions = Predictions(content["checkpoint"], int(content["bits"]), dict(content["folds"]))
+        content = read_json(file)
+    except RunError as error:
+        raise RunError(f"{error}: {_PREDICT}") from error
+    try:
+        folds = {fold: dict(facts) for fold, facts in content["folds"].items()}
+        predictions = Predictions(content["checkpoint"], int(content["bits"]), folds)
         recorded = content["checkpoint_sha256"]
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{file} is damaged ({_lacking(error)}): {_PREDICT}") from error
     if recorded != digest(checkpoint):
         raise RunError(
@@ -182,9 +186,6 @@ def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 def _load(file: Path) -> NDArray[Any]:
     try:
-        loaded = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise RunError(f"{file} is truncated or not an array of NumPy ({error}): {_PREDICT}") from error
-    if not isinstance(loaded, np.ndarray):
-        raise RunError(f"{file} is an archive, not a single array of NumPy: {_PREDICT}")
-    return loaded
+        return read_npy(file)
+    except DataError as error:
+        raise RunError(f"{error}: {_PREDICT}") from error

@@ -88,6 +88,10 @@ def evaluate_codes(
 def _check_output(output: Path, no_skip: bool) -> None:
     if output.suffix != ".json":
         raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
+    if output.is_dir():
+        raise UsageError(f"-o {output}: there is a folder of that name; choose another")
+    if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
+        raise UsageError(f"-o {output}: {above} is a file, not a folder")
     if output.exists() and not no_skip:
         raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
 

@@ -231,6 +231,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     asked = asked_measures(*given_measures(arguments))
     check_asked(asked, arguments.no_features)
+    device = None if arguments.device == "cpu" else arguments.device
+    if device is not None:
+        from biodeephashing.eval._torch_pairs import usable
+
+        usable(device)
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     paths = _matching(arguments.path)
     sets: dict[str, Prepared] = {}
@@ -249,7 +254,7 @@ def main(argv: Sequence[str] | None = None) -> None:
                 no_skip=arguments.no_skip,
                 tracking=tracking,
                 prepared=sets[run.database],
-                device=None if arguments.device == "cpu" else arguments.device,
+                device=device,
             )
         except BioDeepHashingError as error:
             if len(paths) == 1:

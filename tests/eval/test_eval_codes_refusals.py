@@ -44,6 +44,12 @@ def damaged_npz(file: Path) -> None:
     file.write_bytes(content)
 
 
+def too_long(file: Path) -> None:
+    """A heading that states more rows than any memory holds."""
+    with file.open("wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**12, 12)})
+
+
 def several(file: Path) -> None:
     savemat(file, {"B": np.ones((9, 12)), "L": np.ones((9, 3)), "n": 3})
 
@@ -67,6 +73,8 @@ QUERIES = [
     ("x.npy", npy(np.ones((0, 12))), r"x.npy float64 \(0, 12\) is empty"),
     ("x.npy", text(""), r"x.npy is truncated or not a plain array"),
     ("x.npy", lambda file: np.savez(file.open("wb"), B=np.ones((9, 12))), "x.npy is truncated or not a plain array"),
+    ("x.npy", too_long, "x.npy does not fit into memory: .*TiB"),
+    ("x.npy", Path.mkdir, "x.npy is a folder, not a file"),
     ("x.npy", npy(pack(np.ones((9, 12)))), r"holds values up to 255: if these are packed codes, .* -bits how many"),
     ("x.npy", npy(np.full((9, 12), 0.7)), r"from 0.7 to 0.7: with none below 0 every bit would be \+1"),
     ("x.npy", npy(np.arange(108).reshape(9, 12)), "packed codes must be uint8"),
@@ -138,6 +146,15 @@ def test_what_is_no_class_number(sample, tmp_path, value):
     np.save(files[3], np.where(np.arange(30) == 4, value, 1))
     with pytest.raises(DataError, match=r"d.npy \w+ \(30,\) holds (-1|0.5|nan) "):
         evaluate_codes(*files)
+
+
+def test_an_output_that_cannot_be_written_is_said_first(sample, tmp_path, capsys):
+    files = files_of(tmp_path, sample)
+    (tmp_path / "r.json").mkdir()
+    assert run(files, "-o", str(tmp_path / "r.json"), "-no_skip") == 2
+    assert "r.json: there is a folder of that name" in capsys.readouterr().err
+    assert run(files, "-o", str(tmp_path / "queries.npy" / "in" / "r.json")) == 2
+    assert "queries.npy is a file, not a folder" in capsys.readouterr().err
 
 
 def test_swapped_labels_are_recognised(sample, tmp_path):

@@ -70,6 +70,21 @@ def damage_pickle(run: Run) -> None:
     np.save(run.features_file("database"), np.array([{}], dtype=object), allow_pickle=True)
 
 
+def damage_archive(run: Run) -> None:
+    with run.codes_file("query").open("wb") as stream:
+        np.savez(stream, codes=np.zeros((16, 2), dtype=np.uint8))
+
+
+def damage_noise(run: Run) -> None:
+    run.codes_file("query").write_bytes(bytes(range(128, 256)))
+
+
+def damage_folds(run: Run) -> None:
+    (run.directory / "predictions.json").write_text(
+        '{"checkpoint": "best-epoch=3.ckpt", "checkpoint_sha256": "", "bits": 12, "folds": {"query": 5}}'
+    )
+
+
 def damage_features_codes(run: Run) -> None:
     damage_content(run)
     write_predictions(run, 12, ("query", "database"))
@@ -135,7 +150,9 @@ def forget_queries(run: Run) -> None:
         (damage_nan, r"row 7 of .*database-features.npy \(32, 12\) holds NaN"),
         (damage_truncated, "database-codes.npy is truncated"),
         (damage_empty, "database-features.npy is truncated"),
-        (damage_pickle, "database-features.npy is truncated or not an array"),
+        (damage_pickle, "database-features.npy is truncated or not a plain array"),
+        (damage_archive, "query-codes.npy is truncated or not a plain array .*: run predict.py"),
+        (damage_noise, r"query-codes.npy is truncated or not a plain array (?!.*allow_pickle).*: run predict.py"),
         (damage_content, "query-codes.npy was changed after it was predicted"),
         (damage_features_codes, "query-codes.npy does not hold the signs of query-features.npy"),
         (damage_text, "query-hashes.tsv is not a table"),
@@ -144,6 +161,8 @@ def forget_queries(run: Run) -> None:
         (damage_text_width, r"query-hashes.tsv holds \(16, 11\), but \(16, 12\)"),
         (damage_text_empty, r"query-hashes.tsv holds \(0, 1\), but \(16, 12\)"),
         (damage_predictions, "predictions.json is damaged"),
+        (lambda run: (run.directory / "predictions.json").write_text("{"), "predictions.json is damaged: .*: run predict.py"),
+        (damage_folds, r"predictions.json is damaged \(.*\): run predict.py"),
         (empty_predictions, r"predictions.json is damaged \(it says nothing of 'checkpoint'\)"),
         (remove_query_files, "query-codes.npy is missing: run predict.py"),
         (damage_checkpoint, "made with another checkpoint"),
@@ -188,6 +207,16 @@ def test_a_device_that_cannot_be_used(fabricated):
     with pytest.raises(UsageError, match="cuad"):
         main(["-p", str(fabricated.directory), "-device", "cuad"])
     assert not fabricated.evaluation_file("query").exists()
+    evaluate(fabricated, quiet=True)
+    with pytest.raises(UsageError, match="cuad"):  # nothing is left to be measured, but it is wrong all the same
+        main(["-p", str(fabricated.directory), "-device", "cuad"])
+
+
+def test_a_cut_beyond_every_machine_word_is_the_whole_ranking(fabricated):
+    main(["-p", str(fabricated.directory), "-k", str(10**23), "-ties", "expected", "index", "feature"])
+    found = evaluate(fabricated, quiet=True)["query"]
+    for ties in ("expected", "index", "feature"):
+        assert found[f"mAP_{ties}_at_k={10**23}"] == found[f"mAP_{ties}"]
 
 
 def test_a_pattern_without_runs_is_refused(fabricated):
