@@ -74,8 +74,8 @@ def read_predictions(run: Run) -> Predictions:
     except RunError as error:
         raise RunError(f"{error}: {_PREDICT}") from error
     try:
-        folds = {fold: dict(facts) for fold, facts in content["folds"].items()}
-        predictions = Predictions(content["checkpoint"], int(content["bits"]), folds)
+        made_with, bits = content["checkpoint"], int(content["bits"])
+        predictions = Predictions(made_with, bits, {fold: dict(facts) for fold, facts in content["folds"].items()})
         recorded = content["checkpoint_sha256"]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"{file} is damaged ({_lacking(error)}): {_PREDICT}") from error

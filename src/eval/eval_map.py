@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from argparse import SUPPRESS
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from glob import glob, has_magic
 from math import nan
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
@@ -69,6 +67,7 @@ def evaluate(
     from biodeephashing.data import Prepared
     from biodeephashing.eval._result_file import check_asked, is_current, want
     from biodeephashing.eval._run_codes import read_run
+    from biodeephashing.eval._staging import staging
     from biodeephashing.eval._summary import summary
 
     check_asked(asked, no_features)
@@ -82,7 +81,7 @@ def evaluate(
     results = {fold: dict(one.known) for fold, one in wanted.items()}
     new = [fold for fold in wanted if fold not in current]
     if new:
-        with _staging(run) as folder:
+        with staging(run.evaluation) as folder:
             made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
             if tracked:
                 _track(codes, settings, made, wanted, folder)
@@ -118,14 +117,6 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
 
     codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
     return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
-
-
-@contextmanager
-def _staging(run: Run) -> Iterator[Path]:
-    """Give a folder beside the results for new ones, which take their places when all are there: a full disk costs none of the old."""
-    run.evaluation.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".", dir=run.evaluation) as name:
-        yield Path(name)
 
 
 def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
