@@ -31,7 +31,7 @@ def draw_alignment(file: Path, blocks: Sequence[Block], title: str, caption: str
         caption: what the angles, lines and bands are.
     """
     bands = [(block, rules) for block in blocks for rules in _bands(block.measured())]
-    across = max(3, *(len(rules) for _, rules in bands))
+    across = max(len(rules) for _, rules in bands)
     figure, place = page(10.0, (_PANELS + _BETWEEN) * len(bands) - _BETWEEN + 0.1, title, caption, head=1.35)
     place |= {"right": 1 - 2.05 / 10.0, "wspace": 0.12, "hspace": 0.22}
     height, top = figure.get_figheight(), place["top"]
@@ -45,8 +45,10 @@ def draw_alignment(file: Path, blocks: Sequence[Block], title: str, caption: str
         for row, quantity in zip(panels, _ROWS, strict=True):
             for axes, rule in zip(row, rules, strict=True):
                 _lines_of(axes, block, rule, quantity, layers, colours)
-        _dress(panels, [heading(rule, int(95 * (place["right"] - place["left"]) / across)) for rule in rules])
-        figure.text(0.3 / 10.0, above + 0.55 / height, block.title, fontsize=9.5, color=INK, va="center")
+        headings = [heading(rule, int(95 * (place["right"] - place["left"]) / across)) for rule in rules]
+        _dress(panels, headings)
+        lines = max(words.count("\n") for words in headings) + 1
+        figure.text(0.3 / 10.0, above + (0.23 + 0.16 * lines) / height, block.title, fontsize=9.5, color=INK, va="center")
         bar = figure.add_axes((place["right"] + 0.16 / 10, inside["bottom"], 0.13 / 10, inside["top"] - inside["bottom"]))
         _name_layers(figure, bar, layers, colours)
     save(figure, file)

@@ -99,6 +99,17 @@ def test_many_rules_are_broken_into_rows(tmp_path, monkeypatch):
     assert said == ["no B in W's place"]  # of drtp
 
 
+def test_one_rule_in_every_group_takes_the_whole_width(tmp_path, monkeypatch):
+    runs = [run("fa", 0, ["a", "b"], architecture=name) for name in ("lenet", "alexnet")]
+    figure, _ = draw(runs, tmp_path, monkeypatch)
+    bars = [axes for axes in figure.axes if axes.get_title(loc="left") == "layer"]
+    panels = [axes for axes in figure.axes if axes not in bars]
+    assert (len(bars), len(panels)) == (2, 4)
+    for panel in panels:
+        gap = bars[0].get_position().x0 - panel.get_position().x1
+        assert 0 < gap * figure.get_figwidth() < 0.2  # inches
+
+
 def test_long_maps_keep_to_their_panels(tmp_path, monkeypatch):
     rules = [f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(5)]
     figure, _ = draw([run(rule, 0, ["a"]) for rule in rules], tmp_path, monkeypatch)
