@@ -207,6 +207,12 @@ def test_replacing_leaves_the_old_file_on_failure(tmp_path, error):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_says_which_file_found_no_place(tmp_path):
+    with pytest.raises(OSError, match="No space left") as found, replacing(tmp_path / "c.txt"):
+        raise OSError(28, "No space left on device")
+    assert found.value.filename == str(tmp_path / "c.txt")
+
+
 def test_replacing_beside_a_long_name(tmp_path):
     path = tmp_path / ("n" * 250 + ".txt")
     with replacing(path) as temporary:
