@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
+
+from .interrupts import held_back
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -18,10 +22,30 @@ def kernel(function: Callable[..., Any]) -> Any:
     """
     import numba
 
+    _uncut()
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # "no locator available"
         return numba.njit(nogil=True)(function)
+
+
+@cache
+def _uncut() -> None:
+    """Have Ctrl-C wait while a loop is compiled or loaded: LLVM calls Python then, and an exception there is printed and lost."""
+    from numba.core import event
+
+    class Hold(event.Listener):
+        def __init__(self) -> None:
+            self.own = threading.local()  # compiling a loop compiles those it calls, and other threads compile meanwhile
+
+        def on_start(self, event: Any) -> None:
+            self.own.held = [*getattr(self.own, "held", ()), ExitStack()]
+            self.own.held[-1].enter_context(held_back())
+
+        def on_end(self, event: Any) -> None:
+            self.own.held.pop().close()
+
+    event.register("numba:compiler_lock", Hold())
 
 
 def in_parts(work: Callable[[slice], None], count: int, together: int, threads: int) -> None:

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
-from biodeephashing._compiled import in_parts
+from biodeephashing._compiled import in_parts, kernel
+
+
+def test_ctrl_c_waits_until_a_loop_is_compiled():
+    """While LLVM works, an exception in what it calls would be printed and lost."""
+    kernel(lambda x: x)
+    said = []
+
+    def work() -> None:
+        with global_compiler_lock, global_compiler_lock:  # a loop that calls another
+            signal.raise_signal(signal.SIGINT)
+            said.append("compiled")
+        said.append("went on")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert said == ["compiled"]
 
 
 @pytest.mark.parametrize(("count", "together", "threads"), [(0, 4, 3), (1, 4, 3), (7, 1, 2), (100, 7, 4), (100, 200, 4), (9, 3, 1)])
