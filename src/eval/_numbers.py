@@ -123,6 +123,8 @@ def parse_metric(metric: str) -> tuple[str, Measure]:
         ('query', 'index', 100, 'min')
     """
     found = _parsed(metric)
+    if any(metric == tracked_name(fold, key) for fold in FOLDS for key in FURTHER):
+        raise UsageError(f"{metric} is no mean average precision, and runs are compared by those only, as {FOLDS[0]}_mAP_expected")
     if not found:
         guess = nearest(metric, [metric_of(fold, measure) for fold in FOLDS for measure in ALWAYS])
         raise UsageError(

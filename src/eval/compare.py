@@ -131,7 +131,8 @@ def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str
     """Return which runs have no such number, and what makes it."""
     from biodeephashing.eval._numbers import options_of, parse_metric
 
-    return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {_listed(some, runs)}"
+    which = _listed(some, runs) if len(some) < len(runs) or len(runs) < 4 else f"all {len(runs)} runs"
+    return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {which}"
 
 
 def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:

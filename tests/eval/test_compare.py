@@ -167,6 +167,19 @@ def test_nothing_evaluated(tracked_home):
         compare("TINY", "trial")
 
 
+def test_runs_that_all_lack_a_number_are_counted(tracked_home):
+    for seed in range(4):
+        track("fa", seed)
+    with pytest.raises(RunError, match=r"all 4 runs$"):
+        compare("TINY", "trial")
+
+
+@pytest.mark.parametrize("metric", ["query_nDCG_expected_at_1000", "val_precision_at_radius_2"])
+def test_other_numbers_are_known_but_not_compared_by(metric):
+    with pytest.raises(UsageError, match=f"{metric} is no mean average precision"):
+        compare("TINY", "trial", metric=metric)
+
+
 @pytest.mark.parametrize("metric", ["mAP", "query_mAP_expcted", "query_mAP_worst_at_1000", "train_mAP_index"])
 def test_unknown_metric(metric):
     with pytest.raises(UsageError, match="unknown metric"):
