@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,15 +49,12 @@ def _in_use(folder: Path) -> Iterator[None]:
 
     handle = os.open(folder, os.O_RDONLY)
     try:
-        try:
+        with suppress(OSError):  # somebody uses it; or the file system has no locks: nobody can say what is dead, so nobody clears away
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             for left in folder.glob(f"{_PREFIX}*"):
                 shutil.rmtree(left, ignore_errors=True)
-            fcntl.flock(handle, fcntl.LOCK_SH)  # nothing of our own is there yet, should another be faster here
-        except BlockingIOError:
-            fcntl.flock(handle, fcntl.LOCK_SH)
-        except OSError:
-            pass  # no locks on this file system: nobody can say what is dead, so nobody clears away
+        with suppress(OSError):  # no locks here
+            fcntl.flock(handle, fcntl.LOCK_SH)  # nothing of our own is there yet, should another clear away before we have it
         yield
     finally:
         os.close(handle)
