@@ -205,8 +205,8 @@ class Pairs:
         return keys
 
 
-def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return rows of bytes as rows of 64-bit words, padded with zeros, one row of words per column of the result.
+def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return rows of bytes as rows of 16-bit words, an even number of them, padded with zeros; one row per column of the result.
 
     Args:
         packed: uint8 (n, bytes).
@@ -216,10 +216,10 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
     Example:
         >>> as_words(np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)).shape
-        (1, 2)
+        (2, 2)
     """
-    padded = np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))))  # pad keeps the order of a transposed array
-    return np.array(padded.view(np.uint64).T, order="C")
+    padded = np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 4))))  # pad keeps the order of a transposed array
+    return np.array(padded.view(np.uint16).T, order="C")
 
 
 def _share_to_order(groups: Groups, cuts: Counts) -> float:

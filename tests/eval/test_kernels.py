@@ -60,6 +60,16 @@ def test_histograms_of_any_width(bits, classes):
         assert (pairs.relevance(query) == (sample.database_labels[:, sample.query_labels[query] == 1] == 1).any(axis=1)).all()
 
 
+@pytest.mark.parametrize(("bits", "database"), [(8, 323), (8, 324), (8, 325), (1, MANY), (64, MANY), (127, MANY), (128, MANY)])
+@pytest.mark.parametrize("equal", [False, True])
+def test_histograms_of_many_items_and_few_keys(bits, database, equal):
+    # from (2 · 9)² = 324 items on, codes of 8 bits are counted two at a time; equal items all fall into one entry of the table
+    sample = Sample(8, queries=3, database=database, bits=bits, classes=3)
+    if equal:
+        sample.database_codes[:], sample.database_labels[:] = sample.database_codes[0], 1
+    assert (Pairs(*sample.arrays).histograms(slice(0, 3)) == numpy_engine.histograms(*sample.arrays)).all()
+
+
 @pytest.mark.parametrize("share", [0.0, 0.01, 1.0])
 @pytest.mark.parametrize("distinct", [1, 2, 40, 10**6])
 def test_features_that_crowd_together(share, distinct):
