@@ -16,10 +16,10 @@ from ._groups import Counts, Reals
 Words = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]
 
-TILE = 2048  # keys at a time: they stay in the first-level cache
+TILE = 8192  # keys at a time: they stay in the first-level cache
 RUN = 32  # items that insertion sorts faster than merging
-SPAN = 16 * TILE  # database items that all queries of a block are compared with before the next ones are fetched
-LARGEST = 2**16  # entries of a table of two keys: beyond that it leaves the second-level cache
+SPAN = 8 * TILE  # database items that all queries of a block are compared with before the next ones are fetched
+LARGEST = 2**16  # entries of a table of two keys: more have no place in 16 bits
 GRID = 2.0**26  # a length of 1 in the units of features
 HALF = 2**51  # half the square of that length
 AHEAD = 12  # items by which fetching features runs ahead of multiplying them: memory takes about a hundred steps to answer
@@ -95,7 +95,7 @@ def count_pairs(first: int, histograms: Counts, query_words: Words, words: Words
     keys, relevant = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8)
     database, kinds = words.shape[1], 2 * histograms.shape[1]
     side = kinds if kinds * kinds <= min(LARGEST, database) else 0
-    twos = np.zeros((side, side), np.uint16)
+    twos = np.zeros((side, side), np.uint16)  # an entry is at most half a span
     for near in range(0, database, SPAN):
         for query in range(len(histograms)):
             counts = histograms[query].reshape(-1)
@@ -108,18 +108,24 @@ def count_pairs(first: int, histograms: Counts, query_words: Words, words: Words
 
 @kernel
 def _count_twos(keys: Any, twos: Any, counts: Any) -> None:
-    """Count keys two at a time in a table by both, which takes half as many additions; one at a time what is left, or without a table."""
-    half = len(keys) // 2 if len(twos) else 0
-    ones, others = keys[:half], keys[half : 2 * half]
+    """Count keys two at a time in a table by both, which takes half as many additions; one at a time what is left, or without a table.
+
+    The keys are written over.
+    """
+    side, table = np.uint16(len(twos)), twos.reshape(-1)
+    half = len(keys) // 2 if side else 0
+    places, others = keys[:half], keys[half : 2 * half]
     for i in range(half):
-        twos[ones[i], others[i]] += 1
+        places[i] += side * others[i]
+    for i in range(half):
+        table[places[i]] += 1
     for i in range(2 * half, len(keys)):
         counts[keys[i]] += 1
 
 
 @kernel
 def _empty_into(counts: Any, twos: Any) -> None:
-    """Add to each key's count what its row and its column of a table hold, and clear the table."""
+    """Add to the count of each key what its row and its column of a table hold, and clear the table."""
     columns = np.zeros(len(twos), np.uint32)
     for one in range(len(twos)):
         row = np.uint32(0)
