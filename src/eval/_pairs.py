@@ -233,13 +233,16 @@ def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
     rows, classes = labels.shape
     width = -(-classes // 8)
     columns = np.empty((width, rows), dtype=np.uint8)
-    for start in range(0, rows, ROWS):
-        part = labels[start : start + ROWS]
+
+    def pack(some: slice) -> None:
+        part = labels[some]
         whole = np.zeros((len(part), 8 * width), dtype=bool)  # packing row by row would take three times as long
         whole[:, :classes] = part
         if not (part == whole[:, :classes]).all():
             raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")
-        columns[:, start : start + ROWS] = np.packbits(whole).reshape(-1, width).T
+        columns[:, some] = np.packbits(whole).reshape(-1, width).T
+
+    in_threads(pack, rows, ROWS)
     return columns
 
 
