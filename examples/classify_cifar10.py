@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.arguments import StrictParser, read_yaml
 from biodeephashing.errors import UsageError, guard, unknown_name
 from biodeephashing.runs import home, raw_folder, write_json
 
@@ -140,7 +140,7 @@ def read_recipe(options: argparse.Namespace) -> Recipe:
     """
     given, values = vars(options), dict[str, Any]()
     config = given.get("config")
-    for key, value in _read_yaml(config).items():
+    for key, value in read_yaml(config).items():
         if key not in KINDS:
             raise UsageError(f"{config}: {unknown_name('setting', str(key), KINDS)}")
         try:
@@ -152,22 +152,6 @@ def read_recipe(options: argparse.Namespace) -> Recipe:
         if key not in values:
             raise UsageError(f"give -{key}" + (f" ({', '.join(NETWORKS)})" if key == "network" else ", a learning rule: bp, fa, usf, ..."))
     return Recipe(**values)
-
-
-def _read_yaml(path: Path | None) -> Mapping[str, Any]:
-    if path is None:
-        return {}
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read -config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"-config {path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UsageError(f"-config {path} does not hold a mapping of settings")
-    return content
 
 
 def _parser() -> StrictParser:

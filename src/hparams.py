@@ -54,6 +54,7 @@ def _setting(default: Any, flag: str, help: str, **details: Any) -> Any:
 
 
 _RULES = names_on_disk("bio", "RULES")
+_TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _POSITIVE = (lambda value: value > 0, "above 0")
 _AT_LEAST_0 = (lambda value: value >= 0, "at least 0")
 _AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
@@ -282,13 +283,12 @@ def convert(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
             raise UsageError(f"{where}: {value!r} is not a list")
         return tuple(str(item) for item in items)
     if target is bool:
-        truth = {"true": True, "false": False}.get(str(value).lower())
+        truth = _TRUTH.get(str(value).lower())
         if truth is None:
             raise UsageError(f"{where}: {value!r} is neither true nor false")
         return truth
     if isinstance(value, (bool, list, dict)) or value is None:
-        quote_it = ": YAML reads on, off, yes and no as true and false, so put the word in quotes" if isinstance(value, bool) else ""
-        raise UsageError(f"{where}: {value!r} is not {_words_for(target)}{quote_it}")
+        raise UsageError(f"{where}: {value!r} is not {_words_for(target)}")
     try:
         return field.metadata["setting"].read(str(value)) if target is str else target(str(value))
     except ValueError as error:

@@ -206,6 +206,15 @@ def test_flags_win_over_the_file(tmp_path):
     assert (collected.number_of_bits, collected.learning_rate, collected.no_cube) == (32, 1e-4, True)
 
 
+def test_what_is_written_is_what_the_setting_reads(tmp_path):
+    path = write(
+        tmp_path, "exp: 2024_05_01\nnbits: 010\nlr: 1e-4\ntracking: off\nno_cube: yes\nconstants: alpha=1\ndfs: [query, database]\n"
+    )
+    collected = collect_settings(parse(""), path)
+    assert (collected.experiment_name, collected.number_of_bits, collected.learning_rate) == ("2024_05_01", 10, 1e-4)
+    assert (collected.tracking, collected.no_cube, collected.datafolds) == ("off", True, ("query", "database"))
+
+
 def test_no_file_is_an_empty_mapping():
     assert read_config(None) == {}
 
@@ -220,7 +229,8 @@ def test_no_file_is_an_empty_mapping():
         ("a: [", "is not YAML"),
         ("nbits: many", "nbits: 'many'"),
         ("nbits: 0", "-nbits 0 is not possible"),
-        ("tracking: off", "so put the word in quotes"),
+        ("mode: fa\nnbits: 16\nmode: usf", "gives mode twice, in line 1 and in line 3"),
+        ("{seed: 1, seed: 2}", "gives seed twice, in line 1 and in line 1"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, text, message):
