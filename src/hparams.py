@@ -58,6 +58,7 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _POSITIVE = (lambda value: value > 0, "above 0")
 _AT_LEAST_0 = (lambda value: value >= 0, "at least 0")
 _AT_LEAST_1 = (lambda value: value >= 1, "at least 1")
+_SEED = (lambda value: 0 <= value < 2**64, "from 0 to 2^64 - 1")
 _FOLDER = (lambda value: re.fullmatch(r"\w[\w.+-]*", value) is not None, "a folder name of letters, digits and . _ + -")
 _TRAIN_ONLY: dict[str, Any] = {"phases": ("train",), "named": "never"}
 _PREDICT_ONLY: dict[str, Any] = {"phases": ("predict",), "named": "never"}
@@ -91,7 +92,7 @@ class Settings:
     architecture: str = _setting(
         "alexnet", "arch", "backbone; bio-NAME is NAME trained by the rule of -mode, plain NAME trains with bp", named="always"
     )
-    seed: int = _setting(0, "seed", "seed of weights, feedback, order and noise", check=_AT_LEAST_0, named="always")
+    seed: int = _setting(0, "seed", "seed of weights, feedback, order and noise", check=_SEED, named="always")
     batch_size: int = _setting(16, "bs", "images per optimiser step, over all devices", unit="images", check=_AT_LEAST_1, named="always")
     mode: str = _setting(
         "", "mode",

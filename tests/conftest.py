@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +46,21 @@ def project_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def tiny_database(project_home: Path) -> str:
+def tiny_database(prepare_tiny: Callable[[str, dict[str, int]], str]) -> str:
     """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
 
     Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
     """
-    per_class = {"train": 8, "val": 4, "query": 4, "database": 8}
+    return prepare_tiny("TINY", {"train": 8, "val": 4, "query": 4, "database": 8})
+
+
+@pytest.fixture
+def prepare_tiny(project_home: Path) -> Callable[[str, dict[str, int]], str]:
+    """Prepare a data set like :func:`tiny_database` with other numbers of images per class and fold, and return its name."""
+    return _prepare_tiny
+
+
+def _prepare_tiny(name: str, per_class: dict[str, int]) -> str:
     classes = np.arange(4 * sum(per_class.values())) % 4
     colours = np.array([[60, 60, 180], [60, 180, 60], [180, 60, 60], [150, 150, 150]])
     noise = np.random.default_rng(0).integers(-60, 61, size=(len(classes), 32, 32, 3))
@@ -68,5 +77,5 @@ def tiny_database(project_home: Path) -> str:
         seed=0,
         source="drawn at random",
     )
-    prepare("TINY", lambda: content)
-    return "TINY"
+    prepare(name, lambda: content)
+    return name

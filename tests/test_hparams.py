@@ -208,6 +208,7 @@ def test_a_penalty_is_not_a_loss():
         ({"epochs": 0}, "-ep 0"),
         ({"patience": 0}, "-pt 0"),
         ({"seed": -1}, "-seed -1"),
+        ({"seed": 2**64}, "-seed 18446744073709551616 is not possible: it must be from 0 to 2^64 - 1"),
         ({"num_workers": -1}, "-nw -1"),
         ({"learning_rate": 0.0}, "-lr 0.0 is not possible: it must be above 0"),
         ({"learning_rate": float("nan")}, "-lr nan is not possible: it must be a finite number"),

@@ -53,7 +53,7 @@ def examine_database(database: str) -> Diagnosis:
     from biodeephashing.data._examination import examine
 
     prepared = Prepared(database)
-    split, folds = prepared.split, {fold: prepared.fold(fold) for fold in FOLDS}
+    split, folds = prepared.split, prepared.folds()
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
     facts = [split.caption, *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]

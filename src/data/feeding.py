@@ -83,15 +83,36 @@ class EpochSampler(DistributedSampler[int]):
         return self.length // self.num_replicas if self.shuffle else -(-self.length // self.num_replicas)
 
 
+def single_image_left(images: int, batch_size: int) -> bool:
+    """Tell whether cutting an epoch into batches leaves one image that can join the batch before it.
+
+    Args:
+        images: images of the epoch.
+        batch_size: images of a batch, more than one.
+
+    Example:
+        >>> single_image_left(35, 17), single_image_left(1, 17), single_image_left(4, 1)
+        (True, False, False)
+    """
+    return 1 < batch_size < images and images % batch_size == 1
+
+
 class _Batches(EpochSampler):
-    """The same order, cut into the batches of one device; each comes with its epoch, which random changes depend on."""
+    """The same order, cut into the batches of one device; each comes with its epoch, which random changes depend on.
+
+    Where a shuffled epoch would end with a batch of one image, that image joins the batch before it: one image has no pair to learn
+    from, and batch norm cannot take its deviation.
+    """
 
     def __iter__(self) -> Iterator[_Request]:  # type: ignore[override]
         rows, epoch, share = list(super().__iter__()), self.epoch, self.batch_size // self.num_replicas
-        return ((rows[start : start + share], epoch) for start in range(0, len(rows), share))
+        starts = range(0, len(self) * share, share)
+        return ((rows[start : start + share] if start != starts[-1] else rows[start:], epoch) for start in starts)
 
     def __len__(self) -> int:
-        return -(-super().__len__() // (self.batch_size // self.num_replicas))
+        count, share = super().__len__(), self.batch_size // self.num_replicas
+        joined = self.shuffle and single_image_left(count, share)
+        return -(-count // share) - joined
 
 
 class _ByBatch(Dataset[Batch]):

@@ -81,6 +81,14 @@ class Prepared:
             self._folds[name] = self._read(name)
         return self._folds[name]
 
+    def folds(self) -> dict[str, Metadata]:
+        """Return all folds by name.
+
+        Raises:
+            DataError: when a line of a file cannot be used.
+        """
+        return {name: self.fold(name) for name in FOLDS}
+
     def _read(self, name: str) -> Metadata:
         metadata = read_metadata(metadata_file(processed_folder(self.database), name))
         expected = (self.split.sizes.get(name), len(self.split.classes))

@@ -230,17 +230,18 @@ class Averages:
 
 
 def leave_one_out_average_precision(
-    codes: Codes, labels: Labels, *, memory: int = MEMORY, device: str | torch.device | None = None
+    codes: Codes, labels: Labels, *, queries: int | None = None, memory: int = MEMORY, device: str | torch.device | None = None
 ) -> float:
-    r"""Mean average precision when every item is a query against all the others: tie rule "expected", whole ranking.
+    r"""Mean average precision when items are queries against all the others: tie rule "expected", whole ranking.
 
-    .. math:: \frac1n \sum_{i=1}^{n} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
+    .. math:: \frac1q \sum_{i=1}^{q} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
 
     with AP as in :func:`mean_average_precision`; an item that shares a class with no other counts as 0.
 
     Args:
         codes: packed codes, uint8 (n, bytes), at least two.
         labels: 0/1, (n, classes).
+        queries: q, how many of the items are queries, from the first one on; None for all.
         memory: working memory, in bytes.
         device: see :func:`mean_average_precision`; the same bits are found everywhere.
 
@@ -253,11 +254,11 @@ def leave_one_out_average_precision(
         >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
         0.6666666666666666
     """
-    pairs = Pairs(codes, codes, labels, labels).on(device, memory)
-    if pairs.queries < 2:
+    pairs = Pairs(codes[:queries], codes, labels[:queries], labels).on(device, memory)
+    if pairs.database < 2:
         raise BioDeepHashingError("one item alone cannot be ranked against others")
     values = np.zeros(pairs.queries)
-    labelled = np.any(labels, axis=1).astype(np.intp)
+    labelled = np.any(labels[:queries], axis=1).astype(np.intp)
     for block in blocks_of(pairs, memory):
         histograms = pairs.histograms(block)
         own = np.arange(len(histograms))

@@ -66,6 +66,26 @@ def test_without_shuffling_everything_comes_in_order(sizes: tuple[int, int, int,
     assert rows == [*range(length), *range(missing)]
 
 
+def test_one_image_alone_joins_the_batch_before_it(tiny_database: str) -> None:
+    fold = ImageFold(load_fold(tiny_database, "train"), "none")  # 32 images
+    sizes = {
+        (batch_size, shuffle, world_size): [
+            len(rows) for _, _, rows in loader(fold, batch_size=batch_size, shuffle=shuffle, world_size=world_size)
+        ]
+        for batch_size, shuffle, world_size in ((31, True, 1), (31, False, 1), (30, True, 1), (1, True, 1), (30, True, 2))
+    }
+    assert sizes == {
+        (31, True, 1): [32],
+        (31, False, 1): [31, 1],
+        (30, True, 1): [30, 2],
+        (1, True, 1): [1] * 32,
+        (30, True, 2): [16],  # 16 images for each of two devices, 15 to a batch
+    }
+    batches = loader(fold, batch_size=31, shuffle=True)
+    assert len(batches) == 1
+    assert sorted(next(iter(batches))[2].tolist()) == list(range(32))
+
+
 def test_pure_function_of_seed_and_epoch() -> None:
     orders = {}
     for seed, epoch in itertools.product(range(4), range(4)):

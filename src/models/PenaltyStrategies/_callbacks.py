@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,13 @@ class Checkpoints(Checkpoint):
     Args:
         run: where they go.
         settings: the run's settings.
+        can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
     """
 
-    def __init__(self, run: Run, settings: Settings) -> None:
+    def __init__(self, run: Run, settings: Settings, *, can_move: bool = True) -> None:
         self.run = run
         self.settings = settings
+        self.can_move = can_move
         self.best_value = -1.0
         self.best_epoch = -1
 
@@ -36,7 +39,7 @@ class Checkpoints(Checkpoint):
         """Write the checkpoints of the epoch; the one for a resume last, so that it never promises more than is there."""
         assert isinstance(module, HashingModule)
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
-        improved = value > self.best_value
+        improved = value > self.best_value or not self.can_move
         if improved:
             self.best_value, self.best_epoch = value, epoch
         if trainer.is_global_zero:
@@ -90,17 +93,27 @@ class Curves(pl.Callback):
         run: the run.
         settings: its settings.
         checkpoints: knows the best epoch.
+        plan: what the training will do, a line each; printed before the first epoch, and a tag of the run in MLflow.
         quiet: whether to print nothing.
         parent: MLflow id of the grid the run belongs to, if any.
         fresh: whether the run starts anew in MLflow too.
     """
 
     def __init__(
-        self, run: Run, settings: Settings, checkpoints: Checkpoints, *, quiet: bool, parent: str | None = None, fresh: bool = False
+        self,
+        run: Run,
+        settings: Settings,
+        checkpoints: Checkpoints,
+        plan: Sequence[str],
+        *,
+        quiet: bool,
+        parent: str | None = None,
+        fresh: bool = False,
     ) -> None:
         self.run = run
         self.settings = settings
         self.checkpoints = checkpoints
+        self.plan = plan
         self.quiet = quiet
         self.parent = parent
         self.fresh = fresh
@@ -113,9 +126,11 @@ class Curves(pl.Callback):
         self._started = time.monotonic()
         if not trainer.is_global_zero:
             return
+        plan = "\n".join([*self.plan, f"network: {module.summary()}"])
         if not self.quiet:
-            print(module.summary())
+            print(plan)
         self._tracker = open_tracker(self.run, self.settings, enabled=self.settings.tracking == "on", fresh=self.fresh, parent=self.parent)
+        self._tracker.set_tags({"plan": plan})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log the epoch."""

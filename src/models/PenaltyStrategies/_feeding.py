@@ -42,13 +42,17 @@ class Feeding(pl.LightningDataModule):
         train_images: images to learn from.
         val_images: images to choose the best epoch by.
         settings: the run's settings.
+        companions: images that the val images are ranked against beside each other; None for none.
     """
 
-    def __init__(self, train_images: ImageFold, val_images: ImageFold, settings: Settings) -> None:
+    def __init__(
+        self, train_images: ImageFold, val_images: ImageFold, settings: Settings, companions: ImageFold | None = None
+    ) -> None:  # fmt: skip
         super().__init__()
         self.train_images = train_images
         self.val_images = val_images
         self.settings = settings
+        self.companions = companions
 
     def train_dataloader(self) -> DataLoader:
         """Return this process's share of the train fold, in the order that seed and epoch give."""
@@ -57,9 +61,10 @@ class Feeding(pl.LightningDataModule):
         cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
         return batches
 
-    def val_dataloader(self) -> DataLoader:
-        """Return this process's share of the val fold."""
-        return self._loader(self.val_images, shuffle=False)
+    def val_dataloader(self) -> list[DataLoader]:
+        """Return this process's share of the val fold, and of its companions where it has some."""
+        folds = [self.val_images] if self.companions is None else [self.val_images, self.companions]
+        return [self._loader(fold, shuffle=False) for fold in folds]
 
     def _trainer(self) -> pl.Trainer:
         assert self.trainer is not None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from tqdm import tqdm
 
 from ...backbones import HashNetwork, build_network
 from ...bio import NormConstraint, remove_rule
-from ...data import TRANSFORMS, ImageFold, Metadata, load_fold
+from ...data import TRANSFORMS, ImageFold, Metadata, Prepared
 from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
@@ -31,8 +32,10 @@ from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
 from ._feeding import Feeding, batches_of, images_of
 from ._module import HashingModule, convert
+from ._plan import plan_of
 from ._quiet import quieten
 from ._same_split import check_split, record_split
+from ._validation import Validation
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
 
@@ -67,13 +70,16 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     quieten()
     if accelerator(settings) == "cpu" and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
-    train_fold, val_fold = load_fold(settings.database, "train"), load_fold(settings.database, "val")
-    feeding = Feeding(images_of(train_fold, settings, training=True), images_of(val_fold, settings), settings)
+    folds = Prepared(settings.database).folds()
+    validation = Validation.of(folds["train"], folds["val"])
+    feeding = _feeding(settings, folds, validation)
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     if resume is not None:
         check_split(run)
-    module = _module(settings, train_fold, fresh=resume is None)
+    module = _module(settings, folds["train"], fresh=resume is None, validation=validation)
+    _check_batches(module, settings)
     _check_rules(module, settings)
+    plan = plan_of(settings, folds, validation)
     with _only_process(run):
         if settings.no_skip:
             clear(run)
@@ -84,7 +90,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
             if resume is None or not _is_done(resume, settings):
                 if resume is not None and not manner.quiet:
                     print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
-                _fit(run, settings, manner, module, feeding, resuming=resume is not None)
+                _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
         run.mark("finished")
 
 
@@ -128,13 +134,18 @@ def _constants(settings: Settings) -> dict[str, Any]:
     return constants
 
 
-def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> HashingModule:
+def _feeding(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
+    companions = None if validation.companions is None else images_of(folds["train"], settings)
+    return Feeding(images_of(folds["train"], settings, training=True), images_of(folds["val"], settings), settings, companions)
+
+
+def _module(settings: Settings, train_fold: Metadata, *, fresh: bool, validation: Validation | None = None) -> HashingModule:
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
     images = ImageFold(train_fold, settings.transformations)
     example = images.transformation.finish(images[0][0][None])[0]
-    module = HashingModule(network, build_loss(settings, train_fold), settings, example)
+    module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     _check_input(module, settings)
     if module.loss.needs_reference and fresh:
         module.loss.set_reference(_features(network, train_fold, settings))
@@ -168,6 +179,20 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
     network.train()
 
 
+def _check_batches(module: HashingModule, settings: Settings) -> None:
+    """Train a copy of the network on one image where that is all a device gets: batch norm has no deviation of one value."""
+    if settings.batch_size > settings.devices:
+        return
+    try:
+        with torch.no_grad():
+            copy.deepcopy(module.network).train()(module.example.unsqueeze(0))
+    except ValueError as error:
+        raise UsageError(
+            f"-bs {settings.batch_size} gives each device one image at a time, and batch norm in {settings.backbone} needs more "
+            f"({error}): give at least -bs {2 * settings.devices}"
+        ) from error
+
+
 def _check_rules(module: HashingModule, settings: Settings) -> None:
     """Give the network its rules and take them away again: what does not fit shows here, not in a training process later."""
     if settings.is_bio:
@@ -183,11 +208,15 @@ def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:
     return stopped or checkpoint["epoch"] + 1 >= settings.epochs
 
 
-def _fit(run: Run, settings: Settings, manner: Manner, module: HashingModule, feeding: Feeding, *, resuming: bool) -> None:
-    checkpoints = Checkpoints(run, settings)
-    curves = Curves(run, settings, checkpoints, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip)
+def _fit(
+    run: Run, settings: Settings, manner: Manner, module: HashingModule, feeding: Feeding, plan: Sequence[str], *, resuming: bool
+) -> None:
+    can_move = module.validation is None or module.validation.can_move
+    checkpoints = Checkpoints(run, settings, can_move=can_move)
+    curves = Curves(run, settings, checkpoints, plan, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip)
+    stopping = EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta)
     callbacks: list[pl.Callback] = [
-        EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta),
+        *([stopping] if can_move else []),
         curves,
         *([AlignmentCurves(run, settings.align_every, curves)] if settings.align_every else []),
         checkpoints,

@@ -10,6 +10,7 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import codes
@@ -36,6 +37,7 @@ from ...losses import HashingLoss
 from ...phrases import parse_schedule
 from ...rulemaps import rule_map
 from ._quiet import quieten
+from ._validation import Validation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -83,16 +85,20 @@ class HashingModule(pl.LightningModule):
         loss: called with raw outputs (B, K), labels (B, C) and data-set indices (B,).
         settings: the run's settings.
         example: one image (3, H, W), to check that every converted layer is met.
+        validation: how the val fold is ranked; None for its images against each other.
     """
 
-    def __init__(self, network: HashNetwork, loss: HashingLoss, settings: Settings, example: Tensor) -> None:
+    def __init__(
+        self, network: HashNetwork, loss: HashingLoss, settings: Settings, example: Tensor, validation: Validation | None = None
+    ) -> None:
         super().__init__()
         self.example = example
         self.network = network
         self.loss = loss
         self.settings = settings
+        self.validation = validation
         self._losses: list[Tensor] = []
-        self._validated: list[Batch] = []
+        self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
         self._follower: Follower | None = None
         self._constraint: NormConstraint | None = None
         self._resumed: dict[str, Any] = {}
@@ -121,7 +127,7 @@ class HashingModule(pl.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         """Draw the epoch's noise from seed, epoch and rank alone: a resumed run then draws what an unbroken one would."""
-        torch.manual_seed((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank)
+        torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -157,24 +163,31 @@ class HashingModule(pl.LightningModule):
             raise RunError(f"training diverged in epoch {self.current_epoch}: the loss is {loss}. Lower -lr or -scale.")
         return loss
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
+    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Collect raw outputs."""
         images, labels, index = batch
         outputs, labels, index = self._join(self.network(images).float(), labels, index)
         affine = self.loss.affine()
         if affine is not None:
             outputs = outputs * affine[0] + affine[1]
-        self._validated.append((outputs, labels, index))  # where they are: a copy in each step would wait for a card
+        self._validated[dataloader_idx].append((outputs, labels, index))  # where they are: a copy in each step would wait for a card
 
     def on_validation_epoch_end(self) -> None:
         """Log the mAP of the val fold: each image against all others, expected over ties."""
-        outputs, labels, index = (torch.cat(parts).cpu() for parts in zip(*self._validated, strict=True))
-        self._validated.clear()
+        val = self._gathered(0)
+        companions = None if self.validation is None else self.validation.companions
+        ranked = [val] if companions is None else [val, [part[companions] for part in self._gathered(1)]]
+        packed, labels = (np.concatenate(parts) for parts in zip(*ranked, strict=True))
+        self.log("val_mAP", leave_one_out_average_precision(packed, labels, queries=len(val[0])))
+
+    def _gathered(self, fold: int) -> list[NDArray[np.uint8]]:
+        """Return packed codes and labels of the images of a validated fold, each once and in the order of the fold."""
+        outputs, labels, index = (torch.cat(parts).cpu() for parts in zip(*self._validated[fold], strict=True))
+        self._validated[fold].clear()
         if not torch.isfinite(outputs).all():
             raise RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
         first = np.unique(index.numpy(), return_index=True)[1]  # processes repeat images to get equal shares
-        packed = codes.pack(outputs.numpy()[first])
-        self.log("val_mAP", leave_one_out_average_precision(packed, labels.numpy()[first].astype(np.uint8)))
+        return [codes.pack(outputs.numpy()[first]), labels.numpy()[first].astype(np.uint8)]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return the optimiser and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""

@@ -1,0 +1,31 @@
+"""What a training will do, in a few lines before the first epoch: a misunderstanding should show before it costs hours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...data import Metadata
+from ...data.feeding import single_image_left
+from ...hparams import Settings
+from ._validation import Validation
+
+
+def plan_of(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> list[str]:
+    """Return what a training will do, a line each.
+
+    Args:
+        settings: the run's settings.
+        folds: the folds of the dataset by name, among them "train".
+        validation: how the val fold is ranked.
+    """
+    sizes = ", ".join(f"{name} {len(fold):,} images of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in folds.items())
+    return [f"data: {settings.database}: {sizes}", f"validation: {validation}", f"batches: {_batches(settings, len(folds['train']))}"]
+
+
+def _batches(settings: Settings, images: int) -> str:
+    size, share = settings.batch_size, images // settings.devices
+    joined = single_image_left(share, size // settings.devices)
+    each = f"{-(-share * settings.devices // size) - joined:,} of {size:,} images an epoch"
+    if not joined:
+        return each
+    return f"{each}; the last has {size + settings.devices:,}, because one image alone is no batch to learn from"
