@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biodeephashing.data import doctor, load_fold, read_split
-from biodeephashing.data._examination import examine_file, look, near_pairs
+from biodeephashing.data._examination import examine_file, look
+from biodeephashing.data._looks import first_near
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
