@@ -91,7 +91,7 @@ def check_left_out(database: str, images: int, share: Fraction) -> None:
         raise DataError(
             f"{database} was prepared without {count:,} of {count + images:,} images, which could not be read (see "
             f"{processed_folder(database) / LEFT_OUT_FILE}), but {_words(share)} may be left out: {_way_out(count, count + images)} "
-            f"keeps it as it is, -no_skip prepares it again"
+            f"keeps it as it is, its script in src/data/process/ prepares it again with -no_skip"
         )
 
 

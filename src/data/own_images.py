@@ -135,7 +135,9 @@ def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) ->
     """
     if place is None:
         if skip_unreadable:
-            raise UsageError("-skip_unreadable leaves images out while they are prepared, which -db FOLDER:PATH does: leave it out")
+            raise UsageError(
+                "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared data set: leave the flag out"
+            )
         return []
     from ._unreadable import words_of_left_out
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from raw_trees import photo
+from raw_trees import PREPARED, photo
 
 from biodeephashing.arguments import StrictParser, add_skip_unreadable
 from biodeephashing.data import load_fold, read_split
@@ -106,6 +106,27 @@ def test_where_the_split_is_given_the_others_keep_their_folds(tmp_path: Path, pr
     assert split.note == "3 of 30 images left out as unreadable"
 
 
+@pytest.mark.parametrize("name", ["MS_COCO", "NUS_WIDE", "MIRFLICKR25K", "VOC2012", "ImageNet_test"])
+def test_published_sets(name: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    processor, make = PREPARED[name]
+    make(project_home, monkeypatch)
+    monkeypatch.setattr("sys.argv", ["process"])
+    processor.main()  # type: ignore[attr-defined]
+    whole = lines_of(name)
+    broken = whole["database"][0][0]
+    (file,) = (path for path in (project_home / "data/raw").rglob(broken))
+    file.unlink()
+    file.write_bytes(b"")
+    monkeypatch.setattr("sys.argv", ["process", "-no_skip"])
+    with pytest.raises(DataError, match=rf"^1 of .*\n  .*{broken} \(.*\) is not an image"):
+        processor.main()  # type: ignore[attr-defined]
+    assert lines_of(name) == whole  # what is prepared stays
+    monkeypatch.setattr("sys.argv", ["process", "-no_skip", "-skip_unreadable", "0.05"])
+    processor.main()  # type: ignore[attr-defined]
+    assert lines_of(name) == {fold: [line for line in lines if line[0] != broken] for fold, lines in whole.items()}
+    assert read_split(name).note.endswith("images left out as unreadable")
+
+
 def test_the_flag(pets: Path) -> None:
     parser = StrictParser()
     parser.add_argument("place", nargs="?")
@@ -116,7 +137,7 @@ def test_the_flag(pets: Path) -> None:
     for wrong in ("1.5", "x", "5%", "1e-3"):
         with pytest.raises(UsageError, match=f"{wrong!r} is not a share from 0 to 1"):
             parser.parse_args(["-skip_unreadable", wrong])
-    with pytest.raises(UsageError, match="leave it out"):
+    with pytest.raises(UsageError, match="-db names a prepared data set"):
         prepare_given(None, Fraction("0.1"))
     break_some(pets)
     said = prepare_given(pets, Fraction("0.1"))
