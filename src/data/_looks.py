@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from .._compiled import kernel
 
+_NEAR = 3  # bits in which the looks of two images may differ
 _BANDS = 4  # of 16 bits: two looks that differ in 3 bits agree on at least one of them
 
 Looks = NDArray[np.uint64]
@@ -49,7 +50,7 @@ def _search(looks: Looks, others: Rows, begins: Rows, ends: Rows, found: Rows) -
             if other >= found[row]:
                 break
             rest = looks[row] ^ looks[other]
-            for _ in range(3):
+            for _ in range(_NEAR):
                 rest &= rest - one  # takes one bit away
             if rest == 0 and other != row:
                 found[row] = other
