@@ -8,6 +8,7 @@ import re
 import sys
 import textwrap
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -118,6 +119,35 @@ def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
     return int(text)
+
+
+SKIPPED = Fraction(1, 100)  # what -skip_unreadable means without a value
+
+
+def share(text: str) -> Fraction:
+    """Return a share from 0 to 1, exactly as it is written.
+
+    Raises:
+        argparse.ArgumentTypeError: for anything else.
+
+    Example:
+        >>> share("0.05")
+        Fraction(1, 20)
+    """
+    if not re.fullmatch(r"\d*\.?\d+", text) or Fraction(text) > 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share from 0 to 1 (0.05 is 5 of 100): give one, or the flag as the last")
+    return Fraction(text)
+
+
+def add_skip_unreadable(parser: argparse.ArgumentParser) -> None:
+    """Add the flag of every command that prepares image files: the largest share of them that may be left out as unreadable."""
+    words = (
+        "leave out images that cannot be decoded, and write down which, up to this share of all; without the flag they are refused, "
+        f"without a value the share is {float(SKIPPED)}"
+    )
+    parser.add_argument(
+        "-skip_unreadable", "--skip_unreadable", nargs="?", type=share, const=SKIPPED, default=Fraction(), metavar="SHARE", help=words
+    )
 
 
 def collect_settings(namespace: argparse.Namespace, config: Path | None = None) -> Settings:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
-from tqdm import tqdm
 
-from ._decoding import DAMAGED, decode
+from ._decoding import UnreadableError, decode
+from ._threads import in_threads
 
-NEAR = 3  # bits in which the looks of two images may differ
 _SIDE = 8  # rows of a look, and differences in each
 _FLAT = 8  # grey levels: below this span a look is noise
 
@@ -48,23 +43,15 @@ def examine(files: Sequence[Path], label: str) -> list[Examined]:
         files: image files.
         label: what the bar is called.
     """
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # Pillow's, of pictures that it can read all the same
-        try:
-            return list(tqdm(pool.map(examine_file, files), total=len(files), desc=label, unit="img", disable=None))
-        except BaseException:  # Ctrl-C: do not look at the rest first
-            pool.shutdown(cancel_futures=True)
-            raise
+    return in_threads(examine_file, files, label)
 
 
 def examine_file(file: Path) -> Examined:
     """Look at one file."""
     try:
         image, mode = decode(file)
-    except FileNotFoundError:
-        return Examined("is missing", missing=True)
-    except DAMAGED as error:
-        return Examined(f"cannot be read ({error})")
+    except UnreadableError as error:
+        return Examined(str(error), missing=isinstance(error.__cause__, FileNotFoundError))
     state = hashlib.blake2b(f"{image.size}".encode(), digest_size=16)
     state.update(image.tobytes())
     return Examined(mode=mode, pixels=state.hexdigest(), look=look(image))
@@ -83,26 +70,3 @@ def look(image: Image.Image) -> int | None:
     if grey.max() - grey.min() < _FLAT:
         return None
     return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1]).tobytes(), "big")
-
-
-def near_pairs(looks: NDArray[np.uint64]) -> list[tuple[int, int]]:
-    """Return the pairs of looks that differ in at most 3 bits, each pair once, the smaller row first.
-
-    Looks are compared only where they agree on one of four bands of 16 bits: two that differ in 3 bits agree on at least one.
-
-    Args:
-        looks: (n,).
-
-    Example:
-        >>> near_pairs(np.array([0, 7, 2**40, 15], dtype=np.uint64))
-        [(0, 1), (0, 2), (1, 3)]
-    """
-    found: set[tuple[int, int]] = set()
-    for band in looks.view(np.uint16).reshape(len(looks), 4).T:
-        order = np.argsort(band, kind="stable")
-        for group in np.split(order, np.flatnonzero(np.diff(band[order])) + 1):
-            for place, row in enumerate(group[:-1].tolist()):
-                others = group[place + 1 :]
-                close = others[np.bitwise_count(looks[others] ^ looks[row]) <= NEAR]
-                found.update((row, other) for other in close.tolist())  # the sort is stable: a group ascends
-    return sorted(found)

@@ -76,7 +76,7 @@ class LabelTable:
             labels=self.labels,
             classes=self.classes,
             folds=folds,
-            write_image=self._link,
+            write_image=lambda row, target: link(self._file(row), target),
             protocol=protocol.name,
             rule=protocol.rule,
             seed=protocol.seed,
@@ -85,32 +85,11 @@ class LabelTable:
             shared=protocol.shared,
             unused=self.unused,
             where=self.where,
+            image=self._file,
         )
 
-    def _link(self, row: int, target: Path) -> None:
-        source = self.folder / self.paths[row]
-        try:
-            check_image(source)
-        except DataError as error:
-            raise DataError(f"{error} ({self.where(row)}): replace it") from error
-        link(source, target)
-
-
-def check_image(file: Path) -> None:
-    """Check that a file begins as an image does; a damaged one that does so is found by whoever decodes it.
-
-    Raises:
-        DataError: when it is missing or no image.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file):
-            pass
-    except FileNotFoundError as error:
-        raise DataError(f"the image {file} is missing") from error
-    except (UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} is not an image that can be read") from error
+    def _file(self, row: int) -> Path:
+        return self.folder / self.paths[row]
 
 
 def link(source: Path, target: Path) -> None:

@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
 from ._checks import check
 from ._splits import overlaps
+from ._threads import in_threads
+from ._unreadable import LeftOut, check_left_out, without_unreadable, write_left_out
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
 
 IMAGES = "images"
-_CHUNK = 256  # images a thread writes between two looks at Ctrl-C
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,9 @@ class Content:
         shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
         unused: classes that no image has, by design.
         where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
+        image: returns the file that an image of an index is made from; None where images are not files.
+        without: returns the content without the images of some indices; None for one whose other images stay in their folds.
+        left_out: file and reason of each image that is left out because it cannot be read.
     """
 
     files: Sequence[str]
@@ -59,9 +62,14 @@ class Content:
     shared: Collection[str] = ()
     unused: Collection[str] = ()
     where: Callable[[int], str] | None = None
+    image: Callable[[int], Path] | None = None
+    without: Callable[[NDArray[np.int64]], Content] | None = None
+    left_out: LeftOut = ()
 
 
-def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = False) -> tuple[Split, bool]:
+def prepare(
+    database: str, build: Callable[[], Content], *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
+) -> tuple[Split, bool]:
     """Write a data set to ``data/processed/``, unless it is there already.
 
     Everything is written to a hidden sibling folder that is renamed at the end, so an interrupted preparation never
@@ -71,26 +79,30 @@ def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = Fals
         database: name of the data set.
         build: returns its content; called only when it is needed.
         no_skip: write it again even if it is there.
+        skip_unreadable: the largest share of its images that may be left out because they cannot be decoded.
 
     Returns:
         The facts about the split, and whether it was written now.
 
     Raises:
-        DataError: when the set is there but damaged, or its content cannot be split: a fold without images, folds that
-            share images though they should not, a class without images, a file name that cannot be written.
+        DataError: when the set is there but damaged or lacks more images, more images cannot be decoded, or its content cannot be
+            split: a fold without images, folds that share images though they should not, a class without images, a file name that
+            cannot be written.
     """
     folder = processed_folder(database)
     new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
     if folder.exists() and not no_skip and not os.access(folder.parent, os.W_OK):  # a read-only share needs no lock: nothing changes there
-        return _checked(database), False
+        return _checked(database, skip_unreadable), False
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(folder.with_name(f".{database}.lock")):
         _tidy(folder, new, old)  # after a process that was killed
         _check_spelling(folder)
         if folder.exists() and not no_skip:
-            return _checked(database), False
+            return _checked(database, skip_unreadable), False
         try:
             content = build()
+            check(content)
+            content = without_unreadable(content, skip_unreadable, database)
             check(content)
             _write(database, content, new)
             if folder.exists():
@@ -112,7 +124,7 @@ def _tidy(folder: Path, new: Path, old: Path) -> None:
             shutil.rmtree(path)
 
 
-def _checked(database: str) -> Split:
+def _checked(database: str, skip_unreadable: Fraction) -> Split:
     split = read_split(database)
     folder = processed_folder(database)
     present = {entry.name for entry in os.scandir(folder / IMAGES)} if (folder / IMAGES).is_dir() else set()
@@ -120,6 +132,7 @@ def _checked(database: str) -> Split:
         missing = [path for path in read_metadata(metadata_file(folder, fold)).paths if Path(path).name not in present]
         if missing:
             raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {remedy(database)}")
+    check_left_out(database, len(present), skip_unreadable)
     return split
 
 
@@ -139,6 +152,7 @@ def _write(database: str, content: Content, folder: Path) -> None:
         paths = [f"data/processed/{database}/{IMAGES}/{content.files[row]}" for row in rows]
         write_metadata(metadata_file(folder, fold), paths, content.labels[rows])
     write_label_names(folder / LABEL_NAMES_FILE, content.classes)
+    write_left_out(folder, content.left_out)
     facts = Split(
         database=database,
         protocol=content.protocol,
@@ -157,17 +171,4 @@ def _write(database: str, content: Content, folder: Path) -> None:
 
 def _write_images(database: str, content: Content, folder: Path) -> None:
     rows = np.unique(np.concatenate([content.folds[fold] for fold in FOLDS])).tolist()
-
-    def write(chunk: list[int]) -> int:
-        for row in chunk:
-            content.write_image(row, folder / content.files[row])
-        return len(chunk)
-
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, tqdm(total=len(rows), desc=database, unit="img", disable=None) as bar:
-        waiting = [pool.submit(write, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
-        try:
-            for done in as_completed(waiting):
-                bar.update(done.result())
-        except BaseException:  # a full disk or Ctrl-C: do not write the rest first
-            pool.shutdown(cancel_futures=True)
-            raise
+    in_threads(lambda row: content.write_image(row, folder / content.files[row]), rows, database)

@@ -140,17 +140,24 @@ def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _equal_images(folds: Folds, examined: Findings) -> Iterator[str]:
-    yield from _twins("have the same pixels as", folds, _equal(examined).values())
+    yield from _twins(folds, _equal(examined).values())
 
 
 def _near_images(folds: Folds, examined: Findings) -> Iterator[str]:
     import numpy as np
 
-    from biodeephashing.data._examination import near_pairs
+    from biodeephashing.data._looks import first_near
 
-    first = [paths[0] for paths in _equal(examined).values() if examined[paths[0]].look is not None]
-    pairs = near_pairs(np.array([examined[path].look for path in first], dtype=np.uint64))
-    yield from _twins("look nearly like", folds, ([first[one], first[other]] for one, other in pairs))
+    paths = [paths[0] for paths in _equal(examined).values() if examined[paths[0]].look is not None]
+    looks = np.array([examined[path].look for path in paths], dtype=np.uint64)
+    members = {name: set(fold.paths) for name, fold in folds.items()}
+    inside = {name: np.array([path in members[name] for path in paths], dtype=bool) for name in folds}
+    near = {name: first_near(looks, inside[name]) for name in folds}
+    for one, other in combinations_with_replacement(FOLDS, 2):
+        last = np.arange(len(paths)) if one == other else len(paths)  # in one fold, the first is the original
+        rows = np.flatnonzero(inside[one] & (near[other] < last)).tolist()
+        pairs = sorted(((row, int(near[other][row])) for row in rows), key=lambda pair: (sorted(pair), pair))
+        yield from _said("look nearly like", one, other, {paths[row]: paths[twin] for row, twin in pairs})
 
 
 def _equal(examined: Findings) -> Mapping[str, list[str]]:
@@ -162,8 +169,8 @@ def _equal(examined: Findings) -> Mapping[str, list[str]]:
     return same
 
 
-def _twins(words: str, folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Say how many images of each fold have a twin, another file of the same group, in each fold."""
+def _twins(folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Report how many images of each fold have a twin, another file of the same group, in each fold."""
     members = {name: set(fold.paths) for name, fold in folds.items()}
     found: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
     for group in groups:
@@ -176,9 +183,13 @@ def _twins(words: str, folds: Folds, groups: Iterable[Sequence[str]]) -> Iterato
                 if twin is not None:
                     twins.setdefault(path, twin)
     for (one, other), twins in found.items():
-        if twins:
-            where = f"an earlier one of {other}" if one == other else f"one of {other}"
-            yield f"images of {one} that {words} {where}: {len(twins):,} ({_examples([f'{a} = {b}' for a, b in twins.items()])})"
+        yield from _said("have the same pixels as", one, other, twins)
+
+
+def _said(words: str, one: str, other: str, twins: Mapping[str, str]) -> Iterator[str]:
+    if twins:
+        where = f"an earlier one of {other}" if one == other else f"one of {other}"
+        yield f"images of {one} that {words} {where}: {len(twins):,} ({_examples([f'{a} = {b}' for a, b in twins.items()])})"
 
 
 def _examples(names: Sequence[str], shown: int = _SHOWN) -> str:

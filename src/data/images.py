@@ -13,7 +13,7 @@ from ..errors import DataError
 from ..runs import home
 from ._augment import Pictures, Pixels, draws
 from ._cache import FOLDER, PixelMap, UnfitError, pixel_map
-from ._decoding import DAMAGED, decode
+from ._decoding import UnreadableError, decode
 from .metadata import Metadata
 from .split import remedy
 from .transforms import TRANSFORMS, pixels
@@ -102,10 +102,8 @@ class ImageFold(Dataset[Item]):
         file = self._root / self.metadata.paths[row]
         try:
             return decode(file)[0]
-        except FileNotFoundError as error:
-            raise self._unusable(row, "is missing") from error
-        except DAMAGED as error:
-            raise self._unusable(row, f"cannot be read ({error})") from error
+        except UnreadableError as error:
+            raise self._unusable(row, str(error)) from error
 
     def _keep(self) -> PixelMap | None:
         """Return the kept images: at their own size where that is one for all and the rest can wait, else with their geometry done."""

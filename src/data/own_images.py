@@ -16,6 +16,9 @@ from ._catalogue import check_own_name
 from .split import Split, read_facts, read_split
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ._label_table import LabelTable
     from ._prepare import Content
 
@@ -40,7 +43,13 @@ class Outcome:
 
 
 def prepare_own(
-    place: Path, name: str | None = None, *, fractions: str | None = None, seed: int | None = None, no_skip: bool = False
+    place: Path,
+    name: str | None = None,
+    *,
+    fractions: str | None = None,
+    seed: int | None = None,
+    no_skip: bool = False,
+    skip_unreadable: Fraction = Fraction(),
 ) -> Outcome:
     """Prepare own images as a data set, unless they are prepared; linked, not copied, where possible.
 
@@ -52,6 +61,7 @@ def prepare_own(
         fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
         seed: of the shuffle; None for the one it is prepared with, or 0.
         no_skip: prepare it again even if it is there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded; what remains is split.
 
     Raises:
         UsageError: for a name or fractions that cannot be used.
@@ -67,8 +77,9 @@ def prepare_own(
     if processed_folder(name).exists() and not no_skip and not place.exists():
         return Outcome(read_split(name), False)  # the images are there under their second names
     table, left_out = _read(place)
-    source, rule = _source(place, table), _rule(table, shares)
-    split, written = prepare(name, lambda: _content(table, shares, rule, drawn, source), no_skip=no_skip)
+    source, single = _source(place, table), _is_single(table)
+    rule = _rule(single, shares)
+    split, written = prepare(name, lambda: _content(table, single, shares, drawn, source), no_skip=no_skip, skip_unreadable=skip_unreadable)
     if split.source != source:
         raise DataError(
             f"{place} was changed after {name} was prepared from it: prepare it again with "
@@ -108,19 +119,32 @@ def check_given(place: Path | None) -> None:
         check_place(name_of_own(place), place)
 
 
-def prepare_given(place: Path | None) -> list[str]:
+def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) -> list[str]:
     """Prepare what ``-db FOLDER:PATH`` names, unless it is prepared; nothing for None.
+
+    Args:
+        place: the folder or the CSV file, or None.
+        skip_unreadable: see :func:`prepare_own`.
 
     Returns:
         What there is to say about it.
 
     Raises:
+        UsageError: if images may be left out but none are prepared.
         DataError: as :func:`prepare_own`.
     """
     if place is None:
+        if skip_unreadable:
+            raise UsageError(
+                "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared data set: leave the flag out"
+            )
         return []
-    outcome = prepare_own(place)
-    return [line for line in (outcome.left_out, outcome.split.caption) if line] if outcome.written else []
+    from ._unreadable import words_of_left_out
+
+    outcome = prepare_own(place, skip_unreadable=skip_unreadable)
+    if not outcome.written:
+        return []
+    return [line for line in (outcome.left_out, *words_of_left_out(outcome.split.database), outcome.split.caption) if line]
 
 
 def parse_fractions(text: str) -> dict[str, Fraction]:
@@ -162,27 +186,33 @@ def _place_of(source: str) -> str:
     return re.sub(r" \([\d,]+ images, SHA-256 of names, sizes and labels \w+\)$", "", source)
 
 
-def _rule(table: LabelTable, shares: Mapping[str, Fraction]) -> str:
+def _rule(single: bool, shares: Mapping[str, Fraction]) -> str:
     from ._splits import words_of
 
     words = f"{words_of(shares)}, rounded down but at least 1, the rest database"
-    return f"per class, after one shuffle of all images: {words}" if _is_single(table) else f"of all images, shuffled: {words}"
+    return f"per class, after one shuffle of all images: {words}" if single else f"of all images, shuffled: {words}"
 
 
 def _is_single(table: LabelTable) -> bool:
     return bool((table.labels.sum(axis=1) == 1).all())
 
 
-def _content(table: LabelTable, shares: Mapping[str, Fraction], rule: str, seed: int, source: str) -> Content:
+def _content(table: LabelTable, single: bool, shares: Mapping[str, Fraction], seed: int, source: str) -> Content:
     import dataclasses
+
+    import numpy as np
 
     from . import _splits
     from ._own_images import file_names
 
-    if _is_single(table):
+    if single:
         folds = _splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
     else:
         folds = _splits.deal(len(table), _splits.share_sizes(len(table), shares), seed=seed)
         _splits.check_findable(table.labels, folds, table.classes)
-    content = table.content(folds, _splits.Protocol("disjoint", rule, seed), source=source)
-    return dataclasses.replace(content, files=file_names(table.paths))
+    content = table.content(folds, _splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
+
+    def without(rows: NDArray[np.int64]) -> Content:
+        return _content(table.rows(np.setdiff1d(np.arange(len(table)), rows)), single, shares, seed, source)
+
+    return dataclasses.replace(content, files=file_names(table.paths), without=without)

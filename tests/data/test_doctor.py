@@ -6,17 +6,17 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from biodeephashing.data import doctor, load_fold, read_split
-from biodeephashing.data._examination import examine_file, look, near_pairs
+from biodeephashing.data._examination import examine_file, look
+from biodeephashing.data._looks import first_near
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
@@ -80,9 +80,9 @@ def test_images_that_cannot_be_used(tiny_database: str, capsys: pytest.CaptureFi
     assert "train: 32 images expected, 32 found, 2 of them unreadable" in facts
     assert "val: 16 images expected, 16 found, 1 of them unreadable" in facts
     assert faults.startswith(f"images that cannot be used: 4 ({broken.name} cannot be read (")
-    assert faults.count("cannot be read") == 3
+    assert f"{image_of(tiny_database, 'train', 1).name} is not an image that can be read" in faults
     assert faults.endswith(f"{image_of(tiny_database, 'query', 3).name} is missing)")
-    assert "more than 8 bits a channel (mode I;16)" in faults
+    assert "more than 8 bits a channel (PNG, mode I;16)" in faults
     assert doctor.main([tiny_database]) == 1
     assert capsys.readouterr().out.splitlines()[-1] == "not healthy"
     for name, row in (("train", 0), ("train", 1), ("val", 1)):
@@ -194,14 +194,49 @@ def test_looks_survive_scaling_and_storing(tmp_path: Path) -> None:
     assert bin(first ^ mirrored).count("1") > 20
 
 
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.lists(st.tuples(st.integers(0, 29), st.integers(0, 63)), max_size=30))
-def test_near_pairs_against_all_pairs(values: list[int], flips: list[tuple[int, int]]) -> None:
+def near(one: int, other: int) -> bool:
+    return (one ^ other).bit_count() <= 3
+
+
+@settings(deadline=None)  # the first call compiles
+@given(
+    st.lists(st.integers(0, 2**64 - 1), max_size=30),
+    st.lists(st.tuples(st.integers(0, 29), st.integers(0, 63)), max_size=30),
+    st.integers(0, 2**60 - 1),
+)
+def test_the_first_near_image_against_all_pairs(values: list[int], flips: list[tuple[int, int]], members: int) -> None:
     for row, bit in flips:  # relatives of what is there
         if row < len(values):
             values = [*values, values[row] ^ (1 << bit)]
-    looks = np.array(values, dtype=np.uint64)
-    want = [(one, other) for one, other in combinations(range(len(values)), 2) if bin(values[one] ^ values[other]).count("1") <= 3]
-    assert near_pairs(looks) == want
+    inside = [bool(members >> row & 1) for row in range(len(values))]
+    rows = range(len(values))
+    want = [next((q for q in rows if inside[q] and q != p and near(values[p], values[q])), len(values)) for p in rows]
+    assert first_near(np.array(values, dtype=np.uint64), np.array(inside, dtype=bool)).tolist() == want
+
+
+def test_a_video_takes_no_longer_than_photographs() -> None:
+    """20,000 looks, no two the same, of which each is near hundreds: their pairs would take minutes and gigabytes."""
+    looks = np.arange(20_000, dtype=np.uint64)
+    found = first_near(looks, looks >= 10_000)
+    assert found[[0, 10_000, 10_001, 2**13, 19_999]].tolist() == [
+        next(q for q in range(10_000, 20_000) if q != p and near(p, q)) for p in (0, 10_000, 10_001, 2**13, 19_999)
+    ]
+
+
+def test_near_images_are_counted_by_their_definition(tiny_database: str) -> None:
+    """In each fold those with a near one in another; within a fold, those with an earlier one."""
+    ramp = np.asarray(Image.linear_gradient("L").rotate(90).resize((32, 32)))
+    for number, (fold, row) in enumerate((("train", 3), ("train", 7), ("query", 0), ("query", 1), ("query", 2), ("database", 9))):
+        Image.fromarray(np.minimum(ramp, 250 - number)).save(image_of(tiny_database, fold, row))
+    remarks = [remark.split(" (")[0] for remark in examined(tiny_database)[1].splitlines()]
+    words = "that look nearly like"
+    assert remarks == [
+        f"images of train {words} an earlier one of train: 1",
+        f"images of train {words} one of query: 2",
+        f"images of train {words} one of database: 2",
+        f"images of query {words} an earlier one of query: 2",
+        f"images of query {words} one of database: 3",
+    ]
 
 
 def test_the_command(tiny_database: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,10 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from biodeephashing.data import TRANSFORMS, ImageFold, load_fold, loader, normalise
+from biodeephashing.data._decoding import UnreadableError, decode, fault_of
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.data.transforms import MEAN, STD, pixels
-from biodeephashing.errors import DataError, UnknownNameError, describe
+from biodeephashing.errors import DataError, UnknownNameError, UsageError, describe
 from biodeephashing.hparams import table
 from biodeephashing.registry import names_on_disk
 
@@ -104,10 +107,93 @@ def test_a_damaged_exif_block_leaves_the_picture(tmp_path: Path) -> None:
     assert np.array_equal(fold_of(tmp_path, "a.jpg")[0][0], expected)
 
 
-def test_sixteen_bits_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "deep.png")
-    with pytest.raises(DataError, match=r"deep\.png \(line 1 of .*more than 8 bits"):
-        fold_of(tmp_path, "deep.png")[0]
+def png(depth: int, colour: int, channels: int, size: int = 2) -> bytes:
+    """A square PNG with as many bits a channel as wanted, which Pillow does not write; it says it is larger than it is from 4 on."""
+    header = struct.pack(">IIBBBBB", size, size, depth, colour, 0, 0, 0)
+    rows = 2 * (b"\0" + bytes(2 * channels * depth // 8))
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def tiff(bits: int) -> bytes:
+    """A TIFF of one RGB pixel."""
+    size = 3 * bits // 8
+    tags = {256: 1, 257: 1, 258: 122, 259: 1, 262: 2, 273: 128, 277: 3, 278: 1, 279: size}  # the three bits lie at 122, the pixel at 128
+    entries = b"".join(struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHIH", b"II", 42, 8, len(tags)) + entries + bytes(4) + struct.pack("<HHH", bits, bits, bits) + bytes(size)
+
+
+def test_more_than_eight_bits_are_refused(tmp_path: Path) -> None:
+    """Pillow reads 16 bits of a colour image as 8 and says nothing."""
+    deep = {f"{channels}.png": png(16, colour, channels) for colour, channels in ((0, 1), (2, 3), (4, 2), (6, 4))}
+    deep |= {"a.tif": tiff(16), "a.ppm": b"P6 1 1 65535\n" + bytes(6), "b.ppm": b"P6 1 1 4095\n" + bytes(6), "c.ppm": b"P3 1 1 256\n1 2 3"}
+    even = {"3.png": png(8, 2, 3), "1.png": png(1, 0, 8), "a.tif": tiff(8), "a.ppm": b"P6 1 1 100\n" + bytes(3)}
+    for name, content in deep.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DataError, match=rf"{name} \(line 1 of .*more than 8 bits a channel \(.*convert it to 8 bits"):
+            fold_of(tmp_path, name)[0]
+    for name, content in even.items():
+        (tmp_path / name).write_bytes(content)
+        assert fold_of(tmp_path, name)[0][0].shape[0] == 3, name
+
+
+def test_large_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 megapixels are decoded, what a header of 10,000 claims is never allocated, and a variable says otherwise."""
+    (tmp_path / "huge.png").write_bytes(png(8, 0, 1, size=100_000))
+    (tmp_path / "large.png").write_bytes(png(8, 0, 1, size=20_000))
+    (tmp_path / "fits.png").write_bytes(png(8, 0, 1, size=14_000))
+    random_image(40, 30).save(tmp_path / "small.png")
+    with pytest.raises(DataError, match=r"has more than 536,870,912 pixels, and at most 268,435,456 .*BIODEEPHASHING_MAX_PIXELS"):
+        fold_of(tmp_path, "huge.png")[0]
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(DataError, match=r"20,000 × 20,000 = 400,000,000 pixels, and at most"):
+        fold_of(tmp_path, "large.png")[0]
+    with pytest.raises(DataError, match=r"fits\.png .* cannot be read"):  # decoded, as far as there are rows
+        fold_of(tmp_path, "fits.png")[0]
+    monkeypatch.setenv("BIODEEPHASHING_MAX_PIXELS", "1199")
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(DataError, match="40 × 30 = 1,200 pixels, and at most 1,199"):
+        fold_of(tmp_path, "small.png")[0]
+    monkeypatch.setenv("BIODEEPHASHING_MAX_PIXELS", "1200")
+    assert fold_of(tmp_path, "small.png")[0][0].shape == (3, 30, 40)
+    for wrong in ("1e9", "0", ""):
+        monkeypatch.setenv("BIODEEPHASHING_MAX_PIXELS", wrong)
+        with pytest.raises(UsageError, match=f"BIODEEPHASHING_MAX_PIXELS='{wrong}'"):
+            fold_of(tmp_path, "small.png")[0]
+
+
+def test_what_becomes_of_transparency_frames_and_palettes(tmp_path: Path) -> None:
+    """What docs/data.md says: the colour under transparent pixels, the first frame or page, a palette's own colours."""
+    Image.new("RGBA", (2, 2), (10, 20, 30, 0)).save(tmp_path / "a.png")
+    Image.new("LA", (2, 2), (10, 0)).save(tmp_path / "b.png")
+    frames = [Image.new("RGB", (2, 2), colour) for colour in ((255, 0, 0), (0, 0, 255))]
+    frames[0].save(tmp_path / "c.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "d.tif", save_all=True, append_images=frames[1:])
+    palette = frames[0].quantize(2)
+    palette.save(tmp_path / "e.png", bits=1, transparency=0)
+    expected = {"a.png": (10, 20, 30), "b.png": (10, 10, 10), "c.gif": (255, 0, 0), "d.tif": (255, 0, 0), "e.png": (255, 0, 0)}
+    for name, colour in expected.items():
+        image = fold_of(tmp_path, name)[0][0]
+        assert image[:, 1, 1].tolist() == list(colour), name
+
+
+def test_what_a_check_finds_is_what_decoding_finds(tmp_path: Path) -> None:
+    """A JPEG is checked at an eighth of its size: cut or changed anywhere, both ways of reading must agree."""
+    file, generator = tmp_path / "a.jpg", np.random.default_rng(0)
+    for progressive in (False, True):
+        random_image(64, 48).save(file, progressive=progressive)
+        whole = file.read_bytes()
+        for number in range(60):
+            damaged = bytearray(whole[: len(whole) - number] if number % 2 else whole)
+            for place in generator.integers(2, len(damaged), number % 3):
+                damaged[place] = generator.integers(0, 256)
+            file.write_bytes(damaged)
+            try:
+                decode(file)
+                fault = ""
+            except UnreadableError as error:
+                fault = str(error)
+            assert bool(fault_of(file)) == bool(fault), (progressive, number, fault)
 
 
 def damage(file: Path, how: str) -> None:
@@ -138,7 +224,7 @@ def test_damaged_image_is_named(tiny_database: str, how: str, workers: int, monk
     metadata = load_fold(tiny_database, "query")
     damage(metadata.image(5), how)
     message = complaint_of(ImageFold(metadata, "none"), workers, monkeypatch)
-    complaint = "is missing" if how == "missing" else "cannot be read"
+    complaint = {"missing": "is missing", "empty": "is not an image", "text": "is not an image"}.get(how, "cannot be read")
     assert message.startswith(f"the image {metadata.image(5)} (line 6 of {metadata.file}) {complaint}")
     assert "prepare the data set again" in message
     assert "Traceback" not in message

@@ -205,7 +205,7 @@ class TestProcess:
 
     def test_damaged_image(self, project_home: Path, folder: Path) -> None:
         (folder / "photos/1/7.jpg").write_bytes(b"")
-        with pytest.raises(DataError, match=r"7\.jpg is not an image that can be read \(line 2 of .*test\.txt\): replace it"):
+        with pytest.raises(DataError, match=r"7\.jpg \(line 2 of .*test\.txt\) is not an image that can be read"):
             processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3)
         assert not (project_home / "data/processed/MINE").exists()
 

@@ -108,7 +108,7 @@ class TestFolder:
             photo(pets / "fox" / f"{row}.jpg", row)
         refused(r"1 of 4 classes have too few images .*train 0\.5, query 0\.1, val 0\.1.*at least 5 are needed: 'fox' \(4\)")
         (pets / "fox" / "4.jpg").write_text("no image")
-        refused(r"fox/4\.jpg is not an image that can be read \(of the class fox\): replace it")
+        refused(r"fox/4\.jpg \(of the class fox\) is not an image that can be read")
         (pets / "fox" / "4.jpg").unlink()
         (pets / "fox" / "4.jpg").symlink_to(pets / "nowhere.jpg")
         refused(r"fox/4\.jpg is a link that leads nowhere")

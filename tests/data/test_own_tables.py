@@ -121,7 +121,7 @@ class TestTable:
             ("../in/3.jpg,dog", r"\.\./in/3\.jpg \(line 14 of .*\) and 3\.jpg \(line 5"),
             ("33.jpg,dog", r"1 of 13 images are missing below .*; the first is 33\.jpg \(line 14 of .*pets\.csv\): mend that line"),
             (".,dog", "1 of 13 images are missing"),
-            ("pets.csv,dog", r"pets\.csv is not an image that can be read \(line 14 of .*\): replace it"),
+            ("pets.csv,dog", r"pets\.csv \(line 14 of .*\) is not an image that can be read"),
         ],
     )
     def test_images_that_cannot_be_used(self, tmp_path: Path, project_home: Path, line: str, complaint: str) -> None:

@@ -109,7 +109,7 @@ class TestCoco:
         with pytest.raises(DataError, match=r"1 of 40 images are missing .*000030\.jpg \(image 7 of .*instances_val2014\.json\): run"):
             MS_COCO.process()
         (raw / "val2014/COCO_val2014_000000000030.jpg").write_text("not an image")
-        with pytest.raises(DataError, match=r"000030\.jpg is not an image that can be read \(image 7 of .*instances_val2014\.json\)"):
+        with pytest.raises(DataError, match=r"000030\.jpg \(image 7 of .*instances_val2014\.json\) is not an image that can be read"):
             MS_COCO.process()
         (raw / "annotations/instances_val2014.json").write_text('{"images": [')
         with pytest.raises(DataError, match=r"instances_val2014\.json is damaged"):

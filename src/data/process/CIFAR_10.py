@@ -139,7 +139,7 @@ def _check_complete(folder: Path, missing: list[str], batches: list[str], allow_
 
 def main() -> None:
     """Run the command line."""
-    parser = parser_of("CIFAR_10", __doc__)
+    parser = parser_of("CIFAR_10", __doc__, images=False)
     parser.add_argument("-allow_partial", "--allow_partial", action="store_true", help="make do with an incomplete download")
     options = parser.parse_args()
     report(*process(options.protocol, allow_partial=options.allow_partial, no_skip=options.no_skip))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser, whole_number
+from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
 from biodeephashing.data.own_images import FRACTIONS, SEED, prepare_own
 from biodeephashing.data.process._entrance import report
 from biodeephashing.errors import guard
@@ -20,8 +20,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
     parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {SEED}")
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    add_skip_unreadable(parser)
     options = parser.parse_args(argv)
-    outcome = prepare_own(options.place, options.name, fractions=options.fractions, seed=options.seed, no_skip=options.no_skip)
+    outcome = prepare_own(
+        options.place,
+        options.name,
+        fractions=options.fractions,
+        seed=options.seed,
+        no_skip=options.no_skip,
+        skip_unreadable=options.skip_unreadable,
+    )
     if outcome.left_out:
         print(outcome.left_out)
     report(outcome.split, outcome.written)

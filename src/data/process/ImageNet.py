@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ SEED = 0
 _LISTS = "the lists train.txt, test.txt and database.txt of the HashNet release"
 
 
-def process(protocol: str = "ImageNet_test", lists: Path | None = None, *, no_skip: bool = False) -> tuple[Split, bool]:
+def process(
+    protocol: str = "ImageNet_test", lists: Path | None = None, *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
+) -> tuple[Split, bool]:
     """Write ImageNet-100 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
 
     Args:
         protocol: "ImageNet_test" (the test list is divided into queries and validation) or "imagenet100" (all of it are queries).
         lists: folder of the lists; None is ``data/raw/ImageNet/lists/``.
         no_skip: write it again even if it is there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
 
     Returns:
         The facts about the split, and whether it was written now.
@@ -38,7 +42,7 @@ def process(protocol: str = "ImageNet_test", lists: Path | None = None, *, no_sk
     from biodeephashing.data._prepare import prepare
 
     check_protocol("ImageNet", protocol)
-    return prepare(protocol, lambda: _content(protocol, lists), no_skip=no_skip)
+    return prepare(protocol, lambda: _content(protocol, lists), no_skip=no_skip, skip_unreadable=skip_unreadable)
 
 
 def _content(name: str, folder: Path | None) -> Content:
@@ -70,7 +74,7 @@ def _content(name: str, folder: Path | None) -> Content:
 def main() -> None:
     """Run the command line."""
     options = parser_of("ImageNet", __doc__, lists="all protocols").parse_args()
-    report(*process(options.protocol, options.lists, no_skip=options.no_skip))
+    report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 
 if __name__ == "__main__":

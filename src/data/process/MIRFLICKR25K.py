@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from biodeephashing.data._catalogue import check_protocol
@@ -13,12 +14,13 @@ if TYPE_CHECKING:
     from biodeephashing.data.split import Split
 
 
-def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False) -> tuple[Split, bool]:
+def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()) -> tuple[Split, bool]:
     """Write MIRFLICKR-25000 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
 
     Args:
         protocol: "MIRFLICKR25K" (all disjoint) or "mirflickr" (same folds, but the database also holds the val images).
         no_skip: write it again even if it is there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
 
     Returns:
         The facts about the split, and whether it was written now.
@@ -30,7 +32,7 @@ def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False) -> tuple[S
     from biodeephashing.data._prepare import prepare
 
     check_protocol("MIRFLICKR25K", protocol)
-    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip)
+    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip, skip_unreadable=skip_unreadable)
 
 
 def _content(name: str) -> Content:
@@ -46,7 +48,7 @@ def _content(name: str) -> Content:
 def main() -> None:
     """Run the command line."""
     options = parser_of("MIRFLICKR25K", __doc__).parse_args()
-    report(*process(options.protocol, no_skip=options.no_skip))
+    report(*process(options.protocol, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 
 if __name__ == "__main__":

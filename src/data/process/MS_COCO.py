@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,9 @@ SEED = 0
 _DEALT = "a shuffled list of 10,000 train, 5,000 query, 5,000 val and else database is assigned to the {images}"
 
 
-def process(protocol: str = "MS_COCO", lists: Path | None = None, *, no_skip: bool = False) -> tuple[Split, bool]:
+def process(
+    protocol: str = "MS_COCO", lists: Path | None = None, *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
+) -> tuple[Split, bool]:
     """Write MS COCO to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
 
     Args:
@@ -27,6 +30,7 @@ def process(protocol: str = "MS_COCO", lists: Path | None = None, *, no_skip: bo
             database is everything but the queries) or "coco-hashnet" (the lists of the HashNet release).
         lists: folder of these lists; None is ``data/raw/MS_COCO/lists/``.
         no_skip: write it again even if it is there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
 
     Returns:
         The facts about the split, and whether it was written now.
@@ -39,7 +43,7 @@ def process(protocol: str = "MS_COCO", lists: Path | None = None, *, no_skip: bo
 
     check_protocol("MS_COCO", protocol)
     build = (lambda: _listed(lists)) if protocol == "coco-hashnet" else (lambda: _dealt(protocol))
-    return prepare(protocol, build, no_skip=no_skip)
+    return prepare(protocol, build, no_skip=no_skip, skip_unreadable=skip_unreadable)
 
 
 def _dealt(name: str) -> Content:
@@ -82,7 +86,7 @@ def _listed(folder: Path | None) -> Content:
 def main() -> None:
     """Run the command line."""
     options = parser_of("MS_COCO", __doc__, lists="coco-hashnet").parse_args()
-    report(*process(options.protocol, options.lists, no_skip=options.no_skip))
+    report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 
 if __name__ == "__main__":

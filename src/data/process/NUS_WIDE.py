@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ SEED = 0
 _KEPT = "the concepts with at least 5,000 images (21), most frequent first, and the images on disk that have one of them"
 
 
-def process(protocol: str = "NUS_WIDE", lists: Path | None = None, *, no_skip: bool = False) -> tuple[Split, bool]:
+def process(
+    protocol: str = "NUS_WIDE", lists: Path | None = None, *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
+) -> tuple[Split, bool]:
     """Write NUS-WIDE to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
 
     Not all images can be had from Flickr any more, so what is split depends on what was fetched: the split says how many
@@ -35,6 +38,7 @@ def process(protocol: str = "NUS_WIDE", lists: Path | None = None, *, no_skip: b
             "nuswide_21_m" or "nuswide_81" (the lists of the HashNet release).
         lists: folder of these lists; None is ``data/raw/NUS_WIDE/lists/``.
         no_skip: write it again even if it is there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
 
     Returns:
         The facts about the split, and whether it was written now.
@@ -47,7 +51,7 @@ def process(protocol: str = "NUS_WIDE", lists: Path | None = None, *, no_skip: b
 
     check_protocol("NUS_WIDE", protocol)
     build = (lambda: _listed(protocol, lists)) if protocol in LISTED else (lambda: _drawn(protocol))
-    return prepare(protocol, build, no_skip=no_skip)
+    return prepare(protocol, build, no_skip=no_skip, skip_unreadable=skip_unreadable)
 
 
 def _drawn(name: str) -> Content:
@@ -92,7 +96,7 @@ def _listed(name: str, folder: Path | None) -> Content:
 def main() -> None:
     """Run the command line."""
     options = parser_of("NUS_WIDE", __doc__, lists=" and ".join(LISTED)).parse_args()
-    report(*process(options.protocol, options.lists, no_skip=options.no_skip))
+    report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.arguments import StrictParser, add_skip_unreadable
 from biodeephashing.data._catalogue import SETS
 
 if TYPE_CHECKING:
     from biodeephashing.data.split import Split
 
 
-def parser_of(script: str, description: str | None, *, lists: str = "") -> StrictParser:
+def parser_of(script: str, description: str | None, *, lists: str = "", images: bool = True) -> StrictParser:
     """Return a parser with the flags that every processor has.
 
     Args:
         script: its name.
         description: what it does.
         lists: which protocols read lists, in words; empty where none does.
+        images: whether it reads image files.
     """
     parser = StrictParser(description=description)
     parser.add_argument("-protocol", "--protocol", default=SETS[script][0], metavar="NAME", help=f"split: {', '.join(SETS[script])}")
@@ -27,6 +28,8 @@ def parser_of(script: str, description: str | None, *, lists: str = "") -> Stric
         words = f"folder of HashNet's train.txt, test.txt, database.txt, for {lists}; without it data/raw/{script}/lists/"
         parser.add_argument("-lists", "--lists", type=Path, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    if images:
+        add_skip_unreadable(parser)
     return parser
 
 
@@ -38,6 +41,10 @@ def report(split: Split, written: bool, *, train: str = "-bs 128 -ep 20 -arch bi
         written: whether it was written now.
         train: settings of a first training.
     """
+    from biodeephashing.data._unreadable import words_of_left_out
+
+    for line in words_of_left_out(split.database):
+        print(line)
     print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
     print(f"next: python src/models/PenaltyStrategies/train.py -exp bioexp -db {split.database} {train}")
 

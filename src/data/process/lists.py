@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.arguments import StrictParser, add_skip_unreadable
 from biodeephashing.data._catalogue import check_own_name
 from biodeephashing.data.process._entrance import report
 from biodeephashing.errors import DataError, UsageError, guard, unknown_name
@@ -34,6 +35,7 @@ def process(
     allow: Collection[str] = (),
     allow_empty: bool = False,
     no_skip: bool = False,
+    skip_unreadable: Fraction = Fraction(),
 ) -> tuple[Split, bool]:
     """Write the images of some lists to ``data/processed/<name>/``, unless they are there already; linked, not copied, where possible.
 
@@ -50,6 +52,7 @@ def process(
         allow: pairs of folds that may share images, as "query-database"; "train-database" always may.
         allow_empty: make do with classes that no image has.
         no_skip: write them again even if they are there.
+        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded; the others keep their folds.
 
     Returns:
         The facts about the split, and whether it was written now.
@@ -62,7 +65,12 @@ def process(
 
     check_own_name(name)
     _check_folds(lists, val_from, val_size, allow)
-    return prepare(name, lambda: _content(lists, images, val_from, val_size, classes, allow, allow_empty), no_skip=no_skip)
+    return prepare(
+        name,
+        lambda: _content(lists, images, val_from, val_size, classes, allow, allow_empty),
+        no_skip=no_skip,
+        skip_unreadable=skip_unreadable,
+    )
 
 
 def _check_folds(lists: Mapping[str, Path], val_from: str | None, val_size: int, allow: Collection[str]) -> None:
@@ -149,6 +157,7 @@ def _parser() -> StrictParser:
     parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
     parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    add_skip_unreadable(parser)
     parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared data set NAME there")
     return parser
 
@@ -178,6 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             allow=options.allow,
             allow_empty=options.allow_empty,
             no_skip=options.no_skip,
+            skip_unreadable=options.skip_unreadable,
         )
     )
 

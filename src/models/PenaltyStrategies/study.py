@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from biodeephashing.arguments import StrictParser, given_images, read_config
+from biodeephashing.arguments import StrictParser, add_skip_unreadable, given_images, read_config
 from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import BioDeepHashingError, UsageError, guard
 from biodeephashing.hparams import Settings, from_mapping, table
@@ -69,6 +69,7 @@ def _parser() -> StrictParser:
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML file of settings, lists for several values; flags win")
     parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
+    add_skip_unreadable(parser)
     for field, setting in table():
         if "train" not in setting.phases:
             continue
@@ -81,7 +82,7 @@ def _parser() -> StrictParser:
 
 
 def _cells_of(arguments: Namespace) -> list[Settings]:
-    given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs")}
+    given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
     return expand(read_config(arguments.config) | given, str(arguments.config or "command line"))
 
 
@@ -91,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
     cells = _cells_of(arguments)
-    for line in prepare_given(given_images(arguments, arguments.config)):
+    for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
     if len(failures) < len(cells) and cells[0].tracking == "on":

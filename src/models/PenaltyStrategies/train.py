@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_images
+from biodeephashing.arguments import StrictParser, add_settings, add_skip_unreadable, collect_settings, given_images
 from biodeephashing.data.own_images import prepare_given
 from biodeephashing.errors import guard
 from biodeephashing.hparams import Settings
@@ -63,10 +63,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line, train, and say what comes next."""
     parser = StrictParser(description="Train a network to hash images.")
     parser.add_argument("-config", "--config", type=Path, metavar="FILE", help="YAML file of settings; flags win over it")
+    add_skip_unreadable(parser)
     add_settings(parser, "train")
     arguments = parser.parse_args(argv)
     settings = collect_settings(arguments, arguments.config)
-    for line in prepare_given(given_images(arguments, arguments.config)):
+    for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
     run = train(settings)
     print(next_commands(run))
