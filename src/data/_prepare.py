@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..hparams import FOLDS
 from ..runs import processed_folder
 from ._checks import check
 from ._splits import overlaps
+from ._understood import doubts, understood
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
 
@@ -44,6 +45,7 @@ class Content:
         shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
         unused: classes that no image has, by design.
         where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
+        reading: how the source was read; "labels" says how it writes them.
     """
 
     files: Sequence[str]
@@ -59,6 +61,13 @@ class Content:
     shared: Collection[str] = ()
     unused: Collection[str] = ()
     where: Callable[[int], str] | None = None
+    reading: Mapping[str, str | int] = field(default_factory=dict)
+
+    def understood(self) -> tuple[str, ...]:
+        """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
+        folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
+        used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
+        return understood(self.labels[used], self.classes, str(self.reading.get("labels", ""))), *doubts(folds, self.classes)
 
 
 def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = False) -> tuple[Split, bool]:
@@ -151,6 +160,8 @@ def _write(database: str, content: Content, folder: Path) -> None:
         note=content.note,
         sha256=checksums(folder),
         overlaps=overlaps(content.folds),
+        understood=content.understood(),
+        reading=content.reading,
     )
     write_split(folder, facts)
 
