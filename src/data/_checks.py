@@ -75,8 +75,8 @@ def uniform(labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
         classes: C class names.
 
     Example:
-        >>> uniform(np.array([[1, 0], [0, 0]]), ["cat", "dog"])[:35]
-        "there is only one class, 'cat', so "
+        >>> uniform(np.array([[1, 0], [0, 0]]), ["cat", "dog"])[:30]
+        "there is only one class, 'cat'"
     """
     used = np.flatnonzero(labels.any(axis=0))
     if len(used) > 1 and (labels != labels[0]).any():

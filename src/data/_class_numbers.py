@@ -66,6 +66,6 @@ def vectors_of(
     if len(beyond := np.flatnonzero(numbers >= len(names))):
         raise DataError(
             f"{where(int(beyond[0]))} has the class number {numbers[beyond[0]]}, but there are {len(names)} class names, "
-            f"whose numbers are 0 to {len(names) - 1}"
+            f"which are 0 to {len(names) - 1}"
         )
     return names, one_hot(numbers, len(names))

@@ -23,8 +23,8 @@ from .split import metadata_file, read_split
 FILES: Mapping[str, str] = {"train": "train.txt", "val": "val.txt", "query": "test.txt", "database": "database.txt"}
 _MEND = "mend that line and run the command again"
 _FORM = (
-    "a line ends with a 0 or 1 for every class, or, in all lists, with one class number; "
-    "names, or several numbers in a line, are read from a CSV file by process/FOLDER.py"
+    "every line needs a 0 or 1 for each class, or every line a single class number; "
+    "several numbers an image, or names, are read from a CSV file by process/FOLDER.py"
 )
 
 
@@ -88,7 +88,7 @@ def read_list(file: Path) -> ImageList:
         paths.append(path)
         vectors.append(vector.strip())
     parse = parse_labels if len(vectors[0].split()) > 1 else parse_numbers
-    labels = parse(vectors, lambda row, complaint: _bad_line(file, row, f"{complaint} ({_FORM})"))
+    labels = parse(vectors, lambda row, complaint: _bad_line(file, row, complaint, _FORM))
     names: dict[str, int] = {}
     for row, path in enumerate(paths):
         name = _decoded(file, row, path)
@@ -287,5 +287,5 @@ def _decoded(file: Path, row: int, path: bytes) -> str:
         raise _bad_line(file, row, "has an image path that is not UTF-8 text") from error
 
 
-def _bad_line(file: Path, row: int, complaint: str) -> DataError:
-    return DataError(f"line {row + 1} of {file} {complaint}: {_MEND}")
+def _bad_line(file: Path, row: int, complaint: str, advice: str = _MEND) -> DataError:
+    return DataError(f"line {row + 1} of {file} {complaint}: {advice}")

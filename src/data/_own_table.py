@@ -78,17 +78,26 @@ def _labels(cell: str, separator: str) -> list[str]:
 
 def _form(labels: Sequence[list[str]], separator: str) -> str:
     """Return in words how a table writes its labels, and whether they may be parts of names with blanks."""
-    kind = "class number" if all(name.isdecimal() for found in labels for name in found) else "class name"
+    numbers = all(name.isdecimal() for found in labels for name in found)
+    kind = "class number" if numbers else "class name"
     if all(len(found) < 2 for found in labels):
         return f"one {kind} per line"
     if separator != BLANK:
         return f"{kind}s separated by {separator!r}"
     together = Counter(tuple(found) for found in labels if len(found) > 1)
-    counts = Counter(name for found in labels for name in found)
-    if min(together.values()) > 1 and all(count in [counts[name] for name in found] for found, count in together.items()):
-        names = few([repr(" ".join(found)) for found in together])
-        return f"{kind}s separated by blanks (if {names} are names with a blank: -separator ';' keeps them whole)"
-    return f"{kind}s separated by blanks"
+    if numbers or not _may_be_names(together, Counter(name for found in labels for name in found)):
+        return f"{kind}s separated by blanks"
+    names = few([repr(" ".join(found)) for found in together])
+    return f"{kind}s separated by blanks (should {names} be one name each: -separator ';' keeps names with blanks whole)"
+
+
+def _may_be_names(together: Counter[tuple[str, ...]], counts: Counter[str]) -> bool:
+    """Tell labels that may be words of names: each combination repeats, and has a label of its own, or no label ever stands alone."""
+    inside = Counter[str]()
+    for found, count in together.items():
+        inside.update(dict.fromkeys(found, count))
+    bound = all(count in [counts[name] for name in found] for found, count in together.items())
+    return min(together.values()) > 1 and (bound or all(counts[name] == count for name, count in inside.items()))
 
 
 def _delimiter(file: Path) -> str:
@@ -119,7 +128,8 @@ def _rows(file: Path, delimiter: str) -> Iterator[tuple[int, str, str]]:
                 if len(cells) != 2 or not cells[0].strip():
                     raise DataError(
                         f"line {reader.line_num} of {file} is not `<file>{delimiter}<labels>` but has {len(cells)} columns"
-                        f"{' or no file' if len(cells) == 2 else ''}: a path with {_DELIMITERS[delimiter]} is put in double quotes"
+                        f"{' or no file' if len(cells) == 2 else ''}: a path with {_DELIMITERS[delimiter]} is put in double quotes, "
+                        f"labels likewise"
                     )
                 yield reader.line_num, cells[0].strip().replace("\\", "/"), cells[1]
     except csv.Error as error:

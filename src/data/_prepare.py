@@ -17,9 +17,9 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
-from ._checks import check
+from ._checks import check, uniform
 from ._splits import overlaps
-from ._understood import doubts, understood
+from ._understood import describe, doubts
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
 
@@ -67,7 +67,8 @@ class Content:
         """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
         folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
         used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
-        return understood(self.labels[used], self.classes, str(self.reading.get("labels", ""))), *doubts(folds, self.classes)
+        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
+        return line, *(f"remark: {doubt}" for doubt in doubts(folds, self.classes))
 
 
 def prepare(database: str, build: Callable[[], Content], *, no_skip: bool = False) -> tuple[Split, bool]:
@@ -125,10 +126,15 @@ def _checked(database: str) -> Split:
     split = read_split(database)
     folder = processed_folder(database)
     present = {entry.name for entry in os.scandir(folder / IMAGES)} if (folder / IMAGES).is_dir() else set()
+    labels = []
     for fold in FOLDS:
-        missing = [path for path in read_metadata(metadata_file(folder, fold)).paths if Path(path).name not in present]
+        metadata = read_metadata(metadata_file(folder, fold))
+        missing = [path for path in metadata.paths if Path(path).name not in present]
         if missing:
             raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {remedy(database)}")
+        labels.append(metadata.labels)
+    if complaint := uniform(np.concatenate(labels), split.classes):
+        raise DataError(f"{database} is prepared already, but {complaint}, and prepare it again (-no_skip)")
     return split
 
 

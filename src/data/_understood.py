@@ -16,7 +16,7 @@ _ASKED = (("query", "train"), ("query", "database"), ("train", "database"))
 Labels = NDArray[np.uint8]
 
 
-def understood(labels: Labels, classes: Sequence[str], form: str = "") -> str:
+def describe(labels: Labels, classes: Sequence[str], form: str = "") -> str:
     """Return what labels are understood to be, in one line.
 
     Args:
@@ -26,7 +26,7 @@ def understood(labels: Labels, classes: Sequence[str], form: str = "") -> str:
 
     Example:
         >>> labels = np.array([[1, 1], [0, 1], [1, 1]])
-        >>> understood(labels, ["cat", "dog"], "0/1 vectors").split(", 1 to ")
+        >>> describe(labels, ["cat", "dog"], "0/1 vectors").split(", 1 to ")
         ['3 images, 2 classes (cat, dog)', '2 classes per image, 2 images with several (most often cat + dog: 2), labels as 0/1 vectors']
     """
     per_image = labels.sum(axis=1)
@@ -51,7 +51,7 @@ def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]
         >>> labels = np.eye(2, dtype=np.uint8)
         >>> for doubt in doubts({"train": labels, "query": labels[:1], "database": labels[:1]}, ["cat", "Cat"]):
         ...     print(doubt)
-        class names that differ only in case, blanks or leading zeros: 'cat' and 'Cat'
+        different classes with nearly the same name: 'cat' and 'Cat'
         classes of train without an image in database: 1 (Cat)
     """
     yield from alike(classes)
@@ -60,14 +60,14 @@ def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]
 
 
 def alike(classes: Sequence[str]) -> Iterator[str]:
-    """Say which class names hardly differ."""
+    """Say which class names differ only in case, blanks, leading zeros or the way in which Unicode writes a letter."""
     same: dict[str, list[str]] = {}
     for name in classes:
         plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
         same.setdefault(plain.lstrip("0") or plain, []).append(repr(name))
     found = [" and ".join(names) for names in same.values() if len(names) > 1]
     if found:
-        yield f"class names that differ only in case, blanks or leading zeros: {few(found)}"
+        yield f"different classes with nearly the same name: {few(found)}"
 
 
 def lacking(folds: Mapping[str, Labels], classes: Sequence[str], asked: str, needed: str) -> Iterator[str]:

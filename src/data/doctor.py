@@ -78,10 +78,10 @@ def _understood(folds: Folds, split: Split) -> str:
     """Return what the labels of the set are understood to be: counted anew, an image of several folds once."""
     import numpy as np
 
-    from biodeephashing.data._understood import understood
+    from biodeephashing.data._understood import describe
 
     rows = {path: row for fold in folds.values() for path, row in zip(fold.paths, fold.labels, strict=True)}
-    return understood(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
+    return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
 
 
 def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
