@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ._understood import counted
 
 if TYPE_CHECKING:
     from ._prepare import Content
@@ -76,7 +77,10 @@ class LabelTable:
                 f"the largest has {counts.max():,}"
             )
         kept, small = self.columns(columns), len(self.classes) - len(columns)
-        return kept, f"{small:,} classes of fewer than {least:,} images, with {len(self) - len(kept):,} images" if small else ""
+        return (
+            kept,
+            f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(kept), 'image')}" if small else "",
+        )
 
     def present(self) -> NDArray[np.bool_]:
         """Return for each row whether its image is on disk."""

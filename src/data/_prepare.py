@@ -134,7 +134,7 @@ def _checked(database: str) -> Split:
             raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {remedy(database)}")
         labels.append(metadata.labels)
     if complaint := uniform(np.concatenate(labels), split.classes):
-        raise DataError(f"{database} is prepared already, but {complaint}, and prepare it again (-no_skip)")
+        raise DataError(f"{database} is prepared already, but {complaint}; -no_skip prepares it again")
     return split
 
 

@@ -31,10 +31,10 @@ def describe(labels: Labels, classes: Sequence[str], form: str = "") -> str:
     """
     per_image = labels.sum(axis=1)
     least, most = int(per_image.min()), int(per_image.max())
-    facts = [f"{len(labels):,} images", f"{len(classes):,} classes ({_ends(classes)})"]
-    facts.append(f"{least} to {most} classes per image" if least < most else f"{most} {'class' if most == 1 else 'classes'} per image")
+    facts = [counted(len(labels), "image"), f"{counted(len(classes), 'class')} ({_ends(classes)})"]
+    facts.append(f"{least} to {counted(most, 'class')} per image" if least < most else f"{counted(most, 'class')} per image")
     if most > 1:
-        facts.append(f"{int((per_image > 1).sum()):,} images with several ({_most_often(labels[per_image > 1], classes)})")
+        facts.append(f"{counted(int((per_image > 1).sum()), 'image')} with several ({_most_often(labels[per_image > 1], classes)})")
     if form:
         facts.append(f"labels as {form}")
     return ", ".join(facts)
@@ -87,6 +87,16 @@ def few(names: Sequence[str]) -> str:
     """
     shown = ", ".join(_short(name) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN:,} more"
+
+
+def counted(count: int, what: str) -> str:
+    """Return how many of something there are.
+
+    Example:
+        >>> counted(1, "class"), counted(1200, "class")
+        ('1 class', '1,200 classes')
+    """
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}{'es' if what.endswith('s') else 's'}"
 
 
 def _ends(names: Sequence[str]) -> str:

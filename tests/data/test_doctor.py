@@ -188,9 +188,9 @@ def test_labels_that_were_misread(tiny_database: str, project_home: Path) -> Non
     assert faults == ""
     for fold in ("train", "val", "query", "database"):
         rewrite_fold(project_home, tiny_database, fold, lambda lines: [f"{line[:-8]}{int(line[-8])} 0 0 0\n" for line in lines])
-    assert "84 images, 4 classes (blue, Blue, red, blue_), 0 to 1 classes per image" in examined(tiny_database)[0]
+    assert "84 images, 4 classes (blue, Blue, red, blue_), 0 to 1 class per image" in examined(tiny_database)[0]
     assert examined(tiny_database)[2].startswith("there is only one class, 'blue', ")
-    with pytest.raises(DataError, match=r"TINY is prepared already, but there is only one class.* \(-no_skip\)"):
+    with pytest.raises(DataError, match=r"TINY is prepared already, but there is only one class.*; -no_skip prepares it again"):
         prepare(tiny_database, lambda: pytest.fail("built for nothing"))
 
 

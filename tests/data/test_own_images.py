@@ -160,7 +160,7 @@ class TestSmallClasses:
     def test_images_of_several_classes_keep_the_others(self, tmp_path: Path) -> None:
         labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]], np.uint8)
         kept, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
-        assert (kept.classes, words) == (["x", "y"], "1 classes of fewer than 3 images, with 1 images")
+        assert (kept.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
         assert kept.paths == list("abcefg")  # d had z alone, e never had a class
         assert kept.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
         assert kept.where(3) == "4"
