@@ -77,10 +77,8 @@ class LabelTable:
                 f"the largest has {counts.max():,}"
             )
         kept, small = self.columns(columns), len(self.classes) - len(columns)
-        return (
-            kept,
-            f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(kept), 'image')}" if small else "",
-        )
+        words = f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(kept), 'image')}"
+        return kept, words if small else ""
 
     def present(self) -> NDArray[np.bool_]:
         """Return for each row whether its image is on disk."""
