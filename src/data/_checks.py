@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..hparams import FOLDS
@@ -20,7 +22,8 @@ def check(content: Content) -> None:
 
     Raises:
         DataError: for a fold without images or with one twice, folds that share images though their protocol does not say
-            so, a class without images, and a file name that cannot be written or occurs twice.
+            so, a class without images, a single class, images that all have the same labels, and a file name that cannot
+            be written or occurs twice.
     """
     _check_folds(content)
     _check_overlaps(content)
@@ -55,10 +58,31 @@ def _counted(count: int) -> str:
 
 
 def _check_classes(content: Content) -> None:
-    used = content.labels[np.concatenate([content.folds[fold] for fold in FOLDS])].any(axis=0)
+    labels = content.labels[np.concatenate([content.folds[fold] for fold in FOLDS])]
+    used = labels.any(axis=0)
     for name, present in zip(content.classes, used, strict=True):
         if not present and name not in content.unused:
             raise DataError(f"the class {name!r} has no images")
+    if complaint := uniform(labels, content.classes):
+        raise DataError(complaint)
+
+
+def uniform(labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
+    """Return why labels tell no images apart; empty where they do.
+
+    Args:
+        labels: (n, C), each 0 or 1.
+        classes: C class names.
+
+    Example:
+        >>> uniform(np.array([[1, 0], [0, 0]]), ["cat", "dog"])[:30]
+        "there is only one class, 'cat'"
+    """
+    used = np.flatnonzero(labels.any(axis=0))
+    if len(used) > 1 and (labels != labels[0]).any():
+        return ""
+    what = f"there is only one class, {classes[used[0]]!r}" if len(used) == 1 else "all images have the same labels"
+    return f"{what}, so no result would mean anything: two classes are needed, give images of anything else a class of their own"
 
 
 def _check_names(content: Content) -> None:

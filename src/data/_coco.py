@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,14 +52,14 @@ def read(folder: Path) -> LabelTable:
     labels = np.zeros((len(paths), IDS), dtype=np.uint8)
     if pairs:
         labels[tuple(np.array(pairs).T)] = 1
-    return LabelTable(folder, paths, labels, classes, origins.__getitem__, [name for name in classes if name.startswith("unused ")])
+    unused = [name for name in classes if name.startswith("unused ")]
+    return LabelTable(folder, paths, labels, classes, origins.__getitem__, unused, "category ids of annotations")
 
 
 def only_used(table: LabelTable) -> LabelTable:
     """Leave out the ids without a category, and the images without any label."""
     columns = [column for column, name in enumerate(table.classes) if name not in table.unused]
-    shown = table.rows(np.flatnonzero(table.labels.any(axis=1)))
-    return LabelTable(shown.folder, shown.paths, shown.labels[:, columns], [table.classes[c] for c in columns], shown.where)
+    return dataclasses.replace(table.rows(np.flatnonzero(table.labels.any(axis=1))).columns(columns), unused=())
 
 
 def place(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from ..errors import DataError
@@ -50,7 +51,7 @@ def with_synsets(table: LabelTable) -> LabelTable:
     missing = [column for column in range(len(table.classes)) if column not in names]
     if missing:
         raise DataError(f"the class {missing[0]} has no training images in the lists")
-    return LabelTable(table.folder, table.paths, table.labels, [names[c] for c in range(len(table.classes))], table.where)
+    return dataclasses.replace(table, classes=[names[column] for column in range(len(table.classes))])
 
 
 def images_folder(raw: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
+from ._understood import counted
 
 if TYPE_CHECKING:
     from ._prepare import Content
@@ -30,6 +32,7 @@ class LabelTable:
         classes: C class names.
         where: says where a row is written ("line 3 of .../train.txt"), in all places.
         unused: classes that no image has, by design.
+        form: how the source writes the labels ("0/1 vectors").
     """
 
     folder: Path
@@ -38,6 +41,7 @@ class LabelTable:
     classes: Sequence[str]
     where: Callable[[int], str]
     unused: Collection[str] = ()
+    form: str = ""
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -45,7 +49,36 @@ class LabelTable:
     def rows(self, chosen: NDArray[np.int64]) -> LabelTable:
         """Return the table of some of the rows."""
         paths = [self.paths[row] for row in chosen]
-        return LabelTable(self.folder, paths, self.labels[chosen], self.classes, lambda row: self.where(chosen[row]), self.unused)
+        return dataclasses.replace(self, paths=paths, labels=self.labels[chosen], where=lambda row: self.where(chosen[row]))
+
+    def columns(self, chosen: Sequence[int]) -> LabelTable:
+        """Return the table of some of the classes, and of the images that have one of them or had none before."""
+        rows = np.flatnonzero(self.labels[:, chosen].any(axis=1) | ~self.labels.any(axis=1))
+        labels = np.ascontiguousarray(self.labels[rows][:, chosen])
+        return dataclasses.replace(self.rows(rows), labels=labels, classes=[self.classes[column] for column in chosen])
+
+    def with_least(self, least: int) -> tuple[LabelTable, str]:
+        """Leave out the classes of fewer than so many images, and the images that have no other.
+
+        Args:
+            least: images a class must have.
+
+        Returns:
+            The table of the others, and in words what was left out; empty for nothing.
+
+        Raises:
+            DataError: when fewer than two classes remain.
+        """
+        counts = self.labels.sum(axis=0, dtype=np.int64)
+        columns = np.flatnonzero(counts >= least).tolist()
+        if len(columns) < 2:
+            raise DataError(
+                f"{len(columns)} of {len(self.classes):,} classes have {least:,} images or more, but two classes are needed: "
+                f"the largest has {counts.max():,}"
+            )
+        kept, small = self.columns(columns), len(self.classes) - len(columns)
+        words = f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(kept), 'image')}"
+        return kept, words if small else ""
 
     def present(self) -> NDArray[np.bool_]:
         """Return for each row whether its image is on disk."""
@@ -86,6 +119,7 @@ class LabelTable:
             unused=self.unused,
             where=self.where,
             image=self._file,
+            reading={"labels": self.form},
         )
 
     def _file(self, row: int) -> Path:

@@ -1,4 +1,4 @@
-"""Lists of images in the format of HashNet: one line per image, ``<path> l_1 ... l_C``, blank separated."""
+"""Lists of images in the format of HashNet: one line per image, ``<path> l_1 ... l_C`` or ``<path> <class number>``, blank separated."""
 
 from __future__ import annotations
 
@@ -15,12 +15,17 @@ from ..checksums import digest
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder, replacing
+from ._class_numbers import parse_numbers, vectors_of
 from ._label_table import LabelTable
 from .metadata import parse_labels, read_metadata
 from .split import metadata_file, read_split
 
 FILES: Mapping[str, str] = {"train": "train.txt", "val": "val.txt", "query": "test.txt", "database": "database.txt"}
 _MEND = "mend that line and run the command again"
+_FORM = (
+    "every line needs a 0 or 1 for each class, or every line a single class number; "
+    "several numbers an image, or names, are read from a CSV file by process/FOLDER.py"
+)
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,20 @@ class ImageList:
     Args:
         file: where it was read.
         paths: image paths as its authors wrote them, with forward slashes; often absolute on a machine of theirs.
-        labels: (n, C) uint8, each 0 or 1.
+        labels: (n, C) uint8, each 0 or 1; or class numbers, (n,) int64.
     """
 
     file: Path
     paths: list[str]
-    labels: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @property
+    def form(self) -> str:
+        """In words, what a line holds."""
+        return "one class number in a line" if self.labels.ndim == 1 else f"{self.labels.shape[1]} labels in a line"
 
     def where(self, row: int) -> str:
         """Return in words where a row is written."""
@@ -49,7 +59,7 @@ def read_list(file: Path) -> ImageList:
     """Read a list.
 
     Args:
-        file: lines of an image path and C labels (0 or 1), separated by blanks.
+        file: lines of an image path and C > 1 labels (0 or 1), separated by blanks; or of an image path and a class number.
 
     Raises:
         DataError: naming the file and the line, when the file is missing or empty, or a line has a comma, no labels, a
@@ -77,7 +87,8 @@ def read_list(file: Path) -> ImageList:
             raise _bad_line(file, row, f"has a comma in its path {path.decode(errors='replace')!r}, but an image path must not hold any")
         paths.append(path)
         vectors.append(vector.strip())
-    labels = parse_labels(vectors, lambda row, complaint: _bad_line(file, row, complaint))
+    parse = parse_labels if len(vectors[0].split()) > 1 else parse_numbers
+    labels = parse(vectors, lambda row, complaint: _bad_line(file, row, complaint, _FORM))
     names: dict[str, int] = {}
     for row, path in enumerate(paths):
         name = _decoded(file, row, path)
@@ -95,8 +106,11 @@ def write_list(file: Path, paths: Sequence[str], labels: NDArray[np.uint8]) -> N
         labels: (n, C), each 0 or 1.
 
     Raises:
-        DataError: for a path with a blank, which no reader could tell from a label.
+        DataError: for a path with a blank, which no reader could tell from a label, and for a single class, whose 0 and 1
+            would be read as class numbers.
     """
+    if labels.shape[1] == 1:
+        raise DataError(f"{file} cannot be written: the data set has one class, and a single 0 or 1 in a line is a class number")
     for path in paths:
         if not path or len(path.split()) != 1:
             raise DataError(f"{file} cannot be written: the image path {path!r} holds a blank")
@@ -168,22 +182,22 @@ def join(
         lists: the list of each fold.
         folder: the folder the images lie below.
         place: from a listed path to a path below that folder, see :func:`by_name`.
-        classes: C class names; None numbers them.
+        classes: C class names; None for the numbers of the columns, or the class numbers of all lists.
 
     Returns:
         The table, its rows in the order in which the lists first name them, and the rows of each fold in the order of its list.
 
     Raises:
         DataError: naming file and line, when lists have different numbers of labels, an image has different labels in two
-            lists, or two paths of a list mean the same image.
+            lists, two paths of a list mean the same image, or a class number has no name.
     """
     paths: dict[str, int] = {}
     named: list[list[tuple[ImageList, int]]] = []  # where each image is
     folds = {}
-    width = next(iter(lists.values())).labels.shape[1]
+    first = next(iter(lists.values()))
     for fold, listed in lists.items():
-        if listed.labels.shape[1] != width:
-            raise DataError(f"{listed.file} has {listed.labels.shape[1]} labels in a line, but {named[0][0][0].file} has {width}")
+        if listed.form != first.form:
+            raise DataError(f"{listed.file} has {listed.form}, but {first.file} has {first.form}")
         lines: dict[int, int] = {}
         for line, path in enumerate(listed.paths):
             row = paths.setdefault(place(path), len(paths))
@@ -197,15 +211,18 @@ def join(
             if not np.array_equal(other.labels[number], listed.labels[line]):
                 raise _bad_line(listed.file, line, f"has other labels for {path} than {other.where(number)}")
         folds[fold] = np.array(list(lines), dtype=np.int64)
-    names = classes or [str(number) for number in range(width)]
-    if len(names) != width:
-        raise DataError(f"there are {len(names)} class names, but {named[0][0][0].file} has {width} labels in a line")
     labels = np.stack([listed.labels[line] for (listed, line), *_ in named])
 
     def where(row: int) -> str:
         return " and ".join(listed.where(line) for listed, line in named[row])
 
-    return LabelTable(folder, list(paths), labels, names, where), folds
+    if labels.ndim == 1:
+        names, vectors = vectors_of(labels, classes, where)
+        return LabelTable(folder, list(paths), vectors, names, where, form="one class number per line"), folds
+    names = classes or [str(number) for number in range(labels.shape[1])]
+    if len(names) != labels.shape[1]:
+        raise DataError(f"there are {len(names)} class names, but {first.file} has {first.form}")
+    return LabelTable(folder, list(paths), labels, names, where, form="0/1 vectors"), folds
 
 
 def read_lists(files: Mapping[str, Path], *, columns: int | None = None) -> dict[str, ImageList]:
@@ -220,8 +237,8 @@ def read_lists(files: Mapping[str, Path], *, columns: int | None = None) -> dict
     """
     lists = {fold: read_list(file) for fold, file in files.items()}
     for listed in lists.values():
-        if columns not in (None, listed.labels.shape[1]):
-            raise DataError(f"{listed.file} has {listed.labels.shape[1]} labels in a line, but this protocol has {columns}")
+        if columns is not None and listed.labels.shape[1:] != (columns,):
+            raise DataError(f"{listed.file} has {listed.form}, but this protocol has {columns}")
     return lists
 
 
@@ -270,5 +287,5 @@ def _decoded(file: Path, row: int, path: bytes) -> str:
         raise _bad_line(file, row, "has an image path that is not UTF-8 text") from error
 
 
-def _bad_line(file: Path, row: int, complaint: str) -> DataError:
-    return DataError(f"line {row + 1} of {file} {complaint}: {_MEND}")
+def _bad_line(file: Path, row: int, complaint: str, advice: str = _MEND) -> DataError:
+    return DataError(f"line {row + 1} of {file} {complaint}: {advice}")

@@ -48,4 +48,4 @@ def read(folder: Path) -> LabelTable:
                 raise DataError(f"line {line} of {file} names image {int(text)} a second time")
             labels[int(text) - 1, column] = 1
     paths = [f"mirflickr/im{number}.jpg" for number in range(1, COUNT + 1)]
-    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"image {row + 1} of {COUNT:,}")
+    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"image {row + 1} of {COUNT:,}", form="a file of image numbers per label")

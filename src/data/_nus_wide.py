@@ -37,7 +37,8 @@ def read(folder: Path) -> LabelTable:
     if len(concepts) != CONCEPTS or not all(is_safe(name) for name in concepts):
         raise DataError(f"{file} holds {len(concepts)} concepts, not {CONCEPTS}: delete it and {ADVICE}")
     labels = np.stack([_column(folder / "AllLabels" / f"Labels_{name}.txt", len(names)) for name in concepts], axis=1)
-    return LabelTable(folder, _places(folder, names), labels, concepts, lambda row: f"line {row + 1} of {listed}")
+    form = "a file of 0 and 1 per concept"
+    return LabelTable(folder, _places(folder, names), labels, concepts, lambda row: f"line {row + 1} of {listed}", form=form)
 
 
 def frequent(table: LabelTable, least: int) -> LabelTable:
@@ -56,10 +57,7 @@ def frequent(table: LabelTable, least: int) -> LabelTable:
     columns = [column for column in np.argsort(-counts, kind="stable") if counts[column] >= least]
     if not columns:
         raise DataError(f"no concept has {least:,} images: {ADVICE}")
-    labels = table.labels[:, columns]
-    rows = np.flatnonzero(labels.any(axis=1))
-    kept = table.rows(rows)
-    return LabelTable(kept.folder, kept.paths, np.ascontiguousarray(labels[rows]), [table.classes[c] for c in columns], kept.where)
+    return table.rows(np.flatnonzero(table.labels[:, columns].any(axis=1))).columns(columns)
 
 
 def on_disk(table: LabelTable) -> tuple[LabelTable, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
-from ._checks import check
+from ._checks import check, uniform
 from ._splits import overlaps
 from ._threads import in_threads
+from ._understood import describe, doubts
 from ._unreadable import LeftOut, check_left_out, without_unreadable, write_left_out
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
@@ -47,6 +48,7 @@ class Content:
         image: returns the file that an image of an index is made from; None where images are not files.
         without: returns the content without the images of some indices; None for one whose other images stay in their folds.
         left_out: file and reason of each image that is left out because it cannot be read.
+        reading: how the source was read; "labels" says how it writes them.
     """
 
     files: Sequence[str]
@@ -65,6 +67,14 @@ class Content:
     image: Callable[[int], Path] | None = None
     without: Callable[[NDArray[np.int64]], Content] | None = None
     left_out: LeftOut = ()
+    reading: Mapping[str, str | int] = field(default_factory=dict)
+
+    def understood(self) -> tuple[str, ...]:
+        """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
+        folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
+        used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
+        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
+        return line, *(f"remark: {doubt}" for doubt in doubts(folds, self.classes))
 
 
 def prepare(
@@ -128,11 +138,16 @@ def _checked(database: str, skip_unreadable: Fraction) -> Split:
     split = read_split(database)
     folder = processed_folder(database)
     present = {entry.name for entry in os.scandir(folder / IMAGES)} if (folder / IMAGES).is_dir() else set()
+    labels = []
     for fold in FOLDS:
-        missing = [path for path in read_metadata(metadata_file(folder, fold)).paths if Path(path).name not in present]
+        metadata = read_metadata(metadata_file(folder, fold))
+        missing = [path for path in metadata.paths if Path(path).name not in present]
         if missing:
             raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {remedy(database)}")
+        labels.append(metadata.labels)
     check_left_out(database, len(present), skip_unreadable)
+    if complaint := uniform(np.concatenate(labels), split.classes):
+        raise DataError(f"{database} is prepared already, but {complaint}; -no_skip prepares it again")
     return split
 
 
@@ -165,6 +180,8 @@ def _write(database: str, content: Content, folder: Path) -> None:
         note=content.note,
         sha256=checksums(folder),
         overlaps=overlaps(content.folds),
+        understood=content.understood(),
+        reading=content.reading,
     )
     write_split(folder, facts)
 

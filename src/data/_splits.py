@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..hparams import FOLDS
+from ._understood import few
 
 REST = "database"
 
@@ -83,7 +84,7 @@ def per_class_share(
         Indices of each fold, ascending.
 
     Raises:
-        DataError: naming every class with too few images to leave at least one for the database.
+        DataError: naming the first classes with too few images to leave at least one for the database, and how many there are.
 
     Example:
         >>> folds = per_class_share(np.array([0] * 4 + [1] * 2), {"train": Fraction("0.5")}, names=["cat", "dog"])
@@ -95,7 +96,7 @@ def per_class_share(
     if small:
         raise DataError(
             f"{len(small)} of {len(names)} classes have too few images for every fold to get one ({words_of(shares)}, the rest {REST}), "
-            f"at least {_least(shares)} are needed: {', '.join(small)}"
+            f"at least {_least(shares)} are needed: {few(small)}; -least {_least(shares)} leaves such classes out"
         )
     return _walk(classes, len(names), lambda count: share_sizes(count, shares), tuple(shares), seed)
 
@@ -129,7 +130,7 @@ def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.i
         names: C class names, for the error message.
 
     Raises:
-        DataError: naming every class that does not.
+        DataError: naming the first classes that do not, and how many there are.
 
     Example:
         >>> check_findable(np.array([[1], [1], [1]]), {"train": np.array([0]), "query": np.array([1]), "database": np.array([2])}, ["cat"])
@@ -138,10 +139,10 @@ def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.i
     for fold in ("train", REST):
         lacking = np.flatnonzero(asked & ~labels[folds[fold]].any(axis=0)).tolist()
         if lacking:
-            words = ", ".join(f"{names[column]!r} ({labels[:, column].sum()} images)" for column in lacking)
+            words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in lacking])
             raise DataError(
                 f"{len(lacking)} of {len(names)} classes are too small for the split: queries have them, but no image of {fold}: {words}; "
-                f"add images, leave these classes out, or try another seed"
+                f"add images, leave small classes out (-least N), or try another seed"
             )
 
 

@@ -47,7 +47,8 @@ def read(folder: Path) -> LabelTable:
                 raise DataError(f"line {row + 1} of {file} is {line.strip()!r}, not `{names[row]}` and one of {', '.join(_VALUES)}")
             labels[row, column] = value.strip() != "-1"
     paths = [f"{FOLDER}/JPEGImages/{name}.jpg" for name in names]
-    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"line {row + 1} of {main / 'trainval.txt'}")
+    form = "a file of 1, 0 (difficult, counted) and -1 per class"
+    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"line {row + 1} of {main / 'trainval.txt'}", form=form)
 
 
 def _lines(file: Path) -> list[str]:

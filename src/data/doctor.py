@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement, zip_longest
 from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser
@@ -56,16 +56,32 @@ def examine_database(database: str) -> Diagnosis:
     split, folds = prepared.split, prepared.folds()
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
-    facts = [split.caption, *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]
+    facts = [split.caption, _understood(folds, split), *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]
     faults = [
         *_misnamed(prepared),
         *_unusable(examined),
         *_repeated_lines(folds),
         *_unstated_overlaps(folds, split),
         *_unlearnable(folds, split.classes),
+        *_uniform(folds, split.classes),
     ]
-    remarks = [*_unused(folds, split.classes), *_equal_images(folds, examined), *_near_images(folds, examined)]
+    remarks = [
+        *_unused(folds, split.classes),
+        *_doubtful(folds, split.classes),
+        *_equal_images(folds, examined),
+        *_near_images(folds, examined),
+    ]
     return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
+
+
+def _understood(folds: Folds, split: Split) -> str:
+    """Return what the labels of the set are understood to be: counted anew, an image of several folds once."""
+    import numpy as np
+
+    from biodeephashing.data._understood import describe
+
+    rows = {path: row for fold in folds.values() for path, row in zip(fold.paths, fold.labels, strict=True)}
+    return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
 
 
 def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
@@ -100,8 +116,10 @@ def _misnamed(prepared: Prepared) -> Iterator[str]:
     except DataError as error:
         yield f"class names: {error}"
         return
-    if names != list(prepared.split.classes):
-        yield f"class names: label_names.txt has {', '.join(names)}, but split.json has {', '.join(prepared.split.classes)}"
+    pairs = zip_longest(names, prepared.split.classes, fillvalue="none")
+    other = next(((row, *pair) for row, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+    if other:
+        yield "class names: label_names.txt has {1} for class {0}, but split.json has {2}".format(*other)
 
 
 def _unusable(examined: Findings) -> Iterator[str]:
@@ -126,11 +144,27 @@ def _unstated_overlaps(folds: Folds, split: Split) -> Iterator[str]:
 
 
 def _unlearnable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
-    present = {name: fold.labels.max(axis=0) for name, fold in folds.items()}
+    from biodeephashing.data._understood import lacking
+
+    labels = {name: fold.labels for name, fold in folds.items()}
     for needed in ("train", "database"):
-        lacking = [classes[c] for c in range(len(classes)) if present["query"][c] and not present[needed][c]]
-        if lacking:
-            yield f"classes of the queries without an image in {needed}: {len(lacking)} ({_examples(lacking)})"
+        yield from lacking(labels, classes, "query", needed)
+
+
+def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    import numpy as np
+
+    from biodeephashing.data._checks import uniform
+
+    if complaint := uniform(np.concatenate([fold.labels for fold in folds.values()]), classes):
+        yield complaint
+
+
+def _doubtful(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    from biodeephashing.data._understood import alike, lacking
+
+    yield from alike(classes)
+    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "train", "database")
 
 
 def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:

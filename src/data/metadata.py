@@ -212,18 +212,31 @@ def read_label_names(database: str) -> list[str]:
         DataError: when the file is missing or is not the CSV table ``id,name`` with the ids 0, 1, 2, ...
     """
     file = processed_folder(database) / LABEL_NAMES_FILE
+    if not file.is_file():
+        raise DataError(f"{file} is missing: {remedy(database)}")
+    return parse_label_names(file, remedy(database))
+
+
+def parse_label_names(file: Path, advice: str) -> list[str]:
+    """Read class names from the CSV table ``id,name``.
+
+    Args:
+        file: the table.
+        advice: what to do about a line that cannot be used.
+
+    Raises:
+        DataError: when it is no such table with the ids 0, 1, 2, ...
+    """
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = [row for row in csv.reader(stream) if row]
-    except FileNotFoundError as error:
-        raise DataError(f"{file} is missing: {remedy(database)}") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is not a CSV table ({error}): {remedy(database)}") from error
+        raise DataError(f"{file} is not a CSV table ({error}): {advice}") from error
     if rows[:1] != [["id", "name"]]:
-        raise DataError(f"line 1 of {file} is not `id,name`: {remedy(database)}")
+        raise DataError(f"line 1 of {file} is not `id,name`: {advice}")
     for number, row in enumerate(rows[1:]):
         if len(row) != 2 or row[0].strip() != str(number) or not row[1].strip():
-            raise DataError(f"line {number + 2} of {file} is not `{number},<name>`: {remedy(database)}")
+            raise DataError(f"line {number + 2} of {file} is not `{number},<name>`: {advice}")
     return [name.strip() for _, name in rows[1:]]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, UsageError
 from ..phrases import absolute, name_of_own
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 FRACTIONS = "train=0.5,val=0.1,query=0.1"
 SEED = 0
 _TAKEN = ("train", "query", "val")  # in this order; the rest is database
+_DEFAULTS: Mapping[str, Any] = {"separator": " ", "least": 1}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ def prepare_own(
     *,
     fractions: str | None = None,
     seed: int | None = None,
+    separator: str | None = None,
+    least: int | None = None,
     no_skip: bool = False,
     skip_unreadable: Fraction = Fraction(),
 ) -> Outcome:
@@ -60,11 +65,13 @@ def prepare_own(
         name: what to call the data set; None for FOLDER and the name of the folder or file.
         fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
         seed: of the shuffle; None for the one it is prepared with, or 0.
+        separator: what stands between the labels of an image in a CSV file; None for the one it is prepared with, or blanks.
+        least: images a class must have, smaller ones are left out; None for what it is prepared with, or all classes.
         no_skip: prepare it again even if it is there.
         skip_unreadable: the largest share of the images that may be left out because they cannot be decoded; what remains is split.
 
     Raises:
-        UsageError: for a name or fractions that cannot be used.
+        UsageError: for a name, fractions or a separator that cannot be used.
         DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
     """
     from ._prepare import prepare
@@ -76,14 +83,18 @@ def prepare_own(
     check_place(name, place)
     if processed_folder(name).exists() and not no_skip and not place.exists():
         return Outcome(read_split(name), False)  # the images are there under their second names
-    table, left_out = _read(place)
+    reading = _reading(name, separator, least, no_skip=no_skip)
+    table, left_out = _read(place, reading)
     source, single = _source(place, table), _is_single(table)
     rule = _rule(single, shares)
-    split, written = prepare(name, lambda: _content(table, single, shares, drawn, source), no_skip=no_skip, skip_unreadable=skip_unreadable)
+    content = partial(_content, single=single, shares=shares, seed=drawn, source=source, reading=reading)
+    split, written = prepare(name, lambda: content(table), no_skip=no_skip, skip_unreadable=skip_unreadable)
     if split.source != source:
+        _check_reading(split, reading)
+        flags = "".join(f" -{flag} {shlex.quote(str(value))}" for flag, value in reading.items() if flag in _DEFAULTS)
         raise DataError(
             f"{place} was changed after {name} was prepared from it: prepare it again with "
-            f"`python src/data/process/FOLDER.py {place} -name {name} -no_skip`, or use it as it was with -db {name}"
+            f"`python src/data/process/FOLDER.py {place} -name {name}{flags} -no_skip`, or use it as it was with -db {name}"
         )
     if (fractions is not None and split.rule != rule) or (seed is not None and split.seed != seed):
         raise DataError(
@@ -144,7 +155,8 @@ def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) ->
     outcome = prepare_own(place, skip_unreadable=skip_unreadable)
     if not outcome.written:
         return []
-    return [line for line in (outcome.left_out, *words_of_left_out(outcome.split.database), outcome.split.caption) if line]
+    split = outcome.split
+    return [line for line in (outcome.left_out, *words_of_left_out(split.database), split.caption, *split.understood) if line]
 
 
 def parse_fractions(text: str) -> dict[str, Fraction]:
@@ -170,10 +182,36 @@ def parse_fractions(text: str) -> dict[str, Fraction]:
     return shares
 
 
-def _read(place: Path) -> tuple[LabelTable, list[str]]:
+def _reading(name: str, separator: str | None, least: int | None, *, no_skip: bool) -> dict[str, Any]:
+    """Return how to read the source, as ``split.json`` records it: as asked for, or else as before."""
+    if separator == "":
+        raise UsageError("-separator needs a text, as in -separator ';'")
+    before = read_facts(name).reading if processed_folder(name).exists() and not no_skip else {}
+    asked = {"separator": separator, "least": least}
+    wanted = {flag: before.get(flag, default) if asked[flag] is None else asked[flag] for flag, default in _DEFAULTS.items()}
+    return {flag: value for flag, value in wanted.items() if value != _DEFAULTS[flag]}
+
+
+def _check_reading(split: Split, reading: Mapping[str, Any]) -> None:
+    for flag, default in _DEFAULTS.items():
+        before, now = split.reading.get(flag, default), reading.get(flag, default)
+        if before != now:
+            raise DataError(
+                f"{split.database} is prepared with -{flag} {before!r}, not {now!r}, which makes other labels: "
+                f"give -no_skip to replace it, or -name for a second data set"
+            )
+
+
+def _read(place: Path, reading: dict[str, Any]) -> tuple[LabelTable, list[str]]:
+    """Read the source; what small classes hold is left out, and recorded."""
     from ._own_images import read_own
 
-    return read_own(place)
+    table, left_out = read_own(place, reading.get("separator", _DEFAULTS["separator"]))
+    if "least" in reading:
+        table, small = table.with_least(reading["least"])
+        if small:
+            left_out, reading["left_out"] = [*left_out, small], small
+    return table, left_out
 
 
 def _source(place: Path, table: LabelTable) -> str:
@@ -197,7 +235,9 @@ def _is_single(table: LabelTable) -> bool:
     return bool((table.labels.sum(axis=1) == 1).all())
 
 
-def _content(table: LabelTable, single: bool, shares: Mapping[str, Fraction], seed: int, source: str) -> Content:
+def _content(
+    table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: Mapping[str, Any]
+) -> Content:
     import dataclasses
 
     import numpy as np
@@ -213,6 +253,7 @@ def _content(table: LabelTable, single: bool, shares: Mapping[str, Fraction], se
     content = table.content(folds, _splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
 
     def without(rows: NDArray[np.int64]) -> Content:
-        return _content(table.rows(np.setdiff1d(np.arange(len(table)), rows)), single, shares, seed, source)
+        kept = table.rows(np.setdiff1d(np.arange(len(table)), rows))
+        return _content(kept, single=single, shares=shares, seed=seed, source=source, reading=reading)
 
-    return dataclasses.replace(content, files=file_names(table.paths), without=without)
+    return dataclasses.replace(content, files=file_names(table.paths), without=without, reading={**content.reading, **reading})

@@ -17,7 +17,11 @@ from ._catalogue import SETS, command_for, script_of
 
 SPLIT_FILE = "split.json"
 _SCRIPTS = Path(__file__).parent
-_KINDS = {"database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list}
+_KINDS = {
+    "database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list,
+    "understood": list, "reading": dict,
+}  # fmt: skip
+_LATER: Mapping[str, Any] = {"overlaps": {}, "understood": [], "reading": {}}  # what older files lack
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Split:
         note: how many are there ("20,000 of 60,000 images"); empty for a full set.
         sha256: checksum of each metadata file.
         overlaps: images that two folds share, {"train-database": 5000}; empty where all are disjoint.
+        understood: what the labels were understood to be, in one line, and what is doubtful about them; empty in older files.
+        reading: how the source was read: how it writes "labels", and "separator", "least", "left_out" of own images.
     """
 
     database: str
@@ -49,6 +55,8 @@ class Split:
     note: str
     sha256: Mapping[str, str]
     overlaps: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    understood: tuple[str, ...] = ()
+    reading: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
 
     @property
     def caption(self) -> str:
@@ -159,11 +167,11 @@ def _parse(file: Path, database: str) -> Split:
         raise DataError(f"{file} is damaged ({error}): {remedy(database)}") from error
     fields = {field.name for field in dataclasses.fields(Split)}
     if isinstance(content, dict):
-        content = {"overlaps": {}} | content  # written before there were splits with overlaps
+        content = {**_LATER, **content}
     if not isinstance(content, dict) or set(content) != fields:
         raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
     if wrong := [name for name, kind in _KINDS.items() if not isinstance(content[name], kind)]:
         raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {remedy(database)}")
     if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:
         raise DataError(f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {remedy(database)}")
-    return Split(**{**content, "classes": tuple(content["classes"])})
+    return Split(**{**content, "classes": tuple(content["classes"]), "understood": tuple(content["understood"])})

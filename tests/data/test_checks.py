@@ -51,6 +51,10 @@ def folds(**details: list[int]) -> dict[str, np.ndarray]:
         ({"folds": folds(query=[0])}, "in both train and query"),
         ({"labels": np.array([[1, 0]] * 4, np.uint8)}, "the class 'sea' has no images"),
         ({"labels": np.array([[1, 0]] * 4, np.uint8), "unused": ["sky"]}, "the class 'sea' has no images"),
+        ({"labels": np.array([[1, 0]] * 4, np.uint8), "unused": ["sea"]}, "only one class, 'sky', .*two classes are needed"),
+        ({"labels": np.array([[1, 0], [0, 0]] * 2, np.uint8), "unused": ["sea"]}, "only one class, 'sky'"),
+        ({"labels": np.ones((4, 2), np.uint8)}, "all images have the same labels"),
+        ({"labels": np.ones((4, 1), np.uint8), "classes": ["sky"]}, "only one class, 'sky'"),
         ({"files": ["a.png", "b.png", "A.png", "d.png"]}, r"two images have the file name 'A\.png'"),
         ({"files": ["a.png", "b,c.png", "c.png", "d.png"]}, r"file name 'b,c\.png'"),
         ({"files": ["a.png", "../b.png", "c.png", "d.png"]}, r"file name '\.\./b\.png'"),
@@ -65,7 +69,7 @@ def test_refused(project_home: Path, details: dict[str, object], complaint: str)
 def test_accepted() -> None:
     check(content())
     check(content(folds=folds(database=[3, 0, 2]), shared=("train-database", "query-database")))
-    check(content(labels=np.array([[1, 0]] * 4, np.uint8), unused=["sea"]))
+    check(content(labels=np.array([[1, 0, 0], [0, 1, 0]] * 2, np.uint8), classes=["sky", "sea", "sun"], unused=["sun"]))
 
 
 def test_one_folder_for_two_spellings(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from biodeephashing.data import doctor, load_fold, read_split
 from biodeephashing.data._examination import examine_file, look
 from biodeephashing.data._looks import first_near
+from biodeephashing.data._prepare import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
@@ -44,8 +45,9 @@ def examined(database: str) -> tuple[str, str, str]:
 def test_a_healthy_set(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
     facts, remarks, faults = examined(tiny_database)
     assert (remarks, faults) == ("", "")
-    assert facts.splitlines()[:5] == [
+    assert facts.splitlines()[:6] == [
         read_split(tiny_database).caption,
+        "96 images, 4 classes (blue, green, red, grey), 1 class per image",
         "train: 32 images expected, 32 found, 0 of them unreadable",
         "val: 16 images expected, 16 found, 0 of them unreadable",
         "query: 16 images expected, 16 found, 0 of them unreadable",
@@ -168,6 +170,28 @@ def test_unused_classes(tiny_database: str, project_home: Path) -> None:
     for fold in ("train", "val", "query", "database"):
         rewrite_fold(project_home, tiny_database, fold, lambda lines: [line for line in lines if "0 0 0 1" not in line])
     assert examined(tiny_database)[1:] == ("classes without any image: 1 (grey)", "")
+
+
+def test_labels_that_were_misread(tiny_database: str, project_home: Path) -> None:
+    """As an older version left them: one class and none, two spellings of a class, a class that only train has."""
+    folder = project_home / "data/processed/TINY"
+    names = (folder / "label_names.txt").read_text().replace("green", "Blue ").replace("grey", "blue_")
+    (folder / "label_names.txt").write_text(names)
+    write_split(folder, dataclasses.replace(read_facts(tiny_database), classes=("blue", "Blue", "red", "blue_")))
+    rewrite_fold(project_home, tiny_database, "database", lambda lines: [line for line in lines if "0 0 1 0" not in line])
+    rewrite_fold(project_home, tiny_database, "query", lambda lines: [line for line in lines if "0 0 1 0" not in line])
+    _, remarks, faults = examined(tiny_database)
+    assert remarks.splitlines() == [
+        "different classes with nearly the same name: 'blue' and 'Blue' and 'blue_'",
+        "classes of train without an image in database: 1 (red)",
+    ]
+    assert faults == ""
+    for fold in ("train", "val", "query", "database"):
+        rewrite_fold(project_home, tiny_database, fold, lambda lines: [f"{line[:-8]}{int(line[-8])} 0 0 0\n" for line in lines])
+    assert "84 images, 4 classes (blue, Blue, red, blue_), 0 to 1 class per image" in examined(tiny_database)[0]
+    assert examined(tiny_database)[2].startswith("there is only one class, 'blue', ")
+    with pytest.raises(DataError, match=r"TINY is prepared already, but there is only one class.*; -no_skip prepares it again"):
+        prepare(tiny_database, lambda: pytest.fail("built for nothing"))
 
 
 def test_sets_that_are_not_there_or_were_changed(tiny_database: str, project_home: Path) -> None:

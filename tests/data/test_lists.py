@@ -5,7 +5,9 @@ from __future__ import annotations
 import codecs
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_trees import photo
 
-from biodeephashing.data import _coco, _imagenet, load_fold, read_label_names, read_split
+from biodeephashing.data import Split, _coco, _imagenet, doctor, load_fold, read_label_names, read_split
 from biodeephashing.data._lists import by_name, export, join, read_list, write_list
 from biodeephashing.data.process import lists as processor
 from biodeephashing.errors import DataError, UsageError
@@ -21,7 +23,7 @@ from biodeephashing.hparams import FOLDS
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.integers(1, 6), st.integers(1, 5), st.integers(0, 2**32 - 1))
+@given(st.integers(1, 6), st.integers(2, 5), st.integers(0, 2**32 - 1))
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows: int, classes: int, seed: int) -> None:
     file = tmp_path_factory.mktemp("lists") / "a.txt"
     labels = np.random.default_rng(seed).integers(0, 2, (rows, classes), dtype=np.uint8)
@@ -51,6 +53,10 @@ def test_blanks_and_line_ends(tmp_path: Path) -> None:
         ("a.jpg 1 0\nb.jpg 1\n", "line 2 of .* has 1 labels, but line 1 has 2"),
         ("a.jpg 1 0\nb.jpg 1 2\n", "line 2 of .* has the label '2', but labels are 0 or 1"),
         ("a.jpg 1 0\nmy cat.jpg 1 0\n", r"line 2 of .* has the label 'cat\.jpg'"),
+        ("a.jpg 4 17\nb.jpg 5 2\n", "line 1 of .* has the label '4', .*a 0 or 1 for each class, or every line a single class number"),
+        ("a.jpg 5\nb.jpg 3 17\n", "line 2 of .* has 2 labels, but line 1 has 1: .*single class number.*process/FOLDER.py"),
+        ("a.jpg 5\nb.jpg cat\n", "line 2 of .* has the label 'cat', which is no class number"),
+        ("a.jpg -1\nb.jpg 1\n", "line 1 of .* has the label '-1', which is no class number"),
         ("a.jpg 1 0\nb,c.jpg 1 0\n", "line 2 of .* has a comma"),
         ("a.jpg 1 0\nb.jpg 1 0\na.jpg 1 0\n", r"line 3 of .* has the same image as line 1: a\.jpg"),
     ],
@@ -70,6 +76,8 @@ def test_no_list(tmp_path: Path) -> None:
         read_list(tmp_path / "a.txt")
     with pytest.raises(DataError, match=r"'my cat\.jpg' holds a blank"):
         write_list(tmp_path / "b.txt", ["my cat.jpg"], np.ones((1, 2), np.uint8))
+    with pytest.raises(DataError, match="a single 0 or 1 in a line is a class number"):
+        write_list(tmp_path / "b.txt", ["cat.jpg"], np.ones((1, 1), np.uint8))
     assert not (tmp_path / "b.txt").exists()
 
 
@@ -224,6 +232,58 @@ class TestProcess:
         with pytest.raises(UsageError, match=complaint):
             processor.process(name, files(folder), folder / "photos", **details)  # type: ignore[arg-type]
         assert not (project_home / "data/processed").exists()
+
+
+class TestClassNumbers:
+    """One number in every line is a class, whatever the numbers are; the 20 photographs of the folder, by row."""
+
+    def prepare(self, folder: Path, number: Callable[[int], object], **details: Any) -> Split:
+        for file in files(folder).values():
+            rows = [int(Path(line.split()[0]).stem) for line in file.read_text().splitlines()]
+            file.write_text("".join(f"/home/x/{row}.jpg {number(row)}\n" for row in rows))
+        return processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3, no_skip=True, **details)[0]
+
+    @pytest.mark.parametrize(
+        ("number", "classes"),
+        [
+            (lambda row: row % 2, ["0", "1"]),
+            (lambda row: (17, 3, 200)[row % 3], ["3", "17", "200"]),
+            (lambda row: 7 if row < 6 else row % 2, ["0", "1", "7"]),  # train has one class, which the queries lack
+        ],
+    )
+    def test_classes_of_all_lists(
+        self, project_home: Path, folder: Path, number: Callable[[int], int], classes: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        split = self.prepare(folder, number)
+        assert split.classes == tuple(classes)
+        shown = f"20 images, {len(classes)} classes ({', '.join(classes)}), 1 class per image, labels as one class number per line"
+        assert split.understood[0] == shown
+        for fold in FOLDS:
+            wanted = [[int(name == str(number(row))) for name in classes] for row in numbers(fold)]
+            assert load_fold("MINE", fold).labels.tolist() == wanted
+        doctor.main(["MINE"])
+        assert shown in capsys.readouterr().out.splitlines()
+
+    def test_class_names(self, project_home: Path, folder: Path) -> None:
+        for text in ("sky\nsea\nsun\n", "id,name\n0,sky\n1,sea\n2,sun\n"):
+            (folder / "names.txt").write_text(text)
+            split = self.prepare(folder, lambda row: 2 * (row % 2), classes=folder / "names.txt", allow_empty=True)
+            assert split.classes == ("sky", "sea", "sun")
+            assert load_fold("MINE", "query").labels.tolist() == [[1, 0, 0], [0, 0, 1], [1, 0, 0], [0, 0, 1]]
+        with pytest.raises(DataError, match=r"line 1 of .*train\.txt and line 11 of .*database\.txt has the class number 3, but .* 0 to 2"):
+            self.prepare(folder, lambda row: 3 - row % 3, classes=folder / "names.txt")
+
+    def test_refused(self, project_home: Path, folder: Path) -> None:
+        with pytest.raises(DataError, match=r"only one class, '1', .*two classes are needed"):
+            self.prepare(folder, lambda row: 1)
+        with pytest.raises(DataError, match=r"every image has a class number of its own, 0 the first \(line 1 of .*train\.txt"):
+            self.prepare(folder, lambda row: row)
+        with pytest.raises(DataError, match="only one class, '0'"):
+            self.prepare(folder, lambda row: "1 0", allow_empty=True)
+        (folder / "test.txt").write_text("x/7.jpg 0\n")
+        with pytest.raises(DataError, match=r"test\.txt has one class number in a line, but .*train\.txt has 2 labels in a line"):
+            processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3)
+        assert not (project_home / "data/processed/MINE").exists()
 
 
 def test_there_and_back(project_home: Path, folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from PIL import Image
 from raw_trees import photo
 
 from biodeephashing.data import load_fold, read_label_names, read_split
-from biodeephashing.data._label_table import is_safe
+from biodeephashing.data._label_table import LabelTable, is_safe
 from biodeephashing.data._own_images import file_names, read_folder
 from biodeephashing.data.own_images import prepare_own
 from biodeephashing.errors import DataError, UsageError
@@ -135,6 +136,34 @@ class TestFolder:
             read_folder(pets)
         (pets / "test").rename(pets / "steam train")
         assert read_folder(pets)[0].classes == ["Val", "steam train", "train"]
+
+
+class TestSmallClasses:
+    def test_the_first_few_are_named(self, pets: Path) -> None:
+        for number in range(30):
+            photo(pets / f"small{number:02d}" / "0.jpg", number)
+        with pytest.raises(DataError, match=r"30 of 33 classes .*at least 5 .*'small00' \(1\), .* and 27 more; -least 5 leaves") as caught:
+            prepare_own(pets)
+        assert len(str(caught.value)) < 400
+        outcome = prepare_own(pets, least=5)
+        assert outcome.split.classes == ("cat", "dog", "eel")
+        assert sum(outcome.split.sizes.values()) == 35
+        left_out = "30 classes of fewer than 5 images, with 30 images"
+        assert outcome.left_out == f"left out: {left_out}"
+        assert outcome.split.reading == {"labels": "one folder per class", "least": 5, "left_out": left_out}
+        assert prepare_own(pets).split == outcome.split  # as it is
+        with pytest.raises(DataError, match="prepared with -least 5, not 6"):
+            prepare_own(pets, least=6)
+        with pytest.raises(DataError, match="1 of 33 classes have 20 images or more, but two classes are needed: the largest has 20"):
+            prepare_own(pets, least=20, no_skip=True)
+
+    def test_images_of_several_classes_keep_the_others(self, tmp_path: Path) -> None:
+        labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]], np.uint8)
+        kept, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
+        assert (kept.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
+        assert kept.paths == list("abcefg")  # d had z alone, e never had a class
+        assert kept.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
+        assert kept.where(3) == "4"
 
 
 class TestPreparedBefore:

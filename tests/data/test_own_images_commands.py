@@ -45,7 +45,9 @@ class TestCommands:
         assert not (project_home / "data").exists()
         train.main(flags)
         out = capsys.readouterr().out
-        assert out.startswith("FOLDER_my_shades, disjoint split (train 12, val 2, query 2, database 8)\n")
+        assert out.startswith(
+            "FOLDER_my_shades, disjoint split (train 12, val 2, query 2, database 8)\n24 images, 2 classes (dark, light), "
+        )
         predict.main(flags)
         (run,) = (project_home / "models/PenaltyStrategies/FOLDER_my_shades/own").iterdir()
         assert (run / "query-codes.npy").exists()
@@ -106,8 +108,12 @@ class TestCommands:
         (pets / "notes.txt").write_text("")
         FOLDER.main([str(pets), "-name", "PETS", "-fractions", "train=0.4,val=0.2,query=0.2", "-seed", "7"])
         lines = capsys.readouterr().out.splitlines()
-        assert lines[:2] == ["left out: 1 .txt", "PETS, disjoint split (train 14, val 7, query 7, database 7)"]
-        assert lines[2].startswith("next: python src/models/PenaltyStrategies/train.py -exp bioexp -db PETS ")
+        assert lines[:3] == [
+            "left out: 1 .txt",
+            "PETS, disjoint split (train 14, val 7, query 7, database 7)",
+            "35 images, 3 classes (cat, dog, eel), 1 class per image, labels as one folder per class",
+        ]
+        assert lines[3].startswith("next: python src/models/PenaltyStrategies/train.py -exp bioexp -db PETS ")
         FOLDER.main([str(pets), "-name", "PETS"])
         assert "already prepared, nothing to do" in capsys.readouterr().out
         with pytest.raises(UsageError, match="seed"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raw_trees import photo
 
 from biodeephashing.data import load_fold, read_label_names
-from biodeephashing.data._own_images import read_table
+from biodeephashing.data._own_table import read_table
 from biodeephashing.data._splits import deal, per_class_share, share_sizes
 from biodeephashing.data.own_images import parse_fractions, prepare_own
 from biodeephashing.errors import DataError, UsageError
@@ -95,19 +95,71 @@ class TestTable:
             (["0.jpg,0 1", "1.jpg,0 -1"], "line 3 .* has the label -1"),
             (["0.jpg,0 1 0", "1.jpg,1 0 0"], r"no image of .* has a 1 in place 3 of its labels"),
             (["0.jpg,cat", '1.jpg,"dog', "2.jpg,cat"], r"line 3 of .*pets\.csv is no line of a CSV table .* a double quote closed"),
-            (["0.jpg,cat", "1.jpg,cat"], r"all images of .*pets\.csv have the same labels"),
             (["0.jpg,1 0", "1.jpg,1 0"], r"has a 1 in place 2"),
-            (["0.jpg,1 1", "1.jpg,1 1"], r"all images of .* have the same labels"),
+            (["0.jpg,[0 0 1]", "1.jpg,[1 0 1]"], r"line 2 of .* has labels in brackets, \[0 0 1\]"),
         ],
     )
     def test_lines_that_cannot_be_used(self, tmp_path: Path, lines: list[str], complaint: str) -> None:
         with pytest.raises(DataError, match=complaint):
             read_table(table(tmp_path, *lines))
 
-    @pytest.mark.parametrize("header", ["", "file;labels", "path,label", "0.jpg,cat"])
+    @pytest.mark.parametrize("header", ["", "file:labels", "path,label", "0.jpg,cat"])
     def test_headers(self, tmp_path: Path, header: str) -> None:
         with pytest.raises(DataError, match=rf"line 1 of .*pets\.csv is {header!r}, not `file,labels`.*comma between"):
             read_table(table(tmp_path, "0.jpg,cat", header=header))
+
+    def test_other_separators(self, tmp_path: Path) -> None:
+        for delimiter, words in {";": "a semicolon", "\t": "a tab", "|": "a bar"}.items():
+            read = read_table(table(tmp_path, f"0.jpg{delimiter}cat", f'"1{delimiter}.jpg"{delimiter}dog', header=f"file{delimiter}labels"))
+            assert (read.paths, read.classes) == (["0.jpg", f"1{delimiter}.jpg"], ["cat", "dog"])
+            assert read.form == f"one class name per line, columns separated by {words}"
+        cases = {
+            ";": ["sports car; cat", "cat;", "police  car"],
+            ",": ['"sports car, cat"', '" cat "', "police car"],
+            "and": ["sports car and cat", "cat", "police car"],
+        }
+        for separator, cells in cases.items():
+            read = read_table(table(tmp_path, *(f"{row}.jpg,{cell}" for row, cell in enumerate(cells))), separator)
+            assert read.classes == ["cat", "police car", "sports car"], separator
+            assert read.labels.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0]], separator
+        with pytest.raises(DataError, match=r"line 2 of .* has the class '0 1': .*separated by ';' .*no vectors"):
+            read_table(table(tmp_path, "0.jpg,0 1", "1.jpg,1 0"), ";")
+
+    def test_how_labels_are_written(self, tmp_path: Path) -> None:
+        """What the reader says of them; names that blanks have cut into words are pointed out, labels are not."""
+        blanks = "class names separated by blanks"
+        names = f"{blanks} (should {{}} be one name each: -separator ';' keeps names with blanks whole)"
+        cases = {
+            "one class number per line": ["0", "1", "1", "0"],
+            "class numbers separated by blanks": ["2", "1 2", "1 2", "0"],
+            "0/1 vectors": ["1 0", "0 1", "0 0"],
+            blanks: ["cat", "dog", "cat dog", "cat dog", "dog"],
+            names.format("'sports car', 'police car'"): 2 * ["sports car", "police car", "house"],
+            names.format("'a x', 'b x', 'a y' and 1 more"): 2 * ["a x", "b x", "a y", "b y", "z"],
+        }
+        for form, cells in cases.items():
+            assert read_table(table(tmp_path, *(f"{row}.jpg,{cell}" for row, cell in enumerate(cells)))).form == form, cells
+
+    def test_the_separator_is_remembered(self, tmp_path: Path, project_home: Path) -> None:
+        names = ["sports car", "police car", "house"]
+        file = table(tmp_path / "in", *(f"{row}.jpg,{names[row % 3]}" for row in range(30)), images=30)
+        split = prepare_own(file).split
+        assert split.understood[0].startswith(
+            "30 images, 4 classes (car, house, police, sports), 1 to 2 classes per image, 20 images with several (most often car + "
+        )
+        with pytest.raises(DataError, match=r"FOLDER_pets is prepared with -separator ' ', not ';', .*give -no_skip"):
+            prepare_own(file, separator=";")
+        split = prepare_own(file, separator=";", no_skip=True).split
+        assert split.classes == ("house", "police car", "sports car")
+        assert split.reading == {"labels": "one class name per line", "separator": ";"}
+        assert prepare_own(file).split == split
+        file.write_text(file.read_text().replace("house", "home"))
+        with pytest.raises(DataError, match=r"was changed .*-name FOLDER_pets -separator ';' -no_skip`"):
+            prepare_own(file)
+        with pytest.raises(UsageError, match="-separator needs a text"):
+            prepare_own(file, separator="")
+        with pytest.raises(UsageError, match=r"-separator ; is for the labels of a CSV file, but .*/in is a folder"):
+            prepare_own(file.parent, separator=";")
 
     def test_not_text(self, tmp_path: Path) -> None:
         (tmp_path / "pets.csv").write_bytes(b"file,labels\n0.jpg,cat\n\xff\xfe,cat\n")

@@ -42,6 +42,9 @@ def test_same_bytes_elsewhere(database: str, tmp_path: Path, monkeypatch: pytest
         assert texts(home, database) == seen[-1]
         assert split.database == database
         assert str(home) not in json.dumps(dataclasses.asdict(split))
+        images = len({name for fold in FOLDS for name in names(database, fold)})
+        assert split.understood[0].startswith(f"{images} images, {len(split.classes)} classes ({split.classes[0]}, ")
+        assert split.understood[0].endswith(f", labels as {split.reading['labels']}")
     assert set(seen[0]) == {"label_names.txt", "split.json", *(f"{fold}_metadata.txt" for fold in FOLDS)}
     assert seen[0] == seen[1]
 

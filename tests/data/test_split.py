@@ -55,7 +55,10 @@ def test_unfinished_set(folder: Path) -> None:
         read_split("TINY")
 
 
-@pytest.mark.parametrize(("name", "value"), [("sha256", 5), ("sizes", []), ("overlaps", None), ("classes", "abc"), ("seed", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("sha256", 5), ("sizes", []), ("overlaps", None), ("classes", "abc"), ("understood", "abc"), ("reading", []), ("seed", "0")],
+)
 def test_a_value_of_another_kind(folder: Path, name: str, value: object) -> None:
     content = json.loads((folder / "split.json").read_text())
     (folder / "split.json").write_text(json.dumps(content | {name: value}))
@@ -107,19 +110,21 @@ def test_not_prepared(project_home: Path) -> None:
         load_fold("cifar10-2", "train")
 
 
-def test_a_split_written_before_there_were_overlaps(folder: Path) -> None:
+def test_a_split_of_an_older_version(folder: Path) -> None:
     content = json.loads((folder / "split.json").read_text())
-    assert content.pop("overlaps") == {}
-    (folder / "split.json").write_text(json.dumps(content))
-    assert read_split("TINY").overlaps == {}
+    older = {name: value for name, value in content.items() if name not in ("overlaps", "understood", "reading")}
+    assert len(older) == len(content) - 3
+    (folder / "split.json").write_text(json.dumps(older))
+    split = read_split("TINY")
+    assert (split.overlaps, split.understood, split.reading) == ({}, (), {})
 
 
 def content_of(write_image: object, marker: str = "") -> Content:
     rows = np.arange(4)
     return Content(
         files=[f"{row}.png" for row in rows],
-        labels=np.ones((4, 1), np.uint8),
-        classes=["all"],
+        labels=np.array([[1, 0], [0, 1]] * 2, np.uint8),
+        classes=["odd", "even"],
         folds={fold: rows[index : index + 1] for index, fold in enumerate(("train", "val", "query", "database"))},
         write_image=write_image,  # type: ignore[arg-type]
         protocol="disjoint",

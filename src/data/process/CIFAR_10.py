@@ -109,6 +109,7 @@ def _content(name: str, allow_partial: bool, official: Official) -> Content:
         source=official.url,
         note="" if total == official.total else f"{total:,} of {official.total:,} images",
         shared=protocol.shared,
+        reading={"labels": "one class number per image"},
     )
 
 

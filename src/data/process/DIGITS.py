@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser
+from biodeephashing.data.process._entrance import report
 from biodeephashing.errors import guard
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def _content() -> Content:
         rule="per class, after one shuffle of all images: 80 train, 20 query, 20 val, the rest database",
         seed=SEED,
         source="sklearn.datasets.load_digits",
+        reading={"labels": "one class number per image"},
     )
 
 
@@ -97,10 +99,7 @@ def main() -> None:
     parser = StrictParser(description=__doc__)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
     options = parser.parse_args()
-    split, written = process(no_skip=options.no_skip)
-    print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
-    options_of_train = "-exp first -db DIGITS -trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4"
-    print(f"next: python src/models/PenaltyStrategies/train.py {options_of_train}")
+    report(*process(no_skip=options.no_skip), train="-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4")
 
 
 if __name__ == "__main__":

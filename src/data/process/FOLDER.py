@@ -19,6 +19,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     words = f"fractions of the images, the rest is the database; without it {FRACTIONS}"
     parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
     parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {SEED}")
+    words = "what separates the labels of an image in a CSV file, as ';'; without it blanks"
+    parser.add_argument("-separator", "--separator", metavar="TEXT", help=words)
+    words = "leave out classes of fewer images, and images that have no other"
+    parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
     add_skip_unreadable(parser)
     options = parser.parse_args(argv)
@@ -27,6 +31,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         options.name,
         fractions=options.fractions,
         seed=options.seed,
+        separator=options.separator,
+        least=options.least,
         no_skip=options.no_skip,
         skip_unreadable=options.skip_unreadable,
     )

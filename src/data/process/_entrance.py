@@ -34,7 +34,7 @@ def parser_of(script: str, description: str | None, *, lists: str = "", images: 
 
 
 def report(split: Split, written: bool, *, train: str = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa") -> None:
-    """Print what was prepared, and the command that comes next.
+    """Print what was prepared, what its labels were understood to be, and the command that comes next.
 
     Args:
         split: the facts about the split.
@@ -46,6 +46,8 @@ def report(split: Split, written: bool, *, train: str = "-bs 128 -ep 20 -arch bi
     for line in words_of_left_out(split.database):
         print(line)
     print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
+    for line in split.understood:
+        print(line)
     print(f"next: python src/models/PenaltyStrategies/train.py -exp bioexp -db {split.database} {train}")
 
 

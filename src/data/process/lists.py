@@ -1,4 +1,4 @@
-"""Prepare a data set from lists of images in the format of HashNet, `<path> l_1 ... l_C`, or write such lists of a prepared one."""
+"""Prepare a data set from HashNet's lists of images, `<path> l_1 ... l_C` or `<path> <class number>`, or write such lists of one."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def process(
         images: the folder the images lie below.
         val_from: without a list of it, the fold that val is drawn from: "train", "query" or "database".
         val_size: how many images of that fold become val; they leave every other fold.
-        classes: a file of class names, one in a line; None numbers the classes.
+        classes: a file of class names, one in a line, or a table ``id,name``; class numbers index it, from 0; None numbers the classes.
         allow: pairs of folds that may share images, as "query-database"; "train-database" always may.
         allow_empty: make do with classes that no image has.
         no_skip: write them again even if they are there.
@@ -136,9 +136,13 @@ def _names(file: Path | None) -> list[str] | None:
     if file is None:
         return None
     try:
-        names = [line.strip() for line in file.read_text("utf-8").rstrip().splitlines()]
+        names = [line.strip() for line in file.read_text("utf-8-sig").rstrip().splitlines()]
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
         raise DataError(f"{file} is no text file of class names, one in a line") from error
+    if names[:1] == ["id,name"]:
+        from biodeephashing.data.metadata import parse_label_names
+
+        return parse_label_names(file, "mend that line and run the command again")
     for row, name in enumerate(names):
         if not name or name in names[:row]:
             raise DataError(f"line {row + 1} of {file} is {name!r}: class names must not be empty or occur twice")
@@ -153,7 +157,7 @@ def _parser() -> StrictParser:
     parser.add_argument("-val_from", "--val_from", metavar="FOLD", help=f"without -val: the fold to draw it from ({', '.join(_SOURCES)})")
     parser.add_argument("-val_size", "--val_size", type=int, default=0, metavar="N", help="with -val_from: how many images")
     parser.add_argument("-images", "--images", type=Path, metavar="FOLDER", help="folder the images lie below, found by their names")
-    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line")
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, or a table id,name")
     parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
     parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
