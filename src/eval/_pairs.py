@@ -40,9 +40,11 @@ class Pairs:
         query_labels: 0/1, (queries, classes).
         database_labels: 0/1, (database, classes).
         bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes.
+        leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
 
     Raises:
-        BioDeepHashingError: when shapes, types or values do not fit together.
+        BioDeepHashingError: when shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
+            database, row by row, or fewer than two items.
 
     Example:
         >>> codes = np.array([[0b1100], [0b1000]], dtype=np.uint8)
@@ -55,7 +57,14 @@ class Pairs:
     bytes_per_separation = 8  # memory that an order takes for each pair of a block
 
     def __init__(
-        self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels, *, bits: int | None = None
+        self,
+        query_codes: Codes,
+        database_codes: Codes,
+        query_labels: Labels,
+        database_labels: Labels,
+        *,
+        bits: int | None = None,
+        leave_one_out: bool = False,
     ) -> None:
         for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
             _check_side(side, codes, labels)
@@ -72,6 +81,7 @@ class Pairs:
                 _check_bits(side, codes, bits)
         self.queries, self.database = len(query_codes), len(database_codes)
         self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
+        self.alone = leave_one_out
         self._workspaces: list[Workspace] = []
         self.columns = (
             as_words(query_codes),
@@ -79,6 +89,13 @@ class Pairs:
             _label_columns("query", query_labels),
             _label_columns("database", database_labels),
         )
+        if leave_one_out:
+            _check_same(self.columns)
+
+    @property
+    def ranked(self) -> int:
+        """Items that each query ranks: the database, without the query itself where it is left out."""
+        return self.database - self.alone
 
     @cached_property
     def levels(self) -> int:
@@ -106,7 +123,7 @@ class Pairs:
 
         histograms = np.zeros((queries.stop - queries.start, self.bins, 2), dtype=np.int64)
         in_threads(lambda part: count_pairs(queries.start + part.start, histograms[part], *self.columns), len(histograms))
-        return histograms
+        return self._without_self(queries, histograms)
 
     def shared_histograms(self, queries: slice) -> NDArray[np.int64]:
         """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ...
@@ -122,6 +139,13 @@ class Pairs:
             return self.histograms(queries)
         histograms = np.zeros((queries.stop - queries.start, self.bins, self.levels), dtype=np.int64)
         in_threads(lambda part: count_shared(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return self._without_self(queries, histograms)
+
+    def _without_self(self, queries: slice, histograms: Counts) -> Counts:
+        """Take each query itself, at distance 0, out of its counts where it is left out; (queries, bins, levels)."""
+        if self.alone:
+            shared = np.bitwise_count(self.columns[2][:, queries]).sum(axis=0, dtype=np.int64)
+            histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
         return histograms
 
     def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
@@ -160,12 +184,12 @@ class Pairs:
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
             if features is None:
-                rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
+                rank_by_index(first, cuts[part], starts[part], *results, self.alone, *self.columns)
             else:
                 separations, own, units, alive = features
                 given = separations[part], own[part], units, alive
                 with self._workspace() as memory:
-                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, *self.columns)
+                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, self.alone, *self.columns)
 
         in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
         return sums, retrieved
@@ -244,6 +268,15 @@ def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
 
     in_threads(pack, rows, ROWS)
     return columns
+
+
+def _check_same(columns: tuple[NDArray[np.unsignedinteger], ...]) -> None:
+    """Refuse to leave each query out of a database that does not hold it in the same row."""
+    for what, queries, items in (("codes", columns[0], columns[1]), ("labels", columns[2], columns[3])):
+        if not np.array_equal(queries, items):
+            raise BioDeepHashingError(f"leave_one_out needs the same items as queries and as database, row by row, but their {what} differ")
+    if columns[0].shape[1] < 2:
+        raise BioDeepHashingError("one item alone cannot be ranked against others")
 
 
 def check_array(what: str, given: object) -> None:

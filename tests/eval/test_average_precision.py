@@ -12,7 +12,15 @@ from ranking_oracle import Sample, ap_of_ranking
 
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
-from biodeephashing.eval import Measure, Pairs, _pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
+from biodeephashing.eval import (
+    Measure,
+    Pairs,
+    _pairs,
+    average_precision_per_query,
+    leave_one_out_average_precision,
+    mean_average_precision,
+    retrieval,
+)
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
@@ -236,12 +244,30 @@ def test_features_of_any_length_and_zero_rows_give_numbers(largest):
     assert got == pytest.approx(sample.mean_ap("feature"), abs=1e-13)
 
 
-def test_leave_one_out_removes_the_query_from_its_database():
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_leave_one_out_is_every_query_against_the_database_without_its_row(device):
     sample = Sample(12, queries=1, database=40, bits=5)
-    codes, labels = sample.database_codes, sample.database_labels
-    kept = [np.arange(40) != i for i in range(40)]
-    want = np.mean([mean_average_precision(codes[~keep], codes[keep], labels[~keep], labels[keep]) for keep in kept])
-    assert leave_one_out_average_precision(codes, labels) == pytest.approx(want, abs=1e-14)
+    codes, labels, features = sample.database_codes, sample.database_labels, sample.database_features
+    measures = [Measure(ties, k=k, denominator="min") for ties in TIES for k in (None, 7, 39)] + [Measure(t, radius=1) for t in TIES]
+    given = {"ndcg": [None, 9], "device": device}
+    pairs = Pairs(codes, codes, labels, labels, bits=5, leave_one_out=True)
+    got = retrieval(pairs, measures, query_features=features, database_features=features, **given)
+    one_by_one = []
+    for row in range(40):
+        own, rest = slice(row, row + 1), np.arange(40) != row
+        pairs = Pairs(codes[own], codes[rest], labels[own], labels[rest], bits=5)
+        one_by_one.append(retrieval(pairs, measures, query_features=features[own], database_features=features[rest], **given))
+    for measure in measures:
+        for name in ("values", "found"):
+            want = np.concatenate([getattr(one.average_precision[measure], name) for one in one_by_one])
+            assert getattr(got.average_precision[measure], name) == pytest.approx(want, abs=1e-12), (measure, name)
+    for k in (None, 9):
+        assert got.ndcg[k] == pytest.approx(np.concatenate([one.ndcg[k] for one in one_by_one]), abs=1e-12)
+    for name in ("items", "nonempty", "precision", "recall", "depths", "precision_at", "recall_at"):
+        want = np.mean([getattr(one.curves, name) for one in one_by_one], axis=0)
+        assert getattr(got.curves, name) == pytest.approx(want, abs=1e-12), name
+    alone = np.mean([mean_average_precision(codes[[i]], np.delete(codes, i, 0), labels[[i]], np.delete(labels, i, 0)) for i in range(40)])
+    assert leave_one_out_average_precision(codes, labels, device=device) == pytest.approx(alone, abs=1e-14)
 
 
 @pytest.mark.parametrize("k", [None, 20])
