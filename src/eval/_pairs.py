@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
 from ._groups import Counts, Groups, Reals
+from ._pair_checks import Codes, Labels, check_bits, check_same, check_side
 from ._rankings import Order, Separations
 from ._threads import TOGETHER, in_threads
 
 if TYPE_CHECKING:
     import torch
 
-Codes = NDArray[np.uint8]
-Labels = NDArray[np.generic]
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
-WIDEST = 4095  # bytes of a code: twice a distance and one bit are held in 16 bits
 ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
 _BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
 
@@ -67,7 +65,7 @@ class Pairs:
         leave_one_out: bool = False,
     ) -> None:
         for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
-            _check_side(side, codes, labels)
+            check_side(side, codes, labels)
         if query_codes.shape[1] != database_codes.shape[1]:
             raise BioDeepHashingError(
                 f"codes of different width cannot be compared: queries {query_codes.shape}, database {database_codes.shape} (bytes)"
@@ -78,7 +76,7 @@ class Pairs:
             )
         if bits is not None:
             for side, codes in (("query", query_codes), ("database", database_codes)):
-                _check_bits(side, codes, bits)
+                check_bits(side, codes, bits)
         self.queries, self.database = len(query_codes), len(database_codes)
         self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
         self.alone = leave_one_out
@@ -90,7 +88,7 @@ class Pairs:
             _label_columns("database", database_labels),
         )
         if leave_one_out:
-            _check_same(self.columns)
+            check_same(self.columns)
 
     @property
     def ranked(self) -> int:
@@ -268,41 +266,3 @@ def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
 
     in_threads(pack, rows, ROWS)
     return columns
-
-
-def _check_same(columns: tuple[NDArray[np.unsignedinteger], ...]) -> None:
-    """Refuse to leave each query out of a database that does not hold it in the same row."""
-    for what, queries, items in (("codes", columns[0], columns[1]), ("labels", columns[2], columns[3])):
-        if not np.array_equal(queries, items):
-            raise BioDeepHashingError(f"leave_one_out needs the same items as queries and as database, row by row, but their {what} differ")
-    if columns[0].shape[1] < 2:
-        raise BioDeepHashingError("one item alone cannot be ranked against others")
-
-
-def check_array(what: str, given: object) -> None:
-    """Refuse anything but a NumPy array, such as a list or a tensor."""
-    if not isinstance(given, np.ndarray):
-        raise BioDeepHashingError(f"the {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
-
-
-def _check_side(side: str, codes: Codes, labels: Labels) -> None:
-    check_array(f"{side} codes", codes)
-    check_array(f"{side} labels", labels)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] == 0:
-        raise BioDeepHashingError(f"the {side} codes must be packed uint8 (items, bytes), not {codes.dtype} {codes.shape}")
-    if codes.shape[1] > WIDEST:
-        raise BioDeepHashingError(f"the {side} codes {codes.shape} (items, bytes) are too long: {WIDEST:,} bytes are the most")
-    if labels.ndim != 2 or labels.shape[1] == 0:
-        raise BioDeepHashingError(f"the {side} labels must be 0/1 (items, classes), not {labels.shape}")
-    if len(codes) != len(labels):
-        raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
-    if len(codes) == 0:
-        raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
-
-
-def _check_bits(side: str, codes: Codes, bits: int) -> None:
-    width = codes.shape[1]
-    if not 8 * (width - 1) < bits <= 8 * width:
-        raise BioDeepHashingError(f"codes of {bits} bits are not {width} bytes wide, as the {side} codes {codes.shape} are")
-    if (codes[:, -1] & (0xFF >> (bits - 8 * (width - 1)))).any():
-        raise BioDeepHashingError(f"the {side} codes {codes.shape} have ones beyond {bits} bits: pack fills the last byte up with zeros")

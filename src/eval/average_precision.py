@@ -15,7 +15,8 @@ from ._blocks import MEMORY, blocks_of, collect
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
 from ._groups import Groups, Reals, divisor, share
-from ._pairs import Codes, Labels, Pairs, check_array
+from ._pair_checks import Codes, Labels, check_array
+from ._pairs import Pairs
 from ._rankings import Order
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from biodeephashing.eval import (
     mean_average_precision,
     retrieval,
 )
+from biodeephashing.eval._pair_checks import WIDEST
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
@@ -321,7 +322,7 @@ def test_bad_arrays(change, message):
 
 @pytest.mark.parametrize("device", [None, "cpu"])
 def test_the_longest_codes(device):
-    codes = np.zeros((3, _pairs.WIDEST), dtype=np.uint8)
+    codes = np.zeros((3, WIDEST), dtype=np.uint8)
     codes[1:] = 255  # as far from the query as can be
     labels = np.array([[0], [1], [1]], dtype=np.uint8)
     for ties, want in (("index", 7 / 12), ("best", 7 / 12), ("expected", 7 / 12)):  # (1/2 + 2/3) / 2
