@@ -151,10 +151,12 @@ def _head(lines: Sequence[str], between: str | None, heading: bool | None) -> tu
     if heading is False:
         return head, False, False
     named = any(cell and not _is_number(cell) for cell in head)
-    if len(head) == len(second) - 1 and (named or _is_consecutive(head)):  # R writes no cell above the names of the rows
+    beside = len(head) == len(second) - 1 and all(map(_is_number, second[1:]))
+    if beside and (named or _is_consecutive(head)):  # R writes no cell above the names of the rows
         head = ["", *head]
     unnamed = len(head) > 1 and not head[0] and (named or _is_consecutive(head[1:]))
-    return head, unnamed, heading or unnamed or (named and any(map(_is_number, second)))
+    above = any(cell and not _is_number(cell) and _is_number(below) for cell, below in zip(head, second, strict=False))
+    return head, unnamed, heading or unnamed or above
 
 
 def _body(file: Path, lines: Sequence[str], between: str | None, index: bool, names: bool) -> NDArray[Any]:
@@ -162,13 +164,16 @@ def _body(file: Path, lines: Sequence[str], between: str | None, index: bool, na
     columns = range(1, len(_cells(lines[0], between))) if index and lines else None
     try:
         values = _numbers(lines, between, columns, np.float64)
-        if values.size and np.abs(values).max() >= _EXACT and (values == np.floor(values)).all():
-            values = _numbers(lines, between, columns, np.int64 if values.min() < 0 else np.uint64)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         if names and (found := _names(lines, between, index)) is not None:
             return found
         raise DataError(f"{file} is not a table of numbers with {_BETWEEN[between]} between them: {in_short(error)}") from error
-    return values
+    if values.size == 0 or np.abs(values).max() < _EXACT or not (values == np.floor(values)).all():
+        return values
+    try:
+        return _numbers(lines, between, columns, np.int64 if values.min() < 0 else np.uint64)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{file} holds whole numbers beyond 2^53 that are not written in full: {in_short(error)}") from error
 
 
 def _numbers(lines: Sequence[str], between: str | None, columns: range | None, kind: type[np.generic]) -> NDArray[Any]:

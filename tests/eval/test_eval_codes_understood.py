@@ -148,9 +148,13 @@ def test_tensors_and_structs(plain, tmp_path):
             evaluate_codes(*[str(tmp_path / file)] * 4)
 
 
-def test_classes_that_only_queries_have_are_named(tmp_path):
+def test_classes_by_number_and_by_name(tmp_path):
     result = evaluate_codes(*saved(tmp_path, [*BITS, CLASSES[0], CLASSES[1] + 1]), quiet=True)
     assert "labels: 1 of the classes of the queries (0) are those of no database item" in result["understood"]
+    for side, classes in enumerate(CLASSES):  # a name of two words below one of a single word is no row with an index
+        (tmp_path / f"{side}.txt").write_text("".join(f"{['eel', 'sea cat', 'dog', 'sea lion'][one]}\n" for one in (0, 1, *classes[2:])))
+    result = evaluate_codes(*saved(tmp_path, [*BITS, *CLASSES])[:2], str(tmp_path / "0.txt"), str(tmp_path / "1.txt"), quiet=True)
+    assert result["understood"][4] == "labels: 4 classes, 1 per item"
     with pytest.raises(DataError, match="one holds class names, the other class numbers"):
         evaluate_codes(*saved(tmp_path, [*BITS, CLASSES[0].astype(str), CLASSES[1]]))
 
