@@ -13,7 +13,6 @@ from ..errors import DataError
 from ._array_files import Stored
 
 _SIZES = (8, 16, 32, 64)  # bits that a whole number may hold of a code
-_EXACT = 2**53  # whole numbers from it on are not all float64
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,11 @@ def _bytes(side: Stored, words: Words) -> NDArray[np.uint8]:
     """Return whole numbers as the bytes that hold them, negative ones in two's complement."""
     values = side.values
     if values.dtype.kind == "f":
-        if np.abs(values).max() >= _EXACT:
-            raise DataError(f"{side} holds numbers beyond 2^53, which {values.dtype} does not hold exactly: save them as whole numbers")
+        digits = np.finfo(values.dtype).nmant + 1
+        if np.abs(values).max() >= 2**digits:
+            raise DataError(
+                f"{side} holds numbers beyond 2^{digits}, which {values.dtype} does not hold exactly: save them as whole numbers"
+            )
         values = values.astype(np.int64)
     fixed = np.ascontiguousarray(values.astype(f"<u{words.size // 8}"))
     return fixed.view(np.uint8).reshape(len(values), -1)

@@ -84,8 +84,9 @@ def test_codes_packed_in_two_ways_are_refused(tmp_path):
             evaluate_codes(*saved(tmp_path, [one, other, *CLASSES]), bits=64)
         with pytest.raises(DataError, match=r"packed in different ways|cannot be compared"):
             evaluate_codes(*saved(tmp_path, [one, other, *CLASSES]), kind="packed")
-    with pytest.raises(DataError, match="beyond 2\\^53"):
-        evaluate_codes(*saved(tmp_path, [*(codes.view("<u8").astype(float) for codes in PACKED), *CLASSES]), bits=64)
+    for size, kind, digits in (("<u8", np.float64, 53), ("<u4", np.float32, 24)):
+        with pytest.raises(DataError, match=rf"beyond 2\^{digits}"):
+            evaluate_codes(*saved(tmp_path, [*(codes.view(size).astype(kind) for codes in PACKED), *CLASSES]), bits=64)
 
 
 def test_whole_numbers_are_features_where_somebody_says_so(tmp_path):
@@ -141,6 +142,10 @@ def test_tensors_and_structs(plain, tmp_path):
     assert evaluate_codes(*files, quiet=True)["mAP_expected"] == plain
     torch.save({"deep": {name: torch.tensor(values) for name, values in zip(NAMES, arrays, strict=True)}}, tmp_path / "all.pth")
     savemat(tmp_path / "all.mat", {"deep": dict(zip(NAMES, arrays, strict=True)), "note": "text"})
+    names = [np.array([f"class {label}" for label in classes], dtype=object)[:, None] for classes in CLASSES]
+    savemat(tmp_path / "cells.mat", {"q": names[0], "d": names[1]})
+    cells = [f"{tmp_path / 'cells.mat'}:{name}" for name in "qd"]
+    assert evaluate_codes(*files[:2], *cells, quiet=True)["mAP_expected"] == plain
     for file in ("all.pth", "all.mat"):
         result = evaluate_codes(*(f"{tmp_path / file}:deep.{name}" for name in NAMES), quiet=True)
         assert (result["mAP_expected"], result["inputs"]["queries"]["variable"]) == (plain, "deep.queries"), file
