@@ -99,9 +99,7 @@ def _bytes(side: Stored, words: Words) -> NDArray[np.uint8]:
     if values.dtype.kind == "f":
         digits = np.finfo(values.dtype).nmant + 1
         if np.abs(values).max() >= 2**digits:
-            raise DataError(
-                f"{side} holds numbers beyond 2^{digits}, which {values.dtype} does not hold exactly: save them as whole numbers"
-            )
+            raise DataError(f"{side} holds numbers beyond 2^{digits}, which {values.dtype} does not hold exactly: save them as integers")
         values = values.astype(np.int64)
     fixed = np.ascontiguousarray(values.astype(f"<u{words.size // 8}"))
     return fixed.view(np.uint8).reshape(len(values), -1)
