@@ -1,12 +1,11 @@
-"""Arrays of numbers in the files that other code bases write: NumPy, text, MATLAB."""
+"""Arrays in the files that other code bases write: NumPy, text, MATLAB, PyTorch."""
 
 from __future__ import annotations
 
 import re
-import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -15,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, nearest, unknown_name
+from ._text_files import ENDINGS, UNKNOWN, Margins, ending_of, read_text
 
-_DELIMITERS = {".tsv": "\t", ".csv": ",", ".txt": None}
-_ENDINGS = (".npy", ".npz", ".mat", *_DELIMITERS)
-_CONTAINERS = (".npz", ".mat")
-_NO_NUMBERS = ("cell", "struct", "object", "char", "opaque", "function")  # kinds of MATLAB's variables
+_CONTAINERS = (".npz", ".mat", ".pt", ".pth")
+_ENDINGS = (".npy", *_CONTAINERS, *ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))
 _NAMED = re.compile(r"(.*\.\w+):([^:/\\]+)")
 _Shapes = Mapping[str, tuple[int, ...]]
+_Load = Callable[[str], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -32,11 +31,15 @@ class Stored:
         file: the file.
         variable: its name in the file; empty where a file holds one array only.
         values: the array.
+        notes: how it was read, where that does not go without saying.
+        perhaps_heading: what the first row looks like, where it may be a heading as well as data; else empty.
     """
 
     file: Path
     variable: str
     values: NDArray[Any]
+    notes: tuple[str, ...] = ()
+    perhaps_heading: str = ""
 
     @property
     def kind(self) -> str:
@@ -44,17 +47,20 @@ class Stored:
         return f"{self.values.dtype} {self.values.shape}"
 
     def __str__(self) -> str:
-        """Return file, variable, type and shape, as messages state them."""
-        return f"{self.file}{':' if self.variable else ''}{self.variable} {self.kind}"
+        """Return file, variable, type and shape, as messages state them, and how it was read."""
+        notes = f" ({', '.join(self.notes)})" if self.notes else ""
+        return f"{self.file}{':' if self.variable else ''}{self.variable} {self.kind}{notes}"
 
 
-def read_array(text: str, *, columns: bool = False) -> Stored:
+def read_array(text: str, *, labels: bool = False, margins: Margins = UNKNOWN) -> Stored:
     """Read an array from a file, or a variable of a file.
 
     Args:
-        text: ``FILE.npy``, ``FILE.tsv`` (tabs), ``FILE.csv`` (commas), ``FILE.txt`` (blanks), ``FILE.npz:NAME`` or ``FILE.mat:NAME``; the
-            name may be left out where just one array fits.
-        columns: whether a variable of a single column, beside a table, may be meant where the name is left out.
+        text: ``FILE.npy``, ``FILE.tsv``, ``FILE.csv`` or ``FILE.txt`` (also ``.gz``), or a variable of a file: ``FILE.npz:NAME``,
+            ``FILE.mat:NAME``, ``FILE.pt:NAME``, with dots between the names of nested ones; the name may be left out where just one
+            array fits.
+        labels: whether a column of names, or a variable of a single column beside a table, may be meant.
+        margins: what is known of the heading and the index column of a text file.
 
     Raises:
         DataError: for a file that is missing, damaged or of another kind, and for a variable that is missing or must be named.
@@ -68,8 +74,8 @@ def read_array(text: str, *, columns: bool = False) -> Stored:
     """
     named = _NAMED.fullmatch(text)
     file, variable = (Path(named[1]), named[2]) if named else (Path(text), "")
-    ending = file.suffix.lower()
-    if ending not in _ENDINGS:
+    ending = ending_of(file)
+    if ending not in (".npy", *_CONTAINERS, *ENDINGS):
         raise DataError(f"{file}: {unknown_name('ending', ending, _ENDINGS)}")
     if file.is_dir():
         raise DataError(f"{file} is a folder, not a file")
@@ -78,11 +84,10 @@ def read_array(text: str, *, columns: bool = False) -> Stored:
         raise DataError(f"there is no file {file}{f'; the nearest is {guess!r}' if guess else ''}")
     if variable and ending not in _CONTAINERS:
         raise DataError(f"{file} holds one array without a name: leave out :{variable}")
-    if ending == ".npz":
-        return _read_npz(file, variable, columns)
-    if ending == ".mat":
-        return _read_mat(file, variable, columns)
-    return Stored(file, "", read_npy(file) if ending == ".npy" else _read_text(file, _DELIMITERS[ending]))
+    if ending in ENDINGS:
+        table = read_text(file, margins, names=labels)
+        return Stored(file, "", table.values, table.notes, table.perhaps_heading)
+    return Stored(file, *_READERS[ending](file, variable, labels))
 
 
 def read_npy(file: Path) -> NDArray[Any]:
@@ -105,30 +110,11 @@ def _read_plain(stream: IO[bytes], name: str) -> NDArray[Any]:
         raise DataError(f"{name} does not fit into memory: {error}") from error
 
 
-def _read_text(file: Path, delimiter: str | None) -> NDArray[np.float64]:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": an empty array says so itself
-            return np.loadtxt(file, delimiter=delimiter, ndmin=2, comments=None)
-    except ValueError as error:
-        between = {"\t": "tabs", ",": "commas"}.get(delimiter or "", "blanks")
-        raise DataError(f"{file} is not a table of numbers with {between} between them: {in_short(error)}") from error
+def _only(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:
+    return variable, read_npy(file)
 
 
-def in_short(error: Exception) -> str:
-    """Return the message of an error of NumPy's, without its advice to programmers and with all rows counted from 1.
-
-    Example:
-        >>> in_short(ValueError("could not convert string 'a' to float64 at row 0, column 2."))
-        "could not convert string 'a' to float64 at row 1, column 2"
-        >>> in_short(ValueError("the number of columns changed from 2 to 1 at row 2; use `usecols` to select a subset"))
-        'the number of columns changed from 2 to 1 at row 2'
-    """
-    words = str(error).partition("; use ")[0].removesuffix(".")
-    return re.sub(r"at row (\d+), column", lambda found: f"at row {int(found[1]) + 1}, column", words)  # other messages count from 1
-
-
-def _read_npz(file: Path, variable: str, columns: bool) -> Stored:
+def _read_npz(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:
     try:
         with zipfile.ZipFile(file) as archive:
             members = [name for name in archive.namelist() if name.endswith(".npy")]
@@ -136,9 +122,9 @@ def _read_npz(file: Path, variable: str, columns: bool) -> Stored:
             for member in members:
                 with archive.open(member) as stream:
                     shapes[member.removesuffix(".npy")] = _shape_of(stream)
-            variable = _choose(file, shapes, shapes, variable, columns)
+            variable = _choose(file, shapes, shapes, variable, labels)
             with archive.open(f"{variable}.npy") as stream:
-                return Stored(file, variable, _read_plain(stream, f"{file}:{variable}"))
+                return variable, _read_plain(stream, f"{file}:{variable}")
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{file} is truncated or not an archive of NumPy: {error}") from error
 
@@ -150,27 +136,37 @@ def _shape_of(stream: IO[bytes]) -> tuple[int, ...]:
     return tuple(read(stream)[0])
 
 
-def _read_mat(file: Path, variable: str, columns: bool) -> Stored:
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-    from scipy.sparse import issparse
+def _read_mat(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:
+    from ._mat_files import load_mat, look_into_mat
 
-    try:
-        contents = whosmat(file, appendmat=False)
-        shapes = {name: tuple(shape) for name, shape, _ in contents}
-        numbers = {name: shapes[name] for name, _, kind in contents if kind not in _NO_NUMBERS}
-        variable = _choose(file, shapes, numbers, variable, columns)
-        values = loadmat(file, variable_names=[variable], appendmat=False)[variable]
-    except NotImplementedError as error:
-        raise DataError(
-            f"{file} is a MATLAB file of version 7.3 (HDF5), which is not read: save it again with save(..., '-v7'), or as .npz"
-        ) from error
-    except (MatReadError, ValueError, TypeError, LookupError, OSError, zlib.error) as error:
-        raise DataError(f"{file} is truncated or not a MATLAB file: {error}") from error
-    return Stored(file, variable, values.toarray() if issparse(values) else values)
+    shapes, numbers = look_into_mat(file)
+    variable = _choose(file, shapes, numbers, variable, labels)
+    return variable, load_mat(file, variable)
 
 
-def _choose(file: Path, shapes: _Shapes, numbers: _Shapes, variable: str, columns: bool) -> str:
+def _read_torch(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:
+    from ._torch_files import load_tensors
+
+    tensors = load_tensors(file)
+    if list(tensors) == [""]:
+        if variable:
+            raise DataError(f"{file} holds one tensor without a name: leave out :{variable}")
+        return "", tensors[""]
+    shapes = {name: values.shape for name, values in tensors.items()}
+    variable = _choose(file, shapes, shapes, variable, labels)
+    return variable, tensors[variable]
+
+
+_READERS: Mapping[str, Callable[[Path, str, bool], tuple[str, NDArray[Any]]]] = {
+    ".npy": _only,
+    ".npz": _read_npz,
+    ".mat": _read_mat,
+    ".pt": _read_torch,
+    ".pth": _read_torch,
+}
+
+
+def _choose(file: Path, shapes: _Shapes, numbers: _Shapes, variable: str, labels: bool) -> str:
     """Return the variable asked for or, where none is, the only one that fits."""
     listing = ", ".join(f"{name} {shape}" for name, shape in shapes.items()) or "nothing"
     if variable:
@@ -180,7 +176,7 @@ def _choose(file: Path, shapes: _Shapes, numbers: _Shapes, variable: str, column
         return variable
     tables = [name for name, shape in numbers.items() if len(shape) == 2 and min(shape) > 1]
     longer = [name for name, shape in numbers.items() if len(shape) <= 2 and max(shape, default=0) > 1]
-    fitting = (longer if columns else tables) or list(numbers)
+    fitting = (longer if labels else tables) or list(numbers)
     if not fitting:
         raise DataError(f"{file} has no variable with numbers; it holds {listing}")
     if len(fitting) > 1:

@@ -17,7 +17,8 @@ from ..checksums import digest
 from ..codes import pack
 from ..errors import DataError, RunError
 from ..runs import Run, read_json
-from ._array_files import in_short, read_npy
+from ._array_files import read_npy
+from ._text_files import in_short
 
 _RECORD = "predictions.json"
 _PREDICT = "run predict.py with the settings of this run"

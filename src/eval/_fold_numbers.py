@@ -14,7 +14,8 @@ from ._code_files import FoldCodes
 from ._groups import Reals
 from ._health import code_health
 from ._numbers import COMPATIBLE, CUTS, DENOMINATOR, NDCG_CUT, compatible_key, further_numbers, key_of
-from ._pairs import Labels, Pairs
+from ._pair_checks import Labels
+from ._pairs import Pairs
 from .average_precision import AveragePrecision, Measure, average_precision_per_query
 from .curves import Curves
 from .one_pass import retrieval
@@ -48,6 +49,7 @@ def fold_numbers(
     database: Side,
     measures: Sequence[Measure],
     *,
+    leave_one_out: bool = False,
     device: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[dict[str, Any], Curves]:
@@ -59,12 +61,12 @@ def fold_numbers(
         queries: the fold.
         database: the database fold.
         measures: the average precisions wanted, each once; with features, those of the compatible keys among them.
+        leave_one_out: whether each query, being the item of its row, is left out of the database.
         device: where to compute: None for the compiled loops, else a device of PyTorch.
         progress: called after each block of queries with their number.
     """
-    found = retrieval(
-        _pairs(queries, database), measures, ndcg=[NDCG_CUT], device=device, progress=progress, **_features(queries, database)
-    )
+    pairs = _pairs(queries, database, leave_one_out)
+    found = retrieval(pairs, measures, ndcg=[NDCG_CUT], device=device, progress=progress, **_features(queries, database))
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
     compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(Measure(COMPATIBLE, k=k))) in means}
@@ -80,8 +82,9 @@ def fold_numbers(
     return compatible | rules | means | {"bootstrap": intervals} | counts, found.curves
 
 
-def _pairs(queries: Side, database: Side) -> Pairs:
-    return Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels, bits=database.codes.bits)
+def _pairs(queries: Side, database: Side, leave_one_out: bool = False) -> Pairs:
+    sides = queries.codes.codes, database.codes.codes, queries.labels, database.labels
+    return Pairs(*sides, bits=database.codes.bits, leave_one_out=leave_one_out)
 
 
 def _features(queries: Side, database: Side) -> dict[str, Any]:

@@ -190,6 +190,7 @@ def rank_by_index(
     starts: Counts,
     sums: Reals,
     retrieved: Counts,
+    alone: bool,
     query_words: Words,
     words: Words,
     query_labels: Bytes,
@@ -205,6 +206,7 @@ def rank_by_index(
         starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
+        alone: whether each query leaves out the item of its own row.
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
     """
     keys, relevant = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8)
@@ -216,6 +218,8 @@ def rank_by_index(
             for start in range(near, min(near + SPAN, database), TILE):
                 items = min(TILE, database - start)
                 _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
+                if alone:
+                    _move_behind(keys[:items], first + query - start, starts.shape[1] - 1)
                 found = 0
                 for i in range(items):  # no branch on relevance: a processor could not predict it
                     group, mark = keys[i] >> 1, keys[i] & 1
@@ -224,6 +228,13 @@ def rank_by_index(
                     ranks[found], hits[found] = places[query, group, 0], places[query, group, 1]
                     found += mark
                 _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+
+
+@kernel
+def _move_behind(keys: Any, item: int, groups: int) -> None:
+    """Put an item, if it is one of these, into a group behind all others, where nothing is wanted, as irrelevant."""
+    if 0 <= item < len(keys):
+        keys[item] = 2 * groups
 
 
 @kernel
@@ -279,6 +290,7 @@ def rank_by_feature(
     marks: Bytes,
     sums: Reals,
     retrieved: Counts,
+    alone: bool,
     query_words: Words,
     words: Words,
     query_labels: Bytes,
@@ -300,6 +312,7 @@ def rank_by_feature(
             every group would make the threads wait for each other, because the system serves one at a time.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
+        alone: whether each query leaves out the item of its own row.
         query_words, words, query_labels, labels: as in :func:`count_pairs`.
     """
     database, groups = words.shape[1], starts.shape[1] - 1
@@ -319,6 +332,8 @@ def rank_by_feature(
         for start in range(0, database, TILE):
             size = min(TILE, database - start)
             _fill_keys(keys[:size], relevant[:size], first + query, start, query_words, words, query_labels, labels)
+            if alone:
+                _move_behind(keys[:size], first + query - start, groups)
             found = np.uintp(0)  # unsigned, so that an index needs no check for counting from the end
             for i in range(size):  # no branch: a processor could not predict which items are near
                 near[found] = i

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ._pairs import Labels, Pairs
+from ._pair_checks import Labels
+from ._pairs import Pairs
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 
 from ..errors import BioDeepHashingError
 from ._groups import Counts, Groups, Reals
+from ._pair_checks import Codes, Labels, check_bits, check_same, check_side
 from ._rankings import Order, Separations
 from ._threads import TOGETHER, in_threads
 
 if TYPE_CHECKING:
     import torch
 
-Codes = NDArray[np.uint8]
-Labels = NDArray[np.generic]
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
-WIDEST = 4095  # bytes of a code: twice a distance and one bit are held in 16 bits
 ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
 _BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
 
@@ -40,9 +38,11 @@ class Pairs:
         query_labels: 0/1, (queries, classes).
         database_labels: 0/1, (database, classes).
         bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes.
+        leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
 
     Raises:
-        BioDeepHashingError: when shapes, types or values do not fit together.
+        BioDeepHashingError: when shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
+            first items of the database, row by row, or fewer than two items.
 
     Example:
         >>> codes = np.array([[0b1100], [0b1000]], dtype=np.uint8)
@@ -55,10 +55,17 @@ class Pairs:
     bytes_per_separation = 8  # memory that an order takes for each pair of a block
 
     def __init__(
-        self, query_codes: Codes, database_codes: Codes, query_labels: Labels, database_labels: Labels, *, bits: int | None = None
+        self,
+        query_codes: Codes,
+        database_codes: Codes,
+        query_labels: Labels,
+        database_labels: Labels,
+        *,
+        bits: int | None = None,
+        leave_one_out: bool = False,
     ) -> None:
         for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
-            _check_side(side, codes, labels)
+            check_side(side, codes, labels)
         if query_codes.shape[1] != database_codes.shape[1]:
             raise BioDeepHashingError(
                 f"codes of different width cannot be compared: queries {query_codes.shape}, database {database_codes.shape} (bytes)"
@@ -69,9 +76,10 @@ class Pairs:
             )
         if bits is not None:
             for side, codes in (("query", query_codes), ("database", database_codes)):
-                _check_bits(side, codes, bits)
+                check_bits(side, codes, bits)
         self.queries, self.database = len(query_codes), len(database_codes)
         self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
+        self.alone = leave_one_out
         self._workspaces: list[Workspace] = []
         self.columns = (
             as_words(query_codes),
@@ -79,6 +87,13 @@ class Pairs:
             _label_columns("query", query_labels),
             _label_columns("database", database_labels),
         )
+        if leave_one_out:
+            check_same(self.columns)
+
+    @property
+    def ranked(self) -> int:
+        """Items that each query ranks: the database, without the query itself where it is left out."""
+        return self.database - self.alone
 
     @cached_property
     def levels(self) -> int:
@@ -106,7 +121,7 @@ class Pairs:
 
         histograms = np.zeros((queries.stop - queries.start, self.bins, 2), dtype=np.int64)
         in_threads(lambda part: count_pairs(queries.start + part.start, histograms[part], *self.columns), len(histograms))
-        return histograms
+        return self._without_self(queries, histograms)
 
     def shared_histograms(self, queries: slice) -> NDArray[np.int64]:
         """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ...
@@ -122,6 +137,13 @@ class Pairs:
             return self.histograms(queries)
         histograms = np.zeros((queries.stop - queries.start, self.bins, self.levels), dtype=np.int64)
         in_threads(lambda part: count_shared(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return self._without_self(queries, histograms)
+
+    def _without_self(self, queries: slice, histograms: Counts) -> Counts:
+        """Take each query itself, at distance 0, out of its counts where it is left out; (queries, bins, levels)."""
+        if self.alone:
+            shared = np.bitwise_count(self.columns[2][:, queries]).sum(axis=0, dtype=np.int64)
+            histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
         return histograms
 
     def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
@@ -160,12 +182,12 @@ class Pairs:
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
             if features is None:
-                rank_by_index(first, cuts[part], starts[part], *results, *self.columns)
+                rank_by_index(first, cuts[part], starts[part], *results, self.alone, *self.columns)
             else:
                 separations, own, units, alive = features
                 given = separations[part], own[part], units, alive
                 with self._workspace() as memory:
-                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, *self.columns)
+                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, self.alone, *self.columns)
 
         in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
         return sums, retrieved
@@ -244,32 +266,3 @@ def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
 
     in_threads(pack, rows, ROWS)
     return columns
-
-
-def check_array(what: str, given: object) -> None:
-    """Refuse anything but a NumPy array, such as a list or a tensor."""
-    if not isinstance(given, np.ndarray):
-        raise BioDeepHashingError(f"the {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
-
-
-def _check_side(side: str, codes: Codes, labels: Labels) -> None:
-    check_array(f"{side} codes", codes)
-    check_array(f"{side} labels", labels)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] == 0:
-        raise BioDeepHashingError(f"the {side} codes must be packed uint8 (items, bytes), not {codes.dtype} {codes.shape}")
-    if codes.shape[1] > WIDEST:
-        raise BioDeepHashingError(f"the {side} codes {codes.shape} (items, bytes) are too long: {WIDEST:,} bytes are the most")
-    if labels.ndim != 2 or labels.shape[1] == 0:
-        raise BioDeepHashingError(f"the {side} labels must be 0/1 (items, classes), not {labels.shape}")
-    if len(codes) != len(labels):
-        raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
-    if len(codes) == 0:
-        raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
-
-
-def _check_bits(side: str, codes: Codes, bits: int) -> None:
-    width = codes.shape[1]
-    if not 8 * (width - 1) < bits <= 8 * width:
-        raise BioDeepHashingError(f"codes of {bits} bits are not {width} bytes wide, as the {side} codes {codes.shape} are")
-    if (codes[:, -1] & (0xFF >> (bits - 8 * (width - 1)))).any():
-        raise BioDeepHashingError(f"the {side} codes {codes.shape} have ones beyond {bits} bits: pack fills the last byte up with zeros")

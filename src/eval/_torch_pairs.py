@@ -52,17 +52,18 @@ class TorchPairs(Pairs):
 
     def __init__(self, pairs: Pairs, device: str | torch.device, memory: int) -> None:
         self.queries, self.database, self.bins, self.columns = pairs.queries, pairs.database, pairs.bins, pairs.columns
+        self.alone = pairs.alone
         self._device, self._memory = usable(device), min(memory, _MOST)
         query_codes, codes, query_labels, labels = (_bits(side, self._device) for side in pairs.columns)
         self._codes, self._labels = (2 * query_codes.T - 1, 2 * codes - 1), (query_labels.T, labels)
 
     def histograms(self, queries: slice) -> Counts:
         """Count the items at every distance from some queries, (queries, bins, 2): irrelevant ones, relevant ones."""
-        return self._counts(queries, 2)
+        return self._without_self(queries, self._counts(queries, 2))
 
     def shared_histograms(self, queries: slice) -> Counts:
         """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ..."""
-        return self._counts(queries, self.levels)
+        return self._without_self(queries, self._counts(queries, self.levels))
 
     def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
         """Return the order of tied items by their features; arguments as in :class:`Separations`."""
@@ -84,6 +85,8 @@ class TorchPairs(Pairs):
     def _ranked(self, queries: slice, order: Order | None) -> torch.Tensor:
         """Return which items are relevant, from the nearest to the farthest, bool (queries, database)."""
         keys = self._pair_keys(queries, 2)
+        if self.alone:
+            keys.diagonal(queries.start).fill_(2 * self.bins)  # behind all others, where no cut reaches
         if order is not None:
             keys = keys.gather(1, order.of(queries).argsort(dim=1, stable=True))
         ranking = (keys >> 1).short().argsort(dim=1, stable=True)

@@ -15,7 +15,8 @@ from ._blocks import MEMORY, blocks_of, collect
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
 from ._groups import Groups, Reals, divisor, share
-from ._pairs import Codes, Labels, Pairs, check_array
+from ._pair_checks import Codes, Labels, check_array
+from ._pairs import Pairs
 from ._rankings import Order
 
 if TYPE_CHECKING:
@@ -254,18 +255,8 @@ def leave_one_out_average_precision(
         >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
         0.6666666666666666
     """
-    pairs = Pairs(codes[:queries], codes, labels[:queries], labels).on(device, memory)
-    if pairs.database < 2:
-        raise BioDeepHashingError("one item alone cannot be ranked against others")
-    values = np.zeros(pairs.queries)
-    labelled = np.any(labels[:queries], axis=1).astype(np.intp)
-    for block in blocks_of(pairs, memory):
-        histograms = pairs.histograms(block)
-        own = np.arange(len(histograms))
-        histograms[own, 0, labelled[block]] -= 1  # the query itself, at distance 0
-        groups = Groups.of(histograms)
-        values[block], _ = expected_average_precision(groups, groups.total, "retrieved")
-    return float(values.mean())
+    pairs = Pairs(codes[:queries], codes, labels[:queries], labels, leave_one_out=True)
+    return average_precision_per_query(pairs, [Measure()], memory=memory, device=device)[Measure()].mean()
 
 
 def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:

@@ -79,7 +79,7 @@ class CurveSums:
 
     def __init__(self, pairs: Pairs) -> None:
         self._queries = pairs.queries
-        self._depths = ranking_depths(pairs.database)
+        self._depths = ranking_depths(pairs.ranked)
         self._items, self._nonempty = np.zeros((2, pairs.bins), dtype=np.int64)
         self._precision, self._recall = np.zeros((2, pairs.bins))
         self._found_at, self._recall_at = np.zeros((2, len(self._depths)))

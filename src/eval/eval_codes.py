@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS
+from argparse import SUPPRESS, ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.arguments import StrictParser, add_measures, given_measures, whole_number
-from biodeephashing.errors import UsageError, guard
+from biodeephashing.errors import UsageError, guard, unknown_name
 from biodeephashing.runs import write_json
 
 if TYPE_CHECKING:
     from biodeephashing.eval import Measure
+    from biodeephashing.eval._fold_numbers import Side
     from biodeephashing.eval._foreign_codes import Foreign
 
 FILES = {
     "queries": "codes of the queries",
     "database": "codes of the database",
-    "query_labels": "classes of the queries: 0/1 with a column per class, or a class number each",
+    "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
     "database_labels": "classes of the database",
 }
+KINDS = ("bits", "packed", "features")
 
 
 def evaluate_codes(
@@ -30,7 +32,11 @@ def evaluate_codes(
     database_labels: str,
     *,
     bits: int | None = None,
+    kind: str | None = None,
     transpose: bool = False,
+    heading: bool | None = None,
+    index: bool | None = None,
+    leave_one_out: bool = False,
     asked: Sequence[Measure] = (),
     output: Path | None = None,
     no_skip: bool = False,
@@ -39,13 +45,18 @@ def evaluate_codes(
     """Measure how well codes in files retrieve, under every tie rule that they allow.
 
     Args:
-        queries: ``FILE.npy``, ``.tsv``, ``.csv``, ``.txt``, ``FILE.npz:NAME`` or ``FILE.mat:NAME`` with ±1, 0/1, truth values, real-valued
-            features whose signs are the codes, (queries, bits), or packed uint8, (queries, bytes).
+        queries: ``FILE.npy``, ``.tsv``, ``.csv``, ``.txt``, ``FILE.npz:NAME``, ``FILE.mat:NAME`` or ``FILE.pt:NAME`` with ±1, 0/1, truth
+            values, real-valued features whose signs are the codes, (queries, bits), or packed whole numbers, (queries, numbers).
         database: the same of the database.
-        query_labels: 0/1, (queries, classes), or a class number for each query.
+        query_labels: 0/1, (queries, classes), or a class number or name for each query.
         database_labels: the same of the database.
         bits: length of a code; needed where codes are packed.
+        kind: what the codes are, "bits", "packed" or "features"; None to find out, which whole numbers other than -1, 0 and 1 need
+            ``bits`` for.
         transpose: whether codes have a column per item. Without it this is found out where it is beyond doubt, and said.
+        heading: whether text files have a heading; None to find out, and to refuse where it is not certain.
+        index: whether the first column of text files counts or names the rows; None to find out.
+        leave_one_out: rank each query against the database without itself; queries and database must be the same items.
         asked: measures to make beside those that are always made.
         output: a JSON file to write the result to, whole or not at all.
         no_skip: replace that file if it is there.
@@ -56,7 +67,8 @@ def evaluate_codes(
 
     Raises:
         DataError: for files that cannot be used, or codes and labels that do not fit together.
-        UsageError: for an output that is there already or is no JSON file, and for the tie rule "feature" without features.
+        UsageError: for an output that is there already or is no JSON file, for the tie rule "feature" without features, and for
+            ``leave_one_out`` with queries that are not the database.
 
     Example:
         >>> import tempfile
@@ -66,18 +78,26 @@ def evaluate_codes(
         1.0
     """
     from biodeephashing.eval._fold_numbers import Side, fold_numbers
-    from biodeephashing.eval._foreign_codes import read_foreign
+    from biodeephashing.eval._foreign_codes import Reading, read_foreign
+    from biodeephashing.eval._same_items import check_same
     from biodeephashing.eval._summary import summary
+    from biodeephashing.eval._text_files import Margins
 
     if output:
         _check_output(output, no_skip)
-    found = read_foreign(queries, database, query_labels, database_labels, bits=bits, transpose=transpose)
+    reading = Reading(bits, kind, transpose, Margins(heading, index))
+    found = read_foreign(queries, database, query_labels, database_labels, reading)
     measures = _measures(found, asked)
     query, items = (Side(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    if leave_one_out:
+        check_same(query, items)
+    understood = [*found.understood, *_relation(query, items, leave_one_out)]
+    if not quiet:
+        print("\n".join(understood))
     health = {"query": query.health, "database": items.health}
     facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
-    numbers, _ = fold_numbers(query, items, measures)
-    result = numbers | facts
+    numbers, _ = fold_numbers(query, items, measures, leave_one_out=leave_one_out)
+    result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
     if output:
         write_json(output, result, indent=4)
     if not quiet:
@@ -108,50 +128,88 @@ def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
     return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
 
 
+def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
+    """Return what queries and database have in common, and what looks odd about their sizes."""
+    from biodeephashing.eval._same_items import count_contained, same_items
+
+    queries, database = len(query.labels), len(items.labels)
+    if leave_one_out:
+        return [f"leave-one-out: each query is ranked against the {database - 1:,} other items"]
+    if same_items(query, items):
+        return ["queries and database are the same items, and each query finds itself: -leave_one_out ranks it against the others"]
+    lines = []
+    if contained := count_contained(query, items):
+        what = "code" if query.codes.features is None else "features"
+        lines.append(
+            f"{contained:,} of {queries:,} queries have {what} and labels of a database item and find it first: are these the same?"
+        )
+    if queries > database:
+        lines.append("more queries than database items: have the two been swapped?")
+    return lines
+
+
 def _caption(result: dict[str, Any]) -> str:
-    """Return what was read from where and taken for what, and what looks odd about it."""
-    lines = [
-        f"{role}: {entry['file']}{':' if entry['variable'] else ''}{entry['variable']}, {entry['holds']}, read as {entry['as']}"
-        + (" with a column per item" if entry["transposed"] else "")
-        for role, entry in result["inputs"].items()
-    ]
-    lines.append(f"{result['bits']} bits")
+    """Return the length of the codes, and which tie rule they do not allow."""
+    lines = [f"{result['bits']} bits"]
     if "mAP_feature" not in result:
         lines.append("no tie rule feature: it needs real-valued features of both queries and database")
-    if result["n_queries"] > result["n_database"]:
-        lines.append("more queries than database items: have the two been swapped?")
     return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line and evaluate the codes it names."""
+    arguments = _parser().parse_args(argv)
+    if "bits" in arguments and arguments.bits < 1:
+        raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
+    from biodeephashing.eval._numbers import asked_measures
+
+    given = vars(arguments)
+    evaluate_codes(
+        *(given[name] for name in FILES),
+        bits=given.get("bits"),
+        kind=given.get("kind"),
+        transpose=arguments.transpose,
+        heading=given.get("heading"),
+        index=given.get("index"),
+        leave_one_out=arguments.leave_one_out,
+        asked=asked_measures(*given_measures(arguments)),
+        output=given.get("output"),
+        no_skip=arguments.no_skip,
+    )
+
+
+def _parser() -> StrictParser:
     parser = StrictParser(
-        description="Measure how well anybody's codes retrieve. A FILE is .npy, .tsv (tabs), .csv (commas), .txt (blanks), or a variable "
-        "of an archive: FILE.npz:NAME, FILE.mat:NAME, where the name may be left out if just one fits. Codes are +1/-1, 0/1, features "
-        "(whose signs are the codes), or packed bytes (-bits).",
+        description="Measure how well anybody's codes retrieve. A FILE is .npy, .tsv, .csv, .txt (also .gz), or a variable of a file: "
+        "FILE.npz:NAME, FILE.mat:NAME, FILE.pt:NAME, where the name may be left out if just one fits. Codes are +1/-1, 0/1, features "
+        "(whose signs are the codes), or packed whole numbers (-bits).",
     )
     for name, words in FILES.items():
         parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
     parser.add_argument(
         "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
     )
+    parser.add_argument("-kind", "--kind", type=_kind, default=SUPPRESS, metavar="KIND", help=f"what the codes are: {', '.join(KINDS)}")
     parser.add_argument("-transpose", "--transpose", action="store_true", help="the codes have a column per item")
+    for name, words in (("heading", "the first row of text files is a heading"), ("index", "their first column counts or names the rows")):
+        parser.add_argument(f"-{name}", f"--{name}", type=_yes, default=SUPPRESS, metavar="yes|no", help=words)
+    parser.add_argument("-leave_one_out", "--leave_one_out", action="store_true", help="rank each query against the others, not itself")
     parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
     add_measures(parser)
-    arguments = parser.parse_args(argv)
-    if "bits" in arguments and arguments.bits < 1:
-        raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
-    from biodeephashing.eval._numbers import asked_measures
+    return parser
 
-    evaluate_codes(
-        *(getattr(arguments, name) for name in FILES),
-        bits=getattr(arguments, "bits", None),
-        transpose=arguments.transpose,
-        asked=asked_measures(*given_measures(arguments)),
-        output=getattr(arguments, "output", None),
-        no_skip=arguments.no_skip,
-    )
+
+def _kind(text: str) -> str:
+    if text not in KINDS:
+        raise unknown_name("kind", text, KINDS)
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return text == "yes"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import numpy as np
 from ..errors import UsageError
 from ._blocks import MEMORY, blocks_of, collect
 from ._groups import Counts, Groups, Reals, share
-from ._pairs import Codes, Labels, Pairs
+from ._pair_checks import Codes, Labels
+from ._pairs import Pairs
 from .average_precision import EMPTY, Measure, check_choice, mean_over_queries
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ def contents(kind: str, features: np.ndarray) -> np.ndarray:
         "zero_one": ones.astype(np.float64),
         "bytes": ones.astype(np.uint8),
         "bool": ones,
-        "features": features,
+        "features": features / 2,  # not all whole, as features are
         "packed": pack(features),
     }[kind]
 

@@ -12,7 +12,16 @@ from ranking_oracle import Sample, ap_of_ranking
 
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
-from biodeephashing.eval import Measure, Pairs, _pairs, average_precision_per_query, leave_one_out_average_precision, mean_average_precision
+from biodeephashing.eval import (
+    Measure,
+    Pairs,
+    _pairs,
+    average_precision_per_query,
+    leave_one_out_average_precision,
+    mean_average_precision,
+    retrieval,
+)
+from biodeephashing.eval._pair_checks import WIDEST
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
@@ -236,13 +245,31 @@ def test_features_of_any_length_and_zero_rows_give_numbers(largest):
     assert got == pytest.approx(sample.mean_ap("feature"), abs=1e-13)
 
 
-def test_leave_one_out_removes_the_query_from_its_database():
+@pytest.mark.parametrize("device", [None, "cpu"])
+def test_leave_one_out_is_every_query_against_the_database_without_its_row(device):
     sample = Sample(12, queries=1, database=40, bits=5)
-    codes, labels = sample.database_codes, sample.database_labels
-    kept = [np.arange(40) != i for i in range(40)]
-    want = [mean_average_precision(codes[~keep], codes[keep], labels[~keep], labels[keep]) for keep in kept]
-    assert leave_one_out_average_precision(codes, labels) == pytest.approx(np.mean(want), abs=1e-14)
-    assert leave_one_out_average_precision(codes, labels, queries=7) == pytest.approx(np.mean(want[:7]), abs=1e-14)
+    codes, labels, features = sample.database_codes, sample.database_labels, sample.database_features
+    measures = [Measure(ties, k=k, denominator="min") for ties in TIES for k in (None, 7, 39)] + [Measure(t, radius=1) for t in TIES]
+    given = {"ndcg": [None, 9], "device": device}
+    pairs = Pairs(codes, codes, labels, labels, bits=5, leave_one_out=True)
+    got = retrieval(pairs, measures, query_features=features, database_features=features, **given)
+    one_by_one = []
+    for row in range(40):
+        own, rest = slice(row, row + 1), np.arange(40) != row
+        pairs = Pairs(codes[own], codes[rest], labels[own], labels[rest], bits=5)
+        one_by_one.append(retrieval(pairs, measures, query_features=features[own], database_features=features[rest], **given))
+    for measure in measures:
+        for name in ("values", "found"):
+            want = np.concatenate([getattr(one.average_precision[measure], name) for one in one_by_one])
+            assert getattr(got.average_precision[measure], name) == pytest.approx(want, abs=1e-12), (measure, name)
+    for k in (None, 9):
+        assert got.ndcg[k] == pytest.approx(np.concatenate([one.ndcg[k] for one in one_by_one]), abs=1e-12)
+    for name in ("items", "nonempty", "precision", "recall", "depths", "precision_at", "recall_at"):
+        want = np.mean([getattr(one.curves, name) for one in one_by_one], axis=0)
+        assert getattr(got.curves, name) == pytest.approx(want, abs=1e-12), name
+    alone = [mean_average_precision(codes[[i]], np.delete(codes, i, 0), labels[[i]], np.delete(labels, i, 0)) for i in range(40)]
+    assert leave_one_out_average_precision(codes, labels, device=device) == pytest.approx(np.mean(alone), abs=1e-14)
+    assert leave_one_out_average_precision(codes, labels, queries=7, device=device) == pytest.approx(np.mean(alone[:7]), abs=1e-14)
 
 
 @pytest.mark.parametrize("k", [None, 20])
@@ -296,7 +323,7 @@ def test_bad_arrays(change, message):
 
 @pytest.mark.parametrize("device", [None, "cpu"])
 def test_the_longest_codes(device):
-    codes = np.zeros((3, _pairs.WIDEST), dtype=np.uint8)
+    codes = np.zeros((3, WIDEST), dtype=np.uint8)
     codes[1:] = 255  # as far from the query as can be
     labels = np.array([[0], [1], [1]], dtype=np.uint8)
     for ties, want in (("index", 7 / 12), ("best", 7 / 12), ("expected", 7 / 12)):  # (1/2 + 2/3) / 2

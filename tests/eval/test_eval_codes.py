@@ -60,7 +60,7 @@ def test_the_numbers_of_a_run_are_those_of_its_files(fabricated, tmp_path):
     labels = [write(tmp_path, ".npy", fold, load_fold(fabricated.database, fold).labels) for fold in ("query", "database")]
     codes = [str(fabricated.features_file(fold)) for fold in ("query", "database")]
     got = evaluate_codes(*codes, *labels, asked=[Measure("index", radius=2)], quiet=True)
-    assert set(got) - set(want) == {"bits", "inputs"}
+    assert set(got) - set(want) == {"bits", "inputs", "understood", "leave_one_out"}
     assert set(want) - set(got) == {
         *("hparams", "output_path", "datafold", "split", "checkpoint", "codes_sha256", "features_sha256", "metadata_sha256", "pictures")
     }
@@ -90,8 +90,8 @@ def test_sparse_labels_of_matlab(sample, tmp_path):
 def test_a_name_may_be_left_out_where_one_table_fits(sample, tmp_path):
     files = files_of(tmp_path, sample)
     want = evaluate_codes(*files, quiet=True)
-    np.savez(tmp_path / "q.npz", B=sample.query_features, L=np.arange(9), seed=np.array(3))
-    savemat(tmp_path / "d.mat", {"B": sample.database_features, "L": np.arange(30.0), "note": "text"})
+    np.savez(tmp_path / "q.npz", B=sample.query_features / 2, L=np.arange(9), seed=np.array(3))
+    savemat(tmp_path / "d.mat", {"B": sample.database_features / 2, "L": np.arange(30.0), "note": "text"})
     savemat(tmp_path / "l.mat", {"L": sample.query_labels, "classes": 3})
     got = evaluate_codes(str(tmp_path / "q.npz"), str(tmp_path / "d.mat"), str(tmp_path / "l.mat"), files[3], quiet=True)
     assert [got["inputs"][name]["variable"] for name in NAMES] == ["B", "B", "L", ""]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from foreign_files import NAMES, files_of, write
 from scipy.io import savemat
 
@@ -75,13 +76,18 @@ QUERIES = [
     ("x.npy", lambda file: np.savez(file.open("wb"), B=np.ones((9, 12))), "x.npy is truncated or not a plain array"),
     ("x.npy", too_long, "x.npy does not fit into memory: .*TiB"),
     ("x.npy", Path.mkdir, "x.npy is a folder, not a file"),
-    ("x.npy", npy(pack(np.ones((9, 12)))), r"holds values up to 255: if these are packed codes, .* -bits how many"),
+    ("x.npy", npy(pack(np.ones((9, 12)))), r"from \d+ to 255: if these are packed codes, .* -bits .*\(16 if it fills 2 bytes"),
     ("x.npy", npy(np.full((9, 12), 0.7)), r"from 0.7 to 0.7: with none below 0 every bit would be \+1"),
-    ("x.npy", npy(np.arange(108).reshape(9, 12)), "packed codes must be uint8"),
+    ("x.npy", npy(np.arange(108).reshape(9, 12)), "whole numbers from 0 to 107: .* -bits .* -kind features"),
+    ("x.npy", npy(np.arange(-50, 58).reshape(9, 12) * 1.0), "whole numbers from -50 to 57: .* -bits .* -kind features"),
     ("x.npy", npy(np.eye(9, 12)), r"x.npy float64 \(9, 12\) holds 0/1, but .*database.npy .* signs of real-valued features"),
     ("x.tsv", text(""), r"x.tsv float64 \(0, 1\) is empty"),
-    ("x.tsv", text("1 -1\n1 -1\n"), "x.tsv is not a table of numbers with tabs between them"),
-    ("x.csv", text("b1,b2\n1,-1\n"), "x.csv is not a table of numbers with commas between them: .*b1"),
+    ("x.tsv", text("1 -1\n1 -1\n"), r"x.tsv float64 \(2, 2\) \(blanks between the columns\) and .*: 2 codes, 9 labels"),
+    ("x.csv", text("b1,b2\n1,-1\n"), r"x.csv float64 \(1, 2\) \(heading 'b1, b2' left out\) and .*: 1 codes, 9 labels"),
+    ("x.csv", text("b1,b2\nx,-1\n"), "x.csv is not a table of numbers with commas between them: .*'x'"),
+    ("x.csv", text("0,5;1,5\n"), "x.csv is not a table of numbers with commas between them: .*'5;1'"),
+    ("x.csv.gz", text("1,-1\n"), "x.csv.gz is truncated or not compressed by gzip"),
+    ("x.csv", text("b1,b2\n1,-1\n1\n"), "x.csv is not a table"),
     ("x.csv", text("1,-1\n1\n"), "x.csv is not a table"),
     ("x.txt", text("1 -1 ?\n"), r"x.txt is not a table of numbers with blanks between them: .*'\?'"),
     ("x.txt", lambda file: file.write_bytes(b"\xff\xfe\x00"), "x.txt is not a table"),
@@ -94,7 +100,7 @@ QUERIES = [
     ("x.mat:B1", several, r"no variable 'B1' \(did you mean 'B'\?\)"),
     ("x.mat", lambda file: savemat(file, {"B": "text"}), r"x.mat has no variable with numbers; it holds B \(1,\)"),
     ("x.mat:B", lambda file: savemat(file, {"B": "text"}), "x.mat:B <U4 .* does not hold real numbers"),
-    ("x.mat:B", lambda file: savemat(file, {"B": {"codes": np.ones((9, 12))}}), "x.mat:B .* does not hold real numbers"),
+    ("x.mat:B", lambda file: savemat(file, {"B": {"codes": np.ones((9, 12))}}), r"no variable 'B'.*; it holds B.codes \(9, 12\)"),
     ("x.npz", text("no archive"), "x.npz is truncated or not an archive of NumPy"),
     ("x.npz", truncated_npz, "x.npz is truncated"),
     ("x.npz", damaged_npz, "x.npz"),
@@ -102,6 +108,9 @@ QUERIES = [
     ("x.npz", lambda file: np.savez(file), "x.npz has no variable with numbers; it holds nothing"),
     ("x.npz:codes", lambda file: np.savez(file, code=np.ones((9, 12))), r"'codes' \(did you mean 'code'\?\); it holds code \(9, 12\)"),
     ("x.npy:B", npy(np.ones((9, 12))), "x.npy holds one array without a name: leave out :B"),
+    ("x.pt", lambda file: torch.save(Path(), file), "x.pt holds more than tensors, or .* could run code"),
+    ("x.pt", lambda file: torch.save({"a": [torch.ones(9, 12)], "b": torch.ones(9, 12)}, file), r"holds a.0 \(9, 12\), b \(9, 12\): name"),
+    ("x.pt", text("nothing"), "x.pt (is truncated|holds more)"),
     ("x.mta", text(""), "x.mta: unknown ending '.mta': did you mean '.mat'"),
     ("x.pkl", text(""), "unknown ending '.pkl'"),
     ("x", text(""), "unknown ending ''"),
@@ -118,7 +127,7 @@ LABELS = [
     ("x.npy", npy(np.ones((9, 3)) * -1), r"holds -1 at \(0, 0\)"),
     ("x.npy", npy(np.ones(9)), r"x.npy float64 \(9,\) and .*database_labels.npy uint8 \(30, 3\): one holds class numbers"),
     ("x.npy", npy(np.ones((9, 3)) * 1j), "complex128"),
-    ("x.npy", npy(np.ones((9, 3, 1))), "3 dimensions, but a table with a row per item or one class number per item"),
+    ("x.npy", npy(np.ones((9, 3, 1))), "3 dimensions, but a table with a row per item or one class number or name per item"),
 ]
 
 
@@ -166,8 +175,13 @@ def test_swapped_labels_are_recognised(sample, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "flags", "message"),
     [
-        ("packed", ["-bits", "17"], r"queries.npy uint8 \(9, 2\) holds no codes of 17 bits: 17 columns, or 3 of packed uint8, would"),
-        ("packed", ["-bits", "9"], "has ones beyond the 9 bits of a code"),
+        ("packed", ["-bits", "17"], r"queries.npy uint8 \(9, 2\) holds no codes of 17 bits: 17 columns, or 3 of packed bytes, would"),
+        ("packed", ["-bits", "9"], r"12 of the 16 bits are not the same in all codes, so 9 bits \(-bits\) are too few"),
+        ("packed", ["-kind", "bits"], "holds values from 16 to 236, and bits are -1"),
+        ("features", ["-kind", "packed"], "holds no packed codes: these are whole numbers"),
+        ("features", ["-kind", "feature"], "did you mean 'features'"),
+        ("features", ["-heading", "maybe"], "'maybe' is neither yes nor no"),
+        ("features", ["-leave_one_out"], "-leave_one_out needs the same items .* 9 queries and 30 items"),
         ("features", ["-bits", "13"], "holds no codes of 13 bits"),
         ("features", ["-bits", "0"], "-bits 0 is not possible"),
         ("features", ["-bits", "x"], "'x' is not a whole number"),
