@@ -23,6 +23,7 @@ from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import convert
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
+from biodeephashing.tracking import NoTracker
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 
@@ -168,12 +169,9 @@ def test_numbers_are_those_of_the_network_its_loss_and_its_batch(settings):
 def test_curves_go_to_mlflow_and_tensorboard(settings, monkeypatch):
     logged = []
 
-    class Recorder:
+    class Recorder(NoTracker):
         def log_metrics(self, metrics, step=None):
             logged.extend((name, value, step) for name, value in metrics.items())
-
-        def close(self, status):
-            return None
 
     monkeypatch.setattr(_callbacks, "open_tracker", lambda *_, **__: Recorder())
     run = train(replace(settings, align_every=2, mode="dfa"), quiet=True)
