@@ -64,8 +64,17 @@ def _within_backward() -> bool:
 
 
 def start_listening(module: nn.Module, _: Any) -> None:
-    """Begin a forward pass; a hook of the module that a broadcasting rule was applied to."""
+    """Begin a forward pass; a hook of the module that a broadcasting rule was applied to.
+
+    Raises:
+        RuleError: in one of the copies that ``nn.DataParallel`` makes, whose output belongs to a part of the batch only.
+    """
     for hub in module._hubs:  # type: ignore[union-attr]
+        if torch.is_grad_enabled() and getattr(module, "_is_replica", False):
+            raise RuleError(
+                f"rule {hub.rule.name!r} starts from one output for the whole batch, but nn.DataParallel gives each GPU a copy of the "
+                f"network and a part of the batch: train with one process per GPU (-devices, or DistributedDataParallel)"
+            )
         hub.listening = [] if torch.is_grad_enabled() else None
 
 
@@ -118,7 +127,7 @@ class _Broadcast(torch.autograd.Function):
 
     @staticmethod
     def forward(output: Tensor, target: Tensor | None, rule: BroadcastRule, plan: list[Any], *tensors: Tensor) -> Tensor:
-        return output.view_as(output)
+        return output.clone()  # not a view: what is done to it in place afterwards is differentiated as ever
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
