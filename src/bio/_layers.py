@@ -57,7 +57,7 @@ class RuledLayer(Swapped):
 
     def _replicate_for_data_parallel(self) -> RuledLayer:
         """Return the copy that ``nn.DataParallel`` puts on another GPU: it learns by the matrices that are sent there with it."""
-        replica = super()._replicate_for_data_parallel()  # type: ignore[no-untyped-call]
+        replica = super()._replicate_for_data_parallel()
         replica._sites = {parameter: replace(site, layer=replica) for parameter, site in self._sites.items()}
         return cast("RuledLayer", replica)
 

@@ -251,6 +251,6 @@ def test_a_network_is_wanted_first():
         apply_rule("fa", nn.Linear(2, 2))
     network = apply_rule(nn.Linear(2, 2), "fa")
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    for wrong, words in (((optimizer, network), "not a SGD and a RuledLinear"), ((network, None), "not a RuledLinear and a NoneType")):
-        with pytest.raises(RuleError, match=f"follow takes a network and its optimiser, in this order, {words}"):
+    for wrong, words in (((optimizer, network), ", not a SGD as its network"), ((network, None), "; a NoneType neither is nor holds one")):
+        with pytest.raises(RuleError, match=f"follow takes a network and its optimizer, in this order{words}"):
             follow(*wrong)
