@@ -211,9 +211,8 @@ def follow(network: nn.Module, optimizer: Any) -> Follower:
     Args:
         network: a network with rules.
         optimizer: the optimizer that has its weights; its class is made a second time where steps are copied. Or a wrapper around it
-            (SAM), whatever its class: the steps of the optimizer within it are followed. A wrapper that moves the weights between those
-            steps (Lookahead) does not go with copied steps, which is an error as soon as it does so: hand over the wrapper, not what it
-            holds, of which only a warning can come.
+            (SAM), of any class: the steps of the optimizer within are followed. Where steps are copied, a wrapper that moves the weights
+            between them (Lookahead) is an error the first time it does so.
 
     Returns:
         The follower: its ``state_dict`` belongs beside the optimiser's, its ``remove`` ends it.
