@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -34,14 +34,14 @@ def innermost(optimizer: Any) -> torch.optim.Optimizer:
     held = _held(optimizer)
     if len(held) > 1:
         kinds = ", ".join(type(one).__name__ for one in held)
-        raise RuleError(f"{type(optimizer).__name__} holds several optimizers ({kinds}): give follow the one that has the weights")
+        raise RuleError(f"{type(optimizer).__name__} holds several optimizers ({kinds}): hand over the one that has the weights")
     if held:
         return innermost(held[0])
     if not isinstance(optimizer, torch.optim.Optimizer):
-        raise RuleError(f"follow takes a network and its optimizer, in this order; a {type(optimizer).__name__} neither is nor holds one")
+        raise RuleError(f"a {type(optimizer).__name__} is no optimizer and holds none: hand over the optimizer of the network's weights")
     if not getattr(type(optimizer).step, "hooked", False):
         raise RuleError(
-            f"{type(optimizer).__name__} calls no hooks after its steps, so that no feedback can follow them: "
+            f"{type(optimizer).__name__} calls no hooks after its steps, so that nothing can follow them: "
             f"its __init__ must call super().__init__(params, defaults)"
         )
     return optimizer
@@ -53,7 +53,9 @@ def _held(optimizer: Any) -> list[Any]:
     return list({id(value): value for value in values if value is not optimizer and _steps(value)}.values())
 
 
-def _items(attribute: Any) -> Sequence[Any]:
+def _items(attribute: Any) -> Iterable[Any]:
+    if isinstance(attribute, dict):
+        return attribute.values()
     return attribute if isinstance(attribute, (list, tuple)) else [attribute]
 
 
@@ -79,6 +81,7 @@ class Watch:
         self._left: Tensor | None = None
         self._moved: Tensor | None = None
         self._checks = 0
+        self._told = False
         self._handle: RemovableHandle | None = None
 
     def before_step(self) -> None:
@@ -101,6 +104,8 @@ class Watch:
         self._left = self._rows()
 
     def _compare(self, now: Tensor, left: Tensor) -> None:
+        if self._told:
+            return
         moved = (now - left).norm() > _ROUNDING * left.norm()
         self._moved = moved if self._moved is None else self._moved.to(moved.device) | moved
         self._checks += 1
@@ -116,9 +121,9 @@ class Watch:
                 f"follow: train with {kind} alone, or by a rule that does not copy steps. If your program changed the weights by itself, "
                 f"remove() the follower and follow() again"
             )
+        self._told = True
         warnings.warn(
-            f"something else than {kind} moves the weights between two of its steps: the matrices of 'kp' copy the steps of {kind} alone "
+            f"something other than {kind} moves the weights between two of its steps: the matrices of 'kp' copy the steps of {kind} alone "
             f"and keep their distance. Where this is a wrapper such as Lookahead, 'kp' cannot follow it",
             stacklevel=2,
         )
-        self._compare = lambda *_: None  # type: ignore[method-assign]  # once is enough

@@ -168,7 +168,7 @@ def test_weights_that_are_moved_between_the_steps(name):
         train(step, optimizer, closure, 8)
     following.remove()
     follow(module, vars(optimizer).get("_base_optimizer") or optimizer.optimizer)
-    with pytest.warns(UserWarning, match="something else than SGD moves the weights") as told:
+    with pytest.warns(UserWarning, match="something other than SGD moves the weights") as told:
         train(step, optimizer, closure, 8)
     assert len(told) == 1
 
@@ -187,19 +187,20 @@ def test_rules_that_copy_no_steps_go_with_any_wrapper(rule):
 
 
 def test_what_belongs_to_a_step_or_is_undone_is_no_motion():
-    module, closure = started("kp")
-    optimizer = sgd(module)
-    follow(module, optimizer)
-    NormConstraint(module, optimizer)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        for _ in range(3):
-            after_backward(optimizer, closure)
-            kept = {name: value.clone() for name, value in module.state_dict().items()}
-            with torch.no_grad():
-                for weight in module.parameters():
-                    weight.mul_(0.5)
-            module.load_state_dict(kept)
+    for name, (make, step) in {**SHARPNESS, "alone": (sgd, after_backward)}.items():
+        module, closure = started("kp")
+        optimizer, norm = make(module), module[5].weight.norm()
+        follow(module, optimizer)
+        NormConstraint(module, optimizer)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(3):
+                step(optimizer, closure)
+                torch.testing.assert_close(module[5].weight.norm(), norm, msg=name)
+                kept = {name: value.clone() for name, value in module.state_dict().items()}
+                with torch.no_grad():
+                    module[5].weight.mul_(0.5)
+                module.load_state_dict(kept)
 
 
 def test_settings_are_those_that_a_step_begins_with():
@@ -244,7 +245,7 @@ class Several:
             lambda module: Several(sgd(module[0]), torch.optim.Adam(module[3:].parameters())),
             r"Several holds several optimizers \(SGD, Adam\)",
         ),
-        (lambda module: Several(), "a Several neither is nor holds one"),
+        (lambda module: Several(), "a Several is no optimizer and holds none"),
     ],
 )
 def test_optimizers_that_cannot_be_followed_are_refused_before_training(make, words):
