@@ -148,16 +148,18 @@ class Follower:
         kind, held = type(self._optimizer), vars(self._optimizer)
         known = inspect.signature(kind.__init__).parameters
         settings = {key: value for key, value in {**held, **self._optimizer.defaults}.items() if key in known}
+        groups = [{"params": [cast("Tensor", site.buffer("feedback")) for site in group]} for group in self._groups]
+        matrix = next(matrix for group in groups for matrix in group["params"])
+        example = nn.Parameter(matrix.new_zeros(2, 2))
+        example.grad = torch.zeros_like(example)
         try:
-            example = nn.Parameter(torch.zeros(2, 2))
-            example.grad = torch.zeros(2, 2)
             kind([example], **settings).step()
         except Exception as error:
             raise RuleError(
                 f"a rule that copies updates ('kp') needs an optimizer that can be made a second time and takes a step from gradients "
                 f"alone, not {kind.__name__}: {error}"
             ) from error
-        return kind([{"params": [site.buffer("feedback") for site in group]} for group in self._groups], **settings)
+        return kind(groups, **settings)
 
     def _take_the_same_step(self, twin: torch.optim.Optimizer) -> None:
         self._renew()
