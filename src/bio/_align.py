@@ -15,7 +15,7 @@ from ..errors import RuleError
 from ._functional import whole_feedback
 from ._kinds import sites
 from ._rule import BroadcastRule, Rule
-from ._sites import Site
+from ._sites import Site, whole
 from .bp import Backpropagation
 
 
@@ -85,6 +85,9 @@ def measure_alignment(
     Returns:
         One :class:`Alignment` for each layer.
 
+    Raises:
+        RuleError: when there is a loss and ``fully_shard`` has spread the weights, whose gradients go to the processes in parts.
+
     Example:
         >>> from biodeephashing.bio import apply_rule
         >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
@@ -129,6 +132,9 @@ def _gradients(found: dict[str, Site], loss: Callable[[], Tensor], average: Call
     # A parametrised weight is computed anew each time it is asked for: cached, the forward pass uses the one that is looked at here.
     with torch.enable_grad(), torch.random.fork_rng(devices), parametrize.cached():
         learning = {name: weight for name, site in found.items() if (weight := site.weight).requires_grad}
+        spread = next((name for name, weight in learning.items() if hasattr(weight, "full_tensor")), None)
+        if spread is not None:
+            raise RuleError(f"fully_shard has spread layer {spread!r} over the processes: measure its update angle before, or pass no loss")
         if not learning:
             return dict.fromkeys(found)
         gradients = torch.autograd.grad(loss(), list(learning.values()), allow_unused=True)
@@ -138,7 +144,7 @@ def _gradients(found: dict[str, Site], loss: Callable[[], Tensor], average: Call
 
 @torch.no_grad()
 def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment:
-    weight, matrix, rule = site.weight.detach(), _matrix(site), site.rule
+    weight, matrix, rule = whole(site.weight).detach(), _matrix(site), site.rule
     stands_for_weight = isinstance(rule, Rule) or (isinstance(rule, BroadcastRule) and last and not rule.needs_target)
     if not stands_for_weight or matrix.shape != weight.shape:
         return Alignment(name, rule.name, math.nan, math.nan, math.nan, update_angle)
@@ -152,7 +158,7 @@ def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment
 def _matrix(site: Site) -> Tensor:
     matrix, starts = site.buffer("feedback"), site.buffer("feedback_starts")
     if isinstance(site.rule, Rule):
-        return whole_feedback(site.weight.detach(), matrix, starts, site.rule, site.scale).detach()
+        return whole_feedback(whole(site.weight).detach(), matrix, starts, site.rule, site.scale).detach()
     assert matrix is not None
     return matrix
 

@@ -70,7 +70,8 @@ class RuledAttention(RuledLayer):
 
     def _learns(self, *inputs: Tensor) -> bool:
         """Tell whether anything here has a gradient; where nothing has, PyTorch evaluates in another, faster way."""
-        return any(tensor.requires_grad for tensor in (*inputs, *self.parameters()))
+        weights = (site.weight for site in self._sites.values())  # a copy made by nn.DataParallel has weights but no parameters
+        return any(tensor.requires_grad for tensor in (*inputs, *self.parameters(), *weights))
 
     def _sequence_first(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the inputs as (length, batch, width); what was one tensor stays one, for then one product projects it."""

@@ -31,7 +31,7 @@ class Hub:
         self.width = width
         self.target: Tensor | None = None
         self.latest: Tensor | None = None
-        self.listening: list[tuple[Site, Tensor, int]] | None = None
+        self.listening: list[tuple[Site, Tensor, int, Any]] | None = None
         self.heard: frozenset[str] = frozenset()
 
 
@@ -50,7 +50,7 @@ def broadcast(site: Site, input: Tensor, features: int) -> Tensor:
         return input
     hub = cast("Hub", site.hub)
     if hub.listening is not None:
-        hub.listening.append((site, input, features))
+        hub.listening.append((site, input, features, _maker(input)))
     elif site.key not in hub.heard or not _within_backward():  # activation checkpointing computes a layer once more
         raise RuleError(
             f"rule {site.rule.name!r} carries a signal from the network's output to {site.in_words()}, which was called on its own: "
@@ -59,13 +59,27 @@ def broadcast(site: Site, input: Tensor, features: int) -> Tensor:
     return input.detach()
 
 
+def _maker(tensor: Tensor) -> Any:
+    """Return the operation that a tensor comes from; another one when it is changed in place. A compiler does not say."""
+    return None if torch.compiler.is_compiling() else tensor.grad_fn
+
+
 def _within_backward() -> bool:
     return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1
 
 
 def start_listening(module: nn.Module, _: Any) -> None:
-    """Begin a forward pass; a hook of the module that a broadcasting rule was applied to."""
+    """Begin a forward pass; a hook of the module that a broadcasting rule was applied to.
+
+    Raises:
+        RuleError: in one of the copies that ``nn.DataParallel`` makes, whose output belongs to a part of the batch only.
+    """
     for hub in module._hubs:  # type: ignore[union-attr]
+        if torch.is_grad_enabled() and getattr(module, "_is_replica", False):
+            raise RuleError(
+                f"rule {hub.rule.name!r} starts from one output for the whole batch, but nn.DataParallel gives each GPU a copy of the "
+                f"network and a part of the batch: train with one process per GPU (-devices, or DistributedDataParallel)"
+            )
         hub.listening = [] if torch.is_grad_enabled() else None
 
 
@@ -73,7 +87,8 @@ def send(module: nn.Module, _: Any, output: Any) -> Any:
     """End a forward pass: tie the noted inputs to the network's output; a hook like :func:`start_listening`.
 
     Raises:
-        RuleError: when the output is not one tensor (batch, units), or the rule needs a target that was not given.
+        RuleError: when the output is not one tensor (batch, units), the rule needs a target that was not given, or an input was changed
+            in place since it was noted.
     """
     for hub in module._hubs:  # type: ignore[union-attr]
         noted, hub.listening, target = hub.listening, None, hub.target
@@ -83,14 +98,14 @@ def send(module: nn.Module, _: Any, output: Any) -> Any:
             target = hub.latest
         if noted is None or LOOKING_ON:
             continue
-        hub.heard = frozenset(site.key for site, _, _ in noted)
+        hub.heard = frozenset(site.key for site, *_ in noted)
         if not noted:
             continue
         output = _tie(module, hub, output, target, noted)
     return output
 
 
-def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int]]) -> Tensor:
+def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int, Any]]) -> Tensor:
     rule = hub.rule
     if not isinstance(output, Tensor) or output.dim() not in (1, 2) or not output.is_floating_point():
         what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
@@ -108,9 +123,15 @@ def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted
             raise RuleError(f"rule {rule.name!r} was given {len(target)} targets for a batch of {len(rows)}")
     else:
         hub.width = rows.shape[1]
-    matrices = [site.broadcast_matrix(hub.width) for site, _, _ in noted]
-    plan = [_spread(rule, site, input, len(rows), features) for site, input, features in noted]
-    return cast("Tensor", _Broadcast.apply(output, target, rule, plan, *matrices, *(input for _, input, _ in noted)))
+    for site, input, _, maker in noted:
+        if _maker(input) is not maker:
+            raise RuleError(
+                f"the input of {site.in_words()} was changed in place after the layer had taken it, and the signal of rule {rule.name!r} "
+                f"would go through that change: write the change out of place"
+            )
+    matrices = [site.broadcast_matrix(hub.width) for site, *_ in noted]
+    plan = [_spread(rule, site, input, len(rows), features) for site, input, features, _ in noted]
+    return cast("Tensor", _Broadcast.apply(output, target, rule, plan, *matrices, *(input for _, input, *_ in noted)))
 
 
 class _Broadcast(torch.autograd.Function):
@@ -118,7 +139,7 @@ class _Broadcast(torch.autograd.Function):
 
     @staticmethod
     def forward(output: Tensor, target: Tensor | None, rule: BroadcastRule, plan: list[Any], *tensors: Tensor) -> Tensor:
-        return output.view_as(output)
+        return output.clone()  # not a view: what is done to it in place afterwards is differentiated as ever
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -1,7 +1,8 @@
-"""What happens to the feedback after each step of the optimiser."""
+"""What happens to the feedback after each step of the optimizer."""
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -13,23 +14,24 @@ from ..errors import RuleError
 from ._draw import generator, places
 from ._kinds import sites
 from ._rule import Rule
-from ._sites import Site
+from ._sites import Site, whole
+from ._wrappers import Watch, innermost
 
 
 class Follower:
-    """Counts the steps of an optimiser and lets the feedback of a network follow them; made by :func:`follow`.
+    """Counts the steps of an optimizer and lets the feedback of a network follow them; made by :func:`follow`.
 
     Args:
         network: the network.
-        optimizer: the optimiser of its weights.
+        optimizer: the optimizer of its weights, or a wrapper around it.
 
     Attributes:
         step: steps so far.
     """
 
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def __init__(self, network: nn.Module, optimizer: Any) -> None:
         self.step = 0
-        self._optimizer = optimizer
+        self._optimizer = innermost(optimizer)
         found = {name: site for name, site in sites(network).items() if site.rule.changes}
         for name, site in found.items():
             if site.followed:
@@ -37,9 +39,14 @@ class Follower:
         self._rules = {name: (site, cast("Rule", site.rule)) for name, site in found.items()}
         self._groups = self._shared_steps()
         self._twin = self._second_optimizer() if any(self._groups) else None
+        self._settings: list[dict[str, Any]] = []
+        self._watch = Watch(self._optimizer, optimizer, self._some_numbers)
         for site in found.values():
             site.followed = True
-        self._handle = optimizer.register_step_post_hook(lambda *_: self._after_step())
+        self._handles = (
+            self._optimizer.register_step_pre_hook(lambda *_: self._before_step()),
+            self._optimizer.register_step_post_hook(lambda *_: self._after_step()),
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs beside the network's and the optimiser's own state."""
@@ -65,13 +72,33 @@ class Follower:
         if self._twin is not None:
             self._renew()
             self._twin.load_state_dict(state["optimizer"])
+        self._watch.forget()
         self._draw_afresh()
 
     def remove(self) -> None:
         """Stop following."""
-        self._handle.remove()
+        for handle in self._handles:
+            handle.remove()
+        self._watch.forget()
         for site, _ in self._rules.values():
             site.followed = False
+
+    @torch.no_grad()
+    def _before_step(self) -> None:
+        if self._twin is not None:
+            self._watch.before_step()
+            # As the step begins, and copies: some optimizers count their steps in the settings of a group.
+            self._settings = [
+                {key: value.clone() if isinstance(value, Tensor) else copy.copy(value) for key, value in group.items() if key != "params"}
+                for group in self._optimizer.param_groups
+            ]
+
+    def _some_numbers(self) -> Tensor:
+        """Return the first rows of a few of the weights whose steps are copied: what moves the weights moves them all."""
+        copying = [site for group in self._groups for site in group]
+        few = copying[:: -max(len(copying) // 4, 1)]  # the last layer is among them, which learns where others are frozen
+        rows = [_here(site.weight.detach())[:1].flatten().float() for site in few if site.current]
+        return torch.cat([row.to(rows[0].device) for row in rows]) if rows else torch.empty(0)
 
     @torch.no_grad()
     def _after_step(self) -> None:
@@ -80,7 +107,7 @@ class Follower:
             self._take_the_same_step(self._twin)
         for site, rule in self._rules.values():
             if rule.mirrors and site.rule is rule and site.current:
-                weight, device = site.weight, site.weight.device
+                weight, device = whole(site.weight), site.weight.device
                 noise = generator(site.seed, f"{rule.name}/{self.step}", site.key, device)
                 transposed, groups = bool(getattr(site.layer, "transposed", False)), int(getattr(site.layer, "groups", 1))
                 rule.mirror(weight, cast("Tensor", site.buffer("feedback")), transposed, groups, noise)
@@ -117,21 +144,32 @@ class Follower:
         return groups
 
     def _second_optimizer(self) -> torch.optim.Optimizer:
-        kind = type(self._optimizer)
-        if kind is torch.optim.LBFGS:
-            raise RuleError("a rule that copies updates ('kp') needs an optimiser that takes a step from gradients alone, not LBFGS")
+        """Return another optimizer of the same class with the same settings, for the matrices."""
+        kind, held = type(self._optimizer), vars(self._optimizer)
         known = inspect.signature(kind.__init__).parameters
-        defaults = {key: value for key, value in self._optimizer.defaults.items() if key in known}
-        return kind([{"params": [site.buffer("feedback") for site in group]} for group in self._groups], **defaults)
+        settings = {key: value for key, value in {**held, **self._optimizer.defaults}.items() if key in known}
+        groups = [{"params": [cast("Tensor", site.buffer("feedback")) for site in group]} for group in self._groups]
+        matrix = next(matrix for group in groups for matrix in group["params"])
+        example = nn.Parameter(matrix.new_zeros(2, 2))
+        example.grad = torch.zeros_like(example)
+        try:
+            kind([example], **settings).step()
+        except Exception as error:
+            raise RuleError(
+                f"a rule that copies updates ('kp') needs an optimizer that can be made a second time and takes a step from gradients "
+                f"alone, not {kind.__name__}: {error}"
+            ) from error
+        return kind(groups, **settings)
 
     def _take_the_same_step(self, twin: torch.optim.Optimizer) -> None:
         self._renew()
         if len(self._optimizer.param_groups) != len(self._groups):
             raise RuleError("the optimiser was given another group of parameters after follow(): remove() the follower and follow() again")
-        for own, group, members in zip(twin.param_groups, self._optimizer.param_groups, self._groups, strict=True):
-            own.update({key: value for key, value in group.items() if key != "params"})
+        for own, settings, members in zip(twin.param_groups, self._settings, self._groups, strict=True):
+            own.update(settings)
             for matrix, site in zip(own["params"], members, strict=True):
-                matrix.grad = site.weight.grad if site.current else None  # no gradient, no step
+                gradient = site.weight.grad if site.current else None
+                matrix.grad = None if gradient is None else whole(gradient)  # no gradient, no step
         # A scaler does not keep a fused optimiser from a step whose gradients overflowed: it is told, and skips the step on its device.
         twin.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
         twin.step()
@@ -154,13 +192,18 @@ class Follower:
                         }
 
 
+def _here(weight: Tensor) -> Tensor:
+    """Return the part of a weight that ``fully_shard`` has left this process; any other weight as it is."""
+    return cast("Tensor", weight.to_local()) if hasattr(weight, "to_local") else weight
+
+
 def _sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return how many matrices each group of an optimiser has."""
     return [len(group["params"]) for group in groups]
 
 
-def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
-    """Let the feedback of a network follow its optimiser: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
+def follow(network: nn.Module, optimizer: Any) -> Follower:
+    """Let the feedback of a network follow its optimizer: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
 
     Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
     rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike
@@ -169,13 +212,16 @@ def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
 
     Args:
         network: a network with rules.
-        optimizer: the optimiser that has its weights; its class is made a second time where steps are copied.
+        optimizer: the optimizer that has its weights; its class is made a second time where steps are copied. Or a wrapper around it
+            (SAM), of any class: the steps of the optimizer within are followed. Where steps are copied, a wrapper that moves the weights
+            between them (Lookahead) is an error the first time it does so.
 
     Returns:
         The follower: its ``state_dict`` belongs beside the optimiser's, its ``remove`` ends it.
 
     Raises:
-        RuleError: for other arguments, and when a rule copies the steps of a weight that the optimiser does not have.
+        RuleError: for other arguments, when a rule copies the steps of a weight that the optimizer does not have, and when the optimizer
+            cannot be made a second time or takes no step from gradients alone (LBFGS).
 
     Example:
         >>> from biodeephashing.bio import apply_rule
@@ -184,8 +230,6 @@ def follow(network: nn.Module, optimizer: torch.optim.Optimizer) -> Follower:
         >>> following.state_dict()
         {'step': 0, 'optimizer': None}
     """
-    if not isinstance(network, nn.Module) or not isinstance(optimizer, torch.optim.Optimizer):
-        raise RuleError(
-            f"follow takes a network and its optimiser, in this order, not a {type(network).__name__} and a {type(optimizer).__name__}"
-        )
+    if not isinstance(network, nn.Module):
+        raise RuleError(f"follow takes a network and its optimizer, in this order, not a {type(network).__name__} as its network")
     return Follower(network, optimizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, SupportsIndex, cast
 
 import torch
@@ -53,6 +54,12 @@ class RuledLayer(Swapped):
                 f"rule {site.rule.name!r} of {site.in_words()} changes with every step: call follow(network, optimizer) before training"
             )
         return site
+
+    def _replicate_for_data_parallel(self) -> RuledLayer:
+        """Return the copy that ``nn.DataParallel`` puts on another GPU: it learns by the matrices that are sent there with it."""
+        replica = super()._replicate_for_data_parallel()
+        replica._sites = {parameter: replace(site, layer=replica) for parameter, site in self._sites.items()}
+        return cast("RuledLayer", replica)
 
     def extra_repr(self) -> str:
         rules = ", ".join(dict.fromkeys(f"rule={site.rule.name}" for site in self._sites.values()))

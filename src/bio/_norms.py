@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import RuleError
 from ._kinds import places
+from ._wrappers import innermost
 
 
 class NormConstraint:
@@ -25,10 +27,10 @@ class NormConstraint:
 
     Args:
         network: the network; its norms now are the ones held.
-        optimizer: after whose steps to act; None to call :meth:`apply` oneself.
+        optimizer: after whose steps to act, or a wrapper around it; None to call :meth:`apply` oneself.
 
     Raises:
-        RuleError: when the network has no linear map, or one without weights of positive finite norm.
+        RuleError: when the network has no linear map, or one without weights of positive finite norm; when there is no optimizer to find.
 
     Example:
         >>> layer = nn.Linear(4, 2)
@@ -40,7 +42,7 @@ class NormConstraint:
         True
     """
 
-    def __init__(self, network: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+    def __init__(self, network: nn.Module, optimizer: Any = None) -> None:
         self._weights = {
             place.name: weight
             for place in places(network)
@@ -52,7 +54,7 @@ class NormConstraint:
         for name, norm in self._norms.items():
             if not 0 < norm < float("inf"):
                 raise RuleError(f"the weight of layer {name!r} has norm {norm}: a norm that is held must be positive and finite")
-        self._handle = None if optimizer is None else optimizer.register_step_post_hook(lambda *_: self.apply())
+        self._handle = None if optimizer is None else innermost(optimizer).register_step_post_hook(lambda *_: self.apply())
 
     @torch.no_grad()
     def apply(self) -> None:

@@ -83,7 +83,7 @@ class Site:
     def draw(self) -> None:
         """Draw everything that is kept anew from the seed."""
         self.clear()
-        weight = self.weight
+        weight = whole(self.weight)
         for ending, tensor in self.rule.buffers(self, weight).items():
             self.layer.register_buffer(f"{self.parameter}_{ending}", tensor, persistent=self.learned)
 
@@ -124,3 +124,8 @@ class Site:
         """Return the layer's name and class for a message."""
         kind = self.layer.plain_name()
         return f"layer {self.key!r} ({kind})" if self.key else f"the module itself ({kind})"
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Return all of a tensor that ``fully_shard`` has spread over the processes, gathered by all of them; any other as it is."""
+    return cast("Tensor", tensor.full_tensor()) if hasattr(tensor, "full_tensor") else tensor

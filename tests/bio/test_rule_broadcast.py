@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from itertools import product
 
 import pytest
 import torch
 from rule_helpers import X, input_gradient, label, matrices, network, one_hot, ready
 from rule_oracle import BROADCAST, gradients, inputs, mlp, signal_of, uniform
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from biodeephashing.bio import BroadcastRule, apply_rule, give_target, load_rule_state, remove_rule, rule_state
 
@@ -209,6 +211,47 @@ def test_both_rules_in_one_network_with_others_between():
     torch.testing.assert_close(found[3], at_two.T @ below)
     at_one = at_two @ module[2].weight_feedback * (1 - below**2)
     torch.testing.assert_close(found[1], at_one.T @ x)
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        return self.attention(x, x, x, need_weights=False)[0][:, 0]
+
+
+def first_to_zero(output):
+    output[:, 0] = 0
+    return output
+
+
+IN_PLACE = {
+    "sigmoid_": (torch.sigmoid_, torch.sigmoid),
+    "ReLU(inplace=True)": (nn.ReLU(inplace=True), nn.ReLU()),
+    "mul_": (lambda output: output.mul_(2), lambda output: output * 2),
+    "setitem": (first_to_zero, lambda output: torch.cat([torch.zeros_like(output[:, :1]), output[:, 1:]], 1)),
+}
+
+
+@each
+def test_what_is_done_in_place_to_the_output_counts_as_ever(rule):
+    networks = {
+        "linear": (mlp(), inputs(3, 4)),
+        "convolution": (nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten()).double(), inputs(3, 2, 3, 3)),
+        "attention": (Attending().double(), inputs(3, 2, 4)),
+    }
+    ways = {"called": lambda run, x: run(x), "checkpointed": lambda run, x: checkpoint(run, x, use_reentrant=False)}
+    for (name, (module, x)), (what, changes), (how, call) in product(networks.items(), IN_PLACE.items(), ways.items()):
+        apply_rule(module, rule)
+        found = []
+        for change in changes:
+            at_input = x.clone().requires_grad_()
+            label(module, len(x))
+            output = call(lambda part, change=change, module=module: change(module(part)), at_input)
+            found.append(torch.autograd.grad((output - 1).square().sum(), [at_input, *module.parameters()]))
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True)), (name, what, how)
 
 
 class Signs(BroadcastRule):

@@ -105,6 +105,26 @@ def test_a_part_that_is_called_alone(rule):
         module[3:](torch.randn(4, 4, 6, 6, requires_grad=True))
 
 
+class ChangedInput(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 4), nn.Linear(4, 3).requires_grad_(False)
+
+    def forward(self, x):
+        hidden = self.first(x)
+        output = self.second(hidden)
+        hidden.relu_()  # of no consequence to the frozen layer above, which does not keep its input
+        return output
+
+
+@each
+def test_an_input_that_is_changed_in_place_afterwards(rule):
+    module = apply_rule(ChangedInput(), rule)
+    label(module, 2)
+    with pytest.raises(RuleError, match=rf"input of layer 'second' \(Linear\) was changed in place .*'{rule}'"):
+        module(torch.ones(2, 4))
+
+
 def test_targets():
     module = apply_rule(network(), "drtp")
     with pytest.raises(RuleError, match=r"'drtp' sends the target down through Sequential, whose output is \(4, 5\): call give_target"):

@@ -6,9 +6,11 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, give_target, ignore_in_ddp, rule_names
+from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, give_target, ignore_in_ddp, measure_alignment, rule_names
 
 STEPS, BATCH, CLASSES = 3, 6, 4
 
@@ -26,10 +28,18 @@ def batches():
         yield torch.randn(BATCH, 1, 5, 5, generator=generator), torch.eye(CLASSES)[classes]
 
 
-def train(rule, rank=0, processes=1):
+def spread(network):
+    """Leave each process a part of every weight."""
+    mesh = init_device_mesh("cpu", (2,))
+    for part in (network[3], network):
+        fully_shard(part, mesh=mesh)
+    return network
+
+
+def train(rule, rank=0, processes=1, wrap=lambda network: network):
     """A few steps on one process's share of every batch; returns what is left: weights, and B of every step."""
     network = build(rule)
-    whole = DistributedDataParallel(network) if processes > 1 else network
+    whole = wrap(network)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.3, momentum=0.9, weight_decay=0.01)
     follow(network, optimizer)
     feedback = []
@@ -42,7 +52,8 @@ def train(rule, rank=0, processes=1):
         feedback.append([feedback_matrix(network, name).clone() for name in rule_names(network)])
         optimizer.step()
     feedback.append([feedback_matrix(network, name).clone() for name in rule_names(network)])
-    return {"weights": [p.detach().clone() for p in network.parameters()], "feedback": feedback}
+    weights = [getattr(p, "full_tensor", p.clone)().detach() for p in network.parameters()]
+    return {"weights": weights, "feedback": feedback, "measured": [one.norm_ratio for one in measure_alignment(network)]}
 
 
 class Around(nn.Module):
@@ -72,7 +83,8 @@ def what_is_sent_around(rank):
 def process(rank, folder):
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
-    results = {rule: train(rule, rank, 2) for rule in sorted(RULES)} | {"buffers": what_is_sent_around(rank)}
+    results = {rule: train(rule, rank, 2, DistributedDataParallel) for rule in sorted(RULES)} | {"buffers": what_is_sent_around(rank)}
+    results["spread"] = {rule: train(rule, rank, 2, spread) for rule in sorted(RULES)}
     torch.save(results, folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -101,7 +113,8 @@ def test_two_processes_have_the_same_feedback_and_weights_in_every_step(rule, pr
 
 def test_two_processes_learn_as_one_with_all_of_the_batch(rule, processes):
     alone = train(rule)
-    torch.testing.assert_close(processes[0][rule], alone, rtol=1e-4, atol=1e-6)
+    for found in (processes[0][rule], processes[0]["spread"][rule], processes[1]["spread"][rule]):
+        torch.testing.assert_close(found, alone, rtol=1e-4, atol=1e-6, equal_nan=True)
     untrained = list(build(rule).parameters())
     assert all((after - before).norm() > 1e-3 for after, before in zip(alone["weights"], untrained, strict=True))
 

@@ -6,11 +6,13 @@ import copy
 import io
 import pickle
 import shutil
+from functools import partial
 
 import pytest
 import torch
 from rule_helpers import X, input_gradient, label, matrices, network, ready
 from torch import nn
+from torch.nn.parallel import replicate
 from torch.utils.checkpoint import checkpoint
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
@@ -247,6 +249,33 @@ def test_compiled_under_autocast(rule):
         found = losses_gradients(module, torch.compile(module, fullgraph=True, backend="aot_eager"), x)
         wanted = losses_gradients(module, module, x)
     torch.testing.assert_close(found, wanted, rtol=0.02, atol=1e-3)
+
+
+def copies_of_data_parallel(module, monkeypatch):
+    """Two copies as ``nn.DataParallel`` makes them, all on this device: what would be sent to a GPU is cloned."""
+    patch = partial(monkeypatch.setitem, replicate.__globals__)
+    patch("_broadcast_coalesced_reshape", lambda sent, to, detach=False: [[tensor.clone() for tensor in sent] for _ in to])
+    patch("_get_device_index", lambda device, optional: device)
+    return replicate(module, [0, 1])
+
+
+def test_each_copy_of_data_parallel_learns_by_what_was_sent_to_it(rule, monkeypatch):
+    for kind, (build, shape) in COMPILED.items():
+        torch.manual_seed(0)
+        module, x = ready(apply_rule(build(), rule, seed=4)), torch.randn(shape)
+        first, second = copies_of_data_parallel(module, monkeypatch)
+        with torch.no_grad():
+            assert torch.equal(second(x), module(x)), kind
+        if issubclass(RULES[rule], BroadcastRule):
+            with pytest.raises(RuleError, match=rf"'{rule}' .* nn\.DataParallel .*\(-devices, or DistributedDataParallel"):
+                second(x)
+            continue
+        for matrix in matrices(second).values():
+            matrix.mul_(0.0)  # were it shared, all three would send nothing down
+        wanted = losses_gradients(module, module, x)
+        found = torch.autograd.grad(first(x).square().sum(), [*module.parameters()])
+        assert_equal(found, wanted[1:])
+        assert input_gradient(second, x).any() == (rule in ("bp", "usf")), kind
 
 
 def test_a_deep_copy_goes_its_own_way(rule):

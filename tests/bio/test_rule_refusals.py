@@ -251,6 +251,7 @@ def test_a_network_is_wanted_first():
         apply_rule("fa", nn.Linear(2, 2))
     network = apply_rule(nn.Linear(2, 2), "fa")
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    for wrong, words in (((optimizer, network), "not a SGD and a RuledLinear"), ((network, None), "not a RuledLinear and a NoneType")):
-        with pytest.raises(RuleError, match=f"follow takes a network and its optimiser, in this order, {words}"):
+    in_order = "follow takes a network and its optimizer, in this order, not a SGD as its network"
+    for wrong, words in (((optimizer, network), in_order), ((network, None), "a NoneType is no optimizer and holds none")):
+        with pytest.raises(RuleError, match=words):
             follow(*wrong)
