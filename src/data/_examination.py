@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
+from ..streams import has_terminal
 from ._decoding import DAMAGED, decode
 
 NEAR = 3  # bits in which the looks of two images may differ
@@ -51,7 +52,7 @@ def examine(files: Sequence[Path], label: str) -> list[Examined]:
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         warnings.simplefilter("ignore")  # Pillow's, of pictures that it can read all the same
         try:
-            return list(tqdm(pool.map(examine_file, files), total=len(files), desc=label, unit="img", disable=None))
+            return list(tqdm(pool.map(examine_file, files), total=len(files), desc=label, unit="img", disable=not has_terminal()))
         except BaseException:  # Ctrl-C: do not look at the rest first
             pool.shutdown(cancel_futures=True)
             raise

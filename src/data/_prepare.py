@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
+from ..streams import has_terminal
 from ._checks import check
 from ._splits import overlaps
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
@@ -163,7 +164,10 @@ def _write_images(database: str, content: Content, folder: Path) -> None:
             content.write_image(row, folder / content.files[row])
         return len(chunk)
 
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool, tqdm(total=len(rows), desc=database, unit="img", disable=None) as bar:
+    with (
+        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        tqdm(total=len(rows), desc=database, unit="img", disable=not has_terminal()) as bar,
+    ):
         waiting = [pool.submit(write, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK)]
         try:
             for done in as_completed(waiting):

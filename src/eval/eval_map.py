@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, write_json
+from biodeephashing.streams import has_terminal
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
@@ -135,7 +136,7 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, fo
     from biodeephashing.eval._fold_numbers import fold_numbers
 
     queries, database = codes.sides[fold], codes.sides["database"]
-    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
+    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
         numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
     pictures = _draw(codes, fold, curves, folder) if wanted.drawn else []
