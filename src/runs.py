@@ -20,8 +20,8 @@ STATUSES = ("training", "finished", "interrupted")
 
 
 def home() -> Path:
-    """Return the project root: ``BIODEEPHASHING_HOME`` where that is set, else the working directory."""
-    return Path(os.environ.get(HOME_VARIABLE) or Path.cwd())
+    """Return the project root, absolute: ``BIODEEPHASHING_HOME`` where that is set (``~``: the user's home), else the working directory."""
+    return Path(os.path.expanduser(os.environ.get(HOME_VARIABLE, ""))).absolute()  # noqa: PTH111 - Path.expanduser() needs a home
 
 
 def processed_folder(database: str) -> Path:
