@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from .streams import settle
+from .surroundings import settle
 
 INTERRUPTED = 130
 
@@ -140,8 +140,8 @@ def guard(command: Callable[[], object]) -> int:
         >>> guard(lambda: None)
         0
     """
-    settle()
     try:
+        settle()
         with _terminated_like_ctrl_c(), _plain_warnings():
             status = command()
     except BioDeepHashingError as error:

@@ -28,7 +28,7 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..interrupts import held_back
 from ..runs import replacing
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from tqdm import tqdm
 
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 from ._decoding import DAMAGED, decode
 
 NEAR = 3  # bits in which the looks of two images may differ

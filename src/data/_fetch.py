@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..checksums import CHUNK, digest
 from ..errors import DataError, UsageError
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..checksums import CHUNK
 from ..errors import DataError
 from ..runs import replacing
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 from ._fetch import TRY_AGAIN, WRONG_ADDRESS, BrokenError, Session, announced_length, in_parallel, is_web_page, reason
 
 _HEADER = ["file", "url", "reason", "final"]

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..checksums import CHUNK
 from ..errors import DataError
 from ..runs import replacing
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 from ._archives import files, naming_damage
 
 Place = Callable[[str], str | None]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import processed_folder
-from ..streams import has_terminal
+from ..surroundings import has_terminal
 from ._checks import check
 from ._splits import overlaps
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, write_json
-from biodeephashing.streams import has_terminal
+from biodeephashing.surroundings import has_terminal
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared

@@ -25,7 +25,7 @@ from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
 from ...runs import Run, write_json
-from ...streams import has_terminal
+from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint

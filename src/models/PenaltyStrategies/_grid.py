@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ...errors import BioDeepHashingError, describe, full_card
 from ...hparams import Settings, table
 from ...runs import Run
-from ...streams import has_terminal
+from ...surroundings import has_terminal
 from ...tracking import start_parent
 from ._cards import see, shares
 

@@ -19,7 +19,7 @@ from ...data import ImageFold, load_fold
 from ...errors import RunError
 from ...hparams import Settings
 from ...runs import Run, read_json, replacing, write_json
-from ...streams import has_terminal
+from ...surroundings import has_terminal
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
 from ._feeding import batches_of, images_of
