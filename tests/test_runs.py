@@ -46,6 +46,10 @@ def test_home_is_the_variable_or_the_working_directory(tmp_path, monkeypatch):
     for unset in (lambda: monkeypatch.setenv(HOME_VARIABLE, ""), lambda: monkeypatch.delenv(HOME_VARIABLE)):
         unset()
         assert home().resolve() == tmp_path.resolve()
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    for written, meant in {"~/a": "me/a", "a": "a", "~a-b/c": "~a-b/c"}.items():  # as a file of settings has it, that no shell reads
+        monkeypatch.setenv(HOME_VARIABLE, written)
+        assert home().resolve() == (tmp_path / meant).resolve(), written
 
 
 def test_places(root):
