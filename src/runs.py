@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -175,6 +176,17 @@ class Run:
                 f"the folder was renamed or copied"
             )
         return settings
+
+    @property
+    def quoted(self) -> str:
+        """The directory in double quotes, for a command to copy: a shell reads no ``$`` in it.
+
+        Example:
+            >>> Run("DIGITS", "demo", "-mode=bp").quoted.endswith('/DIGITS/demo/-mode=bp"')
+            True
+        """
+        escaped = re.sub(r'([\\"$`])', r"\\\1", str(self))
+        return f'"{escaped}"'
 
     def __str__(self) -> str:
         """Return the folder as a command line would name it from here."""
