@@ -37,7 +37,6 @@ def settle() -> None:
     Raises:
         OSError: when there is no place for temporary files either.
     """
-    _lend_home()
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, _null_device("w" if number else "r"))
@@ -48,6 +47,7 @@ def settle() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    _lend_home()
 
 
 def _lend_home() -> None:
