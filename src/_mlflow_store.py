@@ -43,14 +43,14 @@ class Store:
     def __init__(self) -> None:
         given = os.environ.get(URI_VARIABLE)
         self.embedded = not given
-        self.uri = given or f"sqlite:///{store_file().as_posix()}?timeout={_WAIT}"
         self.public_uri = without_password(given) if given else f"sqlite:///{store_file().relative_to(_root()).as_posix()}"
         experiments_folder().mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(experiments_folder() / "mlflow.lock", timeout=_WAIT)
-        _check_reachable(self.uri)
         client_type = _import_client()
+        uri = given or _sqlite_uri(store_file(), timeout=str(_WAIT))
+        _check_reachable(uri)
         with self._guarded():
-            self._client = client_type(self.uri)
+            self._client = client_type(uri)
             self._client.search_experiments(max_results=1)  # the first question creates the tables
 
     @contextmanager
@@ -100,11 +100,24 @@ def how_to_open() -> str:
         return f"the MLflow page is at {without_password(uri)}"
     if not uri:
         file = store_file()
-        uri = f"sqlite:///{(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file).as_posix()}"
+        uri = _sqlite_uri(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
     python = Path(sys.executable)
     python = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     command = ["mlflow"] if shutil.which("mlflow") else [str(python), "-m", "mlflow"]
     return shlex.join([*command, "ui", "--backend-store-uri", without_password(uri)])
+
+
+def _sqlite_uri(file: Path, **options: str) -> str:
+    """Return the address of a database file; what means something in an address, as ``%`` and ``?`` do, is quoted."""
+    from sqlalchemy import URL, make_url
+
+    address = URL.create("sqlite", database=file.as_posix(), query=options)
+    if "%" in address.render_as_string():  # after a bare sqlite:///, MLflow makes the directory as it is quoted: beside the right one
+        address = address.set(drivername="sqlite+pysqlite")
+    uri = address.render_as_string()
+    if make_url(uri).database != file.as_posix():
+        raise TrackingError(f"SQLAlchemy before 2.1 opens no {file}: update it, use a project root without '?', or -tracking off")
+    return uri
 
 
 def without_password(uri: str) -> str:
@@ -132,7 +145,9 @@ def _import_client() -> Any:
 
 def _check_reachable(uri: str) -> None:
     """Ask a server once, briefly, and look at a database file, before MLflow retries either for minutes."""
-    parts = urlsplit(uri)
+    from sqlalchemy import make_url
+
+    parts, where = urlsplit(uri), without_password(uri).partition("?")[0]
     try:
         if parts.scheme in ("http", "https"):
             import requests
@@ -140,11 +155,9 @@ def _check_reachable(uri: str) -> None:
             requests.get(uri.rstrip("/") + "/health", timeout=_PATIENCE)
         elif parts.hostname and parts.port:
             socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()
-        elif parts.scheme == "sqlite" and (file := Path(parts.path[1:])).exists():
-            with closing(sqlite3.connect(file, timeout=_WAIT)) as connection:
+        elif parts.scheme.startswith("sqlite") and Path(where := make_url(uri).database or "").is_file():
+            with closing(sqlite3.connect(where, timeout=_WAIT)) as connection:
                 connection.execute("PRAGMA schema_version")
     except (OSError, sqlite3.DatabaseError) as error:
         advice = f"correct {URI_VARIABLE}" if os.environ.get(URI_VARIABLE) else "move that file away"
-        raise TrackingError(
-            f"the MLflow store {without_password(uri).partition('?')[0]} cannot be reached ({error}): {advice}, or use -tracking off"
-        ) from error
+        raise TrackingError(f"the MLflow store {where} cannot be reached ({error}): {advice}, or use -tracking off") from error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import io
 import os
 import re
 import signal
@@ -14,6 +13,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+
+from .surroundings import settle
 
 INTERRUPTED = 130
 
@@ -139,10 +140,8 @@ def guard(command: Callable[[], object]) -> int:
         >>> guard(lambda: None)
         0
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
-        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     try:
+        settle()
         with _terminated_like_ctrl_c(), _plain_warnings():
             status = command()
     except BioDeepHashingError as error:

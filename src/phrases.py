@@ -137,8 +137,8 @@ def own_place(text: str) -> Path | None:
 
 
 def absolute(path: Path) -> Path:
-    """Return a path from the root of the file system; links in it stay links."""
-    return Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 (resolve() would follow links)
+    """Return a path from the root of the file system; links in it stay links, and so does a ``~`` that is no user's home."""
+    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111 (resolve() follows links, Path.expanduser() raises)
 
 
 def name_of_own(place: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,8 +21,8 @@ STATUSES = ("training", "finished", "interrupted")
 
 
 def home() -> Path:
-    """Return the project root: ``BIODEEPHASHING_HOME`` where that is set, else the working directory."""
-    return Path(os.environ.get(HOME_VARIABLE) or Path.cwd())
+    """Return the project root, absolute: ``BIODEEPHASHING_HOME`` where that is set (``~``: the user's home), else the working directory."""
+    return Path(os.path.expanduser(os.environ.get(HOME_VARIABLE, ""))).absolute()  # noqa: PTH111 - Path.expanduser() needs a home
 
 
 def processed_folder(database: str) -> Path:
@@ -175,6 +176,17 @@ class Run:
                 f"the folder was renamed or copied"
             )
         return settings
+
+    @property
+    def quoted(self) -> str:
+        """The directory in double quotes, for a command to copy: a shell reads no ``$`` in it.
+
+        Example:
+            >>> Run("DIGITS", "demo", "-mode=bp").quoted.endswith('/DIGITS/demo/-mode=bp"')
+            True
+        """
+        escaped = re.sub(r'([\\"$`])', r"\\\1", str(self))
+        return f'"{escaped}"'
 
     def __str__(self) -> str:
         """Return the folder as a command line would name it from here."""

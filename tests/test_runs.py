@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -46,6 +47,16 @@ def test_home_is_the_variable_or_the_working_directory(tmp_path, monkeypatch):
     for unset in (lambda: monkeypatch.setenv(HOME_VARIABLE, ""), lambda: monkeypatch.delenv(HOME_VARIABLE)):
         unset()
         assert home().resolve() == tmp_path.resolve()
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    for written, meant in {"~/a": "me/a", "a": "a", "~a-b/c": "~a-b/c"}.items():  # as a file of settings has it, that no shell reads
+        monkeypatch.setenv(HOME_VARIABLE, written)
+        assert home().resolve() == (tmp_path / meant).resolve(), written
+
+
+def test_a_shell_reads_a_quoted_run_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv(HOME_VARIABLE, f"{tmp_path}/a \\$HOME 'b' \"c\" `d`")
+    run = Run("TINY", "trial", "-mode=fa")
+    assert subprocess.run(["sh", "-c", f"printf %s {run.quoted}"], capture_output=True, text=True, check=True).stdout == str(run)
 
 
 def test_places(root):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from biodeephashing.errors import TrackingError
 from biodeephashing.hparams import Settings
@@ -170,6 +172,26 @@ def test_artifacts_lie_beside_the_store(home):
         tracker.log_artifact(file, "tables")
     found = list((home / "experiments" / "mlartifacts").rglob("table.csv"))
     assert [path.parent.name for path in found] == ["tables"]
+
+
+def test_a_root_whose_name_means_something_in_an_address(home, tmp_path_factory, monkeypatch):
+    table = home / "table.csv"
+    table.write_text("a,b\n")
+    for name in ("a%20b", "what? ~[1] #+ü'$&"):
+        around = tmp_path_factory.mktemp("around")
+        root = around / name
+        shutil.copytree(home / "experiments", root / "experiments")
+        monkeypatch.setenv(HOME_VARIABLE, str(root))
+        settings = settings_of(experiment_name="pictures")
+        with open_tracker(Run.of(settings), settings) as tracker:
+            tracker.log_artifact(table, "tables")
+        assert [run.run_id for run in finished_runs("TINY", "pictures")] == [tracker.run_id], name
+        assert len(list((root / "experiments" / "mlartifacts").rglob("tables/table.csv"))) == 1, name
+        assert list(around.iterdir()) == [root], name
+        monkeypatch.chdir(around)
+        address = shlex.split(how_to_open())[-1]
+        assert make_url(address).database == f"{name}/experiments/mlflow.db"
+        assert not address.startswith("sqlite:"), name  # MLflow would make directories beside the root
 
 
 def test_parents_are_no_runs(home):

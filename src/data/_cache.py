@@ -28,6 +28,7 @@ from tqdm import tqdm
 from ..errors import DataError
 from ..interrupts import held_back
 from ..runs import replacing
+from ..surroundings import has_terminal
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"
@@ -174,7 +175,7 @@ def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
     with (
         replacing(file) as temporary,
         temporary.open("wb") as stream,
-        tqdm(total=count, desc=f"decoding {file.name.split('-')[0]}", unit="img", disable=None, leave=False) as bar,
+        tqdm(total=count, desc=f"decoding {file.name.split('-')[0]}", unit="img", disable=not has_terminal(), leave=False) as bar,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
         for images in _in_order(_pool(chunk, count, wanted, workers), range(0, count, _CHUNK), 2 * workers):

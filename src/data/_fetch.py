@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from ..checksums import CHUNK, digest
 from ..errors import DataError, UsageError
+from ..surroundings import has_terminal
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,7 +40,7 @@ class Progress:
     """One progress bar over all files of a download, which any thread may move, and the signal that ends them all."""
 
     def __init__(self, title: str) -> None:
-        self._bar = tqdm(total=0, desc=title, unit="B", unit_scale=True, disable=None)
+        self._bar = tqdm(total=0, desc=title, unit="B", unit_scale=True, disable=not has_terminal())
         self._lock = threading.Lock()
         self._seen: dict[Path, tuple[int, int]] = {}
         self._stop = threading.Event()

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ..checksums import CHUNK
 from ..errors import DataError
 from ..runs import replacing
+from ..surroundings import has_terminal
 from ._fetch import TRY_AGAIN, WRONG_ADDRESS, BrokenError, Session, announced_length, in_parallel, is_web_page, reason
 
 _HEADER = ["file", "url", "reason", "final"]
@@ -146,7 +147,7 @@ def fetch_photos(
     failures = {name: failure for name, failure in known.items() if name not in there}
     wanted = [photo for photo in photos if photo.name not in there and not (photo.name in known and known[photo.name].final)]
     stop, in_a_row = threading.Event(), 0
-    with Session() as session, tqdm(wanted, desc="photographs", unit="", disable=None) as bar:
+    with Session() as session, tqdm(wanted, desc="photographs", unit="", disable=not has_terminal()) as bar:
         for scheme in ("http://", "https://"):
             session.mount(scheme, requests.adapters.HTTPAdapter(pool_connections=32, pool_maxsize=connections))
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ..checksums import CHUNK
 from ..errors import DataError
 from ..runs import replacing
+from ..surroundings import has_terminal
 from ._archives import files, naming_damage
 
 Place = Callable[[str], str | None]
@@ -88,7 +89,7 @@ def unpack(archive: Path, folder: Path, place: Place, *, limit: int) -> None:
     with (
         naming_damage(archive),
         closing(files(archive, limit)) as found,
-        tqdm(desc=archive.name, unit=" files", disable=None) as bar,
+        tqdm(desc=archive.name, unit=" files", disable=not has_terminal()) as bar,
     ):
         for member, size, stream in found:
             goal = place(member)

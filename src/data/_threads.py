@@ -10,6 +10,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from ..surroundings import has_terminal
+
 _CHUNK = 64  # images a thread works on between two looks at Ctrl-C
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +39,7 @@ def in_threads(work: Callable[[T], R], images: Sequence[T], label: str) -> list[
     with (
         warnings.catch_warnings(),
         ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
-        tqdm(total=len(images), desc=label, unit="img", disable=None) as bar,
+        tqdm(total=len(images), desc=label, unit="img", disable=not has_terminal()) as bar,
     ):
         warnings.simplefilter("ignore")  # Pillow's, of images that it can read all the same
         waiting = [pool.submit(chunk, start) for start in range(0, len(images), _CHUNK)]

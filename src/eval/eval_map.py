@@ -6,7 +6,7 @@ import hashlib
 import sys
 from argparse import SUPPRESS
 from collections.abc import Mapping, Sequence
-from glob import glob, has_magic
+from glob import has_magic
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from biodeephashing.arguments import StrictParser, add_measures, given_measures
 from biodeephashing.errors import BioDeepHashingError, RunError, describe, guard
 from biodeephashing.runs import Run, home, write_json
+from biodeephashing.surroundings import has_terminal
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
@@ -135,7 +136,7 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, fo
     from biodeephashing.eval._fold_numbers import fold_numbers
 
     queries, database = codes.sides[fold], codes.sides["database"]
-    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=True if quiet else None) as bar:
+    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
         numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
     pictures = _draw(codes, fold, curves, folder) if wanted.drawn else []
@@ -263,12 +264,20 @@ def _matching(patterns: Sequence[str]) -> list[str]:
         if Path(pattern).exists() or not has_magic(pattern):
             found.append(pattern)  # what is not there is said when its turn comes
             continue
-        folders = glob(pattern) or glob(str(home() / pattern))  # noqa: PTH207 - a path object takes no absolute pattern
+        folders = _below(Path(), pattern) or _below(home(), pattern)
         folders = [path for path in sorted(folders) if (Path(path) / "hparams.json").is_file()]
         if not folders:
             raise RunError(f"no run directory matches {pattern}")
         found += folders
     return list(dict.fromkeys(found))
+
+
+def _below(start: Path, pattern: str) -> list[str]:
+    """Return what a pattern matches; as much of its beginning as exists is a path, though it may hold ``[`` or ``?``."""
+    parts = Path(pattern).parts
+    there = max(count for count in range(len(parts) + 1) if start.joinpath(*parts[:count]).exists())
+    folder = start.joinpath(*parts[:there])
+    return [str(path) for path in folder.glob(str(Path(*parts[there:])))] if there < len(parts) else [str(folder)]
 
 
 if __name__ == "__main__":

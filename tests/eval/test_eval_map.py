@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -24,6 +25,7 @@ from biodeephashing.eval._bootstrap import mean_intervals
 from biodeephashing.eval._health import code_health
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 from biodeephashing.eval.eval_map import evaluate, main
+from biodeephashing.runs import HOME_VARIABLE
 
 
 @pytest.mark.parametrize("fold", ["query", "val"])
@@ -175,6 +177,18 @@ def test_a_pattern_is_looked_for_below_the_project_too(fabricated, project_home,
     monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
     main(["-p", "models/*/TINY/*/-loss=DCH*", "-tracking", "off"])
     assert fabricated.evaluation_file("query").exists()
+
+
+def test_a_root_whose_name_means_something_in_a_pattern(fabricated, project_home, tmp_path_factory, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    for name in ("a[1]b", "what?", "*"):
+        (root := project_home.parent / f"{project_home.name}-roots" / name).mkdir(parents=True)
+        for folder in ("data", "models"):
+            shutil.copytree(project_home / folder, root / folder)
+        monkeypatch.setenv(HOME_VARIABLE, str(root))
+        for start in ("", f"{root}/"):
+            main(["-p", f"{start}models/*/TINY/*/-loss=DCH*", "-tracking", "off"])
+            assert capsys.readouterr().out.startswith(f"{fabricated.directory}\n"), (name, start)
 
 
 def test_the_command_of_the_readme(fabricated, project_home):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
 from ...runs import Run, write_json
+from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
@@ -157,7 +157,7 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
     device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
     backbone = network.backbone.to(device).eval()
     images = images_of(fold, settings)
-    bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not sys.stderr.isatty(), leave=False)
+    bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
     with torch.inference_mode():
         parts = [backbone(images.transformation.finish(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
     network.train().cpu()
@@ -221,7 +221,7 @@ def _fit(
         *([AlignmentCurves(run, settings.align_every, curves)] if settings.align_every else []),
         checkpoints,
     ]
-    show_bar = not manner.quiet and sys.stderr.isatty()
+    show_bar = not manner.quiet and has_terminal()
     if show_bar:
         callbacks.append(Bar(leave=False))
     trainer = pl.Trainer(

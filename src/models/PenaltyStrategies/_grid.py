@@ -20,6 +20,7 @@ from tqdm import tqdm
 from ...errors import BioDeepHashingError, describe, full_card
 from ...hparams import Settings, table
 from ...runs import Run
+from ...surroundings import has_terminal
 from ...tracking import start_parent
 from ._cards import see, shares
 
@@ -42,7 +43,7 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
     parent = None
     if cells[0].tracking == "on" and any(cell.no_skip or Run.of(cell).status != "finished" for cell in cells):
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
-    with tqdm(total=len(cells), unit="run", desc="grid", disable=None) as bar:
+    with tqdm(total=len(cells), unit="run", desc="grid", disable=not has_terminal()) as bar:
         report = _Report(cells, bar)
         lost = _run_all(cells, jobs, cards, partial(work or run_cell, parent=parent), report)
         for cell in lost:  # alone: the process that was killed took the innocent ones of its pool with it

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from ...data import ImageFold, load_fold
 from ...errors import RunError
 from ...hparams import Settings
 from ...runs import Run, read_json, replacing, write_json
+from ...surroundings import has_terminal
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
 from ._feeding import batches_of, images_of
@@ -120,7 +120,7 @@ def _forward(network: HashNetwork, images: ImageFold, settings: Settings, name: 
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settings.precision)
     network = lay_out(network.to(device), device)
     features = np.empty((len(images), settings.number_of_bits), dtype=np.float32)
-    bar = tqdm(total=len(images), desc=name, unit="image", disable=quiet or not sys.stderr.isatty(), leave=False)
+    bar = tqdm(total=len(images), desc=name, unit="image", disable=quiet or not has_terminal(), leave=False)
     done = 0
     with torch.inference_mode(), torch.autocast(device.type, dtype=half, enabled=half is not None), bar:
         for batch, _, _ in batches_of(images, settings, device):

@@ -1,11 +1,16 @@
 """Silence for what Lightning says about itself; what a person should know is printed by the callbacks."""
 
 import logging
+import multiprocessing
 import warnings
+
+from ...surroundings import settle
 
 
 def quieten() -> None:
     """Raise the level of Lightning's loggers and drop its warnings, in this process."""
+    if multiprocessing.parent_process() is not None:
+        settle()  # a training process that Lightning started has come past no guard
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")

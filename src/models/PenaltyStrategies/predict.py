@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = settings_of(arguments)
     check_given(given_images(arguments, arguments.config))
     run = predict(settings)
-    print(f'next: python src/eval/eval_map.py -p "{run}"')
+    print(f"next: python src/eval/eval_map.py -p {run.quoted}")
 
 
 if __name__ == "__main__":

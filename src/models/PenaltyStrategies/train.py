@@ -56,7 +56,7 @@ def reason_to_skip(run: Run, settings: Settings) -> str | None:
 
 def next_commands(run: Run) -> str:
     """Return the two commands that follow a training."""
-    return f'next: python src/models/PenaltyStrategies/predict.py -p "{run}"\nthen: python src/eval/eval_map.py -p "{run}"'
+    return f"next: python src/models/PenaltyStrategies/predict.py -p {run.quoted}\nthen: python src/eval/eval_map.py -p {run.quoted}"
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,88 @@
+"""What the system gives a process: standard input, output and error, and a home directory; each may be missing."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+# What writing to a reader that went away raises: a pipe (`| head`), a connection, a terminal that was closed.
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)
+
+
+def has_terminal() -> bool:
+    """Return whether standard error is a terminal: progress bars are for people who watch, and for no log file.
+
+    Example:
+        >>> isinstance(has_terminal(), bool)
+        True
+    """
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+def settle() -> None:
+    """Make the standard streams and the home directory of this process usable to the end of its work.
+
+    A stream that was closed (``2>&-``) leads to the null device, under the number it would have: otherwise the next file that is opened
+    gets that number, and what C libraries and child processes write to standard error lands in it.
+    Where the reader of a stream goes away, the lines are lost and the work goes on: it ends with the files and the exit status that it
+    would have had with a reader, for a command that only prints as for one that trains for a week.
+    A process without a home directory to keep caches in gets one among the temporary files, as ``HOME``: MLflow cannot be imported
+    without, and Matplotlib, Numba and the weights of torchvision are to be there for the next command.
+
+    Raises:
+        OSError: when there is no place for temporary files either.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, _null_device("w" if number else "r"))
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is getattr(sys, f"__{name}__") and isinstance(stream, io.TextIOWrapper):
+            setattr(sys, name, _lasting(stream))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    _lend_home()
+
+
+def _lend_home() -> None:
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path.home() raises for a container's user without HOME and passwd entry
+    if home.is_absolute() and (os.access(home, os.W_OK) or os.access(home / ".cache", os.R_OK)):
+        return
+    own = Path(tempfile.gettempdir()) / f"biodeephashing-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.is_symlink() or own.stat().st_uid != os.getuid():  # made by somebody else, who could read and change what is in it
+        own = Path(tempfile.mkdtemp(prefix=own.name))
+    os.environ["HOME"] = str(own)
+
+
+def _null_device(mode: str) -> Any:
+    number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+    os.set_inheritable(number, True)
+    return os.fdopen(number, mode, encoding="utf-8")
+
+
+def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
+    stream.flush()
+    raw = _Lasting(stream.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
+
+
+class _Lasting(io.FileIO):
+    """A file that becomes the null device once nobody reads it any more, for C libraries and child processes too."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in _GONE:
+                raise
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self.fileno())
+            os.close(null)
+            return memoryview(data).nbytes

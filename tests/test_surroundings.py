@@ -1,0 +1,77 @@
+"""Standard streams that are closed or that nobody reads any more, and a user without a home directory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from biodeephashing.surroundings import settle
+
+COMMAND = """
+import os, subprocess, sys, warnings
+from biodeephashing.errors import guard
+from biodeephashing.surroundings import has_terminal
+
+def main():
+    with open(sys.argv[1], "w") as file:  # the first file that is opened, under the lowest number that is free
+        for line in range(3):
+            print(line)
+            sys.stderr.write("a line\\n")
+        warnings.warn("a warning")
+        for number in 1, 2:
+            try:
+                os.write(number, b"a C library")
+            except BrokenPipeError:
+                pass
+        subprocess.run(["echo", "a child process"], check=True)
+        file.write(f"{sys.stdin.read()}{has_terminal()}")
+    return 3
+
+raise SystemExit(guard(main))
+"""
+
+# Which of 0 (input), 1 (output) and 2 (error) are closed, and which lead to a pipe without a reader.
+STREAMS = [([0], []), ([1], []), ([2], []), ([0, 1, 2], []), ([], [1]), ([], [1, 2]), ([0, 2], [1])]
+
+
+def test_a_command_ends_as_usual_whatever_its_streams_lead_to(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    reader, unread = os.pipe()
+    os.close(reader)
+    for closed, broken in STREAMS:
+        said = tmp_path / "said"
+        with said.open("w") as log:
+            done = subprocess.run(
+                [sys.executable, "-c", COMMAND, str(file)],
+                stdin=subprocess.DEVNULL,
+                stdout=unread if 1 in broken else log,
+                stderr=unread if 2 in broken else log,
+                preexec_fn=lambda closed=closed: [os.close(number) for number in closed],
+                check=False,
+            )
+        assert (file.read_text(), done.returncode) == ("False", 3), (closed, broken)
+        assert "Error" not in said.read_text(), (closed, broken)
+    os.close(unread)
+
+
+def test_a_user_without_a_home_gets_one_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    lent = tmp_path / f"biodeephashing-{os.getuid()}"
+    for missing in ("~", str(tmp_path / "gone")):  # neither HOME nor an entry for the user, and a directory that is not there
+        monkeypatch.setenv("HOME", missing)
+        settle()
+        assert (os.environ["HOME"], lent.stat().st_mode & 0o777) == (str(lent), 0o700)
+    lent.rename(tmp_path / "own")
+    lent.symlink_to(tmp_path / "own")  # what somebody else may have put there
+    monkeypatch.setenv("HOME", "~")
+    settle()
+    assert Path(os.environ["HOME"]).is_dir()
+    assert os.environ["HOME"] != str(lent)
+    monkeypatch.setenv("HOME", str(tmp_path / "own"))
+    settle()
+    assert os.environ["HOME"] == str(tmp_path / "own")
