@@ -31,7 +31,7 @@ def each_case(names: str, values: Iterable[object]) -> Callable[[Callable[..., N
             for case in cases:
                 try:
                     test(*args, **fixtures, **case)
-                except (Exception, pytest.fail.Exception) as error:
+                except (Exception, pytest.fail.Exception) as error:  # noqa: BLE001 - raised below, with all others
                     failed.append((case, error))
             if failed:
                 lines = [f"{', '.join(f'{key}={value}' for key, value in case.items())}: {error!r}" for case, error in failed]
