@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,12 +44,10 @@ def project_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def tiny_database(project_home: Path) -> str:
-    """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
-
-    Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
-    """
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project root with the data set of ``tiny_database``, which is written once and copied for each test."""
+    home = tmp_path_factory.mktemp("tiny")
     per_class = {"train": 8, "val": 4, "query": 4, "database": 8}
     classes = np.arange(4 * sum(per_class.values())) % 4
     colours = np.array([[60, 60, 180], [60, 180, 60], [180, 60, 60], [150, 150, 150]])
@@ -66,5 +65,17 @@ def tiny_database(project_home: Path) -> str:
         seed=0,
         source="drawn at random",
     )
-    prepare("TINY", lambda: content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        prepare("TINY", lambda: content)
+    return home
+
+
+@pytest.fixture
+def tiny_database(project_home: Path, tiny_home: Path) -> str:
+    """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
+
+    Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
+    """
+    shutil.copytree(tiny_home / "data", project_home / "data", dirs_exist_ok=True)
     return "TINY"
