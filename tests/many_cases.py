@@ -26,7 +26,6 @@ def each_case(names: str, values: Iterable[object]) -> Callable[[Callable[..., N
     def decorate(test: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(test)
         def loop(*args: object, **fixtures: object) -> None:
-            __tracebackhide__ = True
             failed: list[tuple[dict[str, object], BaseException]] = []
             for case in cases:
                 try:
