@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,12 +21,10 @@ settings.register_profile("no clock", deadline=None, suppress_health_check=[Heal
 settings.load_profile("no clock")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``gpu`` on a machine without one."""
-    if not torch.cuda.is_available():
-        for item in items:
-            if "gpu" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``gpu`` on a machine without one; from here, so that the summary folds all of it into one line."""
+    if "gpu" in item.keywords and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(autouse=True)
@@ -43,15 +42,6 @@ def project_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty project root that everything is read from and written to."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     return tmp_path
-
-
-@pytest.fixture
-def tiny_database(prepare_tiny: Callable[[str, dict[str, int]], str]) -> str:
-    """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
-
-    Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
-    """
-    return prepare_tiny("TINY", {"train": 8, "val": 4, "query": 4, "database": 8})
 
 
 @pytest.fixture
@@ -79,3 +69,23 @@ def _prepare_tiny(name: str, per_class: dict[str, int]) -> str:
     )
     prepare(name, lambda: content)
     return name
+
+
+@pytest.fixture(scope="session")
+def tiny_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project root with the data set of ``tiny_database``, which is written once and copied for each test."""
+    home = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        _prepare_tiny("TINY", {"train": 8, "val": 4, "query": 4, "database": 8})
+    return home
+
+
+@pytest.fixture
+def tiny_database(project_home: Path, tiny_home: Path) -> str:
+    """Name of a prepared data set: 4 classes of 32 × 32 noise around a colour of their own, so there is something to learn.
+
+    Per class 8 train, 4 val, 4 query and 8 database images, all disjoint.
+    """
+    shutil.copytree(tiny_home / "data", project_home / "data", dirs_exist_ok=True)
+    return "TINY"

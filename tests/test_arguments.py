@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from many_cases import each_case
 
 from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_settings, read_config
 from biodeephashing.errors import UsageError
@@ -70,7 +71,7 @@ def test_every_setting_has_a_sample():
     assert list(SAMPLES) == [field.name for field, _ in table()]
 
 
-@pytest.mark.parametrize(("phase", "flag", "name"), FLAGS)
+@each_case("phase, flag, name", FLAGS)
 def test_every_flag_short_and_long(phase, flag, name):
     text, value = SAMPLES[name]
     given = given_settings(parse(f"{flag} {text}", phase))
@@ -80,7 +81,7 @@ def test_every_flag_short_and_long(phase, flag, name):
     assert getattr(settings(line, phase), name) == value
 
 
-@pytest.mark.parametrize(("phase", "flag", "name"), [case for case in FLAGS if SAMPLES[case[2]][0] and case[2] != "datafolds"])
+@each_case("phase, flag, name", [case for case in FLAGS if SAMPLES[case[2]][0] and case[2] != "datafolds"])
 def test_every_flag_with_an_equals_sign(phase, flag, name):
     text, value = SAMPLES[name]
     assert given_settings(parse(f"{flag}={text}", phase)) == {name: value}
@@ -102,7 +103,7 @@ def test_the_contract_command():
     assert settings(line + " -lr 0.0001 -penalty 1 -no_cube").name.endswith(tail)
 
 
-@pytest.mark.parametrize(("phase", "flag"), FOREIGN)
+@each_case("phase, flag", FOREIGN)
 def test_a_flag_of_another_phase_is_refused(phase, flag):
     with pytest.raises(UsageError, match=f"unknown flag {flag}"):
         parse(f"{flag} 1", phase)

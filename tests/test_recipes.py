@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from many_cases import each_case
 
 from biodeephashing.data import Metadata
 from biodeephashing.data._catalogue import script_of
@@ -49,7 +50,7 @@ def test_every_file_holds_usable_settings_and_a_loss_that_can_be_built(path):
             assert build_loss(cell, fold).bits == cell.number_of_bits
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@each_case("path", RECIPES)
 def test_every_recipe_says_what_it_is(path):
     found, cells = header(path), cells_of(path)
     assert set(LINES) <= set(found)
@@ -61,7 +62,7 @@ def test_every_recipe_says_what_it_is(path):
     assert {cell.patience for cell in cells} == {cell.epochs for cell in cells}, "a published number of epochs is trained to its end"
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@each_case("path", RECIPES)
 def test_there_is_one_published_score_for_each_number_of_bits(path):
     expected, bits = header(path)["Expected"], [cell.number_of_bits for cell in cells_of(path)]
     assert expected.startswith("published ")
@@ -73,7 +74,7 @@ def test_there_is_one_published_score_for_each_number_of_bits(path):
     assert named == f"{' '.join(map(str, bits))} bits"
 
 
-@pytest.mark.parametrize("path", [*GRIDS, *sorted((CONFIGS / "classification").glob("*.yaml"))], ids=lambda path: path.stem)
+@each_case("path", [*GRIDS, *sorted((CONFIGS / "classification").glob("*.yaml"))])
 def test_published_and_measured_here_never_stand_by_the_same_score(path):
     for word, text in header(path).items():
         assert not ("published" in text and "measured here" in text), f"{path.name}: {word}"

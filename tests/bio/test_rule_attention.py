@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_cases import each_case
 from rule_helpers import label, one_hot, ready
 from rule_oracle import magnitudes_of_a_step
 from timm.models.beit import Attention as BeitAttention
@@ -201,7 +202,7 @@ def inputs_of(shapes):
 
 
 @pytest.mark.filterwarnings("ignore:enable_nested_tensor")
-@pytest.mark.parametrize("name", NETWORKS)
+@each_case("name", NETWORKS)
 def test_every_projection_sends_down_what_its_rule_says(name, rule, monkeypatch):
     build, shapes = NETWORKS[name]
     torch.manual_seed(0)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from itertools import product
 
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from many_cases import each_case
 from rule_helpers import X, matrices, network, one_hot
 from torch import nn
 from torchvision.models.swin_transformer import ShiftedWindowAttention
@@ -84,7 +86,7 @@ def near(found, wanted, tolerance=1e-4):
     assert (found - wanted).norm() <= tolerance * wanted.norm() + 1e-7
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@each_case("name", NETWORKS)
 def test_the_feedback_is_drawn_alike_for_any_device(rule, name):
     build, _ = NETWORKS[name]
     on_cpu = apply_rule(build(), rule, seed=3)
@@ -97,7 +99,7 @@ def test_the_feedback_is_drawn_alike_for_any_device(rule, name):
             assert torch.equal(feedback_matrix(other, place).cpu(), feedback_matrix(on_cpu, place))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@each_case("name", NETWORKS)
 def test_outputs_are_the_plain_networks(rule, name):
     build, x = NETWORKS[name]
     plain, x = build().to(CARD), x.to(CARD)
@@ -111,7 +113,7 @@ def test_outputs_are_the_plain_networks(rule, name):
     check_reach(module, x)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@each_case("name", NETWORKS)
 def test_gradients_are_the_cpus(rule, name):
     build, x = NETWORKS[name]
     module = apply_rule(build().double(), rule, seed=3)
@@ -122,7 +124,7 @@ def test_gradients_are_the_cpus(rule, name):
         near(found, right, 1e-9)
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"wm"}))  # wm draws its noise where the weights are
+@each_case("name", sorted(set(RULES) - {"wm"}))  # wm draws its noise where the weights are
 def test_steps_are_the_cpus_also_after_a_move(name):
     runs = []
     for device in ("cpu", CARD):
@@ -160,7 +162,7 @@ def test_mirrors_draw_the_same_noise_in_every_run():
     )
 
 
-@pytest.mark.parametrize("name", THROUGH_B)
+@each_case("name", THROUGH_B)
 def test_a_large_layer_sends_down_what_it_does_on_the_cpu(name):
     """On the CPU its B is made block by block, on a card in one go."""
     torch.manual_seed(0)
@@ -178,7 +180,7 @@ def test_a_large_layer_sends_down_what_it_does_on_the_cpu(name):
     assert down[0].norm() > 0
 
 
-@pytest.mark.parametrize("name", sorted(set(RULES) - {"drtp"}))  # a scaled loss does not scale the target
+@each_case("name", sorted(set(RULES) - {"drtp"}))  # a scaled loss does not scale the target
 def test_half_precision_with_a_scaled_loss(name):
     module = apply_rule(network(), name, seed=3).to(CARD)
     x = X.to(CARD)
@@ -212,8 +214,7 @@ def test_bfloat16_autocast_gives_float32_gradients(rule):
         assert (gradient.cpu() - right).norm() < 0.1 * right.norm() + 1e-3
 
 
-@pytest.mark.parametrize("name", ONE_OF_A_KIND)
-@pytest.mark.parametrize("kind", NETWORKS)
+@each_case("name, kind", product(ONE_OF_A_KIND, NETWORKS))
 def test_compiles_into_one_graph(name, kind):
     build, x = NETWORKS[kind]
     torch._dynamo.reset()

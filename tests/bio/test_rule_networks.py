@@ -27,10 +27,19 @@ SWIN = {"embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": [2
 ViT = tv.VisionTransformer
 SWIN_V2 = {"block": tv.swin_transformer.SwinTransformerBlockV2, "downsample_layer": tv.swin_transformer.PatchMergingV2}
 
+
+def narrow_vgg16():
+    """All layers, the two of 4,096 units with 64: the weights of one alone would be 411 MB, again for every rule."""
+    network = tv.VGG(tv.vgg.make_layers(tv.vgg.cfgs["D"]), num_classes=8, init_weights=False, dropout=0.0)
+    network.classifier[0], network.classifier[3] = nn.Linear(512 * 7 * 7, 64), nn.Linear(64, 64)
+    network.classifier[6] = nn.Linear(64, 8)
+    return network
+
+
 # how a network is built, how wide its images are, and which rules it is tried with: all where it is small
 NETWORKS = {
     "alexnet": (lambda: tv.alexnet(num_classes=8, dropout=0.0), 64, ("brsf", "dfa", "fa")),
-    "vgg16": (lambda: tv.vgg16(num_classes=8, dropout=0.0), 32, ("bp", "usf")),
+    "vgg16": (narrow_vgg16, 32, ("bp", "usf")),
     "resnet18": (lambda: tv.resnet18(num_classes=8), 64, EVERY),
     "mobilenet_v3_small": (lambda: tv.mobilenet_v3_small(num_classes=8, dropout=0.0), 64, EVERY),
     "convnext_tiny": (lambda: tv.convnext_tiny(num_classes=8, stochastic_depth_prob=0.0), 32, ("brsf", "drtp", "kp")),

@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import torch
+from many_cases import each_case
 from rule_helpers import X, input_gradient, label, matrices, network, ready
 from torch import nn
 from torch.nn.parallel import replicate
@@ -102,7 +103,7 @@ def test_gradient_checkpointing_inside_the_network(rule):
     assert_equal(*found)
 
 
-@pytest.mark.parametrize("kind", ["linear", "convolution", "transposed"])
+@each_case("kind", ["linear", "convolution", "transposed"])
 def test_double_backward(rule, kind):
     torch.manual_seed(0)
     layer, shape = {

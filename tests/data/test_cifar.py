@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import pickle
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from flaky_site import Site, breaking_after, corrupt
 from PIL import Image
+from scripts import run_script
 from torchvision.datasets import CIFAR10
 
 from biodeephashing.data import _cifar, load_fold, read_label_names, read_split
@@ -269,12 +269,12 @@ class TestProcess:
         (["download/CIFAR_10.py", "-h"], 0, "-url"),
     ],
 )
-def test_command_lines(project_home: Path, arguments: list[str], status: int, text: str) -> None:
+def test_command_lines(project_home: Path, arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     script, *rest = arguments
-    done = subprocess.run([sys.executable, SCRIPTS / script, *rest], capture_output=True, text=True, cwd=project_home, check=False)
-    assert done.returncode == status
-    assert text in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+    assert run_script(SCRIPTS / script, *rest) == status
+    said = "".join(capsys.readouterr())
+    assert text in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(("missing", "status", "text"), [([], 0, "is complete"), (["test_batch"], 1, "is incomplete: test_batch missing")])

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scripts import run_script
 from sklearn.datasets import load_digits
 
 from biodeephashing.data import load_fold, read_label_names, read_split
@@ -103,15 +102,16 @@ def test_second_time_skips_and_no_skip_gives_the_same(home: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
 
 
-def test_command(project_home: Path) -> None:
+def test_command(project_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     script = Path(DIGITS.__file__)
     for expected in ("DIGITS, disjoint split (train 800, val 200, query 200, database 597)", "already prepared, nothing to do"):
-        done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
-        assert done.stdout.startswith(expected)
-        assert "next: python src/models/PenaltyStrategies/train.py" in done.stdout
+        assert run_script(script) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(expected)
+        assert "next: python src/models/PenaltyStrategies/train.py" in said
     file = project_home / "data/processed/DIGITS/val_metadata.txt"
     file.write_text(file.read_text().replace("1 0", "0 1"))
     with pytest.raises(DataError, match=r"val_metadata\.txt was changed .*`python src/data/process/DIGITS\.py -no_skip`"):
         DIGITS.process()
-    done = subprocess.run([sys.executable, script, "-no_skip"], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("DIGITS, disjoint")
+    assert run_script(script, "-no_skip") == 0
+    assert capsys.readouterr().out.startswith("DIGITS, disjoint")

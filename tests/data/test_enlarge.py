@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from many_cases import each_case
 from PIL import Image
 
 from biodeephashing.data import TRANSFORMS, ImageFold, loader, normalise
@@ -110,8 +112,7 @@ def test_what_all_batches_need_is_brought_to_a_device_once(monkeypatch: pytest.M
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("allowed", ["highest", "high", "medium"])
-@pytest.mark.parametrize("size", [(32, 32), (28, 28), (31, 47), (30, 44), (223, 5), (1, 1)])
+@each_case("size, allowed", product([(32, 32), (28, 28), (31, 47), (30, 44), (223, 5), (1, 1)], ["highest", "high", "medium"]))
 def test_a_gpu_gives_the_same_bytes(size: tuple[int, int], allowed: str) -> None:
     images, before = noise(*size, count=8), torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(allowed)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from prepared_sets import names
 from raw_trees import PREPARED
+from scripts import run_script
 
 from biodeephashing.data.process import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 from biodeephashing.errors import UnknownNameError
@@ -82,12 +81,10 @@ def test_unknown_protocol(project_home: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["CIFAR_10", "ImageNet", "MIRFLICKR25K", "MS_COCO", "NUS_WIDE", "VOC2012"])
-def test_commands(project_home: Path, script: str) -> None:
+def test_commands(project_home: Path, script: str, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> tuple[int, str]:
-        done = subprocess.run(
-            [sys.executable, SCRIPTS / f"{script}.py", *arguments], capture_output=True, text=True, cwd=project_home, check=False
-        )
-        return done.returncode, done.stdout + done.stderr
+        status = run_script(SCRIPTS / f"{script}.py", *arguments)
+        return status, "".join(capsys.readouterr())
 
     status, text = run("-h")
     assert status == 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from flaky_site import Site, breaking_after, corrupt, page
+from many_cases import each_case
+from scripts import run_script
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from biodeephashing.data._parts import Part
@@ -228,7 +228,7 @@ class TestPublished:
         assert places - {None} == ({place} if place else set())
 
 
-@pytest.mark.parametrize("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
+@each_case("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
@@ -237,13 +237,13 @@ class TestPublished:
         (["-h"], 0, "-from PATH"),
     ],
 )
-def test_command_lines(project_home: Path, name: str, arguments: list[str], status: int, text: str) -> None:
-    done = subprocess.run(
-        [sys.executable, SCRIPTS / f"{name}.py", *arguments], capture_output=True, text=True, cwd=project_home, check=False
-    )
-    assert done.returncode == status
-    assert text in done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
+def test_command_lines(
+    project_home: Path, name: str, arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_script(SCRIPTS / f"{name}.py", *arguments) == status
+    said = "".join(capsys.readouterr())
+    assert text in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("script", [MS_COCO, MIRFLICKR25K, VOC2012])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fabricated_runs import write_run
 from foreign_files import BITS
+from matplotlib.figure import Figure
 from ranking_oracle import Sample
 
 from biodeephashing.runs import HOME_VARIABLE, Run
@@ -39,6 +40,12 @@ def tracked_home(project_home: Path, empty_store: Path, monkeypatch: pytest.Monk
     (project_home / "experiments").mkdir(exist_ok=True)
     shutil.copy(empty_store, project_home / "experiments" / "mlflow.db")
     return project_home
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are built and their files written, but no pixel is drawn: for tests of what stands in them and beside them."""
+    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: Path(file).write_bytes(b"not rendered"))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from biodeephashing.codes import hamming
@@ -29,19 +31,26 @@ def histograms(query_codes, database_codes, query_labels, database_labels) -> np
     return np.stack([np.bincount(row, minlength=2 * bins).reshape(bins, 2) for row in keys])
 
 
-def values(arrays, measure: Measure, features=None) -> np.ndarray:
-    """AP of every query under the tie rules index and feature."""
+def values(arrays, measures: Sequence[Measure], features=None) -> dict[Measure, np.ndarray]:
+    """AP of every query under the tie rules index and feature; each query is sorted once for each of the two."""
     query_codes, database_codes, query_labels, database_labels = arrays
     distances = hamming(query_codes, database_codes)
     relevance = (query_labels.astype(int) @ database_labels.T.astype(int)) > 0
     gaps = separations(features["query_features"], features["database_features"]) if features else None
-    found = []
-    for query in range(len(distances)):
-        near = distances[query]
-        order = order_by_index(near) if measure.ties == "index" else order_by_feature(near, gaps[query])
-        cut = (near <= measure.radius).sum() if measure.radius is not None else min(measure.k or len(near), len(near))
-        ranks = np.flatnonzero(relevance[query][order]) + 1
-        inside = int((ranks <= cut).sum())
-        divisor = {"retrieved": inside, "min": min(len(ranks), cut), "all": len(ranks)}[measure.denominator]
-        found.append((np.arange(1, inside + 1) / ranks[:inside]).sum() / divisor if divisor else 0.0)
-    return np.array(found)
+    found = {measure: [] for measure in measures}
+    for query, near in enumerate(distances):
+        ranks = {}
+        for ties in {measure.ties for measure in measures}:
+            order = order_by_index(near) if ties == "index" else order_by_feature(near, gaps[query])
+            ranks[ties] = np.flatnonzero(relevance[query][order]) + 1
+        for measure in measures:
+            found[measure].append(value(near, ranks[measure.ties], measure))
+    return {measure: np.array(of_queries) for measure, of_queries in found.items()}
+
+
+def value(distances: np.ndarray, ranks: np.ndarray, measure: Measure) -> float:
+    """AP of one query, given the ranks of its relevant items."""
+    cut = (distances <= measure.radius).sum() if measure.radius is not None else min(measure.k or len(distances), len(distances))
+    inside = int((ranks <= cut).sum())
+    divisor = {"retrieved": inside, "min": min(len(ranks), cut), "all": len(ranks)}[measure.denominator]
+    return (np.arange(1, inside + 1) / ranks[:inside]).sum() / divisor if divisor else 0.0

@@ -69,7 +69,6 @@ def test_nothing_leaves_the_panels(tmp_path, monkeypatch, angles):
 def test_names_of_layers_do_not_touch(tmp_path, monkeypatch, count):
     layers = [f"stages.{number // 9}.blocks.{number % 9}.fuse_layers.conv_{number}" for number in range(count - 1)] + ["hash_layer"]
     figure, _ = draw([run(rule, 0, layers) for rule in ("dfa", "fa", "kp")], tmp_path, monkeypatch)
-    figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     bars = [axes for axes in figure.axes if axes.get_title(loc="left") == "layer"]
     assert bars
@@ -113,7 +112,6 @@ def test_one_rule_in_every_group_takes_the_whole_width(tmp_path, monkeypatch):
 def test_long_maps_keep_to_their_panels(tmp_path, monkeypatch):
     rules = [f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(5)]
     figure, _ = draw([run(rule, 0, ["a"]) for rule in rules], tmp_path, monkeypatch)
-    figure.canvas.draw()
     titles = [axes.title.get_window_extent(figure.canvas.get_renderer()) for axes in figure.axes if axes.get_title()]
     titles = sorted((box for box in titles if box.width > 1), key=lambda box: box.x0)
     assert len(titles) == 5

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_cases import each_case
 from ranking_oracle import Sample, ap_of_ranking
 
 from biodeephashing.codes import pack
@@ -36,26 +37,21 @@ def line(ranking: str) -> tuple[np.ndarray, ...]:
 
 
 @pytest.mark.parametrize("ties", SORTED)
-@pytest.mark.parametrize("cut", CUTS, ids=str)
-@pytest.mark.parametrize("denominator", DENOMINATORS)
-@pytest.mark.parametrize("empty", ["zero", "skip"])
+@each_case("cut, denominator, empty", itertools.product(CUTS, DENOMINATORS, ["zero", "skip"]))
 def test_rankings_match_the_double_loop(ties, cut, denominator, empty):
     sample = Sample(1, queries=7, database=40, bits=5)
     got = mean_average_precision(*sample.arrays, ties=ties, denominator=denominator, empty=empty, **cut, **sample.features)
     assert got == pytest.approx(sample.mean_ap(ties, denominator=denominator, empty=empty, **cut), abs=1e-13)
 
 
-@pytest.mark.parametrize("cut", CUTS, ids=str)
-@pytest.mark.parametrize("denominator", DENOMINATORS)
-@pytest.mark.parametrize("empty", ["zero", "skip"])
+@each_case("cut, denominator, empty", itertools.product(CUTS, DENOMINATORS, ["zero", "skip"]))
 def test_expected_is_the_mean_over_all_permutations(cut, denominator, empty):
     sample = Sample(2, queries=5, database=9, bits=3)
     got = mean_average_precision(*sample.arrays, denominator=denominator, empty=empty, **cut)
     assert got == pytest.approx(sample.mean_ap("expected", denominator=denominator, empty=empty, **cut), abs=1e-13)
 
 
-@pytest.mark.parametrize("k", range(1, 8))
-@pytest.mark.parametrize("denominator", DENOMINATORS)
+@each_case("k, denominator", itertools.product(range(1, 8), DENOMINATORS))
 def test_expected_when_all_items_are_tied(k, denominator):
     codes = np.zeros((4, 1), dtype=np.uint8)
     for marks in itertools.product("+-", repeat=4):
@@ -105,8 +101,8 @@ def test_expected_cut_inside_a_large_group_against_scipy():
 
 
 @pytest.mark.parametrize("ties", TIES)
-@pytest.mark.parametrize(
-    ("ranking", "rules", "want"),
+@each_case(
+    "ranking, rules, want",
     [
         ("+-+", {"k": 3}, 5 / 6),  # (1/1 + 2/3) / 2
         ("+--", {"k": 3}, 1.0),  # (1/1) / 1: one hit fewer, a higher score: "retrieved" is not monotone
@@ -141,7 +137,7 @@ def test_no_tie_makes_all_rules_equal():
 MONOTONE = [(cut, rule) for cut in CUTS for rule in DENOMINATORS if rule != "retrieved" or cut.get("k", 60) >= 60]
 
 
-@pytest.mark.parametrize(("cut", "denominator"), MONOTONE, ids=str)
+@each_case("cut, denominator", MONOTONE)
 def test_worst_and_best_are_bounds(cut, denominator):
     sample = Sample(5, queries=20, database=60, bits=4)
     pairs = Pairs(*sample.arrays)
@@ -356,8 +352,7 @@ def test_bad_features(change, message):
 
 
 @pytest.mark.parametrize("order", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array[::-1][::-1]])
-@pytest.mark.parametrize("ties", TIES)
-@pytest.mark.parametrize("device", [None, "cpu"])
+@each_case("ties, device", itertools.product(TIES, [None, "cpu"]))
 def test_the_layout_of_arrays_does_not_matter(order, ties, device):
     sample = Sample(6, queries=5, database=30, bits=24)
     given = [order(array) for array in sample.arrays]
@@ -366,9 +361,7 @@ def test_the_layout_of_arrays_does_not_matter(order, ties, device):
     assert mean_average_precision(*given, ties=ties, device=device, **features) == want
 
 
-@pytest.mark.parametrize("whole", [np.int8, np.uint8, np.uint64, np.int64])
-@pytest.mark.parametrize("name", ["k", "radius"])
-@pytest.mark.parametrize("device", [None, "cpu"])
+@each_case("whole, name, device", itertools.product([np.int8, np.uint8, np.uint64, np.int64], ["k", "radius"], [None, "cpu"]))
 def test_cuts_may_be_whole_numbers_of_numpy(name, whole, device):
     sample, most = Sample(23, queries=3, database=300, bits=300), min(np.iinfo(whole).max, 299)
     for ties in TIES:
@@ -377,8 +370,7 @@ def test_cuts_may_be_whole_numbers_of_numpy(name, whole, device):
             assert mean_average_precision(*sample.arrays, ties=ties, device=device, **sample.features, **{name: whole(cut)}) == want
 
 
-@pytest.mark.parametrize("cut", [{"k": 2**63}, {"k": 10**30}, {"radius": 2**63}, {"radius": np.int64(2**63 - 1)}])
-@pytest.mark.parametrize("ties", TIES)
+@each_case("cut, ties", itertools.product([{"k": 2**63}, {"k": 10**30}, {"radius": 2**63}, {"radius": np.int64(2**63 - 1)}], TIES))
 def test_cuts_beyond_every_integer_of_the_machine_are_none(ties, cut):
     sample = Sample(24, queries=3, database=20, bits=8)
     want = mean_average_precision(*sample.arrays, ties=ties, **sample.features)

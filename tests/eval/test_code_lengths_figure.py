@@ -101,7 +101,6 @@ def test_lines_are_means_and_bands_extremes(study, tmp_path, monkeypatch):
 def test_ticks_can_be_read(tmp_path, monkeypatch, lengths, losses):
     names = [f"Loss{number}" for number in range(losses)]
     figure, panels = draw(blocks_of([("bp", 0, bits, bits / 2000, loss) for bits in lengths for loss in names]), tmp_path, monkeypatch)
-    figure.canvas.draw()
     assert len(panels) == losses
     for panel in panels:
         labels = panel.get_xticklabels()
@@ -114,7 +113,6 @@ def test_ticks_can_be_read(tmp_path, monkeypatch, lengths, losses):
 def test_every_rule_is_drawn_and_named(tmp_path, monkeypatch, rules):
     runs = [(rule, 0, bits, 0.02 * place, loss) for place, rule in enumerate(rules) for bits in (8, 16) for loss in ("A", "B")]
     figure, panels = draw(blocks_of(runs), tmp_path, monkeypatch)
-    figure.canvas.draw()
     assert [len(panel.lines) for panel in panels] == [len(rules)] * 2
     (legend,) = figure.legends
     assert len(legend.get_texts()) == len(rules)
@@ -133,7 +131,6 @@ def test_long_settings_keep_to_their_panels(tmp_path, monkeypatch):
         for place, schedule in enumerate(schedules)
     ]
     figure, panels = draw(build_blocks(runs, "m")[0], tmp_path, monkeypatch)
-    figure.canvas.draw()
     boxes = [panel._left_title.get_window_extent(figure.canvas.get_renderer()) for panel in panels]
     assert len(boxes) == 4
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[place + 1 :])
@@ -146,6 +143,7 @@ def test_a_rule_with_one_number_of_bits_is_a_dot(tmp_path, monkeypatch):
     assert (dot.get_marker(), dot.get_ydata().tolist()) == ("o", [0.25])
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_compare_draws_it_where_bits_differ(tracked_home, capsys):
     track("bp", 0, value=0.9)
     folder = compare("TINY", "trial", quiet=True)

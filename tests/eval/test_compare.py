@@ -87,12 +87,14 @@ def test_files_and_numbers(study, capsys):
             assert words in text
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_another_metric(study):
     folder = compare("TINY", "trial", metric="query_mAP_feature", quiet=True)
     row = next(row for row in read_csv(folder) if (row["rule"], row["metric"]) == ("fa", "query_mAP_feature"))
     assert float(row["difference_to_bp"]) == pytest.approx(np.mean([study["fa", s] - study["bp", s] for s in range(3)]), abs=1e-12)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_every_number_that_a_run_holds_can_be_compared(tracked_home, capsys):
     for mode, value in (("bp", 0.5), ("fa", 0.25)):
         track(mode, 0, value=0.9, query_mAP_expected_at_radius_2=value)
@@ -108,6 +110,7 @@ def test_every_number_that_a_run_holds_can_be_compared(tracked_home, capsys):
         compare("TINY", "trial", metric="query_mAP_expected_at_radius_3")
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_runs_without_numbers_of_features_are_named(tracked_home, capsys):
     for bits in (16, 32):
         track("bp", 0, value=0.9, number_of_bits=bits)
@@ -119,6 +122,7 @@ def test_runs_without_numbers_of_features_are_named(tracked_home, capsys):
     assert f"left out, {how}" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_where_no_run_has_numbers_of_features_there_is_no_column(tracked_home, capsys):
     for mode in ("bp", "fa"):
         track(mode, 0, query_mAP_expected=0.5, query_mAP_expected_at_1000=0.5, query_mAP_expected_at_5000=0.5)
@@ -131,6 +135,7 @@ def test_where_no_run_has_numbers_of_features_there_is_no_column(tracked_home, c
         compare("TINY", "trial", metric="query_mAP_feature")
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_settings_and_splits_are_kept_apart(tracked_home):
     track("bp", 0, value=0.9)
     track("fa", 0, value=0.8)
@@ -144,6 +149,7 @@ def test_settings_and_splits_are_kept_apart(tracked_home):
     assert {(row["number_of_bits"], row["split_sha256"][:1]) for row in read_csv(folder)} == {("16", "a"), ("64", "a"), ("16", "b")}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_settings_that_change_no_number_do_not_separate(tracked_home):
     track("bp", 0, value=0.9, num_workers=4)
     track("fa", 0, value=0.8, num_workers=0, device="cpu")
@@ -223,6 +229,7 @@ def test_alignment_is_drawn_where_it_was_measured(study, capsys):
     assert "comparison-curves.png, comparison-alignment.png" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_where_nobody_measured_nothing_is_drawn_or_said(study, capsys):
     file = measure("fa", 0, angle=80.0)
     folder = compare("TINY", "trial", quiet=True)

@@ -18,6 +18,7 @@ from evaluation_cases import (
     arrays_of,
 )
 from fabricated_runs import write_predictions, write_run
+from scripts import run_script
 
 from biodeephashing.codes import binarise, hamming, pack
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision, normalized_discounted_cumulative_gain
@@ -191,18 +192,21 @@ def test_a_root_whose_name_means_something_in_a_pattern(fabricated, project_home
             assert capsys.readouterr().out.startswith(f"{fabricated.directory}\n"), (name, start)
 
 
-def test_the_command_of_the_readme(fabricated, project_home):
+def test_the_command_of_the_readme(fabricated, project_home, monkeypatch, capsys):
     import biodeephashing.eval.eval_map as script
 
     path = fabricated.directory.relative_to(project_home)
-    for arguments in ([f"--path={path}"], ["-p", str(path), "-no_skip"]):
-        done = subprocess.run([sys.executable, script.__file__, *arguments], capture_output=True, text=True, cwd=project_home, check=False)
-        assert done.returncode == 0, done.stderr
-        assert "mAP@1000" in done.stdout
-    wrong = [sys.executable, script.__file__, "-p", str(path.with_name("-loss=DHC"))]
-    done = subprocess.run(wrong, capture_output=True, text=True, cwd=project_home, check=False)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "there is no run directory" in done.stderr
+    command = [sys.executable, script.__file__, f"--path={path}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=project_home, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "mAP@1000" in done.stdout
+    monkeypatch.chdir(project_home)
+    assert run_script(script.__file__, "-p", str(path), "-no_skip") == 0
+    assert "mAP@1000" in capsys.readouterr().out
+    assert run_script(script.__file__, "-p", str(path.with_name("-loss=DHC"))) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "there is no run directory" in said
 
 
 def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):

@@ -78,6 +78,7 @@ def test_pictures_are_drawn_when_asked_for_and_go_with_the_numbers(fabricated, c
     assert {name for name in first if first[name] != second[name]} <= {name for name in first if name.startswith("query")}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_pictures_of_other_codes_do_not_stay(fabricated):
     evaluate(fabricated, plots=True, quiet=True)
     for fold in ("query", "val"):
@@ -86,9 +87,9 @@ def test_pictures_of_other_codes_do_not_stay(fabricated):
     assert pictures_of(fabricated) == {}
 
 
-@pytest.mark.parametrize("last", ["val-nearest.png", "val-prediction_mAP.json"])
-def test_a_disk_that_is_full_costs_no_earlier_result(fabricated, monkeypatch, last):
-    """Codes change, and of the new files the last one finds no place."""
+@pytest.mark.usefixtures("unrendered")
+def test_a_disk_that_is_full_costs_no_earlier_result(fabricated, monkeypatch):
+    """Codes change, and of the new files one of the last finds no place."""
     evaluate(fabricated, plots=True, quiet=True)
     before = {file: file.read_bytes() for file in fabricated.evaluation.iterdir()}
     np.save(fabricated.features_file("database"), -np.load(fabricated.features_file("database")))
@@ -97,13 +98,15 @@ def test_a_disk_that_is_full_costs_no_earlier_result(fabricated, monkeypatch, la
 
     replace = Path.replace
 
-    def full(temporary, target):
-        if Path(target).name == last:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        return replace(temporary, target)
+    for last in ("val-nearest.png", "val-prediction_mAP.json"):
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "replace", full)  # whatever is written gets its name when it is whole
-        with pytest.raises(OSError, match="No space left"):
-            evaluate(fabricated, quiet=True)
-    assert {file: file.read_bytes() for file in fabricated.evaluation.iterdir()} == before
+        def full(temporary, target, last=last):
+            if Path(target).name == last:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return replace(temporary, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)  # whatever is written gets its name when it is whole
+            with pytest.raises(OSError, match="No space left"):
+                evaluate(fabricated, quiet=True)
+        assert {file: file.read_bytes() for file in fabricated.evaluation.iterdir()} == before, last

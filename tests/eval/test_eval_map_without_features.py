@@ -24,6 +24,7 @@ from biodeephashing.eval.eval_map import evaluate
 from biodeephashing.runs import Run
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_without_features_their_files_are_not_needed_and_the_rest_is_the_same(fabricated, capsys):
     want = evaluate(fabricated, quiet=True)
     for fold in ("query", "val", "database"):

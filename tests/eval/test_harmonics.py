@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
+from many_cases import each_case
 
 from biodeephashing.eval._bounds import extreme_average_precision
 from biodeephashing.eval._expected import expected_average_precision
@@ -18,8 +20,7 @@ EPSILON = np.finfo(np.float64).eps
 LATE = 1_000_000  # irrelevant items before the first relevant one
 
 
-@pytest.mark.parametrize("before", [0, 1, 2, 7, FAR - 1, FAR, FAR + 1, 50, 1000, 128_000, 10**9])
-@pytest.mark.parametrize("places", [0, 1, 2, 3, 30, 400])
+@each_case("before, places", product([0, 1, 2, 7, FAR - 1, FAR, FAR + 1, 50, 1000, 128_000, 10**9], [0, 1, 2, 3, 30, 400]))
 def test_sum_of_fractions(before, places):
     want = float(sum((Fraction(1, before + j) for j in range(1, places + 1)), Fraction()))
     got = harmonic_sum(np.array([before]), np.array([places])).item()

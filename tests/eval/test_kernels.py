@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections import defaultdict
+from itertools import product
 
 import numpy as np
 import numpy_engine
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_cases import each_case
 from ranking_oracle import Sample
 from threadpoolctl import threadpool_info
 
@@ -37,8 +39,7 @@ MANY = kernels.SPAN + kernels.TILE + 7  # items: a whole span, a whole tile and 
 
 def agree(arrays, features, measures=RANKED) -> None:
     got = average_precision_per_query(Pairs(*arrays), measures, **features)
-    for measure in measures:
-        want = numpy_engine.values(arrays, measure, features)
+    for measure, want in numpy_engine.values(arrays, measures, features).items():
         np.testing.assert_allclose(got[measure].values, want, rtol=1e-11, atol=1e-13, err_msg=str(measure))
 
 
@@ -48,8 +49,7 @@ def test_rankings_of_several_tiles(bits, classes, single):
     agree(sample.arrays, sample.features)
 
 
-@pytest.mark.parametrize("bits", [1, 5, 8, 63, 64, 65, 127, 128, 129, 500, 1023, 1024])
-@pytest.mark.parametrize("classes", [1, 7, 8, 9, 64, 65, 130])
+@each_case("bits, classes", product([1, 5, 8, 63, 64, 65, 127, 128, 129, 500, 1023, 1024], [1, 7, 8, 9, 64, 65, 130]))
 def test_histograms_of_any_width(bits, classes):
     sample = Sample(2, queries=5, database=70, bits=bits, classes=classes)
     pairs = Pairs(*sample.arrays)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from fabricated_runs import write_predictions, write_run
+from scripts import run_script
 
 from biodeephashing.data.split import checksums
 from biodeephashing.errors import RunError, UsageError
@@ -70,12 +69,13 @@ def test_one_query_is_told_without_interval():
     assert "needs 2 queries" in describe_pair(pair_queries(np.array([1.0]), np.array([0.5])))
 
 
-def test_the_command(two, project_home):
+def test_the_command(two, project_home, monkeypatch, capsys):
     import biodeephashing.eval.compare as script
 
-    command = [sys.executable, script.__file__, "-p", *(str(run.directory.relative_to(project_home)) for run in two)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=project_home, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(project_home)
+    one, other = (str(run.directory.relative_to(project_home)) for run in two)
+    assert run_script(script.__file__, "-p", one, other) == 0
+    told = capsys.readouterr().out
     for words in (
         "A: models/",
         "TINY, disjoint split",
@@ -86,14 +86,15 @@ def test_the_command(two, project_home):
         "16 queries",
         "several seeds",
     ):
-        assert words in done.stdout
-    swapped = subprocess.run([*command[:3], *command[:2:-1]], capture_output=True, text=True, cwd=project_home, check=False).stdout
+        assert words in told
+    assert run_script(script.__file__, "-p", other, one) == 0
+    swapped = capsys.readouterr().out
 
     def line(said: str, start: str) -> str:
         return next(line for line in said.splitlines() if line.startswith(start))
 
-    assert line(swapped, "p ") == line(done.stdout, "p ")
-    assert line(swapped, "A - B").split()[3] == line(done.stdout, "A - B").split()[3].translate(str.maketrans("+-", "-+"))
+    assert line(swapped, "p ") == line(told, "p ")
+    assert line(swapped, "A - B").split()[3] == line(told, "A - B").split()[3].translate(str.maketrans("+-", "-+"))
 
 
 def test_other_queries_are_refused_by_name(two, project_home, tiny_database):

@@ -88,6 +88,7 @@ def test_every_file_is_named_and_written(project_home, monkeypatch):
             assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_tables_hold_the_curves(project_home, monkeypatch):
     sample = Sample(1, 6, 25, 9)
     _, files = draw(sample, monkeypatch)
@@ -104,6 +105,7 @@ def test_the_tables_hold_the_curves(project_home, monkeypatch):
     assert [float(row[2]) for row in rows] == curves.recall_at.tolist()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_tables_of_the_bits(project_home, monkeypatch):
     sample = Sample(2, 7, 20, 10)
     sample.query_features[:, 3] = -1  # dead among the queries only
@@ -124,6 +126,7 @@ def test_the_tables_of_the_bits(project_home, monkeypatch):
     assert {row[2] for row in rows if "3" in row[:2]} == {""}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_nearest_images(project_home, monkeypatch):
     sample = Sample(3, 40, 25, 5, classes=3)
     hidden = nearest_by_sort(sample, 0, 1)[0][0]
@@ -160,6 +163,7 @@ def test_the_nearest_images(project_home, monkeypatch):
     assert [text.replace("\n", " ") for text in said if text.replace("\n", " ") in words] == words
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_images_keep_their_shape_inside_their_borders(project_home, monkeypatch):
     figures, _ = draw(Sample(3, 4, 25, 5), monkeypatch)
     [axes] = figures["query-nearest.png"].axes
@@ -174,6 +178,7 @@ def test_images_keep_their_shape_inside_their_borders(project_home, monkeypatch)
         assert bottom <= border.get_y() + border.get_height() + 1e-9
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_curves_are_drawn(project_home, monkeypatch):
     sample = Sample(4, 3, 12, 16)
     figures, _ = draw(sample, monkeypatch)
@@ -200,6 +205,7 @@ def test_the_radius_is_written_where_no_line_goes_on(tmp_path, monkeypatch):
     assert offsets == [True, False, False], "below, where the dotted line runs above"
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_distances_are_shares_and_medians(project_home, monkeypatch):
     sample = Sample(5, 8, 20, 16)
     figures, _ = draw(sample, monkeypatch)
@@ -213,6 +219,7 @@ def test_distances_are_shares_and_medians(project_home, monkeypatch):
         assert set(line.get_xdata()) == {median_low(distances)}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_bits_are_drawn(project_home, monkeypatch):
     sample = Sample(6, 30, 40, 12)
     sample.database_features[:, [2, 5]] = 1
@@ -233,6 +240,7 @@ def test_bits_are_drawn(project_home, monkeypatch):
     assert len(figures["query-bits.png"].axes) == 4
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("bits", [1, 12, 64])
 def test_no_tick_beyond_the_last_bit(project_home, monkeypatch, bits):
     figures, _ = draw(Sample(6, 5, 9, bits), monkeypatch)
@@ -266,7 +274,6 @@ def test_poor_data_are_drawn(project_home, monkeypatch, kind):
     figures, files = draw(sample, monkeypatch, missing=everything if kind == "one of each" else ())
     assert sorted(files) == sorted(NAMES)
     for figure in figures.values():
-        figure.canvas.draw()
         for text in figure.texts:  # title and caption
             box = text.get_window_extent()
             assert box.x0 >= 0
@@ -279,6 +286,7 @@ def test_poor_data_are_drawn(project_home, monkeypatch, kind):
             assert axes.get_window_extent().y1 < figure.texts[0].get_window_extent().y0
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_captions_state_split_run_and_rules(project_home, monkeypatch):
     figures, _ = draw(Sample(0, 4, 12, 6), monkeypatch)
     rules = {"precision_at_n.png": "tie rule expected", "nearest.png": "tie rule index", "precision_recall.png": "No tie rule is needed"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import numpy_engine
@@ -11,6 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from many_cases import each_case
 from ranking_oracle import Sample
 
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
@@ -54,8 +56,7 @@ def agree(sample: Sample, device, memory: int = MEMORY) -> None:
 
 @on_each_device
 @pytest.mark.parametrize("ties", TIES)
-@pytest.mark.parametrize("cut", CUTS, ids=str)
-@pytest.mark.parametrize("denominator", DENOMINATORS)
+@each_case("cut, denominator", product(CUTS, DENOMINATORS))
 def test_every_rule_matches_the_double_loop(device, ties, cut, denominator):
     sample = Sample(1, queries=6, database=9 if ties == "expected" else 40, bits=4)
     got = mean_average_precision(*sample.arrays, ties=ties, denominator=denominator, **cut, **sample.features, device=device)
@@ -63,19 +64,18 @@ def test_every_rule_matches_the_double_loop(device, ties, cut, denominator):
 
 
 @on_each_device
-@pytest.mark.parametrize(("bits", "classes", "single"), [(12, 10, True), (64, 100, True), (70, 80, False), (1024, 3, False)])
+@each_case("bits, classes, single", [(12, 10, True), (64, 100, True), (70, 80, False), (1024, 3, False)])
 def test_thousands_of_items(device, bits, classes, single):
     sample = Sample(2, queries=9, database=5_003, bits=bits, classes=classes, single=single)
     agree(sample, device)
     measures = [Measure(ties, **cut) for ties in RANKED for cut in ({}, {"k": 17})]
     got = average_precision_per_query(Pairs(*sample.arrays), measures, **sample.features, device=device)
-    for measure in measures:
-        np.testing.assert_allclose(got[measure].values, numpy_engine.values(sample.arrays, measure, sample.features), rtol=0, atol=1e-12)
+    for measure, want in numpy_engine.values(sample.arrays, measures, sample.features).items():
+        np.testing.assert_allclose(got[measure].values, want, rtol=0, atol=1e-12)
 
 
 @on_each_device
-@pytest.mark.parametrize("bits", [1, 5, 8, 63, 64, 65, 129, 500, 1023, 1024, 2500])
-@pytest.mark.parametrize("classes", [1, 8, 9, 130])
+@each_case("bits, classes", product([1, 5, 8, 63, 64, 65, 129, 500, 1023, 1024, 2500], [1, 8, 9, 130]))
 def test_histograms_of_any_width(device, bits, classes):
     sample = Sample(3, queries=5, database=70, bits=bits, classes=classes)
     pairs, want = Pairs(*sample.arrays), numpy_engine.histograms(*sample.arrays)
@@ -113,14 +113,14 @@ def test_places_of_a_part_fit_32_bits_whatever_the_memory():
 
 
 @on_each_device
-@pytest.mark.parametrize("memory", [1, 30_000, 2**30])
+@each_case("memory", [1, 30_000, 2**30])
 def test_memory_changes_no_bit(device, memory):
     sample = Sample(4, queries=23, database=700, bits=10)
     assert bits_of(sample, device, memory) == bits_of(sample, device)
 
 
 @on_each_device
-@pytest.mark.parametrize("memory", [1, MEMORY])
+@each_case("memory", [1, MEMORY])
 def test_one_pass_finds_the_same_curves_and_gains(device, memory):
     sample = Sample(13, queries=20, database=300, bits=21, classes=12)
     pairs = Pairs(*sample.arrays, bits=21)
@@ -131,7 +131,7 @@ def test_one_pass_finds_the_same_curves_and_gains(device, memory):
 
 
 @on_each_device
-@pytest.mark.parametrize("rules", [{}, {"k": 7}, {"gain": "exponential", "empty": "skip"}], ids=str)
+@each_case("rules", [{}, {"k": 7}, {"gain": "exponential", "empty": "skip"}])
 def test_graded_gains_and_leaving_one_out_are_the_same_bits(device, rules):
     sample = Sample(6, queries=13, database=200, bits=11, classes=9, single=False)
     want, got = (normalized_discounted_cumulative_gain(*sample.arrays, **rules, device=where) for where in (None, device))
@@ -167,7 +167,7 @@ def test_separations_are_the_same_numbers(device):
 
 
 @on_each_device
-@pytest.mark.parametrize("items", [1, 131_071, 131_072])
+@each_case("items", [1, 131_071, 131_072])
 def test_sums_of_very_many_precisions_are_exact(device, items):
     codes, labels = np.zeros((items, 1), dtype=np.uint8), np.ones((items, 1), dtype=np.uint8)
     assert mean_average_precision(codes[:1], codes, labels[:1], labels, ties="index", device=device) == 1.0

@@ -1,9 +1,11 @@
 """Centres of classes in Hamming space, and the targets made of them."""
 
 import warnings
+from itertools import product
 
 import pytest
 import torch
+from many_cases import each_case
 
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses._centres import Targets, class_centres, random_codes
@@ -66,8 +68,7 @@ def test_a_loss_warns_once(name):
     assert [warning.filename for warning in caught] == [__file__]
 
 
-@pytest.mark.parametrize("bits", range(1, 10))
-@pytest.mark.parametrize("classes", [1, 2, 3, 4])
+@each_case("bits, classes", product(range(1, 10), [1, 2, 3, 4]))
 def test_there_are_always_centres(bits, classes):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -114,8 +115,7 @@ def targets():
         ([0, 0, 0], [-1, -1, 1, 1]),  # a tie in every bit
     ],
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float32])
+@each_case("dtype, kind", product([torch.float32, torch.float64], [torch.bool, torch.uint8, torch.int64, torch.float32]))
 def test_target_of_one_class_several_and_none(classes, target, dtype, kind):
     found = targets()(torch.tensor([classes]).to(kind), dtype)
     assert found.dtype == dtype

@@ -1,10 +1,12 @@
 """Gradients, precision, invariances and cost of every loss."""
 
 import copy
+from itertools import product
 
 import pytest
 import torch
 from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, Largest, batch, build, said, value_and_gradient
+from many_cases import each_case
 
 from biodeephashing.losses import PENALTIES
 
@@ -18,7 +20,7 @@ def with_all_penalties(name, **changes):
     return loss
 
 
-@pytest.mark.parametrize("case", EXTREMES)
+@each_case("case", EXTREMES)
 @pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
 def test_value_and_gradient_are_finite(name, cube, case):
     outputs, labels = EXTREMES[case]
@@ -40,7 +42,7 @@ def test_gradient_against_central_differences(name, cube):
         assert torch.autograd.gradcheck(lambda f, y=labels, i=index: whole(f, y, i), outputs.requires_grad_(), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
+@each_case("narrow", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
 def test_half_precision_is_computed_in_float32(name, cube, narrow):
     outputs, labels, _ = batch(dtype=narrow)
@@ -53,7 +55,7 @@ def test_half_precision_is_computed_in_float32(name, cube, narrow):
     torch.testing.assert_close(gradient, wide_gradient.to(narrow), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_autocast_is_switched_off_inside(name, cube):
     outputs, labels, index = batch(dtype=torch.float32)
     loss = build(name, cube=cube)
@@ -62,15 +64,14 @@ def test_autocast_is_switched_off_inside(name, cube):
     torch.testing.assert_close(inside, loss(outputs, labels, index), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("narrow", [torch.float16, torch.bfloat16])
-@pytest.mark.parametrize("name", NAMES)
+@each_case("narrow, name", product([torch.float16, torch.bfloat16], NAMES))
 def test_half_precision_gradient_of_a_zero_row_is_finite(name, narrow):
     outputs, labels = EXTREMES["zero rows"]
     _, gradient = value_and_gradient(build(name), outputs.to(narrow), labels)
     assert gradient.isfinite().all()
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_order_of_the_batch_does_not_matter(name, cube):
     outputs, labels, index = batch(7)
     random = torch.randperm(7, generator=torch.Generator().manual_seed(1))
@@ -83,7 +84,7 @@ def test_order_of_the_batch_does_not_matter(name, cube):
     torch.testing.assert_close(shuffled_gradient, gradient[order], rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", SCALE_FREE)
+@each_case("name", SCALE_FREE)
 def test_length_of_the_codes_does_not_matter(name):
     outputs, labels, index = batch()
     loss = build(name, penalty=0.0)
@@ -91,7 +92,7 @@ def test_length_of_the_codes_does_not_matter(name):
     torch.testing.assert_close(loss.objective(scaled, labels, index), loss.objective(outputs, labels, index), rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - set(SCALE_FREE)))
+@each_case("name", sorted(set(NAMES) - set(SCALE_FREE)))
 def test_length_of_the_codes_matters_elsewhere(name):
     outputs, labels, index = batch()
     loss = build(name, penalty=0.0)
@@ -102,7 +103,7 @@ def test_length_of_the_codes_matters_elsewhere(name):
     assert whole(2 * outputs) != whole(outputs)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if said(name, "ROTATES", True)])
+@each_case("name", [name for name in NAMES if said(name, "ROTATES", True)])
 def test_a_common_rotation_does_not_matter(name):
     codes, labels, index = batch()
     rotation = torch.linalg.qr(torch.randn(BITS, BITS, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))[0]
@@ -110,7 +111,7 @@ def test_a_common_rotation_does_not_matter(name):
     torch.testing.assert_close(loss.objective(codes @ rotation, labels, index), loss.objective(codes, labels, index), rtol=1e-9, atol=0)
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_no_tensor_of_pairs_times_bits_is_made(name, cube):
     outputs, labels, index = batch(32, 24, dtype=torch.float32)
     loss = build(name, bits=24, cube=cube)
@@ -120,7 +121,7 @@ def test_no_tensor_of_pairs_times_bits_is_made(name, cube):
     assert 32 * 24 <= largest.numel <= max(allowed, 32 * 24)
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_nothing_is_read_back_from_the_device(name, cube):
     # A tensor on the meta device has no values: whatever needs one on the host raises.
     # (forward itself cannot run there: autocast does not know that device.)
@@ -135,7 +136,7 @@ def test_nothing_is_read_back_from_the_device(name, cube):
     assert outputs.grad.device.type == "meta"
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_nothing_is_made_on_another_device_than_the_outputs(name, cube):
     # Whatever is made without saying where lands on the meta device, has no values, and cannot be mixed with those that have.
     outputs, labels, index = batch()
@@ -155,7 +156,7 @@ def test_nothing_is_made_on_another_device_than_the_outputs(name, cube):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_cuda_agrees_with_cpu(name, cube):
     outputs, labels, index = batch()
     loss = build(name, cube=cube)
@@ -175,8 +176,7 @@ def test_cuda_agrees_with_cpu(name, cube):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("case", EXTREMES)
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube, case", [(*relaxation, case) for relaxation in RELAXATIONS for case in EXTREMES])
 def test_cuda_value_and_gradient_are_finite(name, cube, case):
     outputs, labels = (tensor.cuda() for tensor in EXTREMES[case])
     loss = with_all_penalties(name, cube=cube).cuda()
@@ -190,7 +190,7 @@ def test_cuda_value_and_gradient_are_finite(name, cube, case):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_cuda_autocast_is_switched_off_inside(name, cube):
     outputs, labels, index = (tensor.cuda() for tensor in batch(dtype=torch.float32))
     loss = build(name, cube=cube).cuda()

@@ -2,10 +2,13 @@
 
 import copy
 import pickle
+import warnings
+from itertools import product
 
 import pytest
 import torch
 from loss_cases import BITS, CASES, CLASSES, NAMES, RELAXATIONS, batch, build, said, value_and_gradient
+from many_cases import each_case
 from torch import nn
 
 from biodeephashing.errors import UnknownNameError, UsageError
@@ -26,14 +29,14 @@ def test_a_side_the_training_set_lacks_is_dropped_with_one_warning(name, probabi
     assert loss(outputs, lacking, torch.arange(6)) == 0
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("probability", [0.001, 0.5, 0.999])
-def test_no_warning_between(name, probability, recwarn):
-    build(name, similar_probability=probability)
-    assert not list(recwarn)
+@each_case("name, probability", product(NAMES, [0.001, 0.5, 0.999]))
+def test_no_warning_between(name, probability):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        build(name, similar_probability=probability)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_own_penalty_acts_where_there_is_one(name):
     outputs, labels, _ = batch()
     _, without = value_and_gradient(build(name, penalty=0.0), outputs, labels)
@@ -47,7 +50,7 @@ def scale_of(loss):
     return said(type(loss).__name__, "additive_scale", lambda loss: 1.0)(loss)
 
 
-@pytest.mark.parametrize("penalty", sorted(PENALTIES))
+@each_case("penalty", sorted(PENALTIES))
 @pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
 def test_additive_penalty_acts_on_the_relaxed_codes(name, cube, penalty):
     outputs, labels, index = batch()
@@ -68,7 +71,7 @@ def test_additive_penalty_acts_on_the_relaxed_codes(name, cube, penalty):
         assert torch.equal(gradient, plain)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_additive_penalties_add_up_and_can_be_scaled(name):
     outputs, labels, index = batch()
     loss = build(name)
@@ -108,12 +111,12 @@ def test_state_survives_saving_copying_and_a_change_of_type(name, tmp_path):
         torch.testing.assert_close(twin(outputs, labels, index), expected, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_the_checkpoint_holds_what_the_method_learns_or_counts(name):
     assert sorted(build(name).state_dict()) == sorted(said(name, "STATE", []))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_parameter_groups(name):
     loss = build(name)
     groups = loss.parameter_groups(1e-3)
@@ -170,15 +173,14 @@ def test_a_misspelt_loss_names_the_nearest():
         LOSSES["DHC"]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_a_misspelt_constant_names_the_nearest(name):
     constant = next(iter(CASES[name].CONSTANTS), "penalty")
     with pytest.raises(UsageError, match=rf"constant of {name} '{constant}s': did you mean '{constant}'"):
         build(name, **{constant + "s": 1.0})
 
 
-@pytest.mark.parametrize("left_out", ["bits", "classes", "train_size", "similar_probability", "penalty"])
-@pytest.mark.parametrize("name", NAMES)
+@each_case("left_out, name", product(["bits", "classes", "train_size", "similar_probability", "penalty"], NAMES))
 def test_a_missing_value_is_named(name, left_out):
     values = {"bits": 8, "classes": 2, "train_size": 9, "similar_probability": 0.5, "penalty": 0.0}
     del values[left_out]
@@ -186,8 +188,8 @@ def test_a_missing_value_is_named(name, left_out):
         LOSSES[name](**values)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
+@each_case(
+    "key, value",
     [
         ("bits", 0),
         ("bits", -8),
@@ -210,20 +212,20 @@ def test_an_impossible_value_is_named(name, key, value):
         build(name, **{key: value})
 
 
-@pytest.mark.parametrize(("name", "constants"), [(name, constants) for name in NAMES for constants in CASES[name].IMPOSSIBLE])
+@each_case("name, constants", [(name, constants) for name in NAMES for constants in CASES[name].IMPOSSIBLE])
 def test_an_impossible_constant_is_named(name, constants):
     with pytest.raises(UsageError, match=next(iter(constants))):
         build(name, **constants)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in NAMES if LOSSES[name].own_relaxation))
+@each_case("name", sorted(name for name in NAMES if LOSSES[name].own_relaxation))
 def test_no_cube_is_refused_where_the_relaxation_is_the_method(name):
     with pytest.raises(UsageError, match=rf"{name} relaxes by .*-no_cube"):
         build(name, cube=False)
 
 
-@pytest.mark.parametrize(
-    ("outputs", "labels", "index"),
+@each_case(
+    "outputs, labels, index",
     [
         ((5, 7), (5, 4), (5,)),
         ((5, 8), (5, 3), (5,)),

@@ -1,5 +1,6 @@
 """The registry and the value of every loss: by hand, and against a double loop over pairs."""
 
+from itertools import product
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -8,6 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from loss_cases import CASES, NAMES, RELAXATIONS, batch, build, said
 from loss_oracles import HAND_CODES, HAND_LABELS, Given
+from many_cases import each_case
 
 from biodeephashing import losses
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss
@@ -21,7 +23,7 @@ def test_every_file_of_the_folder_registers_an_entry():
         assert file.stem in {entry.__module__.rpartition(".")[2] for entry in (*LOSSES.values(), *PENALTIES.values())}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@each_case("name", NAMES)
 def test_every_loss_has_an_oracle_other_constants_and_a_reference(name):
     case, own = CASES[name], set(keywords_of(LOSSES[name])) - set(keywords_of(HashingLoss))
     assert case.__name__.rpartition(".")[2] == LOSSES[name].__module__.rpartition(".")[2]
@@ -76,7 +78,7 @@ def test_value_against_the_double_loop(name, constants, case):
     assert loss(single, labels, index).item() == pytest.approx(expected, rel=1e-5, abs=1e-6 * max(1.0, largest))
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@each_case("name, cube", RELAXATIONS)
 def test_relaxation_objective_and_call_agree(name, cube):
     loss = build(name, cube=cube)
     outputs, labels, index = batch()
@@ -89,8 +91,7 @@ def test_relaxation_objective_and_call_agree(name, cube):
     assert whole.shape == ()
 
 
-@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64])
-@pytest.mark.parametrize("name", NAMES)
+@each_case("kind, name", product([torch.bool, torch.uint8, torch.int64, torch.float32, torch.float64], NAMES))
 def test_labels_may_be_of_any_type(name, kind):
     outputs, labels, index = batch()
     loss = build(name)

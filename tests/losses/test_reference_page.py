@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from loss_cases import BITS, CLASSES, NAMES, batch
+from many_cases import each_case
 
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss, keywords_of
 from biodeephashing.registry import Registry
@@ -30,7 +31,7 @@ def test_the_page_is_current(builder):
     assert builder.page() == PAGE, "run make docs"
 
 
-@pytest.mark.parametrize("name", [*NAMES, *PENALTIES])
+@each_case("name", [*NAMES, *PENALTIES])
 def test_every_entry_has_a_row_and_a_section(name):
     entry, text = LOSSES[name] if name in LOSSES else PENALTIES[name], section(name)
     assert PAGE.count(f"| [`{name}`](#{name.lower()}) |") == 1

@@ -3,6 +3,7 @@
 from itertools import combinations_with_replacement
 
 import pytest
+from many_cases import each_case
 
 from biodeephashing.errors import UsageError
 from biodeephashing.losses import LOSSES
@@ -82,7 +83,7 @@ def test_codes_that_everyone_knows(k):
         assert code_distance(2 ** (k - 1), k) == max(1, 2 ** (k - 2))  # Reed and Muller, first order
 
 
-@pytest.mark.parametrize(("bits", "k"), [(bits, k) for k in (1, 2, 3) for bits in range(k, 9)] + [(4, 4), (5, 4), (6, 4)])
+@each_case("bits, k", [(bits, k) for k in (1, 2, 3) for bits in range(k, 9)] + [(4, 4), (5, 4), (6, 4)])
 def test_against_all_codes(bits, k):
     best = max(least_weight(columns, k) for columns in combinations_with_replacement(range(1, 2**k), bits))
     assert code_distance(bits, k) == best
@@ -103,7 +104,7 @@ def test_simplex_codes_without_subspaces(k, subspaces):
     assert griesmer_length(distance, k) == len(columns)
 
 
-@pytest.mark.parametrize(("k", "code"), [(k, code) for k, codes in ORBIT_CODES.items() for code in codes])
+@each_case("k, code", [(k, code) for k, codes in ORBIT_CODES.items() for code in codes])
 def test_orbit_codes_are_as_far_apart_as_is_said(k, code):
     columns = orbit_code(k, *code)
     assert len(columns) <= 256

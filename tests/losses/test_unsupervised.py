@@ -1,8 +1,11 @@
 """The losses that look at reference features instead of labels."""
 
+from itertools import product
+
 import pytest
 import torch
 from loss_cases import BITS, CLASSES, batch, build, value_and_gradient
+from many_cases import each_case
 
 from biodeephashing.errors import UsageError
 from biodeephashing.losses import LOSSES
@@ -45,8 +48,7 @@ def test_features_are_needed_and_resumed(name):
 
 @pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter:UserWarning")  # what it holds there is lost
 @pytest.mark.parametrize("device", ["meta", pytest.param("cuda", marks=pytest.mark.gpu)])
-@pytest.mark.parametrize("how", ["set", "loaded"])
-@pytest.mark.parametrize("name", NAMES)
+@each_case("how, name", product(["set", "loaded"], NAMES))
 def test_features_are_where_the_loss_is(name, how, device):
     loss = LOSSES[name](bits=BITS, classes=CLASSES, train_size=100, similar_probability=0.5, penalty=0.0).to(device)
     if how == "set":

@@ -58,8 +58,8 @@ def test_the_flags_win_over_the_file(tmp_path):
 
 
 def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
-    arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-jobs", "2", "-mode", "bp", "fa"]
-    assert main([*arguments, "-lr", "1e-3"]) == 0
+    arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
+    assert main([*arguments, "-lr", "1e-3", "-jobs", "2"]) == 0
     out, err = capfd.readouterr()
     told = out + err
     assert "mode=bp:" in told
@@ -69,7 +69,7 @@ def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database,
     assert names == {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
 
     with pytest.raises(BioDeepHashingError, match=r"2 of 4 cells failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
-        main([*arguments, "-lr", "1e-3", "1e30"])
+        main([*arguments, "-lr", "1e-3", "1e30", "-jobs", "1"])
     out, err = capfd.readouterr()
     assert (out + err).count("was trained already") == 2
     cells = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
@@ -84,15 +84,16 @@ def fragile(settings, parent):
         raise ZeroDivisionError("a defect")
     if settings.seed == 4:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has")
-    return f"seed {settings.seed} is fine"
+    return f"seed {settings.seed} is fine, on card {os.environ.get(VARIABLE)}"
 
 
-def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd):
+def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
+    see_cards(monkeypatch, 0)
     cells = expand({"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
     failures = run_grid(cells, jobs=2, title="fragile", work=fragile)
     told = capfd.readouterr().out
-    assert "seed=0: seed 0 is fine" in told
-    assert "seed=3: seed 3 is fine" in told
+    assert "seed=0: seed 0 is fine, on card None" in told
+    assert "seed=3: seed 3 is fine, on card None" in told
     assert len(failures) == 3
     assert any("seed=1: its process was killed" in failure for failure in failures)
     assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)
@@ -137,8 +138,8 @@ def look_round(settings, parent):
 
 @pytest.mark.parametrize(
     ("cards", "jobs", "seen"),
-    [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"]), (0, 2, ["None", "None"])],
-    ids=["one run per card", "more cards than runs", "two runs on a card", "no card"],
+    [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"])],
+    ids=["one run per card", "more cards than runs", "two runs on a card"],
 )
 def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, seen, tmp_path, monkeypatch, capfd):
     see_cards(monkeypatch, cards)

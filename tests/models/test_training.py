@@ -2,21 +2,21 @@
 
 import json
 import math
-import multiprocessing
 from collections import Counter
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
+from many_cases import each_case
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
-from training_cases import equal, interrupt_in_epoch, weights
+from training_cases import equal, interrupt_in_epoch, steps_by_hand, weights
 
 from biodeephashing.backbones import build_network
 from biodeephashing.bio import QUANTITIES, RULES, Follower
-from biodeephashing.data import load_fold
+from biodeephashing.data import ImageFold, load_fold, loader
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
-from biodeephashing.hparams import Settings
 from biodeephashing.losses import LOSSES
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
@@ -62,9 +62,8 @@ def test_best_is_the_best_epoch(settings):
     assert len(list(run.directory.glob("best-epoch=*.ckpt"))) == 1
 
 
-@pytest.mark.parametrize("rule", RULES)
-@pytest.mark.parametrize("loss", LOSSES)
-def test_every_rule_and_loss_trains(settings, rule, loss):
+@pytest.mark.parametrize(("rule", "loss"), [(rule, "DCH") for rule in RULES] + [("frsf", loss) for loss in LOSSES if loss != "DCH"])
+def test_every_rule_and_every_loss_trains(settings, rule, loss):
     run = train(replace(settings, mode=rule, loss=loss, epochs=1), quiet=True)
     torch.manual_seed(0)
     start = build_network("lenet", bits=12)
@@ -73,6 +72,28 @@ def test_every_rule_and_loss_trains(settings, rule, loss):
     assert read_checkpoint(run.last_checkpoint)["follower"]["step"] == 4
     moved = [key for key, value in start.state_dict().items() if not torch.equal(value, trained[key])]
     assert moved == list(start.state_dict())
+
+
+@pytest.fixture
+def batches(settings):
+    """Two batches of the train fold."""
+    images = ImageFold(load_fold(settings.database, "train"), settings.transformations)
+    return list(islice(loader(images, batch_size=settings.batch_size, num_workers=0, shuffle=True, seed=0), 2))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@each_case("rule", RULES)
+def test_every_rule_trains_with_every_loss(settings, batches, rule, loss):
+    """Two steps on the module of a run, without what a whole training does around them."""
+    module = steps_by_hand(replace(settings, mode=rule, loss=loss), batches)
+    torch.manual_seed(0)
+    start = build_network("lenet", bits=12)
+    trained = module.plain_weights()
+    build_network("lenet", bits=12).load_state_dict(trained, strict=True)
+    assert module._follower.step == 2
+    moved = [key for key, value in start.state_dict().items() if not torch.equal(value, trained[key])]
+    assert moved == list(start.state_dict())
+    assert all(value.isfinite().all() for value in trained.values())
 
 
 def test_rules_train_differently_and_bp_like_a_plain_network(settings):
@@ -102,26 +123,14 @@ def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     assert groups[0].get("momentum", 0) == (0.9 if optimizer == "sgd" else 0)
 
 
-def _train_in_process(settings: Settings, queue) -> None:
-    torch.set_num_threads(1)
-    train(settings, quiet=True)
-    queue.put("done")
-
-
 def test_two_processes_give_the_gradient_of_one(settings):
     """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8, and measure the same."""
     mode = "features.0=wm,features.3=brsf,classifier.0=kp,hash_layer=dfa"  # all that draws afresh, learns or looks at the whole network
     settings = replace(settings, epochs=2, optimizer="sgd", learning_rate=1e-3, mode=mode, align_every=1)
     alone = train(settings, quiet=True)
     one = weights(alone)
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
     two = replace(settings, devices=2, experiment_name="two")
-    process = context.Process(target=_train_in_process, args=(two, queue))
-    process.start()
-    process.join(180)
-    assert process.exitcode == 0
-    other = weights(Run.of(two))
+    other = weights(train(two, quiet=True))
     assert one.keys() == other.keys()
     assert all(torch.allclose(one[key], other[key], rtol=1e-4, atol=1e-6) for key in one)
     torch.manual_seed(0)

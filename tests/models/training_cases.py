@@ -5,14 +5,34 @@ from dataclasses import replace
 import pytest
 import torch
 
-from biodeephashing.models.PenaltyStrategies import _callbacks
+from biodeephashing.bio import give_target
+from biodeephashing.data import load_fold
+from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies._module import Batch, HashingModule, convert
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
     return {key: value for key, value in read_checkpoint(run.last_checkpoint)["state_dict"].items() if key.startswith("network.")}
+
+
+def steps_by_hand(settings: Settings, batches: list[Batch]) -> HashingModule:
+    """Return the module of a run after an optimizer step for each batch, taken without a trainer."""
+    module = _fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    convert(module.network, settings)
+    module.train()
+    optimizer = module.configure_optimizers()["optimizer"]
+    for batch in batches:
+        images, labels, index = module.on_after_batch_transfer(batch, 0)
+        give_target(module.network, labels)
+        optimizer.zero_grad()
+        module.loss(module.network(images), labels, index).backward()
+        optimizer.step()
+        module.loss.advance()
+    return module
 
 
 def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
