@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ def _look_on(module: nn.Module, found: Mapping[str, Site], inputs: tuple[Any, ..
         trained = stack.enter_context(_all_require_gradients(module))
         stack.enter_context(torch.random.fork_rng(devices))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(torch.compiler.set_stance("force_eager"))  # a compiled module shows autograd one function and no products
+        if "torch._dynamo" in sys.modules:  # a compiled module shows autograd one function and no products
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
         spans = stack.enter_context(_noted_spans())
         LOOKING_ON.append(onlooker)
         stack.callback(LOOKING_ON.remove, onlooker)
