@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from ..errors import RuleError
 from ._broadcast import LOOKING_ON, Onlooker
@@ -75,7 +74,7 @@ def _look_on(module: nn.Module, found: Mapping[str, Site], inputs: tuple[Any, ..
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:  # a compiled module shows autograd one function and no products
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        spans = stack.enter_context(_noted_spans())
+        spans = stack.enter_context(_noted_spans(module))
         LOOKING_ON.append(onlooker)
         stack.callback(LOOKING_ON.remove, onlooker)
         outputs = [*_tensors(module(*inputs)), *onlooker.cut_off]
@@ -109,18 +108,19 @@ def _all_require_gradients(module: nn.Module) -> Iterator[dict[Tensor, bool]]:
 
 
 @contextmanager
-def _noted_spans() -> Iterator[list[tuple[int, int, nn.Module]]]:
+def _noted_spans(module: nn.Module) -> Iterator[list[tuple[int, int, nn.Module]]]:
     """Note for every module that runs which of autograd's operations were its own."""
     spans: list[tuple[int, int, nn.Module]] = []
     running: list[int] = []
 
-    def begin(module: nn.Module, inputs: Any) -> None:
+    def begin(part: nn.Module, inputs: Any) -> None:
         running.append(torch._C._autograd._get_sequence_nr())
 
-    def end(module: nn.Module, inputs: Any, output: Any) -> None:
-        spans.append((running.pop(), torch._C._autograd._get_sequence_nr(), module))
+    def end(part: nn.Module, inputs: Any, output: Any) -> None:
+        spans.append((running.pop(), torch._C._autograd._get_sequence_nr(), part))
 
-    handles = register_module_forward_pre_hook(begin), register_module_forward_hook(end)
+    parts = list(module.modules())
+    handles = [*(part.register_forward_pre_hook(begin) for part in parts), *(part.register_forward_hook(end) for part in parts)]
     try:
         yield spans
     finally:
@@ -175,16 +175,11 @@ def _multiplied_in_words(
         place = next((path for path, part in modules.items() if part is user), "")
         own = f", which learns by rule {ruled[parameter][1].rule.name!r} in its own layer," if parameter in ruled else ""
         words.append(f"{name!r} {tuple(parameter.shape)}{own} in {in_words(place, user)}")
-    pattern = _pattern(next(iter(names.values())))
+    patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names.values())
     rules = next(site.rule.name for site in found.values() if not site.rule.exact)
     return (
         f"the forward pass of {plain_name(module)} multiplies by {len(past)} parameter{'s' if len(past) > 1 else ''} past every rule, so "
         f"the error would go down through the exact transpose: {'; '.join(words)}{'; ...' if len(past) > 5 else ''}. "
         f"Hold such a matrix in a Linear or convolution layer of its own and call the layer, or leave it to backpropagation in a rule map: "
-        f"{pattern}=bp,*={rules}"
+        f"{patterns},*={rules}"
     )
-
-
-def _pattern(name: str) -> str:
-    """Return what a rule map calls a parameter."""
-    return name.removesuffix(".weight") if name != "weight" else name
