@@ -24,9 +24,12 @@ class RuledHost(Swapped):
             return super().forward(*args, **kwargs)
         layers = [child for child in self._modules.values() if isinstance(child, RuledLayer) and "weight" in child._sites]
         if any(map(parametrize.is_parametrized, layers)):
-            with parametrize.cached(), _ByRule(layers):  # a computed weight is known by being one tensor for as long as the host runs
+            with (
+                parametrize.cached(),
+                _ByRule(layers, computed=False),
+            ):  # a computed weight is known by being one tensor for as long as the host runs
                 return super().forward(*args, **kwargs)
-        with _ByRule(layers):
+        with _ByRule(layers, computed=False):
             return super().forward(*args, **kwargs)
 
 
@@ -52,22 +55,22 @@ class RuledOwnForward(RuledLayer):
 
 
 class _Products(TorchFunctionMode):
-    """Meets every product of some weights within a forward pass; with ``computed``, of what is computed of them too."""
+    """Meets every product of some layers' weights within a forward pass; with ``computed``, of what is computed of them too."""
 
-    def __init__(self, weights: Sequence[Tensor], computed: bool) -> None:
+    def __init__(self, layers: Sequence[nn.Module], computed: bool) -> None:
         super().__init__()
-        self.weights = weights
+        self.layers = layers
+        self.weights = [cast("Tensor", layer.weight) for layer in layers]
         self.computed = computed
-        self.known = [(weight, number) for number, weight in enumerate(weights)]
+        self.known = [(weight, number) for number, weight in enumerate(self.weights)]
 
-    def product(self, number: int, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    def product(self, number: int, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         """Return the product of one of the weights."""
         raise NotImplementedError
 
     def __torch_function__(self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        compute = _PRODUCTS.get(function)
-        if compute is None:
+        if function not in _PRODUCTS:
             result = function(*args, **kwargs)
             if self.computed and isinstance(result, Tensor):
                 number = self._number((*args, *kwargs.values()))
@@ -78,7 +81,9 @@ class _Products(TorchFunctionMode):
         number = self._number((weight,))
         if number is None or weight.shape != self.weights[number].shape:
             return function(*args, **kwargs)
-        return self.product(number, compute, args, kwargs)
+        if (_PRODUCTS[function] is _transposed_convolution) != getattr(self.layers[number], "transposed", False):
+            return function(*args, **kwargs)  # runs the layer backwards
+        return self.product(number, function, args, kwargs)
 
     def _number(self, values: Sequence[Any]) -> int | None:
         """Return of which weight one of some values is, or is computed."""
@@ -90,12 +95,10 @@ class _Products(TorchFunctionMode):
 
 
 class _ByRule(_Products):
-    def __init__(self, layers: Sequence[RuledLayer], computed: bool = False) -> None:
-        super().__init__([layer.weight for layer in layers], computed)
-        self.layers = layers
-
-    def product(self, number: int, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-        return compute(self.layers[number], *args, **kwargs)
+    def product(self, number: int, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+        if not torch.is_grad_enabled():  # within the rule's own functions, among others
+            return function(*args, **kwargs)
+        return _PRODUCTS[function](cast("RuledLayer", self.layers[number]), *args, **kwargs)
 
 
 class _Met(Exception):  # noqa: N818 - not an error: it ends a trial at the first product
@@ -107,7 +110,7 @@ class _Met(Exception):  # noqa: N818 - not an error: it ends a trial at the firs
 
 
 class _Trial(_Products):
-    def product(self, number: int, compute: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    def product(self, number: int, function: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         raise _Met(args[1] if len(args) > 1 else kwargs["weight"])
 
 
@@ -133,7 +136,7 @@ def multiplied_weight(layer: nn.Module, kind: type[nn.Module]) -> Tensor | None:
         devices = [weight.device] if weight.device.type == "cuda" else []
         for shape in _input_shapes(layer, weight):
             try:
-                with torch.random.fork_rng(devices), _Trial([weight], computed=True):
+                with torch.random.fork_rng(devices), _Trial([twin], computed=True):
                     kind.forward(twin, weight.new_zeros(shape))
             except _Met as met:
                 return met.weight

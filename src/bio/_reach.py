@@ -144,11 +144,13 @@ def _tensors(output: Any) -> Iterator[Tensor]:
 
 def _parameters_of(site: Site) -> Iterator[Tensor]:
     """Yield the parameters that a weight is, or is computed of."""
-    weight = vars(site.layer)["_parameters"].get(site.parameter)
+    weight = site.layer._parameters.get(site.parameter)
     if weight is not None:
         yield weight
     elif "parametrizations" in site.layer._modules:
         yield from site.layer.parametrizations[site.parameter].parameters()  # type: ignore[index, union-attr]
+    else:  # computed by a hook
+        yield from site.layer.parameters(recurse=False)
 
 
 def _past_the_rules(module: nn.Module, found: Mapping[str, Site], products: list[Product]) -> dict[Tensor, int]:

@@ -150,6 +150,24 @@ def test_a_converted_weight_that_is_multiplied_elsewhere_too_is_refused(rule):
             check_reach(network, X)
 
 
+class Backwards(nn.Module):
+    """Names whose weight it multiplies by, so that its products could go by the layer's rule; but it runs the layer backwards."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.head = nn.Conv1d(4, 3, 1), nn.Linear(4, 2)
+
+    def forward(self, x):
+        hidden = torch.tanh(F.conv1d(x[..., None], self.encoder.weight))
+        return self.head(F.conv_transpose1d(hidden, self.encoder.weight)[..., 0])
+
+
+def test_a_convolution_that_is_also_run_backwards_is_refused():
+    for rule in ("fa", "dfa"):
+        with pytest.raises(RuleError, match=r"'encoder.weight' \(3, 4, 1\), which learns by rule .* in the module itself \(Backwards\)"):
+            check_reach(apply_rule(Backwards(), rule), X)
+
+
 class InputTied(nn.Module):
     """A language model's: the table of the tokens is the last layer's weight."""
 
