@@ -47,12 +47,13 @@ def apply_rule(
     Args:
         module: any network, or a single layer.
         rule: the name of a rule, a rule object, or a map from patterns of dotted names to either: ``{"features.*": "frsf", "*": "bp"}``,
-            also as text, ``"features.*=frsf,*=bp"``. The first pattern that matches a layer's name decides.
+            also as text, ``"features.*=frsf,*=bp"``. The first pattern that matches a layer's name decides. Patterns for ``bp`` may
+            also name parameters outside the layers, whose exact gradients :func:`check_reach` then lets pass.
         seed: seed of the random matrices.
         scale: size of the entries of B: ``"init"`` for Xavier's standard deviation :math:`\sqrt{2 / (\text{fan}_\text{in} +
             \text{fan}_\text{out})}`, ``"weight"`` for the root mean square of the layer's weights as they are now (for pretrained
             networks), or a positive number. ``bp`` has nothing to scale.
-        names: other names for :func:`rule_names` that the patterns of a rule map are matched with.
+        names: other names for :func:`rule_names`, and for other parameters, that the patterns of a rule map are matched with.
 
     Returns:
         The same module.
@@ -73,9 +74,7 @@ def apply_rule(
         raise RuleError(f"apply_rule takes a network first, a torch.nn.Module, not a {type(module).__name__}")
     seed, scale = check_seed(seed), check_scale(scale, f" for rule {_in_words(rule)} of {plain_name(module)}")
     plan, exact = _plan(module, rule, scale, names or {})
-    forget_exact(module)
-    for part, parameter in exact:
-        keep_exact(part, parameter)
+    keep_exact(module, exact)
     hubs: dict[LearningRule, Hub] = {}
     for place, given, number in plan:
         hub = _hub(hubs, given, plan)

@@ -24,10 +24,8 @@ class RuledHost(Swapped):
             return super().forward(*args, **kwargs)
         layers = [child for child in self._modules.values() if isinstance(child, RuledLayer) and "weight" in child._sites]
         if any(map(parametrize.is_parametrized, layers)):
-            with (
-                parametrize.cached(),
-                _ByRule(layers, computed=False),
-            ):  # a computed weight is known by being one tensor for as long as the host runs
+            # a computed weight is known by being one tensor for as long as the host runs
+            with parametrize.cached(), _ByRule(layers, computed=False):
                 return super().forward(*args, **kwargs)
         with _ByRule(layers, computed=False):
             return super().forward(*args, **kwargs)

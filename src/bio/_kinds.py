@@ -120,9 +120,12 @@ def others(module: nn.Module, found: Sequence[Place]) -> Iterator[tuple[str, nn.
                 yield name if name and parameter == "weight" else f"{name}.{parameter}".lstrip("."), part, parameter
 
 
-def keep_exact(part: nn.Module, parameter: str) -> None:
-    """Note that a parameter keeps its exact gradients because the rules say so."""
-    vars(part)["_on_exact_gradients"] = kept_exact(part) | {parameter}
+def keep_exact(module: nn.Module, kept: Sequence[tuple[nn.Module, str]]) -> None:
+    """Note that a network was given rules, and which of its parameters keep their exact gradients because the rules say so."""
+    forget_exact(module)
+    vars(module)["_given_rules"] = True
+    for part, parameter in kept:
+        vars(part)["_on_exact_gradients"] = kept_exact(part) | {parameter}
 
 
 def kept_exact(part: nn.Module) -> frozenset[str]:
@@ -133,12 +136,23 @@ def kept_exact(part: nn.Module) -> frozenset[str]:
 def forget_exact(module: nn.Module) -> None:
     """Forget what :func:`keep_exact` noted in a network."""
     for part in module.modules():
+        vars(part).pop("_given_rules", None)
         vars(part).pop("_on_exact_gradients", None)
 
 
 def on_exact_gradients(module: nn.Module) -> set[Tensor]:
-    """Return the parameters of a network that keep their exact gradients because the rules say so."""
-    return {value for part in module.modules() for name, value in part.named_parameters(recurse=False) if name in kept_exact(part)}
+    """Return the parameters of a network that keep their exact gradients because the rules say so, or were given to no part with them."""
+    given = {part for root in module.modules() if "_given_rules" in vars(root) for part in root.modules()}
+    if given:
+        outside = {part for part in module.modules() if part not in given}
+    else:  # rules that were loaded: what has none was given none
+        outside = {place.layer for place in places(module) if not isinstance(place.layer, RuledLayer)}
+    return {
+        value
+        for part in module.modules()
+        for name, value in part.named_parameters(recurse=False)
+        if name in kept_exact(part) or part in outside
+    }
 
 
 def swap(module: nn.Module) -> None:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from ..errors import RuleError
 from ._broadcast import LOOKING_ON, Onlooker
-from ._kinds import in_words, on_exact_gradients, plain_name, sites
+from ._kinds import in_words, on_exact_gradients, places, plain_name, sites
+from ._layers import RuledLayer
 from ._products import Product, exact_products
 from ._sites import Site
 
@@ -167,21 +168,27 @@ def _past_the_rules(module: nn.Module, found: Mapping[str, Site], products: list
 def _multiplied_in_words(
     module: nn.Module, found: Mapping[str, Site], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
 ) -> str:
-    names, modules = {parameter: name for name, parameter in module.named_parameters()}, dict(module.named_modules())
-    names = {parameter: name for parameter, name in names.items() if parameter in past}  # in the network's order
-    ruled = {parameter: (name, site) for name, site in found.items() for parameter in _parameters_of(site)}
+    names = {name: parameter for name, parameter in module.named_parameters() if parameter in past}
+    paths = {part: path for path, part in module.named_modules()}
+    rules = {parameter: site.rule.name for site in found.values() for parameter in _parameters_of(site)}
+    late = {getattr(place.layer, place.parameter) for place in places(module) if not isinstance(place.layer, RuledLayer)}
     words = []
-    for parameter, name in list(names.items())[:5]:
-        around = [(end - start, user) for start, end, user in spans if start <= past[parameter] < end]
-        user = min(around, key=lambda span: span[0])[1] if around else module
-        place = next((path for path, part in modules.items() if part is user), "")
-        own = f", which learns by rule {ruled[parameter][1].rule.name!r} in its own layer," if parameter in ruled else ""
-        words.append(f"{name!r} {tuple(parameter.shape)}{own} in {in_words(place, user)}")
-    patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names.values())
-    rules = next(site.rule.name for site in found.values() if not site.rule.exact)
+    for name, parameter in list(names.items())[:5]:
+        user = _user(past[parameter], spans, module)
+        known = f", which learns by rule {rules[parameter]!r} in its own layer," if parameter in rules else ""
+        known = known or (", of a layer that came after the rule: apply_rule() again," if parameter in late else "")
+        words.append(f"{name!r} {tuple(parameter.shape)}{known} in {in_words(paths[user], user)}")
+    patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names)
+    rule = next(site.rule.name for site in found.values() if not site.rule.exact)
     return (
         f"the forward pass of {plain_name(module)} multiplies by {len(past)} parameter{'s' if len(past) > 1 else ''} past every rule, so "
         f"the error would go down through the exact transpose: {'; '.join(words)}{'; ...' if len(past) > 5 else ''}. "
         f"Hold such a matrix in a Linear or convolution layer of its own and call the layer, or leave it to backpropagation in a rule map: "
-        f"{patterns},*={rules}"
+        f"{patterns},*={rule}"
     )
+
+
+def _user(operation: int, spans: list[tuple[int, int, nn.Module]], module: nn.Module) -> nn.Module:
+    """Return the innermost module that an operation belongs to."""
+    around = [(end - start, number) for number, (start, end, _) in enumerate(spans) if start <= operation < end]
+    return spans[min(around)[1]][2] if around else module

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from biodeephashing.bio import apply_rule, check_reach, describe, remove_rule
+from biodeephashing.bio import apply_rule, check_reach, describe, load_rule_state, remove_rule, rule_state
 from biodeephashing.errors import RuleError
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
@@ -166,6 +166,22 @@ def test_a_convolution_that_is_also_run_backwards_is_refused():
     for rule in ("fa", "dfa"):
         with pytest.raises(RuleError, match=r"'encoder.weight' \(3, 4, 1\), which learns by rule .* in the module itself \(Backwards\)"):
             check_reach(apply_rule(Backwards(), rule), X)
+
+
+def test_what_was_given_no_rule_keeps_its_exact_gradients_but_not_what_came_later():
+    network = nn.ModuleDict({"body": between(NO_PRODUCTS["added"]), "head": nn.Linear(2, 2), "top": Middle(PRODUCTS["@"])})
+    network.forward = lambda x: network["top"](F.pad(network["head"](network["body"](x)), (0, 2)))
+    apply_rule(network["body"], "fa")
+    check_reach(network, X)
+    check_reach(network["body"], X)
+    apply_rule(network, "top.matrix=bp,*=fa")
+    check_reach(network, X)
+    check_reach(load_rule_state(between(NO_PRODUCTS["added"]), rule_state(network["body"])), X)
+    network["head"] = nn.Linear(2, 2)
+    with pytest.raises(
+        RuleError, match=r"'head.weight' \(2, 2\), of a layer that came after the rule: apply_rule\(\) again, in layer 'head'"
+    ):
+        check_reach(network, X)
 
 
 class InputTied(nn.Module):
