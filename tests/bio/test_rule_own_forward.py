@@ -115,6 +115,7 @@ def by_hand(prepared, computed, product):
     return lambda x, w: product(prepared(x), computed(w))
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel lengths")
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_error_goes_through_b_in_the_place_of_what_is_multiplied(name):
     """Explicit Jacobians: of the product with B for what goes down, of all that the layer does for its stored weight."""

@@ -178,9 +178,7 @@ def test_what_was_given_no_rule_keeps_its_exact_gradients_but_not_what_came_late
     check_reach(network, X)
     check_reach(load_rule_state(between(NO_PRODUCTS["added"]), rule_state(network["body"])), X)
     network["head"] = nn.Linear(2, 2)
-    with pytest.raises(
-        RuleError, match=r"'head.weight' \(2, 2\), of a layer that came after the rule: apply_rule\(\) again, in layer 'head'"
-    ):
+    with pytest.raises(RuleError, match=r"'head.weight' \(2, 2\), of a layer that came after the rule: apply_rule\(\) again, in layer"):
         check_reach(network, X)
 
 
