@@ -144,7 +144,7 @@ def _gradients(found: dict[str, Site], loss: Callable[[], Tensor], average: Call
 
 @torch.no_grad()
 def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment:
-    weight, matrix, rule = whole(site.weight).detach(), _matrix(site), site.rule
+    weight, matrix, rule = whole(site.multiplied).detach(), _matrix(site), site.rule
     stands_for_weight = isinstance(rule, Rule) or (isinstance(rule, BroadcastRule) and last and not rule.needs_target)
     if not stands_for_weight or matrix.shape != weight.shape:
         return Alignment(name, rule.name, math.nan, math.nan, math.nan, update_angle)
@@ -158,7 +158,7 @@ def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment
 def _matrix(site: Site) -> Tensor:
     matrix, starts = site.buffer("feedback"), site.buffer("feedback_starts")
     if isinstance(site.rule, Rule):
-        return whole_feedback(whole(site.weight).detach(), matrix, starts, site.rule, site.scale).detach()
+        return whole_feedback(whole(site.multiplied).detach(), matrix, starts, site.rule, site.scale).detach()
     assert matrix is not None
     return matrix
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -15,7 +16,15 @@ if TYPE_CHECKING:
     from ._sites import Site
 
 
-LOOKING_ON: list[list[Site]] = []  # where check_reach() notes what a forward pass meets
+@dataclass
+class Onlooker:
+    """What :func:`check_reach` notes of a forward pass: the weights that are met, and the inputs that are cut off from what is below."""
+
+    met: list[Site] = field(default_factory=list)
+    cut_off: list[Tensor] = field(default_factory=list)
+
+
+LOOKING_ON: list[Onlooker] = []
 
 
 class Hub:
@@ -51,6 +60,8 @@ def broadcast(site: Site, input: Tensor, features: int) -> Tensor:
     hub = cast("Hub", site.hub)
     if hub.listening is not None:
         hub.listening.append((site, input, features, _maker(input)))
+        if LOOKING_ON:
+            LOOKING_ON[-1].cut_off.append(input)
     elif site.key not in hub.heard or not _within_backward():  # activation checkpointing computes a layer once more
         raise RuleError(
             f"rule {site.rule.name!r} carries a signal from the network's output to {site.in_words()}, which was called on its own: "

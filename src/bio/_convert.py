@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import RuleError, UnknownNameError, nearest
 from ._broadcast import Hub, listen, stop_listening
 from ._draw import check_scale, check_seed, resolve_scale
-from ._kinds import Place, check_removable, hosts, places, plain_name, release, sites, swap
+from ._kinds import Place, check_removable, forget_exact, hosts, keep_exact, multiplied, others, places, plain_name, release, sites, swap
 from ._layers import RuledLayer, Swapped
 from ._maps import RuleOrMap, assign_rules
 from ._rule import RULES, BroadcastRule, LearningRule
@@ -47,12 +47,13 @@ def apply_rule(
     Args:
         module: any network, or a single layer.
         rule: the name of a rule, a rule object, or a map from patterns of dotted names to either: ``{"features.*": "frsf", "*": "bp"}``,
-            also as text, ``"features.*=frsf,*=bp"``. The first pattern that matches a layer's name decides.
+            also as text, ``"features.*=frsf,*=bp"``. The first pattern that matches a layer's name decides. Patterns for ``bp`` may
+            also name parameters outside the layers, whose exact gradients :func:`check_reach` then lets pass.
         seed: seed of the random matrices.
         scale: size of the entries of B: ``"init"`` for Xavier's standard deviation :math:`\sqrt{2 / (\text{fan}_\text{in} +
             \text{fan}_\text{out})}`, ``"weight"`` for the root mean square of the layer's weights as they are now (for pretrained
             networks), or a positive number. ``bp`` has nothing to scale.
-        names: other names for :func:`rule_names` that the patterns of a rule map are matched with.
+        names: other names for :func:`rule_names`, and for other parameters, that the patterns of a rule map are matched with.
 
     Returns:
         The same module.
@@ -72,7 +73,8 @@ def apply_rule(
     if not isinstance(module, nn.Module):
         raise RuleError(f"apply_rule takes a network first, a torch.nn.Module, not a {type(module).__name__}")
     seed, scale = check_seed(seed), check_scale(scale, f" for rule {_in_words(rule)} of {plain_name(module)}")
-    plan = _plan(module, rule, scale, names)
+    plan, exact = _plan(module, rule, scale, names or {})
+    keep_exact(module, exact)
     hubs: dict[LearningRule, Hub] = {}
     for place, given, number in plan:
         hub = _hub(hubs, given, plan)
@@ -84,18 +86,24 @@ def apply_rule(
 
 
 def _plan(
-    module: nn.Module, rule: RuleOrMap, scale: str | float, names: Mapping[str, str] | None
-) -> list[tuple[Place, LearningRule, float]]:
-    """Return every weight to convert with its rule and the size of its feedback; nothing is changed yet."""
+    module: nn.Module, rule: RuleOrMap, scale: str | float, names: Mapping[str, str]
+) -> tuple[list[tuple[Place, LearningRule, float]], list[tuple[nn.Module, str]]]:
+    """Return every weight to convert with its rule and the size of its feedback, and what keeps its exact gradients; nothing is changed."""
     found = list(places(module))
-    rules = assign_rules(rule, {place.name: place.name if names is None else names[place.name] for place in found})
+    beside = list(others(module, found))
+    known = [place.name for place in found], [name for name, _, _ in beside]
+    rules, exact = assign_rules(rule, *({name: names.get(name, name) for name in some} for some in known))
+    kept = [(part, parameter) for name, part, parameter in beside if name in exact]
     plan = []
     for place in found:
         given = rules[place.name]
         if not place.obstacle:
-            weight = cast("Tensor", getattr(place.layer, place.parameter))
+            weight = multiplied(place.layer, place.parameter)
+            _check_steps(place, given, weight)
             plan.append((place, given, resolve_scale(scale, weight, place.in_words()) if given.scaled else 1.0))
-        elif not given.exact:
+        elif given.exact:
+            kept += [(place.layer, parameter) for parameter, _ in place.layer.named_parameters(recurse=False)]
+        else:
             raise RuleError(
                 f"rule {given.name!r} cannot reach {place.in_words()}: it {place.obstacle}. "
                 f"Apply the rule to the parts of the network around it, give this part to 'bp' in a rule map, "
@@ -103,7 +111,17 @@ def _plan(
             )
     if not plan:
         raise RuleError(f"{plain_name(module)} holds no Linear or convolution layer that rule {_in_words(rule)} could be applied to")
-    return plan
+    return plan, kept
+
+
+def _check_steps(place: Place, rule: LearningRule, weight: Tensor) -> None:
+    """Raise where a rule copies the steps of a weight that is not what the layer multiplies by."""
+    kept = place.layer._parameters.get(place.parameter)
+    if getattr(rule, "copies_updates", False) and kept is not None and weight is not kept:
+        raise RuleError(
+            f"rule {rule.name!r} cannot reach {place.in_words()}: it multiplies by what it computes of its weight, and B would take the "
+            f"steps of the weight itself. Give this layer another rule in a rule map"
+        )
 
 
 def _in_words(rule: RuleOrMap) -> str:
@@ -180,6 +198,7 @@ def remove_rule(module: Network) -> Network:
         check_removable(part, name)
     for part in converted.values():
         release(part)
+    forget_exact(module)
     for any_part in module.modules():
         stop_listening(any_part)
         vars(any_part).pop("_ddp_params_and_buffers_to_ignore", None)
@@ -321,4 +340,5 @@ def _restored(
     except TypeError as error:
         raise RuleError(f"the rule state of layer {name!r} has settings that {rule_name!r} does not take: {options}") from error
     layer = cast("RuledLayer", place.layer)
+    _check_steps(place, rule, multiplied(layer, place.parameter))
     return place, Site(layer, place.parameter, rule, check_seed(seed), str(key), check_scale(asked), number, place.batch_axis), entry

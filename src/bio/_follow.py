@@ -107,7 +107,7 @@ class Follower:
             self._take_the_same_step(self._twin)
         for site, rule in self._rules.values():
             if rule.mirrors and site.rule is rule and site.current:
-                weight, device = whole(site.weight), site.weight.device
+                weight, device = whole(site.multiplied), site.weight.device
                 noise = generator(site.seed, f"{rule.name}/{self.step}", site.key, device)
                 transposed, groups = bool(getattr(site.layer, "transposed", False)), int(getattr(site.layer, "groups", 1))
                 rule.mirror(weight, cast("Tensor", site.buffer("feedback")), transposed, groups, noise)

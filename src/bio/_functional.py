@@ -190,6 +190,10 @@ class _TransformableConvolution(_Convolution):
         ctx.save_for_backward(input, weight, matrix, starts)
 
 
+RULED_FUNCTIONS = frozenset((_Linear, _TransformableLinear, _Convolution, _TransformableConvolution))
+"""The functions that take an input and a weight and send the error down by a rule."""
+
+
 def _keep_for_linear(
     ctx: Any, input: Tensor, weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float
 ) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dis
 import inspect
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -15,8 +16,8 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import RuleError
 from ._attention import RuledAttention
-from ._hosts import RuledHost
-from ._layers import RuledConvolution, RuledLayer, RuledLinear, RuledTransposedConvolution, Swapped
+from ._hosts import RuledHost, RuledOwnForward, multiplied_weight
+from ._layers import RuledConvolution, RuledLayer, RuledLinear, RuledTransposedConvolution, RuledTransposedLinear, Swapped
 from ._sites import Site
 
 _LAYERS: dict[type[nn.Module], type[RuledLayer]] = {
@@ -29,6 +30,8 @@ _LAYERS: dict[type[nn.Module], type[RuledLayer]] = {
     nn.ConvTranspose3d: RuledTransposedConvolution,
     nn.MultiheadAttention: RuledAttention,
 }
+
+_METHODS = ("forward", "_conv_forward", "_output_padding")
 
 _OPAQUE = (nn.RNNBase, nn.RNNCellBase, nn.Bilinear)
 
@@ -61,8 +64,11 @@ class Place:
 def ruled(plain: Any) -> type[Any]:
     """Return the class that behaves as a plain class forwards and by a rule backwards."""
     base = _base(plain)
-    mixin = RuledHost if base is None else _LAYERS[base]
-    return type(f"Ruled{plain.__name__}", (mixin, plain), {"_plain": plain, "__module__": __name__})
+    names = {"_plain": plain, "__module__": __name__}
+    mixin: type[Swapped] = RuledHost if base is None else _layers()[base]
+    if base is not None and _computes_itself(plain, base):
+        mixin, names["features"] = RuledOwnForward, mixin.features
+    return type(f"Ruled{plain.__name__}", (mixin, plain), names)
 
 
 def places(module: nn.Module) -> Iterator[Place]:
@@ -96,6 +102,56 @@ def sites(module: nn.Module) -> dict[str, Site]:
         for name, part in module.named_modules()
         if isinstance(part, RuledLayer)
         for parameter, site in part._sites.items()
+    }
+
+
+def others(module: nn.Module, found: Sequence[Place]) -> Iterator[tuple[str, nn.Module, str]]:
+    """Yield every parameter outside the layers that a rule can be given to, and every further matrix within: name, module, name in it.
+
+    Args:
+        module: any network.
+        found: its :func:`places`.
+    """
+    weights = {(place.layer, place.parameter) for place in found}
+    layers = {place.layer: place.obstacle for place in found}
+    for name, part in module.named_modules():
+        for parameter, value in part.named_parameters(recurse=False):
+            if part not in layers or not (layers[part] or (part, parameter) in weights or value.dim() < 2):
+                yield name if name and parameter == "weight" else f"{name}.{parameter}".lstrip("."), part, parameter
+
+
+def keep_exact(module: nn.Module, kept: Sequence[tuple[nn.Module, str]]) -> None:
+    """Note that a network was given rules, and which of its parameters keep their exact gradients because the rules say so."""
+    forget_exact(module)
+    vars(module)["_given_rules"] = True
+    for part, parameter in kept:
+        vars(part)["_on_exact_gradients"] = kept_exact(part) | {parameter}
+
+
+def kept_exact(part: nn.Module) -> frozenset[str]:
+    """Return the names of a module's own parameters that keep their exact gradients because the rules say so."""
+    return vars(part).get("_on_exact_gradients", frozenset())
+
+
+def forget_exact(module: nn.Module) -> None:
+    """Forget what :func:`keep_exact` noted in a network."""
+    for part in module.modules():
+        vars(part).pop("_given_rules", None)
+        vars(part).pop("_on_exact_gradients", None)
+
+
+def on_exact_gradients(module: nn.Module) -> set[Tensor]:
+    """Return the parameters of a network that keep their exact gradients because the rules say so, or were given to no part with them."""
+    given = {part for root in module.modules() if "_given_rules" in vars(root) for part in root.modules()}
+    if given:
+        outside = {part for part in module.modules() if part not in given}
+    else:  # rules that were loaded: what has none was given none
+        outside = {place.layer for place in places(module) if not isinstance(place.layer, RuledLayer)}
+    return {
+        value
+        for part in module.modules()
+        for name, value in part.named_parameters(recurse=False)
+        if name in kept_exact(part) or part in outside
     }
 
 
@@ -148,8 +204,29 @@ def in_words(name: str, module: nn.Module) -> str:
     return f"layer {name!r} ({plain_name(module)})" if name else f"the module itself ({plain_name(module)})"
 
 
+def multiplied(layer: nn.Module, parameter: str) -> Tensor:
+    """Return what a layer, converted or not, multiplies by: one of its weights, or what it computes of it."""
+    if isinstance(layer, RuledLayer):
+        return layer.multiplied(parameter)
+    kind, weight = type(layer), cast("Tensor", getattr(layer, parameter))
+    base = _base(kind)
+    found = multiplied_weight(layer, kind) if base is not None and _computes_itself(kind, base) else None
+    return weight if found is None else found
+
+
+def _layers() -> dict[type[nn.Module], type[RuledLayer]]:
+    """Return the classes that can be converted, with what they become; those of other libraries only where these are in use."""
+    conv1d = getattr(sys.modules.get("transformers.pytorch_utils"), "Conv1D", None)
+    return _LAYERS if conv1d is None else _LAYERS | {conv1d: RuledTransposedLinear}
+
+
 def _base(kind: type[nn.Module]) -> type[nn.Module] | None:
-    return next((base for base in _LAYERS if issubclass(kind, base)), None)
+    return next((base for base in _layers() if issubclass(kind, base)), None)
+
+
+def _computes_itself(kind: type[nn.Module], base: type[nn.Module]) -> bool:
+    """Tell whether a class has another forward pass than the class that it is a kind of."""
+    return any(getattr(kind, name, None) is not getattr(base, name, None) for name in _METHODS)
 
 
 def _projections(attention: nn.MultiheadAttention) -> tuple[str, ...]:
@@ -161,9 +238,6 @@ def _obstacle(layer: nn.Module, parameter: str) -> str:
     """Return why a layer cannot be converted, or ""."""
     kind = layer._plain if isinstance(layer, Swapped) else type(layer)
     base = cast("type[nn.Module]", _base(kind))
-    methods = ("forward", "_conv_forward", "_output_padding")
-    if any(getattr(kind, method, None) is not getattr(base, method, None) or method in vars(layer) for method in methods):
-        return f"computes in its own way, not as {base.__name__} does"
     weight = cast("Tensor", getattr(layer, parameter))
     if is_lazy(weight):
         return "has no weights before its first batch: run one batch through it first"
@@ -171,7 +245,16 @@ def _obstacle(layer: nn.Module, parameter: str) -> str:
         return "has weights without values (meta device): load or initialise them first"
     if not weight.is_floating_point():
         return f"has weights of {weight.dtype}, not real floating-point numbers"
+    if any(method in vars(layer) for method in _METHODS) or (_computes_itself(kind, base) and not _products_seen(layer, kind, base)):
+        return f"computes in its own way, not as {base.__name__} does"
     return ""
+
+
+def _products_seen(layer: nn.Module, kind: type[nn.Module], base: type[nn.Module]) -> bool:
+    """Tell whether a forward pass of its own comes down to the ordinary linear map or convolution, where the rule can act."""
+    if isinstance(layer, RuledOwnForward):
+        return True
+    return issubclass(base, nn.Linear | nn.modules.conv._ConvNd) and multiplied_weight(layer, kind) is not None
 
 
 @lru_cache(maxsize=256)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, SupportsIndex, cast
 
@@ -44,11 +44,15 @@ class RuledLayer(Swapped):
         """Return how many features the layer's input has."""
         return weight.shape[1]
 
+    def multiplied(self, parameter: str) -> Tensor:
+        """Return W, what the layer multiplies by."""
+        return cast("Tensor", getattr(self, parameter))
+
     def site(self, parameter: str) -> Site:
         """Return what a weight was given, on the way through a forward pass."""
         site = self._sites[parameter]
         if LOOKING_ON:
-            LOOKING_ON[-1].append(site)
+            LOOKING_ON[-1].met.append(site)
         elif site.rule.changes and self.training and not site.followed:
             raise RuleError(
                 f"rule {site.rule.name!r} of {site.in_words()} changes with every step: call follow(network, optimizer) before training"
@@ -98,6 +102,22 @@ class RuledLinear(RuledLayer):
         return site.rule.linear(site, input, self.weight, self.bias)
 
 
+class RuledTransposedLinear(RuledLayer):
+    """``Conv1D`` of Hugging Face's Transformers, y = x W + b, by a rule."""
+
+    transposed = True
+
+    def features(self, weight: Tensor) -> int:
+        """Return how many features the layer's input has."""
+        return weight.shape[0]
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return cast("Tensor", super().forward(input))
+        site = self.site("weight").turned()
+        return site.rule.linear(site, input, self.weight.t(), self.bias)
+
+
 class RuledConvolution(RuledLayer):
     """``nn.Conv1d``, ``2d`` and ``3d`` by a rule."""
 
@@ -140,18 +160,19 @@ class RuledConvolution(RuledLayer):
         if self.padding_mode != "zeros":
             input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), nothing
         elif self.padding == "same":
-            input, padding = self._pad_to_same(input)
+            input, padding = pad_to_same(input, self.kernel_size, self.dilation)
         else:
             padding = nothing if isinstance(self.padding, str) else self.padding
         geometry = Geometry(self.stride, padding, self.dilation, False, nothing, self.groups)
         return site.rule.convolution(site, input, self.weight, self.bias, geometry)
 
-    def _pad_to_same(self, input: Tensor) -> tuple[Tensor, tuple[int, ...]]:
-        """Add the odd row or column that an even reach wants on the far side; the rest is ordinary, symmetric padding."""
-        reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-        if any(r % 2 for r in reach):
-            input = F.pad(input, [amount for r in reversed(reach) for amount in (0, r % 2)])
-        return input, tuple(r // 2 for r in reach)
+
+def pad_to_same(input: Tensor, kernel: Sequence[int], dilation: Sequence[int]) -> tuple[Tensor, tuple[int, ...]]:
+    """Add the odd row or column that an even reach wants on the far side; the rest is ordinary, symmetric padding."""
+    reach = [d * (k - 1) for d, k in zip(dilation, kernel, strict=True)]
+    if any(r % 2 for r in reach):
+        input = F.pad(input, [amount for r in reversed(reach) for amount in (0, r % 2)])
+    return input, tuple(r // 2 for r in reach)
 
 
 class RuledTransposedConvolution(RuledLayer):

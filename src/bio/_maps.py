@@ -15,12 +15,13 @@ from ._rule import RULES, BroadcastRule, LearningRule, Rule
 RuleOrMap = str | LearningRule | Mapping[str, str | LearningRule]
 
 
-def assign_rules(rule: RuleOrMap, known: Mapping[str, str]) -> dict[str, LearningRule]:
-    """Return the rule of every layer.
+def assign_rules(rule: RuleOrMap, known: Mapping[str, str], others: Mapping[str, str]) -> tuple[dict[str, LearningRule], set[str]]:
+    """Return the rule of every layer, and the names of the other parameters that are given to a rule with exact gradients.
 
     Args:
         rule: a rule, its name, a map from patterns to either, or such a map as text ("features.*=frsf,*=bp").
         known: the layers' dotted names, and the names that patterns are matched with.
+        others: likewise for the parameters that no rule but an exact one can be given to; they need not be matched.
 
     Raises:
         UnknownNameError: for a rule that nobody registered.
@@ -29,7 +30,8 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str]) -> dict[str, Learnin
     if isinstance(rule, str) and "=" in rule:
         rule = parse_rule_map(rule)
     if not isinstance(rule, Mapping):
-        return dict.fromkeys(known, as_rule(rule))
+        everywhere = as_rule(rule)
+        return dict.fromkeys(known, everywhere), set(others) if everywhere.exact else set()
     for key in rule:
         if not isinstance(key, str):
             raise RuleError(f"{key!r} in the rule map is no pattern: write the layer's name as text, {str(key)!r}")
@@ -42,21 +44,30 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str]) -> dict[str, Learnin
         if pattern is not None:
             found[name] = rules[pattern]
             used.add(pattern)
+    exact = set()
+    for name, shown in others.items():
+        pattern = next((pattern for pattern in rules if fnmatchcase(shown, pattern) or fnmatchcase(name, pattern)), None)
+        if pattern is not None and rules[pattern].exact:
+            exact.add(name)
+            used.add(pattern)
     for pattern in rules:
         if pattern not in used and pattern != "*":
-            raise RuleError(_useless(pattern, rules[pattern], rules, names))
+            raise RuleError(_useless(pattern, rules[pattern], rules, names, list(others.values())))
     left = [shown for name, shown in known.items() if name not in found]
     if left:
         some = ", ".join(map(repr, left[:3])) + (", ..." if len(left) > 3 else "")
         raise RuleError(f"the rule map says nothing about {len(left)} of {len(names)} layers ({some}): end it with '*=bp', or another rule")
-    return found
+    return found, exact
 
 
-def _useless(pattern: str, rule: LearningRule, rules: Mapping[str, LearningRule], names: Sequence[str]) -> str:
+def _useless(pattern: str, rule: LearningRule, rules: Mapping[str, LearningRule], names: Sequence[str], others: Sequence[str]) -> str:
     matched = [name for name in names if fnmatchcase(name, pattern)]
     if matched:
         earlier = next(other for other in rules if fnmatchcase(matched[0], other))
         return f"pattern {pattern!r} for rule {rule.name!r} never applies: {earlier!r} before it takes {matched[0]!r} already"
+    beside = next((name for name in others if fnmatchcase(name, pattern)), None)
+    if beside is not None:
+        return f"pattern {pattern!r} for rule {rule.name!r} matches only {beside!r}, which is in no layer: it can be given to 'bp' alone"
     starts = {part for name in names for part in (name, name.split(".")[0], f"{name.split('.')[0]}.*", f"{name.rpartition('.')[0]}.*")}
     guess = nearest(pattern, starts)
     hint = f": did you mean {guess!r}? " if guess else ". "

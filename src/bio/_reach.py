@@ -1,31 +1,39 @@
-"""Does the rule act at all: layers whose weights are used behind their backs."""
+"""Does the rule act at all: layers whose weights are used behind their backs, and matrices that no layer holds."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..errors import RuleError
-from ._broadcast import LOOKING_ON
-from ._kinds import in_words, plain_name, sites
+from ._broadcast import LOOKING_ON, Onlooker
+from ._kinds import in_words, on_exact_gradients, places, plain_name, sites
+from ._layers import RuledLayer
+from ._products import Product, exact_products
 from ._sites import Site
 
 
 def check_reach(module: nn.Module, *inputs: Any) -> None:
-    """Run one batch through a network and raise where a converted layer was never called.
+    """Run one batch through a network and raise where an error would go down through a weight and not by its rule.
 
-    Some networks take a layer's weight and multiply by it themselves. Where their code says so in plain words (torchvision's Swin and
-    timm's BEiT do, in their attention) the rule acts all the same; where it does not, the gradients are backpropagation's whatever the
-    rule says, and nothing else would tell. Parameters, running statistics and random generators are left as they were.
+    That is so where a converted layer is never called, and where a parameter is multiplied outside the layers that a rule can be
+    given to: ``F.linear(x, self.weight)``, ``x @ self.encoder.weight``, a convolution or ``einsum`` of a module's own. What counts is
+    what the forward pass does, not what the modules are called. Looked-up embeddings and what is added or scaled element by element
+    are no products; a product below which nothing learns sends no error down; and what a rule map gives to ``bp`` may have its exact
+    gradients. Parameters, running statistics and random generators are left as they were.
 
     Args:
         module: a converted network, in the mode (train or eval) it is to be checked in.
         inputs: what a forward pass takes.
 
     Raises:
-        RuleError: naming the layers that were not met.
+        RuleError: naming the layers that were not met, or the parameters that no rule reaches.
 
     Example:
         >>> from biodeephashing.bio import apply_rule
@@ -34,22 +42,153 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
     found = sites(module)
     if not found:
         raise RuleError(f"{plain_name(module)} holds no layer that learns by a rule: apply_rule() first")
-    statistics = [(buffer, buffer.clone()) for name, buffer in module.named_buffers() if "_feedback" not in name]
-    devices = {site.weight.device for site in found.values() if site.weight.device.type == "cuda"}
-    met: list[Site] = []
-    LOOKING_ON.append(met)
-    try:
-        with torch.enable_grad(), torch.random.fork_rng(devices):
-            module(*inputs)
-    finally:
-        LOOKING_ON.remove(met)
-        with torch.no_grad():
-            for buffer, value in statistics:
-                buffer.copy_(value)
-    missed = [name for name, site in found.items() if site not in met]
+    pass_ = _look_on(module, found, inputs)
+    missed = [name for name, site in found.items() if site not in pass_.met]
+    past = _past_the_rules(module, found, pass_.products)
+    if past and not all(site.rule.exact for site in found.values()):
+        raise RuleError(_multiplied_in_words(module, found, past, pass_.spans))
     if missed:
         words = [f"{in_words(n, s.layer)} {tuple(s.weight.shape)} by rule {s.rule.name!r}" for n, s in found.items() if n in missed[:5]]
         raise RuleError(
             f"the forward pass of {plain_name(module)} never calls {len(missed)} of its {len(found)} converted layers, so their rule "
             f"would not act: {', '.join(words)}{', ...' if len(missed) > 5 else ''}. Remove the layers, or the rule from them"
         )
+
+
+@dataclass
+class _Pass:
+    """What one forward pass has shown: the weights met, products past every rule, and each module's share of autograd's count."""
+
+    met: list[Site]
+    products: list[Product]
+    spans: list[tuple[int, int, nn.Module]]
+
+
+def _look_on(module: nn.Module, found: Mapping[str, Site], inputs: tuple[Any, ...]) -> _Pass:
+    onlooker, spans = Onlooker(), []
+    devices = {site.weight.device for site in found.values() if site.weight.device.type == "cuda"}
+    known = {parameter for site in found.values() for parameter in _parameters_of(site)}
+    with ExitStack() as stack:
+        stack.enter_context(_left_as_it_was(module))
+        trained = stack.enter_context(_all_require_gradients(module))
+        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(torch.enable_grad())
+        if "torch._dynamo" in sys.modules:  # a compiled module shows autograd one function and no products
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        spans = stack.enter_context(_noted_spans(module))
+        LOOKING_ON.append(onlooker)
+        stack.callback(LOOKING_ON.remove, onlooker)
+        outputs = [*_tensors(module(*inputs)), *onlooker.cut_off]
+        return _Pass(onlooker.met, exact_products(outputs, trained, known | on_exact_gradients(module)), spans)
+
+
+@contextmanager
+def _left_as_it_was(module: nn.Module) -> Iterator[None]:
+    """Put the buffers of a network back after a forward pass."""
+    statistics = [(buffer, buffer.clone()) for name, buffer in module.named_buffers() if "_feedback" not in name]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in statistics:
+                buffer.copy_(value)
+
+
+@contextmanager
+def _all_require_gradients(module: nn.Module) -> Iterator[dict[Tensor, bool]]:
+    """Let autograd note frozen parameters too: they send errors down as others do. Yields which parameters really learn."""
+    trained: dict[Tensor, bool] = {parameter: parameter.requires_grad for parameter in module.parameters()}
+    frozen = [parameter for parameter, learns in trained.items() if not learns and parameter.is_floating_point()]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        yield trained
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+@contextmanager
+def _noted_spans(module: nn.Module) -> Iterator[list[tuple[int, int, nn.Module]]]:
+    """Note for every module that runs which of autograd's operations were its own."""
+    spans: list[tuple[int, int, nn.Module]] = []
+    running: list[int] = []
+
+    def begin(part: nn.Module, inputs: Any) -> None:
+        running.append(torch._C._autograd._get_sequence_nr())
+
+    def end(part: nn.Module, inputs: Any, output: Any) -> None:
+        spans.append((running.pop(), torch._C._autograd._get_sequence_nr(), part))
+
+    parts = list(module.modules())
+    handles = [*(part.register_forward_pre_hook(begin) for part in parts), *(part.register_forward_hook(end) for part in parts)]
+    try:
+        yield spans
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(output: Any) -> Iterator[Tensor]:
+    """Yield every tensor of an output, whatever it is wrapped in."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for part in output.values():
+            yield from _tensors(part)
+    elif isinstance(output, (list, tuple, set)):
+        for part in output:
+            yield from _tensors(part)
+    elif hasattr(output, "__dict__") and not isinstance(output, type | nn.Module):
+        yield from _tensors(vars(output))
+
+
+def _parameters_of(site: Site) -> Iterator[Tensor]:
+    """Yield the parameters that a weight is, or is computed of."""
+    weight = site.layer._parameters.get(site.parameter)
+    if weight is not None:
+        yield weight
+    elif "parametrizations" in site.layer._modules:
+        yield from site.layer.parametrizations[site.parameter].parameters()  # type: ignore[index, union-attr]
+    else:  # computed by a hook
+        yield from site.layer.parameters(recurse=False)
+
+
+def _past_the_rules(module: nn.Module, found: Mapping[str, Site], products: list[Product]) -> dict[Tensor, int]:
+    """Return the parameters that are multiplied although no rule reaches them there, and where: those with the most axes of a factor."""
+    exempt = on_exact_gradients(module).union(*(_parameters_of(site) for site in found.values() if site.rule.exact))
+    past: dict[Tensor, int] = {}
+    for product in products:
+        if not product.parameters & exempt:
+            axes = min(2, max(parameter.dim() for parameter in product.parameters))
+            past |= {parameter: product.sequence_number for parameter in product.parameters if parameter.dim() >= axes}
+    return past
+
+
+def _multiplied_in_words(
+    module: nn.Module, found: Mapping[str, Site], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
+) -> str:
+    names = {name: parameter for name, parameter in module.named_parameters() if parameter in past}
+    paths = {part: path for path, part in module.named_modules()}
+    rules = {parameter: site.rule.name for site in found.values() for parameter in _parameters_of(site)}
+    late = {getattr(place.layer, place.parameter) for place in places(module) if not isinstance(place.layer, RuledLayer)}
+    words = []
+    for name, parameter in list(names.items())[:5]:
+        user = _user(past[parameter], spans, module)
+        known = f", which learns by rule {rules[parameter]!r} in its own layer," if parameter in rules else ""
+        known = known or (", of a layer that came after the rule: apply_rule() again," if parameter in late else "")
+        words.append(f"{name!r} {tuple(parameter.shape)}{known} in {in_words(paths[user], user)}")
+    patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names)
+    rule = next(site.rule.name for site in found.values() if not site.rule.exact)
+    return (
+        f"the forward pass of {plain_name(module)} multiplies by {len(past)} parameter{'s' if len(past) > 1 else ''} past every rule, so "
+        f"the error would go down through the exact transpose: {'; '.join(words)}{'; ...' if len(past) > 5 else ''}. "
+        f"Hold such a matrix in a Linear or convolution layer of its own and call the layer, or leave it to backpropagation in a rule map: "
+        f"{patterns},*={rule}"
+    )
+
+
+def _user(operation: int, spans: list[tuple[int, int, nn.Module]], module: nn.Module) -> nn.Module:
+    """Return the innermost module that an operation belongs to."""
+    around = [(end - start, number) for number, (start, end, _) in enumerate(spans) if start <= operation < end]
+    return spans[min(around)[1]][2] if around else module

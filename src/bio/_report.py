@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ._kinds import places, plain_name
+from ._hosts import RuledOwnForward
+from ._kinds import kept_exact, places, plain_name
 from ._layers import RuledLayer
 from ._sites import Site
 
@@ -42,12 +43,20 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         """The row as text."""
-        shape = "×".join(map(str, self.shape)) or "-"
         number = "-" if self.scale is None else f"{self.scale:.4g}"
         scale = f"{number} ({self.asked})" if isinstance(self.asked, str) else number
         seed = "-" if self.seed is None else str(self.seed)
-        weight = self.name if self.parameter == "weight" else f"{self.name}.{self.parameter}".lstrip(".")
-        return weight or "(itself)", self.layer, shape, self.rule or f"exact: {self.reason}", scale, seed
+        return self.weight or "(itself)", self.layer, self.size, self.rule or f"exact: {self.reason}", scale, seed
+
+    @property
+    def weight(self) -> str:
+        """Dotted name of the weight: the layer's, and for any other parameter than ``weight`` its own."""
+        return self.name if self.parameter == "weight" else f"{self.name}.{self.parameter}".lstrip(".")
+
+    @property
+    def size(self) -> str:
+        """The weight's shape as text."""
+        return "×".join(map(str, self.shape)) or "-"
 
 
 class Report(tuple[Row, ...]):
@@ -70,10 +79,31 @@ class Report(tuple[Row, ...]):
         """The rows of the weights that keep their exact gradients."""
         return Report(row for row in self if row.rule is None)
 
+    @property
+    def reasons(self) -> str:
+        """Why weights keep their exact gradients, each reason once: with the names where they are few, or how many they are.
+
+        Example:
+            >>> scales = [Row("norm", "LayerNorm", "weight", (8,), reason="scale")] * 5
+            >>> Report([Row("", "ViT", "token", (1, 1, 8), reason="added"), *scales]).reasons
+            'token 1×1×8: added; 5 weights: scale'
+        """
+        rows: dict[str, list[Row]] = {}
+        for row in self.exact:
+            rows.setdefault(row.reason, []).append(row)
+        return "; ".join(f"{_few(alike)}: {reason}" for reason, alike in rows.items())
+
     def __str__(self) -> str:
         table = [("layer", "kind", "weight", "rule", "scale", "seed"), *(row.cells for row in self)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+_FEW = 3
+
+
+def _few(rows: list[Row]) -> str:
+    return f"{len(rows)} weights" if len(rows) > _FEW else ", ".join(f"{row.weight or '(itself)'} {row.size}" for row in rows)
 
 
 def describe(module: nn.Module) -> Report:
@@ -107,13 +137,12 @@ def _rows(module: nn.Module) -> Iterator[Row]:
             yield _converted_row(name, site)
         if "weight" in converted:
             covered.update(part.modules())  # the parts of a parametrised weight
-            continue
+            if not isinstance(part, RuledOwnForward):
+                continue
         for parameter, value in part.named_parameters(recurse=False):
             shape = () if is_lazy(value) else tuple(value.shape)
             if parameter not in converted and (len(shape) > 1 or "bias" not in parameter):
-                obstacle = obstacles.get((part, parameter), obstacles.get((part, "weight")))
-                reason = _nature(part) if obstacle is None else obstacle or "no rule applied"
-                yield Row(name, plain_name(part), parameter, shape, reason=reason)
+                yield Row(name, plain_name(part), parameter, shape, reason=_reason(part, parameter, obstacles))
 
 
 def _converted_row(name: str, site: Site) -> Row:
@@ -122,10 +151,20 @@ def _converted_row(name: str, site: Site) -> Row:
     return Row(name, plain_name(site.layer), site.parameter, tuple(site.weight.shape), site.rule.name, asked, scale, seed)
 
 
-def _nature(part: nn.Module) -> str:
-    """Return in words why a module that is no linear map keeps its exact gradients."""
+def _reason(part: nn.Module, parameter: str, obstacles: Mapping[tuple[nn.Module, str], str]) -> str:
+    obstacle = obstacles.get((part, parameter)) or obstacles.get((part, "weight"))
+    if obstacle:
+        return obstacle
+    if (part, parameter) in obstacles:
+        return "no rule applied"
+    return _nature(part, parameter)
+
+
+def _nature(part: nn.Module, parameter: str) -> str:
+    """Return in words why a parameter that no rule can be given to keeps its exact gradients."""
     if "norm" in plain_name(part).lower() or isinstance(part, nn.modules.batchnorm._NormBase):
         return "normalisation scale"
     if isinstance(part, nn.Embedding | nn.EmbeddingBag):
         return "embedding, which sends nothing down"
-    return f"parameter of {plain_name(part)}, which is no linear map"
+    given = ", given to 'bp'" if parameter in kept_exact(part) else ""
+    return f"parameter of {plain_name(part)} outside Linear, convolution and attention layers{given}"

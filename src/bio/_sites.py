@@ -33,6 +33,7 @@ class Site:
         hub: what the layers of a network with a broadcasting rule share.
         followed: whether the rule is told of each step.
         piece: the rows of the weight that are used alone, None for all.
+        is_turned: whether the layer multiplies by the transpose of what it keeps.
         direct: whether the whole weight is used, by a rule that replaces B and nothing else.
     """
 
@@ -47,6 +48,7 @@ class Site:
     hub: Hub | None = None
     followed: bool = False
     piece: slice | None = None
+    is_turned: bool = False
     direct: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,8 +59,13 @@ class Site:
 
     @property
     def weight(self) -> Tensor:
-        """W."""
+        """The weight that the layer keeps."""
         return cast("Tensor", getattr(self.layer, self.parameter))
+
+    @property
+    def multiplied(self) -> Tensor:
+        """W, what the layer multiplies by: the weight, or what a forward pass of its own computes of it."""
+        return self.layer.multiplied(self.parameter)
 
     @property
     def current(self) -> bool:
@@ -72,13 +79,18 @@ class Site:
     def kept(self) -> tuple[Tensor | None, Tensor | None]:
         """Return the matrix that the rule keeps, and where a step takes its numbers from it; None for what there is not."""
         matrix, starts = self.buffer("feedback"), self.buffer("feedback_starts")
-        if self.piece is None or matrix is None:
+        if matrix is None or (self.piece is None and not self.is_turned):
             return matrix, starts
-        return (matrix if starts is None else taken(matrix, starts, self.weight.shape))[self.piece], None
+        whole = matrix if starts is None else taken(matrix, starts, self.weight.shape)
+        return whole.t() if self.is_turned else whole[self.piece], None
 
     def rows(self, first: int, last: int) -> Site:
         """Return the same site for some rows of its weight only."""
         return replace(self, piece=slice(first, last))
+
+    def turned(self) -> Site:
+        """Return the same site for the transpose of its weight; a broadcasting rule does not look at it."""
+        return replace(self, is_turned=True) if self.hub is None else self
 
     def draw(self) -> None:
         """Draw everything that is kept anew from the seed."""

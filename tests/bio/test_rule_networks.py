@@ -52,6 +52,7 @@ NETWORKS = {
     "swin_v2": (lambda: tv.SwinTransformer(patch_size=[4, 4], **SWIN, **SWIN_V2), 32, EVERY),
     "timm hrnet_w18_small": (lambda: timm.create_model("hrnet_w18_small", num_classes=8), 64, ("frsf", "dfa", "wm")),
     "timm convnext_atto": (lambda: timm.create_model("convnext_atto", num_classes=8), 64, EVERY),
+    "timm tf_efficientnet_lite0": (lambda: timm.create_model("tf_efficientnet_lite0", num_classes=8), 32, EVERY),
     "timm vit_tiny": (
         lambda: timm.create_model("vit_tiny_patch16_224", img_size=32, patch_size=8, depth=2, num_classes=8),
         32,

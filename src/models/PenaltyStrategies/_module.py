@@ -61,8 +61,10 @@ def convert(network: HashNetwork, settings: Settings) -> None:
     """
     if settings.is_bio:
         scale = settings.scale if settings.scale in ("init", "weight") else float(settings.scale)
-        short = {name: name.removeprefix("backbone.") for name in rule_names(network)}
-        rules = rule_map(settings.mode, short.values())
+        names = rule_names(network)
+        known = (*names, *dict(network.named_modules()), *dict(network.named_parameters()))
+        short = {name: name.removeprefix("backbone.") for name in known}
+        rules = rule_map(settings.mode, [short[name] for name in names])
         apply_rule(network, rules, seed=settings.seed, scale=scale, names=short)
 
 
@@ -245,7 +247,8 @@ class HashingModule(pl.LightningModule):
         report = describe(self.network)
         rules = Counter(row.rule for row in report.converted)
         named = ", ".join(f"{rule} on {weights} weight{'s' if weights > 1 else ''}" for rule, weights in rules.items())
-        return f"{self.settings.architecture}: {count:,} parameters, {named}, {len(report.exact)} others on exact gradients{note}"
+        others = f"{len(report.exact)} others on exact gradients{f' ({report.reasons})' if report.exact else ''}"
+        return f"{self.settings.architecture}: {count:,} parameters, {named}, {others}{note}"
 
     def _join(self, *shares: Tensor) -> tuple[Tensor, ...]:
         """Join the shares of all processes along the batch, so that pairs across processes count too.
