@@ -18,18 +18,19 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
 
-from ...backbones import HashNetwork, build_network
+from ...backbones import HashNetwork, build_network, preprocessing_of
 from ...bio import NormConstraint, remove_rule
-from ...data import TRANSFORMS, ImageFold, Metadata, load_fold
+from ...data import ImageFold, Metadata, load_fold
 from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
+from ...preprocessing import IMAGENET
 from ...runs import Run, write_json
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._feeding import Feeding, batches_of, images_of
+from ._feeding import Feeding, batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
 from ._module import HashingModule, convert
 from ._quiet import quieten
 from ._same_split import check_split, record_split
@@ -72,13 +73,14 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     if resume is not None:
         check_split(run)
+        check_preprocessing(run, settings)
     module = _module(settings, train_fold, fresh=resume is None)
     _check_rules(module, settings)
     with _only_process(run):
         if settings.no_skip:
             clear(run)
         run.mark("training")
-        write_json(run.hparams_file, settings.as_dict("train"))
+        write_json(run.hparams_file, recorded_settings(settings))
         record_split(run)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
@@ -132,7 +134,7 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool) -> Hashing
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
-    images = ImageFold(train_fold, settings.transformations)
+    images = ImageFold(train_fold, transformation_of(settings))
     example = images.transformation.finish(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example)
     _check_input(module, settings)
@@ -161,10 +163,12 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
     try:
         with torch.no_grad():
             network(image.unsqueeze(0))
-    except RuntimeError as error:
-        size = "×".join(str(length) for length in image.shape[1:])
-        hint = "" if TRANSFORMS[settings.transformations].side else " Use -trf imagenet, which brings every image to 224×224."
-        raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({str(error).splitlines()[0]}).{hint}") from error
+    except Exception as error:  # a network that is not ours says in its own way what it cannot take
+        size, wanted = "×".join(str(length) for length in image.shape[1:]), preprocessing_of(settings.backbone)
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        value, (height, width) = "imagenet" if wanted == IMAGENET else "weights", wanted.size or image.shape[1:]
+        hint = "" if image.shape[1:] == wanted.size else f": use -trf {value}, which brings every image to {height}×{width}"
+        raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({reason}){hint}") from error
     network.train()
 
 
