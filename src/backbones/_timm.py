@@ -54,9 +54,9 @@ def _config(name: str) -> Any:
     from timm.models import PretrainedCfg, get_arch_pretrained_cfgs
 
     architecture, _, tag = name.partition(".")
-    known = [full.partition(".")[2] for full in get_arch_pretrained_cfgs(architecture)]
-    if tag and tag not in known:
-        raise unknown_name(f"tag of timm's {architecture}", tag, known)
+    known = get_arch_pretrained_cfgs(architecture)
+    if tag and name not in known:
+        raise unknown_name("timm weights", name, known)
     return timm.get_pretrained_cfg(name) or PretrainedCfg(architecture=architecture)
 
 

@@ -32,7 +32,7 @@ def check_preprocessing(run: Run, settings: Settings) -> None:
     Raises:
         RunError: when ``hparams.json`` records another preprocessing; a run from before there was such a record is let through.
     """
-    record = read_json(run.hparams_file).get("preprocessing")
+    record = read_json(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
     if record is not None and (before := Preprocessing.of_record(record)) != (now := transformation_of(settings).preprocessing):
         raise RunError(
             f"{run} was trained with {before}; now -trf {settings.transformations} means {now.instead_of(before)}: "

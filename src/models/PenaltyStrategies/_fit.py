@@ -162,13 +162,18 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
     image, network = module.example, module.network.eval()
     try:
         with torch.no_grad():
-            network(image.unsqueeze(0))
+            output = network(image.unsqueeze(0))
     except Exception as error:  # a network that is not ours says in its own way what it cannot take
         size, wanted = "×".join(str(length) for length in image.shape[1:]), preprocessing_of(settings.backbone)
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         value, (height, width) = "imagenet" if wanted == IMAGENET else "weights", wanted.size or image.shape[1:]
         hint = "" if image.shape[1:] == wanted.size else f": use -trf {value}, which brings every image to {height}×{width}"
         raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({reason}){hint}") from error
+    if output.shape != (1, settings.number_of_bits):
+        raise UsageError(
+            f"{settings.backbone} makes no vector of features of an image, but {output.shape[1:-1].numel()} of them: it lacks the pooling "
+            f"of a classifier, so take another one"
+        )
     network.train()
 
 
