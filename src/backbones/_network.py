@@ -23,6 +23,7 @@ class HashNetwork(nn.Module):
         bits: length of a code.
 
     Example:
+        >>> import torch
         >>> network = build_network("lenet", bits=16)
         >>> network(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 16])

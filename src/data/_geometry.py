@@ -37,10 +37,11 @@ class Geometry:
     @classmethod
     def of(cls, wanted: Preprocessing) -> Geometry:
         """Return the geometry of a preprocessing that has a size."""
-        height, width = wanted.size or (0, 0)
+        assert wanted.size is not None
+        height, width = wanted.size
         scaled = math.floor(height / wanted.crop), math.floor(width / wanted.crop)
         fill = tuple(round(255 * value) for value in wanted.mean) if wanted.crop_mode == "border" else (0, 0, 0)
-        return cls((height, width), scaled, wanted.interpolation, wanted.crop_mode, fill)
+        return cls(wanted.size, scaled, wanted.interpolation, wanted.crop_mode, fill)
 
     @property
     def name(self) -> str:

@@ -88,8 +88,7 @@ def transformation(name: str, wanted: Preprocessing) -> Transformation:
     if name == "weights":
         return Transformation(wanted)
     if name == "weights-aug":
-        size = wanted.size or (0, 0)
-        return Transformation(wanted, partial(crop_and_flip, size=size, interpolation=wanted.interpolation))
+        return Transformation(wanted, partial(crop_and_flip, size=Geometry.of(wanted).size, interpolation=wanted.interpolation))
     return TRANSFORMS[name]
 
 

@@ -25,7 +25,7 @@ from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
-from ...preprocessing import IMAGENET
+from ...preprocessing import IMAGENET, Preprocessing
 from ...runs import Run, write_json
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
@@ -164,17 +164,23 @@ def _check_input(module: HashingModule, settings: Settings) -> None:
         with torch.no_grad():
             output = network(image.unsqueeze(0))
     except Exception as error:  # a network that is not ours says in its own way what it cannot take
-        size, wanted = "×".join(str(length) for length in image.shape[1:]), preprocessing_of(settings.backbone)
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
-        value, (height, width) = "imagenet" if wanted == IMAGENET else "weights", wanted.size or image.shape[1:]
-        hint = "" if image.shape[1:] == wanted.size else f": use -trf {value}, which brings every image to {height}×{width}"
-        raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({reason}){hint}") from error
+        size, reason = tuple(image.shape[1:]), next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+        complaint = f"{settings.backbone} cannot take images of {size[0]}×{size[1]} pixels ({reason})"
+        raise UsageError(complaint + _way_out(size, preprocessing_of(settings.backbone))) from error
     if output.shape != (1, settings.number_of_bits):
         raise UsageError(
             f"{settings.backbone} makes no vector of features of an image, but {output.shape[1:-1].numel()} of them: it lacks the pooling "
             f"of a classifier, so take another one"
         )
     network.train()
+
+
+def _way_out(size: tuple[int, ...], wanted: Preprocessing) -> str:
+    """Return what brings images of another size to the one that a network wants."""
+    if wanted.size is None or wanted.size == size:
+        return ""
+    value = "imagenet" if wanted == IMAGENET else "weights"
+    return f": use -trf {value}, which brings every image to {wanted.size[0]}×{wanted.size[1]}"
 
 
 def _check_rules(module: HashingModule, settings: Settings) -> None:
