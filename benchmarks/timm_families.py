@@ -44,7 +44,7 @@ def attempt(name: str) -> tuple[str, str]:
     try:
         return WORKS, step(name)
     except BioDeepHashingError as error:
-        return REFUSED, str(error)
+        return REFUSED, " ".join(str(error).split())
     except TooSlowError:
         return PASSED_OVER, "takes too long"
     except Exception as error:  # noqa: BLE001 - whatever a foreign network raises is what is looked for

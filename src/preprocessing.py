@@ -40,18 +40,19 @@ class Preprocessing:
     source: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return ", ".join([*self._parts().values(), *([self.source] if self.source else [])])
+        parts = [_LABELS.get(key, "") + value for key, value in self._parts().items()]
+        return ", ".join([*parts, self.source] if self.source else parts)
 
     def instead_of(self, other: Preprocessing) -> str:
-        """Return in words what this description has and another one has not; empty where they are equal.
+        """Return in words what this description has in another way than another one; empty where they are equal.
 
         Example:
             >>> Preprocessing((240, 240), "bicubic").instead_of(IMAGENET)
             '240×240 pixels instead of 224×224 pixels, bicubic instead of bilinear'
         """
         own, others = self._parts(), other._parts()
-        differing = [key for key in own | others if own.get(key) != others.get(key)]
-        return ", ".join(f"{own.get(key, 'nothing')} instead of {others.get(key, 'nothing')}" for key in differing)
+        both = [key for key in own if key in others and own[key] != others[key]]
+        return ", ".join(f"{_LABELS.get(key, '')}{own[key]} instead of {others[key]}" for key in both)
 
     def record(self) -> dict[str, Any]:
         """Return what ``hparams.json`` holds of it.
@@ -71,18 +72,15 @@ class Preprocessing:
 
     def _parts(self) -> dict[str, str]:
         """Return what there is to say, in words: of an image that keeps its own size no geometry."""
-        colours = {"mean": f"mean {_numbers(self.mean)}", "std": f"deviation {_numbers(self.std)}"}
+        colours = {"mean": _numbers(self.mean), "std": _numbers(self.std)}
         if self.size is None:
             return {"size": "the image's own size"} | colours
         mode = "" if self.crop_mode == "center" else f" ({self.crop_mode})"
-        geometry = {
-            "size": f"{self.size[0]}×{self.size[1]} pixels",
-            "interpolation": self.interpolation,
-            "crop": f"crop {self.crop:g}{mode}",
-        }
-        return geometry | colours
+        size = f"{self.size[0]}×{self.size[1]} pixels"
+        return {"size": size, "interpolation": self.interpolation, "crop": f"{self.crop:g}{mode}"} | colours
 
 
+_LABELS = {"crop": "crop ", "mean": "mean ", "std": "deviation "}
 IMAGENET = Preprocessing((224, 224), source="as usual for ImageNet")
 OWN_SIZE = Preprocessing(None, source="as usual for ImageNet")
 

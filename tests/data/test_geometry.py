@@ -79,7 +79,7 @@ def test_augmentation_takes_size_filter_and_statistics_of_the_weights() -> None:
 def test_descriptions_tell_their_differences_and_survive_a_record() -> None:
     wanted = replace(WANTED["bicubic"], mean=HALF, source="as somebody says")
     assert str(wanted) == "224×224 pixels, bicubic, crop 0.875, mean 0.5 0.5 0.5, deviation 0.229 0.224 0.225, as somebody says"
-    assert wanted.instead_of(IMAGENET) == "bicubic instead of bilinear, mean 0.5 0.5 0.5 instead of mean 0.485 0.456 0.406"
+    assert wanted.instead_of(IMAGENET) == "bicubic instead of bilinear, mean 0.5 0.5 0.5 instead of 0.485 0.456 0.406"
     assert wanted == replace(wanted, source="as somebody else says")
     for one in (*WANTED.values(), wanted, OWN_SIZE):
         record = {key: list(value) if isinstance(value, tuple) else value for key, value in one.record().items()}  # as JSON keeps it

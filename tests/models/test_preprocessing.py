@@ -35,7 +35,7 @@ def test_images_come_as_the_weights_want_them_and_the_run_says_how(settings):
         expected = network.eval()(images.transformation.finish(images.batch(range(16))[0]))
     np.testing.assert_allclose(np.load(run.features_file("query")), expected.numpy(), atol=1e-5)
     write_json(run.hparams_file, kept | {"preprocessing": kept["preprocessing"] | {"mean": [0.0, 0.0, 0.0]}})
-    with pytest.raises(RunError, match=r"mean 0 0 0.*now -trf weights-aug means mean 0.5 0.5 0.5 instead of mean 0 0 0"):
+    with pytest.raises(RunError, match=r"mean 0 0 0.*now -trf weights-aug means mean 0.5 0.5 0.5 instead of 0 0 0"):
         predict(chosen, quiet=True)
 
 
