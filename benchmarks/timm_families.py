@@ -99,7 +99,7 @@ def main() -> int:
     """Parse the command line, try the models, print a line for each and a count; the exit status is 1 when one fails."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="models of timm; the smallest of each module where none is named")
-    parser.add_argument("-most", type=int, default=60_000_000, help="parameters of the largest model that is tried")
+    parser.add_argument("-most", type=int, default=130_000_000, help="parameters of the largest model that is tried")
     parser.add_argument("-seconds", type=int, default=60, help="processor time that one model has")
     options = parser.parse_args()
 
