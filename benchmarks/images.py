@@ -54,12 +54,12 @@ class Straightforward:
         from PIL import Image
         from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
-        from biodeephashing.data.transforms import MEAN, STD
+        from biodeephashing.preprocessing import IMAGENET
 
         self.open = Image.open
         self.metadata = metadata
         self.labels = torch.from_numpy(metadata.labels).float()
-        self.change = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize(MEAN, STD)])
+        self.change = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize(IMAGENET.mean, IMAGENET.std)])
 
     def __len__(self) -> int:
         return len(self.metadata)

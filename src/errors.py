@@ -75,20 +75,21 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return best if best is not None and likeness(best)[0] >= 0.4 else None
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(kind: str, name: str, known: Iterable[str], besides: Iterable[str] = ()) -> UnknownNameError:
     """Build the error for a name that is not known.
 
     Args:
         kind: what the name stands for ("loss", "learning rule", ...).
         name: what was written.
         known: the legal names.
+        besides: further legal names, too many to list them; one of them may be what was meant.
 
     Example:
         >>> print(unknown_name("loss", "DHC", ["DCH", "DSH"]))
         unknown loss 'DHC': did you mean 'DCH'? Known: DCH, DSH.
     """
     names = sorted(known, key=str.lower)
-    guess = nearest(name, names)
+    guess = nearest(name, [*names, *besides])
     hint = f": did you mean {guess!r}?" if guess else "."
     listing = ", ".join(names) if names else "none"
     return UnknownNameError(f"unknown {kind} {name!r}{hint} Known: {listing}.")

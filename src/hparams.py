@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from .errors import UsageError, nearest, unknown_name
 from .phrases import database_name, parse_schedule, tidy_constants
-from .registry import names_on_disk
+from .registry import names_in_timm, names_on_disk
 from .rulemaps import PRESETS, rules_named, tidy
 
 GROUP = "PenaltyStrategies"
@@ -53,6 +53,7 @@ def _setting(default: Any, flag: str, help: str, **details: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(flag, help, **details)})
 
 
+_DERIVED = ("model", "preprocessing")  # what hparams.json holds besides the settings
 _RULES = names_on_disk("bio", "RULES")
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _POSITIVE = (lambda value: value > 0, "above 0")
@@ -86,8 +87,10 @@ class Settings:
         1, "nbits", "length of a code", unit="bits", check=(lambda v: 1 <= v <= 1024, "from 1 to 1024"), named="always"
     )
     transformations: str = _setting(
-        "imagenet", "trf", "what happens to an image before the network; in training alone, -aug is random",
-        choices=("imagenet", "imagenet-aug", "cifar-aug", "none"), named="always",
+        "", "trf",
+        "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
+        "left out: weights for timm:NAME (but imagenet with -weights none), imagenet for every other backbone",
+        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none"), named="always",
     )  # fmt: skip
     architecture: str = _setting(
         "alexnet", "arch", "backbone; bio-NAME is NAME trained by the rule of -mode, plain NAME trains with bp", named="always"
@@ -164,6 +167,9 @@ class Settings:
     def __post_init__(self) -> None:
         if self.mode == "":
             object.__setattr__(self, "mode", "fa" if self.is_bio else "bp")
+        if self.transformations == "":
+            pretrained = self.backbone.startswith("timm:") and self.weights != "none"
+            object.__setattr__(self, "transformations", "weights" if pretrained else "imagenet")
         for field, setting in table():
             value = getattr(self, field.name)
             if field.type == "float" and type(value) is int:  # 1 and 1.0 are one setting, so they make one name
@@ -234,8 +240,9 @@ class Settings:
 
     def _check_architecture(self) -> None:
         if not self.backbone.startswith("timm:") and self.backbone not in names_on_disk("backbones", "BACKBONES"):
-            known = [f"{'bio-' if self.is_bio else ''}{name}" for name in (*names_on_disk("backbones", "BACKBONES"), "timm:NAME")]
-            raise unknown_name("backbone", self.architecture, known)
+            bio = "bio-" if self.is_bio else ""
+            known = [f"{bio}{name}" for name in (*names_on_disk("backbones", "BACKBONES"), "timm:NAME")]
+            raise unknown_name("backbone", self.architecture, known, (f"{bio}timm:{name}" for name in names_in_timm()))
 
 
 def table() -> list[tuple[dataclasses.Field[Any], Setting]]:
@@ -260,7 +267,7 @@ def from_mapping(values: Mapping[str, Any], source: str) -> Settings:
     names = {alias: field for field, setting in table() for alias in (field.name, setting.flag)}
     converted: dict[str, Any] = {}
     for key, value in values.items():
-        if key == "model":
+        if key in _DERIVED:
             continue
         if key not in names:
             raise UsageError(f"{source}: {unknown_name('setting', str(key), names)}")

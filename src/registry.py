@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,3 +82,19 @@ def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
     pattern = re.compile(rf'^@?{registry}\.register\("([^"]+)"\)', re.MULTILINE)
     files = sorted((Path(__file__).parent / folder).glob("*.py"))
     return tuple(sorted((name for f in files for name in pattern.findall(f.read_text("utf-8"))), key=str.lower))
+
+
+@lru_cache
+def names_in_timm() -> tuple[str, ...]:
+    """Return the names of timm's classifiers as its files register them, without importing it; none where it is not installed.
+
+    Example:
+        >>> "densenet121" in names_in_timm()
+        True
+    """
+    found = find_spec("timm")
+    if found is None or found.origin is None:
+        return ()
+    pattern = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
+    files = sorted((Path(found.origin).parent / "models").glob("*.py"))
+    return tuple(sorted(name for file in files for name in pattern.findall(file.read_text("utf-8"))))

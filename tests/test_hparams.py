@@ -163,6 +163,20 @@ def test_mode_left_out(architecture, mode):
     assert Settings(architecture=architecture).mode == mode
 
 
+def test_transformation_left_out():
+    for changes, expected in [
+        ({"architecture": "bio-vgg16"}, "imagenet"),
+        ({"architecture": "hrnet_w32", "weights": "imagenet"}, "imagenet"),
+        ({"architecture": "bio-timm:vit_tiny_patch16_224"}, "weights"),
+        ({"architecture": "timm:resnet18", "weights": "a.pth"}, "weights"),
+        ({"architecture": "timm:resnet18", "weights": "none"}, "imagenet"),
+        ({"architecture": "timm:resnet18", "transformations": "none"}, "none"),
+    ]:
+        settings = Settings(**changes)
+        assert settings.transformations == expected, changes
+        assert f"-trf={expected}-" in settings.name
+
+
 def test_bio_with_bp_is_legal():
     assert Settings(architecture="bio-lenet", mode="bp").backbone == "lenet"
 
@@ -180,6 +194,8 @@ def test_a_rule_on_a_plain_backbone_is_refused_with_a_hint():
         ({"architecture": "bio-vg16"}, "unknown backbone 'bio-vg16': did you mean 'bio-vgg16'"),
         ({"architecture": "alexnt"}, "unknown backbone 'alexnt': did you mean 'alexnet'"),
         ({"architecture": "hrnet_w19"}, "unknown backbone 'hrnet_w19': did you mean 'hrnet_w18'"),
+        ({"architecture": "densenet121"}, "unknown backbone 'densenet121': did you mean 'timm:densenet121'"),
+        ({"architecture": "bio-densnet121"}, "unknown backbone 'bio-densnet121': did you mean 'bio-timm:densenet121'"),
         ({"architecture": "bio-bio-vgg16"}, "unknown backbone 'bio-bio-vgg16'"),
         ({"architecture": ""}, "unknown backbone ''"),
         ({"optimizer": "adan"}, "unknown value for -optim 'adan': did you mean 'adam'"),
@@ -303,7 +319,7 @@ def test_what_hparams_json_holds_leads_back(phase):
     values = json.loads(json.dumps(settings.as_dict(phase)))
     assert values["model"] == GROUP
     assert ("datafolds" in values) is (phase == "predict")
-    assert from_mapping(values, "hparams.json") == settings
+    assert from_mapping(values | {"preprocessing": {"size": None}}, "hparams.json") == settings
 
 
 def test_the_table_is_consistent():

@@ -2,7 +2,7 @@
 
 from . import alexnet, hrnet, lenet, resnet18, resnet20, resnet50, resnet56, vgg16
 from ._base import BACKBONES, Backbone
-from ._network import HashNetwork, build_backbone, build_network, weights_choice
+from ._network import HashNetwork, build_backbone, build_network, preprocessing_of, weights_choice
 
 __all__ = [
     "BACKBONES",
@@ -13,6 +13,7 @@ __all__ = [
     "build_network",
     "hrnet",
     "lenet",
+    "preprocessing_of",
     "resnet18",
     "resnet20",
     "resnet50",

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
+from ..preprocessing import IMAGENET, Preprocessing
 from ..registry import Registry
 
 StateDict: TypeAlias = dict[str, Tensor]
@@ -23,12 +24,14 @@ class Backbone:
         head: names of the classification head's parameters in published checkpoints, as prefixes; they are dropped.
         fetch: returns the published ImageNet state dict, from the local cache or the network; None if there is none.
         source: where ``fetch`` looks, in words, for the message of a machine without network.
+        preprocessing: what the published weights want done to an image; also what fits the network where there are none.
     """
 
     build: Callable[[], nn.Module]
     head: tuple[str, ...] = ()
     fetch: Callable[[], StateDict] | None = None
     source: str = ""
+    preprocessing: Preprocessing = IMAGENET
 
 
 # Entries are made only when called: listing the names should not cost the import of timm.

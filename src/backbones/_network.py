@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import BioDeepHashingError, UsageError
+from ..preprocessing import Preprocessing
 from ._base import BACKBONES, Backbone, StateDict
 from ._timm import timm_backbone
+from ._weights_file import read_weights
 
 
 class HashNetwork(nn.Module):
@@ -27,6 +23,7 @@ class HashNetwork(nn.Module):
         bits: length of a code.
 
     Example:
+        >>> import torch
         >>> network = build_network("lenet", bits=16)
         >>> network(torch.zeros(2, 3, 32, 32)).shape
         torch.Size([2, 16])
@@ -61,7 +58,7 @@ def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
     Args:
         name: a name in :data:`BACKBONES`, or ``timm:NAME`` for any classifier of timm.
         weights: "none" for fresh ones, "imagenet" for the published ones, "auto" for the published ones where there
-            are any, or the path of a checkpoint: a plain state dict of the same classifier, or a checkpoint of a run.
+            are any, or the path of a checkpoint of the same classifier: its state dict, plain or within what a training wrote.
 
     Raises:
         UnknownNameError: for a name that is not known.
@@ -78,8 +75,24 @@ def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
     if choice == "imagenet":
         _load(trunk, backbone, _published(name, backbone), f"the ImageNet weights of {name}")
     elif choice != "none":
-        _load(trunk, backbone, _read_weights(Path(choice)), choice)
+        _load(trunk, backbone, read_weights(Path(choice), trunk.state_dict()), choice)
     return trunk
+
+
+def preprocessing_of(name: str) -> Preprocessing:
+    """Return what a backbone's pretrained weights want done to an image; where there are none, what is usual for ImageNet.
+
+    Args:
+        name: a name in :data:`BACKBONES`, or ``timm:NAME``.
+
+    Raises:
+        UnknownNameError: for a name that is not known.
+
+    Example:
+        >>> print(preprocessing_of("timm:tf_efficientnet_lite0"))
+        224×224 pixels, bicubic, crop 0.875, mean 0.5 0.5 0.5, deviation 0.5 0.5 0.5, as timm describes tf_efficientnet_lite0.in1k
+    """
+    return _entry(name).preprocessing
 
 
 def weights_choice(name: str, weights: str) -> str:
@@ -109,23 +122,6 @@ def _published(name: str, backbone: Backbone) -> StateDict:
             f"({str(error).strip().splitlines()[0]}). Fetch them where there is a network ({backbone.source}), "
             f"or name a file with -weights FILE, or start from random weights with -weights none."
         ) from error
-
-
-def _read_weights(path: Path) -> StateDict:
-    try:
-        content: Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise UsageError(f"-weights {path}: there is no such file (and it is neither none nor imagenet)") from error
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, SafetensorError) as error:
-        raise UsageError(f"-weights {path} cannot be read as a PyTorch checkpoint: it is truncated or no checkpoint") from error
-    if isinstance(content, Mapping) and isinstance(content.get("network"), Mapping):
-        prefix = "backbone."
-        return {key.removeprefix(prefix): value for key, value in content["network"].items() if key.startswith(prefix)}
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise UsageError(f"-weights {path} does not hold a state dict")
-    return dict(content)
 
 
 def _load(trunk: nn.Module, backbone: Backbone, state: StateDict, source: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import urllib.request
+from typing import Any
 
 from torch import nn
 
 from ..errors import unknown_name
+from ..preprocessing import Preprocessing
 from ._base import Backbone, StateDict
 
 
@@ -17,7 +19,7 @@ def timm_backbone(name: str) -> Backbone:
         name: timm's name of the model, with or without the tag of its weights ("resnet10t", "vit_tiny_patch16_224").
 
     Raises:
-        UnknownNameError: when timm has no such model.
+        UnknownNameError: when timm has no such model, or no weights of that tag for it.
 
     Example:
         >>> timm_backbone("resnet10t").build().num_features
@@ -28,19 +30,45 @@ def timm_backbone(name: str) -> Backbone:
     architecture = name.partition(".")[0]
     if not timm.is_model(architecture):
         raise unknown_name("timm model", architecture, _likely(architecture, timm.list_models()))
-    config = timm.get_pretrained_cfg(name) if timm.is_model_pretrained(architecture) else None
+    config = _config(name)
 
     def build() -> nn.Module:
-        return timm.create_model(architecture, pretrained=False, num_classes=0)
+        trunk = timm.create_model(architecture, pretrained=False, num_classes=0)
+        trunk.num_features = trunk.head_hidden_size  # some have layers between the features and the classifier
+        return trunk
 
     def fetch() -> StateDict:
         return _fetch(name)
 
-    if config is None or not config.has_weights:
-        return Backbone(build)
+    wanted = _preprocessing(config)
+    if not config.has_weights:
+        return Backbone(build, preprocessing=wanted)
     head = config.classifier if isinstance(config.classifier, (tuple, list)) else (config.classifier,)
     source = config.url or f"https://huggingface.co/{config.hf_hub_id}"
-    return Backbone(build, tuple(part for part in head if part), fetch, source)
+    return Backbone(build, tuple(part for part in head if part), fetch, source, wanted)
+
+
+def _config(name: str) -> Any:
+    """Return timm's description of the weights of a model: of a tag, of its first one, or of none at all."""
+    import timm
+    from timm.models import PretrainedCfg, get_arch_pretrained_cfgs
+
+    architecture, _, tag = name.partition(".")
+    known = get_arch_pretrained_cfgs(architecture)
+    if tag and name not in known:
+        raise unknown_name("timm weights", name, known)
+    return timm.get_pretrained_cfg(name) or PretrainedCfg(architecture=architecture)
+
+
+def _preprocessing(config: Any) -> Preprocessing:
+    from timm.data import resolve_data_config
+
+    wanted = resolve_data_config(pretrained_cfg=config.to_dict())
+    return Preprocessing(
+        tuple(wanted["input_size"][1:]), wanted["interpolation"], float(wanted["crop_pct"]), wanted["crop_mode"],
+        tuple(map(float, wanted["mean"])), tuple(map(float, wanted["std"])),
+        f"as timm describes {'.'.join(filter(None, (config.architecture, config.tag)))}",
+    )  # fmt: skip
 
 
 def _fetch(name: str) -> StateDict:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .images import ImageFold
     from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
     from .split import Split, known_databases, read_split, write_split
-    from .transforms import TRANSFORMS, normalise
+    from .transforms import TRANSFORMS, Transformation, normalise, transformation
 
 __all__ = [
     "TRANSFORMS",
@@ -18,6 +18,7 @@ __all__ = [
     "Metadata",
     "Prepared",
     "Split",
+    "Transformation",
     "known_databases",
     "load_fold",
     "loader",
@@ -25,6 +26,7 @@ __all__ = [
     "read_label_names",
     "read_metadata",
     "read_split",
+    "transformation",
     "write_label_names",
     "write_metadata",
     "write_split",
@@ -44,7 +46,9 @@ _HOME = {
     "read_split": "split",
     "write_split": "split",
     "TRANSFORMS": "transforms",
+    "Transformation": "transforms",
     "normalise": "transforms",
+    "transformation": "transforms",
     "ImageFold": "images",
     "EpochSampler": "feeding",
     "loader": "feeding",

@@ -14,7 +14,6 @@ from PIL import Image
 
 Pixels = NDArray[np.uint8]
 Pictures = Sequence[Pixels] | Pixels  # (3, H, W) each, or stacked
-_CROPPED = 224  # pixels
 _MARGIN = 4  # pixels
 
 
@@ -55,24 +54,28 @@ def shift_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
     return np.where(mirrored.astype(bool)[:, None, None, None], cut[..., ::-1], cut)
 
 
-def crop_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
-    """Cut a random part out of each image, scale it to 224 × 224 (bilinear, antialiased), and mirror one in two.
+def crop_and_flip(
+    images: Pictures, bits: NDArray[np.uint64], *, size: tuple[int, int] = (224, 224), interpolation: str = "bilinear"
+) -> Pixels:
+    """Cut a random part out of each image, scale it (antialiased), and mirror one in two.
 
-    torchvision's ``RandomResizedCrop(224)`` and ``RandomHorizontalFlip()`` (``transforms.v2``) on Pillow's images.
+    torchvision's ``RandomResizedCrop(size)`` and ``RandomHorizontalFlip()`` (``transforms.v2``) on Pillow's images.
 
     Args:
         images: uint8 (3, H, W) each, of any size.
         bits: 64 random bits for each.
+        size: height and width afterwards [pixels].
+        interpolation: Pillow's name of the filter.
 
     Returns:
-        uint8 (B, 3, 224, 224).
+        uint8 (B, 3, *size).
 
     Example:
         >>> crop_and_flip([np.zeros((3, 20, 30), np.uint8)], np.array([7], np.uint64)).shape
         (1, 3, 224, 224)
     """
-    change = _crop_and_flip()
-    changed = np.empty((len(images), 3, _CROPPED, _CROPPED), np.uint8)
+    change = _crop_and_flip(size, interpolation)
+    changed = np.empty((len(images), 3, *size), np.uint8)
     with torch.random.fork_rng(devices=[]):
         for image, seed, target in zip(images, bits, changed, strict=True):
             torch.default_generator.manual_seed(int(seed) >> 1)  # torch.manual_seed would reach the generators of GPUs too
@@ -81,7 +84,8 @@ def crop_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
 
 
 @lru_cache
-def _crop_and_flip() -> Any:
+def _crop_and_flip(size: tuple[int, int], interpolation: str) -> Any:
     from torchvision.transforms import v2
 
-    return v2.Compose([v2.RandomResizedCrop(_CROPPED, antialias=True), v2.RandomHorizontalFlip()])
+    filtered = v2.InterpolationMode(interpolation)
+    return v2.Compose([v2.RandomResizedCrop(size, interpolation=filtered, antialias=True), v2.RandomHorizontalFlip()])

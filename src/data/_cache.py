@@ -32,6 +32,7 @@ from ..surroundings import has_terminal
 
 VERSION = 1  # of what is written; another one makes every cache anew
 FOLDER = "cache"
+OWN = "own"  # the form of images at their own size, which transformations share
 Decode = Callable[[int], NDArray[np.uint8]]  # of a row
 Work = Callable[[int], NDArray[np.uint8]]  # on the chunk that starts at a row
 _CHUNK = 32  # images that are decoded between two looks at the writer
@@ -53,6 +54,11 @@ class PixelMap:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+
+    @property
+    def form(self) -> str:
+        """The way they are kept."""
+        return self.file.name.split("-")[1]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -12,11 +13,11 @@ from torch.utils.data import Dataset
 from ..errors import DataError
 from ..runs import home
 from ._augment import Pictures, Pixels, draws
-from ._cache import FOLDER, PixelMap, UnfitError, pixel_map
+from ._cache import FOLDER, OWN, PixelMap, UnfitError, pixel_map
 from ._decoding import UnreadableError, decode
 from .metadata import Metadata
 from .split import remedy
-from .transforms import TRANSFORMS, pixels
+from .transforms import TRANSFORMS, Transformation, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
 _IN_MEMORY = 2**32  # bytes of kept images that stay in the system's cache; of more than that, other processes read ahead
@@ -30,7 +31,7 @@ class ImageFold(Dataset[Item]):
 
     Args:
         metadata: the fold, as :func:`~biodeephashing.data.load_fold` reads it.
-        transformation: name of what happens to an image ("imagenet", "imagenet-aug", "cifar-aug" or "none").
+        transformation: what happens to an image, or its name in :data:`~biodeephashing.data.TRANSFORMS`.
         cache: decode all images now, unless that was done before, and keep them in a file beside the metadata.
         augment: seed of the random changes that the transformation makes for training; None for no such changes.
 
@@ -49,9 +50,11 @@ class ImageFold(Dataset[Item]):
         ((3, 30, 40), torch.uint8, [1.0, 1.0], 0)
     """
 
-    def __init__(self, metadata: Metadata, transformation: str, *, cache: bool = False, augment: int | None = None) -> None:
+    def __init__(
+        self, metadata: Metadata, transformation: str | Transformation, *, cache: bool = False, augment: int | None = None
+    ) -> None:
         self.metadata = metadata
-        self.transformation = TRANSFORMS[transformation]
+        self.transformation = TRANSFORMS[transformation] if isinstance(transformation, str) else transformation
         self.labels = torch.from_numpy(metadata.labels).to(torch.float32)  # (n, C)
         self._augment = None if augment is None else self.transformation.augment
         self._seed = augment or 0
@@ -87,7 +90,7 @@ class ImageFold(Dataset[Item]):
         """
         index = np.array(rows, dtype=np.int64)
         images: Pictures = self._decoded(rows) if self._kept is None else self._kept[index]
-        if self.transformation.side is None:
+        if self.transformation.geometry is None:
             self._check_sizes(rows, images)
         changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
         chosen = torch.from_numpy(index)
@@ -107,29 +110,35 @@ class ImageFold(Dataset[Item]):
 
     def _keep(self) -> PixelMap | None:
         """Return the kept images: at their own size where that is one for all and the rest can wait, else with their geometry done."""
-        forms = {"own": self._at_own_size}
-        if self._augment is None and self.transformation.side is not None:
-            forms[self.transformation.geometry.__name__] = self._at_its_side
-        metadata = self.metadata
-        return pixel_map(metadata.file.parent / FOLDER, metadata.fold, self._root, metadata.paths, forms)
+        metadata, geometry = self.metadata, None if self._augment else self.transformation.geometry
+        forms = {OWN: self._at_own_size} | ({geometry.name: self._at_its_size} if geometry else {})
+        find = partial(pixel_map, metadata.file.parent / FOLDER, metadata.fold, self._root, metadata.paths)
+        kept = find(forms)
+        if kept and kept.form == OWN and not self._can_wait(*kept.pixels.shape[2:]):  # kept for a transformation that changes them later
+            kept = find({form: decode for form, decode in forms.items() if form != OWN})
+        return kept
 
     def _at_own_size(self, row: int) -> Pixels:
         image = self.image(row)
-        if not self._can_wait(image):
+        if not self._can_wait(image.height, image.width):
             raise UnfitError
         return pixels(image)
 
-    def _at_its_side(self, row: int) -> Pixels:
-        return pixels(self.transformation.geometry(self.image(row)))
+    def _at_its_size(self, row: int) -> Pixels:
+        return pixels(self._brought_to_size([self.image(row)])[0])
 
     def _decoded(self, rows: Sequence[int]) -> list[Pixels]:
         images = [self.image(row) for row in rows]
-        as_they_are = self._augment is not None or (len({image.size for image in images}) == 1 and self._can_wait(images[0]))
-        return [pixels(image if as_they_are else self.transformation.geometry(image)) for image in images]
+        as_they_are = self._augment is not None or (len({image.size for image in images}) == 1 and self._can_wait(*images[0].size[::-1]))
+        return [pixels(image) for image in (images if as_they_are else self._brought_to_size(images))]
 
-    def _can_wait(self, image: Image.Image) -> bool:
-        """Tell whether the image is changed later: at random, or by the device."""
-        return self._augment is not None or self.transformation.can_wait(image.height, image.width)
+    def _brought_to_size(self, images: list[Image.Image]) -> list[Image.Image]:
+        geometry = self.transformation.geometry
+        return images if geometry is None else [geometry(image) for image in images]
+
+    def _can_wait(self, height: int, width: int) -> bool:
+        """Tell whether an image is changed later: at random, or by the device."""
+        return self._augment is not None or self.transformation.can_wait(height, width)
 
     def _unusable(self, row: int, complaint: str) -> DataError:
         metadata = self.metadata

@@ -19,10 +19,11 @@ import pytest
 import torch
 from PIL import Image
 
-from biodeephashing.data import ImageFold, _cache, load_fold, loader
+from biodeephashing.data import TRANSFORMS, ImageFold, _cache, load_fold, loader, transformation
 from biodeephashing.data._cache import PixelMap, pixel_map
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
+from biodeephashing.preprocessing import Preprocessing
 from biodeephashing.runs import processed_folder
 
 
@@ -116,6 +117,19 @@ def test_transformations_share_what_they_can(tiny_database: str, decoded: list[i
     assert len(kept_files(tiny_database)) == 1
     assert sorted(set(decoded)) == list(range(32))
     assert len(decoded) == 33  # the first one twice: its size is that of the file
+
+
+def test_images_kept_for_another_transformation_are_not_taken_for_ones_of_the_right_size(tmp_path: Path) -> None:
+    """At their own size they may be larger than what waits, or as large as the square that another crop gives."""
+    bicubic = transformation("weights", Preprocessing((224, 224), "bicubic"))
+    for side in (32, 224, 300):
+        metadata = photographs(tmp_path / f"set {side}", *[(side, side)] * 3)
+        ImageFold(metadata, "none", cache=True)
+        for change in (TRANSFORMS["imagenet"], bicubic, transformation("weights", Preprocessing((224, 224), crop=1.0))):
+            kept, plain = ImageFold(metadata, change, cache=True), ImageFold(metadata, change)
+            assert torch.equal(change.finish(kept.batch([0, 2])[0]), change.finish(plain.batch([0, 2])[0])), (side, change)
+        files = len(list((tmp_path / f"set {side}" / "cache").glob("*.npy")))
+        assert files == (2 if side == 32 else 4)  # small ones wait where the filter is bilinear
 
 
 @pytest.mark.parametrize("change", ["image", "list", "pillow", "version"])

@@ -16,7 +16,7 @@ from PIL import Image
 from biodeephashing.data import TRANSFORMS, ImageFold, loader, normalise
 from biodeephashing.data._enlarge import _factors, _weights, enlarge
 from biodeephashing.data.metadata import Metadata
-from biodeephashing.data.transforms import _colours, pixels, resize_and_crop
+from biodeephashing.data.transforms import _colours, pixels
 
 IMAGENET = TRANSFORMS["imagenet"]
 
@@ -31,7 +31,7 @@ def batch_of(images: list[Image.Image]) -> torch.Tensor:
 
 
 def by_pillow(images: list[Image.Image]) -> torch.Tensor:
-    return batch_of([resize_and_crop(image) for image in images])
+    return batch_of([TRANSFORMS["imagenet"].geometry(image) for image in images])
 
 
 @settings(max_examples=40, deadline=None)
@@ -107,7 +107,7 @@ def test_what_all_batches_need_is_brought_to_a_device_once(monkeypatch: pytest.M
         monkeypatch.delattr(torch, function)
     assert normalise(large).is_meta
     assert enlarge(small, 256, 224).shape == (2, 3, 224, 224)
-    kept = (*_colours(large.device), *_factors(31, 30, 256, 224, small.device))
+    kept = (*_colours(large.device, IMAGENET.preprocessing.mean, IMAGENET.preprocessing.std), *_factors(31, 30, 256, 224, small.device))
     assert not any(tensor.is_inference() for tensor in kept)
 
 

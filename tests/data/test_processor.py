@@ -14,7 +14,7 @@ from PIL import Image
 from biodeephashing.data import TRANSFORMS, _processor, normalise
 from biodeephashing.data._enlarge import enlarge
 from biodeephashing.data._processor import block
-from biodeephashing.data.transforms import pixels, resize_and_crop
+from biodeephashing.data.transforms import pixels
 
 IMAGENET, NONE = TRANSFORMS["imagenet"], TRANSFORMS["none"]
 
@@ -25,7 +25,7 @@ def noise(*shape: int) -> torch.Tensor:
 
 def by_pillow(images: torch.Tensor) -> torch.Tensor:
     pictures = [Image.fromarray(image.permute(1, 2, 0).numpy()) for image in images]
-    return normalise(torch.from_numpy(np.stack([pixels(resize_and_crop(picture)) for picture in pictures])))
+    return normalise(torch.from_numpy(np.stack([pixels(TRANSFORMS["imagenet"].geometry(picture)) for picture in pictures])))
 
 
 @pytest.fixture(params=[1, 3])

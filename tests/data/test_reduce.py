@@ -8,9 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from biodeephashing.data import TRANSFORMS
 from biodeephashing.data._enlarge import BITS, length_of
 from biodeephashing.data._reduce import _reach, reduce_and_crop
-from biodeephashing.data.transforms import resize_and_crop
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -35,17 +35,17 @@ def by_pillow(image: Image.Image) -> Image.Image:
 @example(4000, 300)
 def test_every_size_equals_pillow(width: int, height: int) -> None:
     image = noise(width, height)
-    assert resize_and_crop(image).tobytes() == by_pillow(image).tobytes()
+    assert TRANSFORMS["imagenet"].geometry(image).tobytes() == by_pillow(image).tobytes()
 
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_the_ends_of_the_scale_stay(value: int) -> None:
     image = Image.new("RGB", (613, 457), (value, value, value))
-    assert (np.asarray(resize_and_crop(image)) == value).all()
+    assert (np.asarray(TRANSFORMS["imagenet"].geometry(image)) == value).all()
 
 
 def test_channels_are_kept_apart() -> None:
-    assert resize_and_crop(Image.new("RGB", (400, 300), (7, 80, 200))).getpixel((100, 50)) == (7, 80, 200)
+    assert TRANSFORMS["imagenet"].geometry(Image.new("RGB", (400, 300), (7, 80, 200))).getpixel((100, 50)) == (7, 80, 200)
 
 
 def test_four_pixels_by_hand() -> None:

@@ -176,10 +176,14 @@ def test_divergence_is_said(settings):
 
 
 def test_images_a_network_cannot_take_are_refused_before_anything_is_written(settings):
-    chosen = replace(settings, architecture="bio-alexnet", weights="none")
-    with pytest.raises(UsageError, match=r"alexnet cannot take images of 32×32 pixels.*-trf imagenet"):
-        train(chosen, quiet=True)
-    assert not Run.of(chosen).directory.exists()
+    for architecture, words in {
+        "bio-alexnet": "alexnet cannot take images of 32×32 pixels.*-trf imagenet, which brings every image to 224×224",
+        "timm:vit_tiny_patch16_224": "vit_tiny_patch16_224 cannot take images of 32×32 pixels .*-trf weights, .* every image to 224×224",
+    }.items():
+        chosen = replace(settings, architecture=architecture, weights="none", mode="bp")
+        with pytest.raises(UsageError, match=words):
+            train(chosen, quiet=True)
+        assert not Run.of(chosen).directory.exists()
 
 
 def test_a_missing_data_set_is_refused_before_anything_is_written(settings):

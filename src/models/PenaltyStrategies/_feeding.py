@@ -2,14 +2,56 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ...data import EpochSampler, ImageFold, Metadata, loader
+from ...backbones import preprocessing_of, weights_choice
+from ...data import EpochSampler, ImageFold, Metadata, Transformation, loader, transformation
+from ...errors import RunError
 from ...hparams import Settings
+from ...preprocessing import Preprocessing
+from ...runs import Run, read_json
+
+
+def transformation_of(settings: Settings) -> Transformation:
+    """Return what happens to the images of a run."""
+    return transformation(settings.transformations, preprocessing_of(settings.backbone))
+
+
+def recorded_settings(settings: Settings) -> dict[str, Any]:
+    """Return what ``hparams.json`` holds: the settings of training, and what they do to an image in full."""
+    return settings.as_dict("train") | {"preprocessing": transformation_of(settings).preprocessing.record()}
+
+
+def check_preprocessing(run: Run, settings: Settings) -> None:
+    """Refuse to go on with a run whose images would come to the network in another way than they did.
+
+    Raises:
+        RunError: when ``hparams.json`` records another preprocessing; a run from before there was such a record is let through.
+    """
+    record = read_json(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
+    if record is not None and (before := Preprocessing.of_record(record)) != (now := transformation_of(settings).preprocessing):
+        raise RunError(
+            f"{run} was trained with {before}; now -trf {settings.transformations} means {now.instead_of(before)}: "
+            "install the release of timm that it was trained with, or train it again with -no_skip"
+        )
+
+
+def preprocessing_line(settings: Settings) -> str:
+    """Return one line: what happens to an image before the network, who says so, and what pretrained weights want instead.
+
+    Example:
+        >>> preprocessing_line(Settings(architecture="vgg16")).partition(", crop")[0]
+        'preprocessing (-trf imagenet): 224×224 pixels, bilinear'
+    """
+    done, wanted = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
+    line = f"preprocessing (-trf {settings.transformations}): {done}"
+    if done == wanted or weights_choice(settings.backbone, settings.weights) == "none":
+        return line  # random weights want nothing
+    return f"{line}; the weights want {wanted.instead_of(done)}, {wanted.source}: -trf weights gives it"
 
 
 def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> ImageFold:
@@ -21,7 +63,7 @@ def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> 
         training: whether they are to be learnt from: only then anything random happens to them.
     """
     kept = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
-    return ImageFold(fold, settings.transformations, cache=kept, augment=settings.seed if training else None)
+    return ImageFold(fold, transformation_of(settings), cache=kept, augment=settings.seed if training else None)
 
 
 def batches_of(images: ImageFold, settings: Settings, device: torch.device) -> DataLoader:

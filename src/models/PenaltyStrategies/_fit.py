@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from tqdm import tqdm
 
 from ...backbones import HashNetwork, build_network
-from ...bio import NormConstraint, remove_rule
-from ...data import TRANSFORMS, ImageFold, Metadata, Prepared
+from ...data import ImageFold, Metadata, Prepared
 from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
@@ -30,8 +28,9 @@ from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
 from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._feeding import Feeding, batches_of, images_of
-from ._module import HashingModule, convert
+from ._checks import check_batches, check_input, check_rules
+from ._feeding import Feeding, batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
+from ._module import HashingModule
 from ._plan import plan_of
 from ._quiet import quieten
 from ._same_split import check_split, record_split
@@ -76,15 +75,16 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
     if resume is not None:
         check_split(run)
+        check_preprocessing(run, settings)
     module = _module(settings, folds["train"], fresh=resume is None, validation=validation)
-    _check_batches(module, settings)
-    _check_rules(module, settings)
+    check_batches(module, settings)
+    check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
     with _only_process(run):
         if settings.no_skip:
             clear(run)
         run.mark("training")
-        write_json(run.hparams_file, settings.as_dict("train"))
+        write_json(run.hparams_file, recorded_settings(settings))
         record_split(run)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
@@ -143,10 +143,10 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool, validation
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
-    images = ImageFold(train_fold, settings.transformations)
+    images = ImageFold(train_fold, transformation_of(settings))
     example = images.transformation.finish(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
-    _check_input(module, settings)
+    check_input(module, settings)
     if module.loss.needs_reference and fresh:
         module.loss.set_reference(_features(network, train_fold, settings))
     return module
@@ -165,41 +165,6 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
         torch.cuda.empty_cache()  # for the processes that train, where there are several
     found = torch.cat(parts)
     return found.clone()  # out of inference mode: an ordinary tensor
-
-
-def _check_input(module: HashingModule, settings: Settings) -> None:
-    image, network = module.example, module.network.eval()
-    try:
-        with torch.no_grad():
-            network(image.unsqueeze(0))
-    except RuntimeError as error:
-        size = "×".join(str(length) for length in image.shape[1:])
-        hint = "" if TRANSFORMS[settings.transformations].side else " Use -trf imagenet, which brings every image to 224×224."
-        raise UsageError(f"{settings.backbone} cannot take images of {size} pixels ({str(error).splitlines()[0]}).{hint}") from error
-    network.train()
-
-
-def _check_batches(module: HashingModule, settings: Settings) -> None:
-    """Train a copy of the network on one image where that is all a device gets: batch norm has no deviation of one value."""
-    if settings.batch_size > settings.devices:
-        return
-    try:
-        with torch.no_grad():
-            copy.deepcopy(module.network).train()(module.example.unsqueeze(0))
-    except ValueError as error:
-        raise UsageError(
-            f"-bs {settings.batch_size} gives each device one image at a time, and batch norm in {settings.backbone} needs more "
-            f"({error}): give at least -bs {2 * settings.devices}"
-        ) from error
-
-
-def _check_rules(module: HashingModule, settings: Settings) -> None:
-    """Give the network its rules and take them away again: what does not fit shows here, not in a training process later."""
-    if settings.is_bio:
-        convert(module.network, settings)
-        remove_rule(module.network)
-    if settings.constrain_norm:
-        NormConstraint(module.network)
 
 
 def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:

@@ -29,13 +29,13 @@ from ...bio import (
     rule_names,
     rule_state,
 )
-from ...data import TRANSFORMS
 from ...errors import RunError
 from ...eval import leave_one_out_average_precision
 from ...hparams import Settings
 from ...losses import HashingLoss
 from ...phrases import parse_schedule
 from ...rulemaps import rule_map
+from ._feeding import transformation_of
 from ._quiet import quieten
 from ._validation import Validation
 
@@ -99,6 +99,7 @@ class HashingModule(pl.LightningModule):
         self.loss = loss
         self.settings = settings
         self.validation = validation
+        self._transformation = transformation_of(settings)
         self._losses: list[Tensor] = []
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
         self._follower: Follower | None = None
@@ -135,7 +136,7 @@ class HashingModule(pl.LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Make of bytes, once they are where the network is, what it takes."""
         images, labels, index = batch
-        return TRANSFORMS[self.settings.transformations].finish(images).to(self.dtype), labels, index
+        return self._transformation.finish(images).to(self.dtype), labels, index
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ...data import Metadata
 from ...data.feeding import single_image_left
 from ...hparams import Settings
+from ._feeding import preprocessing_line
 from ._validation import Validation
 
 
@@ -19,7 +20,12 @@ def plan_of(settings: Settings, folds: Mapping[str, Metadata], validation: Valid
         validation: how the val fold is ranked.
     """
     sizes = ", ".join(f"{name} {len(fold):,} images of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in folds.items())
-    return [f"data: {settings.database}: {sizes}", f"validation: {validation}", f"batches: {_batches(settings, len(folds['train']))}"]
+    return [
+        f"data: {settings.database}: {sizes}",
+        f"validation: {validation}",
+        preprocessing_line(settings),
+        f"batches: {_batches(settings, len(folds['train']))}",
+    ]
 
 
 def _batches(settings: Settings, images: int) -> str:

@@ -22,7 +22,7 @@ from ...runs import Run, read_json, replacing, write_json
 from ...surroundings import has_terminal
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
-from ._feeding import batches_of, images_of
+from ._feeding import batches_of, check_preprocessing, images_of, recorded_settings
 from ._fit import accelerator
 from ._module import lay_out
 from ._same_split import check_split
@@ -58,6 +58,7 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
         raise RunError(f"{run} has no finished training ({state}): run train.py with the same settings first")
     folds = {fold: load_fold(settings.database, fold) for fold in settings.datafolds}
     check_split(run)
+    check_preprocessing(run, settings)
     checkpoint = run.best_checkpoint
     task = _Task(run, settings, checkpoint, digest(checkpoint), quiet)
     known = _read_predictions(task)
@@ -75,7 +76,7 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
         images += len(features)
         zeros = known["folds"][fold]["zeros"]
         task.say(f"{fold}: {len(features):,} codes of {settings.number_of_bits} bits, {zeros:,} exact zeros (counted as +1)")
-    write_json(run.hparams_file, settings.as_dict("train") | {"datafolds": list(settings.datafolds)})
+    write_json(run.hparams_file, recorded_settings(settings) | {"datafolds": list(settings.datafolds)})
     if images:
         _track(task, images, time.monotonic() - started)
 

@@ -1,0 +1,111 @@
+"""Reading a checkpoint that somebody else wrote: which of its parts is the network, under which prefix, and what it is not."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from ..errors import UsageError
+from ._base import StateDict
+
+# Where programs put a state dict, the better weights first: those of a moving average are what their authors evaluate.
+_PARTS = ("state_dict_ema", "model_ema", "ema", "network", "state_dict", "model", "model_state_dict", "net", "teacher")
+_BESIDE = {"n_averaged"}  # what PyTorch's own moving average counts beside the weights
+_SCALAR = np.float64(0).__reduce__()[0]
+# What training scripts like to add, and is nothing but data.
+_DATA_ONLY: list[Any] = [
+    argparse.Namespace, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),
+    (_SCALAR, "numpy.core.multiarray.scalar"), (_SCALAR, "numpy._core.multiarray.scalar"),
+]  # fmt: skip
+
+
+def read_weights(path: Path, names: Iterable[str]) -> StateDict:
+    """Read the state dict of a backbone from a checkpoint: a plain one, or within what a training wrote.
+
+    The part that holds the network is found by its usual name, or by being the only one; the prefix of its keys (``module.``,
+    ``_orig_mod.``, ``backbone.``, ...) by the names that the backbone gives its own parameters. What was chosen is said in a warning.
+
+    Args:
+        path: a PyTorch file, or safetensors.
+        names: keys of the backbone's own state dict.
+
+    Returns:
+        The tensors under the backbone's names; a classification head, and whatever else lies beside them, is still there.
+
+    Raises:
+        UsageError: when the file is missing, damaged or no checkpoint, holds pickled objects, or several networks that would fit.
+    """
+    part, state = _part(path, _load(path))
+    state = {key: value for key, value in state.items() if key not in _BESIDE}
+    prefix = _prefix(path, state, set(names))
+    chosen = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+    said = [f"took {part!r}"] if part else []
+    said += [f"without the prefix {prefix!r}" if said else f"took the keys without the prefix {prefix!r}"] if prefix else []
+    if rest := sorted(state.keys() - {prefix + key for key in chosen}):
+        said.append(f"left out {len(rest)} other{'s' if len(rest) > 1 else ''} ({', '.join(rest[:3])}{', ...' if len(rest) > 3 else ''})")
+    if said:
+        warnings.warn(f"-weights {path}: {', '.join(said)}", stacklevel=2)
+    return chosen
+
+
+def _load(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with torch.serialization.safe_globals(_DATA_ONLY):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise UsageError(f"-weights {path}: there is no such file (and it is neither none nor imagenet)") from error
+    except Exception as error:  # bytes that are no checkpoint break the readers in many ways
+        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+            raise UsageError(
+                f"-weights {path} holds a pickled Python object ({found[1]}), which could run code: save model.state_dict() in its place"
+            ) from error
+        raise UsageError(f"-weights {path} cannot be read as a PyTorch checkpoint: it is truncated or no checkpoint") from error
+
+
+def _part(path: Path, content: Any) -> tuple[str, dict[str, Tensor]]:
+    """Return the state dict of a network within a checkpoint, and the key it lies under, empty for the whole."""
+    if _is_state(content):
+        return "", dict(content)
+    parts = {key: value for key, value in content.items() if _is_state(value)} if isinstance(content, Mapping) else {}
+    found = next((key for key in _PARTS if key in parts), None) or (next(iter(parts)) if len(parts) == 1 else None)
+    if found is None:
+        several = f": it has {', '.join(map(repr, parts))}" if parts else ""
+        raise UsageError(f"-weights {path} does not hold a state dict{several}: save model.state_dict()")
+    return found, dict(parts[found])
+
+
+def _is_state(content: Any) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items())
+    )
+
+
+def _prefix(path: Path, state: StateDict, names: set[str]) -> str:
+    """Return what stands before the backbone's own names in most keys."""
+    counts = Counter(key[: len(key) - len(tail)] for key in state for tail in _tails(key) if tail in names)
+    whole = [prefix for prefix, count in counts.items() if count == len(names)]
+    if len(whole) > 1 and "" not in whole:
+        raise UsageError(
+            f"-weights {path} holds {len(whole)} networks that fit, under {', '.join(map(repr, sorted(whole)))}: save the one that you mean"
+        )
+    return min(counts, key=lambda prefix: (-counts[prefix], len(prefix)), default="")
+
+
+def _tails(key: str) -> list[str]:
+    """Return a key, and what is left of it after each of its dots."""
+    steps = key.split(".")
+    return [".".join(steps[start:]) for start in range(len(steps))]
