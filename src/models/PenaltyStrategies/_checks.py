@@ -7,7 +7,7 @@ import copy
 import torch
 
 from ...backbones import preprocessing_of
-from ...bio import NormConstraint, remove_rule
+from ...bio import NormConstraint, check_reach, remove_rule
 from ...errors import UsageError
 from ...hparams import Settings
 from ...preprocessing import IMAGENET, Preprocessing
@@ -58,11 +58,12 @@ def check_rules(module: HashingModule, settings: Settings) -> None:
     """Give the network its rules and take them away again: what does not fit shows here, not in a training process later.
 
     Raises:
-        RuleError: when a rule cannot be applied.
+        RuleError: when a rule cannot be applied, or the network multiplies by a weight past its rule.
     """
     if settings.is_bio:
         convert(module.network, settings)
-        remove_rule(module.network)
+        check_reach(module.network.eval(), module.example.unsqueeze(0))
+        remove_rule(module.network.train())
     if settings.constrain_norm:
         NormConstraint(module.network)
 

@@ -19,7 +19,6 @@ from ...bio import (
     Follower,
     NormConstraint,
     apply_rule,
-    check_reach,
     describe,
     follow,
     give_target,
@@ -86,7 +85,7 @@ class HashingModule(pl.LightningModule):
         network: backbone and hash layer, not yet converted.
         loss: called with raw outputs (B, K), labels (B, C) and data-set indices (B,).
         settings: the run's settings.
-        example: one image (3, H, W), to check that every converted layer is met.
+        example: one image (3, H, W), to check what the network makes of it.
         validation: how the val fold is ranked; None for its images against each other.
     """
 
@@ -96,6 +95,7 @@ class HashingModule(pl.LightningModule):
         super().__init__()
         self.example = example
         self.network = network
+        self.network.backbone.requires_grad_(not settings.freeze)
         self.loss = loss
         self.settings = settings
         self.validation = validation
@@ -110,7 +110,6 @@ class HashingModule(pl.LightningModule):
         """Convert the network; here, because every process of a distributed training comes by."""
         quieten()
         convert(self.network, self.settings)
-        self.network.backbone.requires_grad_(not self.settings.freeze)
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
 
@@ -122,10 +121,7 @@ class HashingModule(pl.LightningModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Refuse a network that uses the weights of a converted layer without calling it: its rule would not act."""
-        if self.settings.is_bio:
-            self.network.eval()
-            check_reach(self.network, self.example.unsqueeze(0).to(self.device, self.dtype))
+        """Begin to train."""
         self.train()
 
     def on_train_epoch_start(self) -> None:
