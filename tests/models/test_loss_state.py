@@ -15,6 +15,7 @@ from biodeephashing.losses import LOSSES, HashingLoss
 from biodeephashing.losses.dch import DCH
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies._module import convert
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
@@ -171,7 +172,7 @@ def test_codes_are_the_signs_of_normalised_outputs(choose, name):
     predict(settings, quiet=True)
     fold = load_fold(settings.database, "val")
     module = _fit._module(settings, load_fold(settings.database, "train"), fresh=False).eval()
-    _fit.convert(module.network, settings)
+    convert(module.network, settings)
     module.load_state_dict(state_of(run))
     images = ImageFold(fold, "none")
     with torch.no_grad():
