@@ -74,15 +74,19 @@ def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
 
 
 class _Lasting(io.FileIO):
-    """A file that becomes the null device once nobody reads it any more, for C libraries and child processes too."""
+    """A file that becomes the null device once nothing can be written to it, for C libraries and child processes too.
+
+    Raises:
+        OSError: once, unless its reader went away; what Python writes again at its exit is lost silently.
+    """
 
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in _GONE:
-                raise
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, self.fileno())
             os.close(null)
+            if error.errno not in _GONE:
+                raise
             return memoryview(data).nbytes

@@ -59,6 +59,14 @@ def test_a_command_ends_as_usual_whatever_its_streams_lead_to(tmp_path: Path) ->
     os.close(unread)
 
 
+def test_a_full_disk_is_reported_once() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = "from biodeephashing.errors import guard; raise SystemExit(guard(lambda: print('a line')))"
+        done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_user_without_a_home_gets_one_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     lent = tmp_path / f"biodeephashing-{os.getuid()}"
