@@ -83,13 +83,18 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     between = _delimiter(lines[0], usual)
     head, unnamed, heading = _head(lines, between, margins.heading)
     index = unnamed if margins.index is None else margins.index
-    values = _body(file, lines[heading:], between, index, names)
+    body = lines[heading:] if names else _with_bits_apart(lines[heading:], between)
+    values = _body(file, body, between, index, names)
     if margins.index is None and not index and _count_rows(values):
         values, index = values[:, 1:], True
     perhaps = "" if heading or index or margins.heading is False or not _is_heading_like(head, values) else _outline(head)
     if perhaps and len(head) > 2 and _cannot_count(values[1:]):
         values, heading, perhaps = values[1:], True, ""
-    kinds = (heading, heading_note(_outline(head[index:]))), (index, "index column left out")
+    kinds = (
+        (heading, heading_note(_outline(head[index:]))),
+        (index, "index column left out"),
+        (body != lines[len(lines) - len(body) :], "nothing between the bits"),
+    )
     notes = [f"{_BETWEEN[between]} between the columns"] if between != usual and values.shape[1] > 1 else []
     return Table(values, (*notes, *(words for there, words in kinds if there)), perhaps)
 
@@ -157,6 +162,22 @@ def _head(lines: Sequence[str], between: str | None, heading: bool | None) -> tu
     unnamed = len(head) > 1 and not head[0] and (named or _is_consecutive(head[1:]))
     above = any(cell and not _is_number(cell) and _is_number(below) for cell, below in zip(head, second, strict=False))
     return head, unnamed, heading or unnamed or above
+
+
+def _with_bits_apart(lines: list[str], between: str | None) -> list[str]:
+    """Return lines that hold a code as in 0110, perhaps after an index, with something between its bits; others as they are.
+
+    Such codes are equally long. Numbers begin with no 0, and eight digits that are all 0 or 1 are no accident.
+    """
+    if not lines or len(_cells(lines[0], between)) > 2:
+        return lines
+    rows = [_cells(line, between) for line in lines]
+    codes = [row[-1] for row in rows]
+    if len({len(code) for code in codes}) > 1 or not set("".join(codes)) <= {"0", "1"}:
+        return lines
+    if len(codes[0]) < 2 or (len(codes[0]) < 8 and all(code[0] == "1" for code in codes)):
+        return lines
+    return [(between or " ").join((*row[:-1], *row[-1])) for row in rows]
 
 
 def _body(file: Path, lines: Sequence[str], between: str | None, index: bool, names: bool) -> NDArray[Any]:

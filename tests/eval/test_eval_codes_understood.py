@@ -124,6 +124,22 @@ def test_headings_and_index_columns_are_no_data(plain, tmp_path):
     assert evaluate_codes(str(tmp_path / "r.txt.gz"), *files[1:], quiet=True)["mAP_expected"] == plain
 
 
+def test_bits_with_nothing_between_them_are_no_numbers(tmp_path):
+    def written(codes: np.ndarray, heading: str, index: str) -> str:
+        file = tmp_path / f"{len(codes)}.csv"
+        file.write_text(heading + "".join(f"{index.format(at)}{''.join(map(str, row))}\n" for at, row in enumerate(codes)))
+        return str(file)
+
+    classes = saved(tmp_path, [*BITS, *CLASSES])[2:]
+    for width in (4, 12, 64):
+        codes = [bits[:, :width] for bits in BITS]
+        want = evaluate_codes(*saved(tmp_path, [*codes, *CLASSES]), quiet=True)["mAP_expected"]
+        for heading, index in (("", ""), ("code\n", ""), (",code\n", "{},"), ("", "{},")):
+            result = evaluate_codes(*(written(side, heading, index) for side in codes), *classes, quiet=True)
+            assert (result["mAP_expected"], result["bits"]) == (want, width), (width, heading, index)
+            assert "nothing between the bits" in result["understood"][0], (width, heading, index)
+
+
 def test_what_may_be_a_heading_is_asked_for(tmp_path):
     packed, classes = [np.vstack((np.arange(8), codes)) for codes in PACKED], [np.append(0, labels) for labels in CLASSES]
     files = saved(tmp_path, [*packed, *classes], lambda file, values: np.savetxt(file, values, fmt="%d", delimiter=","), ".csv")
@@ -151,9 +167,16 @@ def test_tensors_and_structs(plain, tmp_path):
         assert (result["mAP_expected"], result["inputs"]["queries"]["variable"]) == (plain, "deep.queries"), file
         with pytest.raises(DataError, match=r"deep.queries \(9, 64\).*name one of them"):
             evaluate_codes(*[str(tmp_path / file)] * 4)
+    torch.save(torch.ones(2, 8).to(torch.float8_e4m3fn), tmp_path / "eighths.pt")
+    with pytest.raises(DataError, match=r"eighths.pt holds a tensor that NumPy has no type for"):
+        evaluate_codes(str(tmp_path / "eighths.pt"), *files[1:])
 
 
-def test_classes_by_number_and_by_name(tmp_path):
+def test_classes_by_number_and_by_name(plain, tmp_path):
+    padded = [np.char.ljust(np.array(["cat", "dog", "eel", "lion"])[classes], 4 + side) for side, classes in enumerate(CLASSES)]
+    large = [(classes + 2**53).astype(kind) for classes, kind in zip(CLASSES, (np.uint64, np.int64), strict=True)]
+    for name, classes in {"padded, as by MATLAB": padded, "of two types, beyond float64": large}.items():
+        assert evaluate_codes(*saved(tmp_path, [*BITS, *classes]), quiet=True)["mAP_expected"] == plain, name
     result = evaluate_codes(*saved(tmp_path, [*BITS, CLASSES[0], CLASSES[1] + 1]), quiet=True)
     assert "labels: 1 of the classes of the queries (0) are those of no database item" in result["understood"]
     for side, classes in enumerate(CLASSES):  # a name of two words below one of a single word is no row with an index
@@ -186,3 +209,5 @@ def test_queries_that_are_in_the_database_are_named_and_left_out(sample, tmp_pat
     )
     with pytest.raises(UsageError, match="4 queries and 30 items differ"):
         evaluate_codes(*part, leave_one_out=True)
+    short = saved(tmp_path, [BITS[0][:, :3], BITS[1][:, :3], *CLASSES])
+    assert len(evaluate_codes(*short, quiet=True)["understood"]) == 5  # three bits are often equal, which says nothing
