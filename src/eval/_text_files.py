@@ -58,7 +58,8 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     """Read a table from a text file, compressed by gzip where its name ends in ``.gz``.
 
     A first row is a heading where it cannot be data: names above numbers, an empty first cell, or the numbers of three or more columns
-    above bits or features. A first column is an index where the heading leaves its cell empty, or where it counts the rows.
+    above bits or features. A first column is an index where the heading leaves its cell empty, where it holds names beside numbers, or
+    where it counts the rows.
 
     Args:
         file: the file.
@@ -82,8 +83,8 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     usual = _USUAL[ending_of(file)]
     between = _delimiter(lines[0], usual)
     head, unnamed, heading = _head(lines, between, margins.heading)
-    index = unnamed if margins.index is None else margins.index
     body = lines[heading:] if names else _with_bits_apart(lines[heading:], between)
+    index = unnamed or _is_named(body, between, names) if margins.index is None else margins.index
     values = _body(file, body, between, index, names)
     if margins.index is None and not index and _count_rows(values):
         values, index = values[:, 1:], True
@@ -219,6 +220,12 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_named(lines: Sequence[str], between: str | None, names: bool) -> bool:
+    """Return whether the first row is a name and numbers; a name with blanks in it may end with one."""
+    cells = _cells(lines[0], between) if lines and (between or not names) else [""]
+    return len(cells) > 1 and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
 
 
 def _is_consecutive(cells: Sequence[str]) -> bool:

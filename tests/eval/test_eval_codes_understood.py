@@ -111,6 +111,11 @@ def test_headings_and_index_columns_are_no_data(plain, tmp_path):
         "names": (named, {"index": False}, [both[0], "heading 'label' left out"]),
         "names alone": (named, {"index": False, "header": False}, ["", ""]),
         "features": ([*features, *frames[2:]], {"index": False}, both),
+        "files as index": (
+            [frame.set_index(pd.Index([f"{row}.jpg" for row in range(len(frame))], name="file")) for frame in frames],
+            {},
+            ["heading '0, 1, ..., 63' left out; index column left out", "heading '0' left out; index column left out"],
+        ),
         "no margins": (frames, {"index": False, "header": False}, ["", ""]),
     }
     for name, (tables, details, notes) in forms.items():
@@ -167,9 +172,6 @@ def test_tensors_and_structs(plain, tmp_path):
         assert (result["mAP_expected"], result["inputs"]["queries"]["variable"]) == (plain, "deep.queries"), file
         with pytest.raises(DataError, match=r"deep.queries \(9, 64\).*name one of them"):
             evaluate_codes(*[str(tmp_path / file)] * 4)
-    torch.save(torch.ones(2, 8).to(torch.float8_e4m3fn), tmp_path / "eighths.pt")
-    with pytest.raises(DataError, match=r"eighths.pt holds a tensor that NumPy has no type for"):
-        evaluate_codes(str(tmp_path / "eighths.pt"), *files[1:])
 
 
 def test_classes_by_number_and_by_name(plain, tmp_path):
