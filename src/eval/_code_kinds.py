@@ -47,8 +47,8 @@ def kind_of(stored: Stored, bits: int | None, kind: str | None) -> str:
         check_certain(stored)
     if kind is None and is_whole(values):
         raise DataError(
-            f"{stored} holds whole numbers from {values.min():g} to {values.max():g} in {width} columns: as {bits} bits they would be -1 and "
-            "+1, or 0 and 1; if their signs are the codes, say -kind features"
+            f"{stored} holds whole numbers from {values.min():g} to {values.max():g} in {width} columns: as {bits} bits they would be "
+            "-1 and +1, or 0 and 1; if their signs are the codes, say -kind features"
         )
     if values.min() >= 0:
         raise DataError(

@@ -86,15 +86,16 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     body = lines[heading:] if names else _with_bits_apart(lines[heading:], between)
     index = unnamed or _is_named(body, between, names) if margins.index is None else margins.index
     values = _body(file, body, between, index, names)
-    if margins.index is None and not index and _count_rows(values):
-        values, index = values[:, 1:], True
-    perhaps = "" if heading or index or margins.heading is False or not _is_heading_like(head, values) else _outline(head)
-    if perhaps and len(head) > 2 and _cannot_count(values[1:]):
+    counted = margins.index is None and not index and _count_rows(values)
+    values, index = (values[:, 1:], True) if counted else (values, index)
+    settled = heading or counted or margins.heading is False
+    perhaps = "" if settled or not _is_heading_like(head[index:], values) else _outline(head[index:])
+    if perhaps and values.shape[1] > 2 and _cannot_count(values[1:]):
         values, heading, perhaps = values[1:], True, ""
     kinds = (
         (heading, heading_note(_outline(head[index:]))),
         (index, "index column left out"),
-        (body != lines[len(lines) - len(body) :], "nothing between the bits"),
+        (body[-1:] != lines[-1:], "nothing between the bits"),
     )
     notes = [f"{_BETWEEN[between]} between the columns"] if between != usual and values.shape[1] > 1 else []
     return Table(values, (*notes, *(words for there, words in kinds if there)), perhaps)

@@ -114,7 +114,7 @@ def test_headings_and_index_columns_are_no_data(plain, tmp_path):
         "files as index": (
             [frame.set_index(pd.Index([f"{row}.jpg" for row in range(len(frame))], name="file")) for frame in frames],
             {},
-            ["heading '0, 1, ..., 63' left out; index column left out", "heading '0' left out; index column left out"],
+            ["heading '0, 1, ..., 63' left out; index column left out", "index column left out; heading '0' left out"],
         ),
         "no margins": (frames, {"index": False, "header": False}, ["", ""]),
     }
