@@ -14,8 +14,9 @@ from types import FrameType
 def held_back() -> Iterator[None]:
     """Hold back a first Ctrl-C (SIGINT) or SIGTERM until the end; a second one is not.
 
-    Two moments need it. A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to
-    the terminal and lost. And while PyTorch is imported its C++ calls Python; an exception there may abort the process.
+    Three moments need it. A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to
+    the terminal and lost. While PyTorch is imported its C++ calls Python; an exception there may abort the process. And where PyTorch
+    writes a checkpoint, it replaces an exception by one of its own.
     A process that is forked meanwhile ignores Ctrl-C, which its parent sees too, and ends by SIGTERM as it would have.
 
     Example:

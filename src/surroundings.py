@@ -69,20 +69,36 @@ def _null_device(mode: str) -> Any:
 
 def _lasting(stream: io.TextIOWrapper) -> io.TextIOWrapper:
     stream.flush()
-    raw = _Lasting(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    return _Lasting(io.BufferedWriter(raw), stream.encoding, stream.errors, line_buffering=True)
 
 
-class _Lasting(io.FileIO):
-    """A file that becomes the null device once nobody reads it any more, for C libraries and child processes too."""
+class _Lasting(io.TextIOWrapper):
+    """A stream that leads to the null device once nothing can be written to it, for C libraries and child processes too.
 
-    def write(self, data: Any) -> int:
+    It is not the file below that does so: Ctrl-C between its write and the end of that of the buffer would have the line written twice.
+
+    Raises:
+        OSError: once, unless its reader went away.
+    """
+
+    def write(self, text: str) -> int:
         try:
-            return super().write(data)
+            return super().write(text)
         except OSError as error:
-            if error.errno not in _GONE:
-                raise
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, self.fileno())
-            os.close(null)
-            return memoryview(data).nbytes
+            self._give_up(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, self.fileno())
+        os.close(null)
+        super().flush()  # what is left
+        if error.errno not in _GONE:
+            raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +58,38 @@ def test_a_command_ends_as_usual_whatever_its_streams_lead_to(tmp_path: Path) ->
         assert (file.read_text(), done.returncode) == ("False", 3), (closed, broken)
         assert "Error" not in said.read_text(), (closed, broken)
     os.close(unread)
+
+
+def test_a_full_disk_is_reported_once() -> None:
+    with Path("/dev/full").open("w") as full:
+        command = "from biodeephashing.errors import guard; raise SystemExit(guard(lambda: print('a line')))"
+        done = subprocess.run([sys.executable, "-c", command], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interrupted_line_is_written_once() -> None:
+    command = """
+import time
+from biodeephashing.errors import guard
+
+def main():
+    for line in range(20):
+        try:
+            print(line)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            pass
+
+guard(main)
+"""
+    with subprocess.Popen([sys.executable, "-c", command], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        said = []
+        for line in process.stdout:  # interrupts the command while it writes
+            process.send_signal(signal.SIGINT)
+            said.append(int(line))
+    assert said == list(range(20))
 
 
 def test_a_user_without_a_home_gets_one_that_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,13 +80,13 @@ def read_list(file: Path) -> ImageList:
         raise DataError(f"{file} is empty: a line `<image path> <labels>` is needed for every image")
     paths, vectors = [], []
     for row, line in enumerate(lines):
-        path, _, vector = line.strip().partition(b" ")
-        if not vector:
+        path, *rest = line.split(maxsplit=1) or [b""]
+        if not rest:
             raise _bad_line(file, row, "is not `<image path> <labels>`, separated by blanks")
         if b"," in path:
             raise _bad_line(file, row, f"has a comma in its path {path.decode(errors='replace')!r}, but an image path must not hold any")
         paths.append(path)
-        vectors.append(vector.strip())
+        vectors.append(rest[0].strip())
     parse = parse_labels if len(vectors[0].split()) > 1 else parse_numbers
     labels = parse(vectors, lambda row, complaint: _bad_line(file, row, complaint, _FORM))
     names: dict[str, int] = {}

@@ -63,7 +63,7 @@ def alike(classes: Sequence[str]) -> Iterator[str]:
     """Say which class names differ only in case, blanks, leading zeros or the way in which Unicode writes a letter."""
     same: dict[str, list[str]] = {}
     for name in classes:
-        plain = re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
+        plain = re.sub(r"(?<=\w)[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
         same.setdefault(plain.lstrip("0") or plain, []).append(repr(name))
     found = [" and ".join(names) for names in same.values() if len(names) > 1]
     if found:

@@ -74,6 +74,7 @@ def prepare_own(
         UsageError: for a name, fractions or a separator that cannot be used.
         DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
     """
+    from ._own_images import read_own
     from ._prepare import prepare
 
     place = absolute(place)
@@ -84,7 +85,8 @@ def prepare_own(
     if processed_folder(name).exists() and not no_skip and not place.exists():
         return Outcome(read_split(name), False)  # the images are there under their second names
     reading = _reading(name, separator, least, no_skip=no_skip)
-    table, left_out = _read(place, reading)
+    whole, left_out = read_own(place, reading.get("separator", _DEFAULTS["separator"]))
+    table, reading = _with_least(whole, reading)
     source, single = _source(place, table), _is_single(table)
     rule = _rule(single, shares)
     content = partial(_content, single=single, shares=shares, seed=drawn, source=source, reading=reading)
@@ -101,6 +103,8 @@ def prepare_own(
             f"{name} is prepared with another split ({split.rule}; seed {split.seed}): give -no_skip to replace it, "
             f"or -name for a second data set"
         )
+    if "left_out" in split.reading:
+        left_out = [*left_out, str(split.reading["left_out"])]
     return Outcome(split, written, f"left out: {', '.join(left_out)}" if left_out else "")
 
 
@@ -202,16 +206,13 @@ def _check_reading(split: Split, reading: Mapping[str, Any]) -> None:
             )
 
 
-def _read(place: Path, reading: dict[str, Any]) -> tuple[LabelTable, list[str]]:
-    """Read the source; what small classes hold is left out, and recorded."""
-    from ._own_images import read_own
-
-    table, left_out = read_own(place, reading.get("separator", _DEFAULTS["separator"]))
-    if "least" in reading:
-        table, small = table.with_least(reading["least"])
-        if small:
-            left_out, reading["left_out"] = [*left_out, small], small
-    return table, left_out
+def _with_least(table: LabelTable, reading: dict[str, Any]) -> tuple[LabelTable, dict[str, Any]]:
+    """Leave out what small classes hold, if that was asked for, and record it."""
+    if "least" not in reading:
+        return table, reading
+    kept, small = table.with_least(reading["least"])
+    words = ", ".join(filter(None, (reading.get("left_out"), small)))
+    return kept, {**reading, "left_out": words} if words else reading
 
 
 def _source(place: Path, table: LabelTable) -> str:
@@ -236,7 +237,7 @@ def _is_single(table: LabelTable) -> bool:
 
 
 def _content(
-    table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: Mapping[str, Any]
+    table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: dict[str, Any]
 ) -> Content:
     import dataclasses
 
@@ -253,7 +254,7 @@ def _content(
     content = table.content(folds, _splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
 
     def without(rows: NDArray[np.int64]) -> Content:
-        kept = table.rows(np.setdiff1d(np.arange(len(table)), rows))
-        return _content(kept, single=single, shares=shares, seed=seed, source=source, reading=reading)
+        kept, read = _with_least(table.rows(np.setdiff1d(np.arange(len(table)), rows)), reading)
+        return _content(kept, single=single, shares=shares, seed=seed, source=source, reading=read)
 
     return dataclasses.replace(content, files=file_names(table.paths), without=without, reading={**content.reading, **reading})

@@ -20,7 +20,6 @@ _CONTAINERS = (".npz", ".mat", ".pt", ".pth")
 _ENDINGS = (".npy", *_CONTAINERS, *ENDINGS, *(f"{ending}.gz" for ending in ENDINGS))
 _NAMED = re.compile(r"(.*\.\w+):([^:/\\]+)")
 _Shapes = Mapping[str, tuple[int, ...]]
-_Load = Callable[[str], NDArray[Any]]
 
 
 @dataclass(frozen=True)

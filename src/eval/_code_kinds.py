@@ -43,8 +43,13 @@ def kind_of(stored: Stored, bits: int | None, kind: str | None) -> str:
         return ZERO_ONE if ((values == 0) | (values == 1)).all() else SIGNS
     if kind == "bits":
         raise DataError(f"{stored} holds values from {values.min():g} to {values.max():g}, and bits are -1 and +1, or 0 and 1")
-    if kind is None:
+    if kind is None and bits is None:
         check_certain(stored)
+    if kind is None and is_whole(values):
+        raise DataError(
+            f"{stored} holds whole numbers from {values.min():g} to {values.max():g} in {width} columns: as {bits} bits they would be "
+            "-1 and +1, or 0 and 1; if their signs are the codes, say -kind features"
+        )
     if values.min() >= 0:
         raise DataError(
             f"{stored} holds values from {values.min():g} to {values.max():g}: with none below 0 every bit would be +1. "

@@ -29,7 +29,8 @@ def as_vectors(labels: Sequence[Stored], codes: Sequence[Stored]) -> list[Stored
     ]
     named = [side.values.dtype.kind == "U" for side in labels]
     if all(single) and named[0] == named[1]:
-        return [replace(side, values=side.values.reshape(-1)) for side in labels]
+        flat = [side.values.reshape(-1) for side in labels]  # names in MATLAB are filled up with blanks to the length of the longest
+        return [replace(side, values=np.char.strip(one) if named[0] else one) for side, one in zip(labels, flat, strict=True)]
     if all(single):
         ways = ["names" if name else "numbers" for name in named]
         raise DataError(f"{labels[0]} and {labels[1]}: one holds class {ways[0]}, the other class {ways[1]}: write both in the same way")
@@ -58,22 +59,24 @@ def read_labels(labels: Sequence[Stored]) -> tuple[tuple[Labels, Labels], str, l
         return tables, CLASS_COLUMNS, [f"labels: {tables[0].shape[1]} classes, {span} per item"]
     named = labels[0].values.dtype.kind == "U"
     if not named:
-        _check_numbers(labels)
+        labels = _exact(labels)
     classes = np.unique(np.concatenate([side.values for side in labels]))
     said = [f"labels: {len(classes)} {'class' if len(classes) == 1 else 'classes'}, 1 per item"]
-    lacking = np.setdiff1d(labels[0].values, labels[1].values)
-    if len(lacking):
-        shown = ", ".join(str(one) if named else f"{one:g}" for one in lacking[:_SHOWN]) + ", ..." * (len(lacking) > _SHOWN)
+    lacking = np.setdiff1d(labels[0].values, labels[1].values).tolist()
+    if lacking:
+        shown = ", ".join(map(str, lacking[:_SHOWN])) + ", ..." * (len(lacking) > _SHOWN)
         said.append(f"labels: {len(lacking)} of the classes of the queries ({shown}) are those of no database item")
     return _one_hot(labels, classes), CLASS_NAMES if named else CLASS_NUMBERS, said
 
 
-def _check_numbers(labels: Sequence[Stored]) -> None:
+def _exact(labels: Sequence[Stored]) -> list[Stored]:
+    """Return class numbers in a type that holds them exactly, the same for both sides."""
     for side in labels:
         wrong = np.flatnonzero((side.values < 0) | (side.values != np.floor(side.values)))
         if len(wrong):
             value = side.values[wrong[0]]
             raise DataError(f"{side} holds {value:g} in row {wrong[0]}, counted from 0: class numbers are whole numbers of at least 0")
+    return [replace(side, values=side.values.astype(np.uint64)) for side in labels]
 
 
 def _one_hot(labels: Sequence[Stored], classes: NDArray[Any]) -> tuple[Labels, Labels]:

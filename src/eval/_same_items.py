@@ -36,9 +36,15 @@ def check_same(queries: Side, database: Side) -> None:
 
 
 def count_contained(queries: Side, database: Side) -> int:
-    """Return how many queries have the code and the labels (and the features, where both sides have them) of a database item."""
+    """Return how many queries have the code and the labels (and the features, where both sides have them) of a database item.
+
+    Returns 0 where database items have those of each other as often: short or well trained codes are equal without being the same item.
+    """
     rows, items = (_joined(side) for side in (queries, database))
-    return int(np.isin(rows, items).sum())
+    contained = int(np.isin(rows, items).sum())
+    _, counts = np.unique(items, return_counts=True)
+    expected = len(rows) * counts[counts > 1].sum() / len(items)
+    return contained if contained > expected + 3 * np.sqrt(expected) else 0
 
 
 def _parts(side: Side) -> list[NDArray[np.generic]]:

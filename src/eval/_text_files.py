@@ -58,7 +58,8 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     """Read a table from a text file, compressed by gzip where its name ends in ``.gz``.
 
     A first row is a heading where it cannot be data: names above numbers, an empty first cell, or the numbers of three or more columns
-    above bits or features. A first column is an index where the heading leaves its cell empty, or where it counts the rows.
+    above bits or features. A first column is an index where the heading leaves its cell empty, where it holds names beside numbers, or
+    where it counts the rows.
 
     Args:
         file: the file.
@@ -82,14 +83,20 @@ def read_text(file: Path, margins: Margins, *, names: bool) -> Table:
     usual = _USUAL[ending_of(file)]
     between = _delimiter(lines[0], usual)
     head, unnamed, heading = _head(lines, between, margins.heading)
-    index = unnamed if margins.index is None else margins.index
-    values = _body(file, lines[heading:], between, index, names)
-    if margins.index is None and not index and _count_rows(values):
-        values, index = values[:, 1:], True
-    perhaps = "" if heading or index or margins.heading is False or not _is_heading_like(head, values) else _outline(head)
-    if perhaps and len(head) > 2 and _cannot_count(values[1:]):
+    body = lines[heading:] if names else _with_bits_apart(lines[heading:], between)
+    index = unnamed or _is_named(body, between, names) if margins.index is None else margins.index
+    values = _body(file, body, between, index, names)
+    counted = margins.index is None and not index and _count_rows(values)
+    values, index = (values[:, 1:], True) if counted else (values, index)
+    settled = heading or counted or margins.heading is False
+    perhaps = "" if settled or not _is_heading_like(head[index:], values) else _outline(head[index:])
+    if perhaps and values.shape[1] > 2 and _cannot_count(values[1:]):
         values, heading, perhaps = values[1:], True, ""
-    kinds = (heading, heading_note(_outline(head[index:]))), (index, "index column left out")
+    kinds = (
+        (heading, heading_note(_outline(head[index:]))),
+        (index, "index column left out"),
+        (body[-1:] != lines[-1:], "nothing between the bits"),
+    )
     notes = [f"{_BETWEEN[between]} between the columns"] if between != usual and values.shape[1] > 1 else []
     return Table(values, (*notes, *(words for there, words in kinds if there)), perhaps)
 
@@ -159,6 +166,22 @@ def _head(lines: Sequence[str], between: str | None, heading: bool | None) -> tu
     return head, unnamed, heading or unnamed or above
 
 
+def _with_bits_apart(lines: list[str], between: str | None) -> list[str]:
+    """Return lines that hold a code as in 0110, perhaps after an index, with something between its bits; others as they are.
+
+    Such codes are equally long. Numbers begin with no 0, and eight digits that are all 0 or 1 are no accident.
+    """
+    if not lines or len(_cells(lines[0], between)) > 2:
+        return lines
+    rows = [_cells(line, between) for line in lines]
+    codes = [row[-1] for row in rows]
+    if len({len(code) for code in codes}) > 1 or not set("".join(codes)) <= {"0", "1"}:
+        return lines
+    if len(codes[0]) < 2 or (len(codes[0]) < 8 and all(code[0] == "1" for code in codes)):
+        return lines
+    return [(between or " ").join((*row[:-1], *row[-1])) for row in rows]
+
+
 def _body(file: Path, lines: Sequence[str], between: str | None, index: bool, names: bool) -> NDArray[Any]:
     """Return the rows as numbers or, where they are none, as names."""
     columns = range(1, len(_cells(lines[0], between))) if index and lines else None
@@ -198,6 +221,12 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_named(lines: Sequence[str], between: str | None, names: bool) -> bool:
+    """Return whether the first row is a name and numbers; a name with blanks in it may end with one."""
+    cells = _cells(lines[0], between) if lines and (between or not names) else [""]
+    return len(cells) > 1 and not _is_number(cells[0]) and all(map(_is_number, cells[1:]))
 
 
 def _is_consecutive(cells: Sequence[str]) -> bool:

@@ -32,7 +32,10 @@ def load_tensors(file: Path) -> dict[str, NDArray[Any]]:
         ) from error
     except (RuntimeError, EOFError, ValueError, LookupError) as error:
         raise DataError(f"{file} is truncated or no file of torch.save: {str(error).splitlines()[0] if str(error) else 'empty'}") from error
-    return dict(_arrays("", content))
+    try:
+        return dict(_arrays("", content))
+    except (RuntimeError, TypeError) as error:
+        raise DataError(f"{file} holds a tensor that NumPy has no type for ({error}): save it as float32 or as integers") from error
 
 
 def _arrays(path: str, content: Any) -> Iterator[tuple[str, NDArray[Any]]]:

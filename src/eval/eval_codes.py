@@ -140,9 +140,7 @@ def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
     lines = []
     if contained := count_contained(query, items):
         what = "code" if query.codes.features is None else "features"
-        lines.append(
-            f"{contained:,} of {queries:,} queries have {what} and labels of a database item and find it first: are these the same?"
-        )
+        lines.append(f"{contained:,} of {queries:,} queries have {what} and labels of a database item: are these the same?")
     if queries > database:
         lines.append("more queries than database items: have the two been swapped?")
     return lines

@@ -37,7 +37,7 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows:
 
 def test_blanks_and_line_ends(tmp_path: Path) -> None:
     file = tmp_path / "a.txt"
-    file.write_bytes(b"C:\\x\\a.jpg  1 0 \r\n b.jpg 0   1\n\n")
+    file.write_bytes(b"C:\\x\\a.jpg  1 0 \r\n b.jpg\t0   1\n\n")
     assert read_list(file).paths == ["C:/x/a.jpg", "b.jpg"]
     assert read_list(file).labels.tolist() == [[1, 0], [0, 1]]
     file.write_bytes(codecs.BOM_UTF8 + b"a.jpg 1 0\n")

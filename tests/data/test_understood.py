@@ -40,7 +40,7 @@ def test_many_and_long_names() -> None:
 
 
 def test_names_that_look_alike() -> None:
-    assert list(alike(["cat", "cats", "dog", "hot dog", "0", "00x", "10", "1"])) == []
+    assert list(alike(["cat", "cats", "dog", "hot dog", "0", "00x", "10", "1", "-1"])) == []
     cases = [["Cat", "cat"], ["hot dog", "hot-dog"], ["07", "7"], ["häuser", "ha\u0308user"]]
     for case in cases:
         assert list(alike(["house", *case, "sea"])) == [f"different classes with nearly the same name: {case[0]!r} and {case[1]!r}"], case

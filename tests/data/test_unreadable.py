@@ -88,6 +88,10 @@ def test_a_class_that_becomes_too_small(pets: Path) -> None:
     (pets / "eel/0.jpg").write_bytes(b"")
     with pytest.raises(DataError, match=r"1 of 3 classes have too few images .*'eel' \(4\)"):
         prepare_own(pets, skip_unreadable=Fraction("0.1"))
+    for written in (True, False):
+        outcome = prepare_own(pets, least=5, skip_unreadable=Fraction("0.1"))
+        assert (outcome.written, outcome.left_out) == (written, "left out: 1 class of fewer than 5 images, with 4 images")
+        assert outcome.split.classes == ("cat", "dog")
 
 
 def test_where_the_split_is_given_the_others_keep_their_folds(tmp_path: Path, project_home: Path) -> None:

@@ -111,6 +111,11 @@ def test_headings_and_index_columns_are_no_data(plain, tmp_path):
         "names": (named, {"index": False}, [both[0], "heading 'label' left out"]),
         "names alone": (named, {"index": False, "header": False}, ["", ""]),
         "features": ([*features, *frames[2:]], {"index": False}, both),
+        "files as index": (
+            [frame.set_index(pd.Index([f"{row}.jpg" for row in range(len(frame))], name="file")) for frame in frames],
+            {},
+            ["heading '0, 1, ..., 63' left out; index column left out", "index column left out; heading '0' left out"],
+        ),
         "no margins": (frames, {"index": False, "header": False}, ["", ""]),
     }
     for name, (tables, details, notes) in forms.items():
@@ -122,6 +127,22 @@ def test_headings_and_index_columns_are_no_data(plain, tmp_path):
     (tmp_path / "r.txt.gz").write_bytes(gzip.compress(text.encode()))  # as R writes a table
     files = saved(tmp_path, [*BITS, *CLASSES])
     assert evaluate_codes(str(tmp_path / "r.txt.gz"), *files[1:], quiet=True)["mAP_expected"] == plain
+
+
+def test_bits_with_nothing_between_them_are_no_numbers(tmp_path):
+    def written(codes: np.ndarray, heading: str, index: str) -> str:
+        file = tmp_path / f"{len(codes)}.csv"
+        file.write_text(heading + "".join(f"{index.format(at)}{''.join(map(str, row))}\n" for at, row in enumerate(codes)))
+        return str(file)
+
+    classes = saved(tmp_path, [*BITS, *CLASSES])[2:]
+    for width in (4, 12, 64):
+        codes = [bits[:, :width] for bits in BITS]
+        want = evaluate_codes(*saved(tmp_path, [*codes, *CLASSES]), quiet=True)["mAP_expected"]
+        for heading, index in (("", ""), ("code\n", ""), (",code\n", "{},"), ("", "{},")):
+            result = evaluate_codes(*(written(side, heading, index) for side in codes), *classes, quiet=True)
+            assert (result["mAP_expected"], result["bits"]) == (want, width), (width, heading, index)
+            assert "nothing between the bits" in result["understood"][0], (width, heading, index)
 
 
 def test_what_may_be_a_heading_is_asked_for(tmp_path):
@@ -153,7 +174,11 @@ def test_tensors_and_structs(plain, tmp_path):
             evaluate_codes(*[str(tmp_path / file)] * 4)
 
 
-def test_classes_by_number_and_by_name(tmp_path):
+def test_classes_by_number_and_by_name(plain, tmp_path):
+    padded = [np.char.ljust(np.array(["cat", "dog", "eel", "lion"])[classes], 4 + side) for side, classes in enumerate(CLASSES)]
+    large = [(classes + 2**53).astype(kind) for classes, kind in zip(CLASSES, (np.uint64, np.int64), strict=True)]
+    for name, classes in {"padded, as by MATLAB": padded, "of two types, beyond float64": large}.items():
+        assert evaluate_codes(*saved(tmp_path, [*BITS, *classes]), quiet=True)["mAP_expected"] == plain, name
     result = evaluate_codes(*saved(tmp_path, [*BITS, CLASSES[0], CLASSES[1] + 1]), quiet=True)
     assert "labels: 1 of the classes of the queries (0) are those of no database item" in result["understood"]
     for side, classes in enumerate(CLASSES):  # a name of two words below one of a single word is no row with an index
@@ -186,3 +211,5 @@ def test_queries_that_are_in_the_database_are_named_and_left_out(sample, tmp_pat
     )
     with pytest.raises(UsageError, match="4 queries and 30 items differ"):
         evaluate_codes(*part, leave_one_out=True)
+    short = saved(tmp_path, [BITS[0][:, :3], BITS[1][:, :3], *CLASSES])
+    assert len(evaluate_codes(*short, quiet=True)["understood"]) == 5  # three bits are often equal, which says nothing

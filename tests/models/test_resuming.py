@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from training_cases import equal, interrupt_in_epoch, train_and_break_off, weigh
 
 from biodeephashing.errors import RunError
 from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint, write_checkpoint
 from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
@@ -172,3 +173,17 @@ def test_two_processes_cannot_train_the_same_run(settings):
     run = Run.of(settings)
     with _fit._only_process(run), pytest.raises(RunError, match="another process"):
         train(settings, quiet=True)
+
+
+class Moment:
+    """Something that is interrupted while it is written."""
+
+    def __reduce__(self):
+        signal.raise_signal(signal.SIGINT)
+        return OrderedDict, ()
+
+
+def test_an_interrupt_waits_for_the_checkpoint(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(tmp_path / "last.ckpt", {"epoch": 3, "moment": Moment()})
+    assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == 3

@@ -10,18 +10,19 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ...errors import RunError
+from ...interrupts import held_back
 from ...runs import replacing
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all.
+    """Write a checkpoint whole or not at all; Ctrl-C waits until it is written.
 
     Args:
         path: where it goes.
         content: tensors, numbers, texts and containers of them.
     """
-    # an open file, not its name: PyTorch's own writer hides a full disk behind an error of its own
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    # an open file, not its name: PyTorch's own writer hides a full disk behind an error of its own, and Ctrl-C even so
+    with held_back(), replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
 
 
