@@ -55,7 +55,7 @@ def _counts(item: tuple[str, Mapping[str, Any]]) -> str:
     fold, r = item
     return (
         f"{fold}: {r['n_queries']:,} queries ({r['n_queries_without_relevant']:,} find nothing relevant and count as 0) against "
-        f"{r['n_database']:,} items with {r['unique_codes']:,} distinct codes; {r['bit_zero_count']:,} exact zeros counted as +1"
+        f"{'the others of ' * bool(r.get('leave_one_out'))}{r['n_database']:,} items with {r['unique_codes']:,} distinct codes; {r['bit_zero_count']:,} exact zeros counted as +1"
     )
 
 
