@@ -20,6 +20,7 @@ def give_target(network: nn.Module, target: Tensor) -> None:
         RuleError: for labels of another shape.
 
     Example:
+        >>> import torch
         >>> from biodeephashing.bio import apply_rule
         >>> network = apply_rule(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), "drtp")
         >>> give_target(network, torch.eye(2))
