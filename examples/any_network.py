@@ -21,7 +21,7 @@ from torch.nn.functional import cross_entropy
 from torchvision.models import VisionTransformer
 
 from biodeephashing.bio import (
-    Follower,
+    FeedbackUpdater,
     Report,
     apply_rule,
     check_reach,
@@ -60,7 +60,7 @@ def transformer() -> nn.Module:
     return VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=4, hidden_dim=32, mlp_dim=64, num_classes=10)
 
 
-def prepare(network: nn.Module) -> tuple[torch.optim.Optimizer, Follower]:
+def prepare(network: nn.Module) -> tuple[torch.optim.Optimizer, FeedbackUpdater]:
     """Return an optimiser, and what lets the learned feedback of ``kp`` follow its steps."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     return optimizer, follow(network, optimizer)
@@ -78,7 +78,7 @@ def train(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, 
     return losses
 
 
-def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, follower: Follower) -> None:
+def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, follower: FeedbackUpdater) -> None:
     """Keep all that a later process needs: random matrices are drawn again from the rules' state, learned ones are in the network's."""
     parts = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "follower": follower.state_dict()}
     torch.save(parts | {"rules": rule_state(network)}, path)

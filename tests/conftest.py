@@ -12,8 +12,9 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from biodeephashing.data._prepare import Content, prepare
+from biodeephashing.data._prepare import prepare
 from biodeephashing.data._splits import one_hot
+from biodeephashing.data.content import Content
 from biodeephashing.runs import HOME_VARIABLE
 
 # a busy machine makes no example wrong

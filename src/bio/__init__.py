@@ -8,13 +8,14 @@ Example:
 """
 
 from ._align import QUANTITIES, Alignment, exact_gradients, feedback_matrix, measure_alignment
-from ._broadcast import give_target
-from ._convert import apply_rule, ignore_in_ddp, load_rule_state, plain_state_dict, remove_rule, rule_names, rule_state
-from ._follow import Follower, follow
+from ._convert import apply_rule, ignore_in_ddp, remove_rule, rule_names
+from ._follow import FeedbackUpdater, follow
 from ._norms import NormConstraint
 from ._reach import check_reach
 from ._report import Report, Row, describe
 from ._rule import RULES, BroadcastRule, LearningRule, Rule
+from ._state import load_rule_state, plain_state_dict, rule_state
+from ._target import give_target
 from .bp import Backpropagation
 from .brsf import BatchwiseRandomSignFeedback
 from .dfa import DirectFeedbackAlignment
@@ -24,6 +25,8 @@ from .frsf import FixedRandomSignFeedback
 from .kp import KolenPollack
 from .usf import UniformSignFeedback
 from .wm import WeightMirror
+
+Follower = FeedbackUpdater  # the former name of the class
 
 __all__ = [
     "QUANTITIES",
@@ -35,6 +38,7 @@ __all__ = [
     "DirectFeedbackAlignment",
     "DirectRandomTargetProjection",
     "FeedbackAlignment",
+    "FeedbackUpdater",
     "FixedRandomSignFeedback",
     "Follower",
     "KolenPollack",

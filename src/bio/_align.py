@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ..errors import RuleError
-from ._functional import whole_feedback
-from ._kinds import sites
+from ._binding import WeightBinding, whole
+from ._layers import bindings
 from ._rule import BroadcastRule, Rule
-from ._sites import Site, whole
 from .bp import Backpropagation
 
 
@@ -61,10 +60,10 @@ def feedback_matrix(network: nn.Module, name: str) -> Tensor:
         >>> bool((feedback_matrix(layer, "") == 0.5 * layer.weight.sign()).all())
         True
     """
-    found = sites(network)
+    found = bindings(network)
     if name not in found:
         raise RuleError(f"no layer {name!r} learns by a rule; those that do are {', '.join(map(repr, found)) or 'none'}")
-    return _matrix(found[name])
+    return found[name].feedback()
 
 
 def measure_alignment(
@@ -97,7 +96,7 @@ def measure_alignment(
         >>> round(one.weight_angle), one.sign_agreement, round(one.update_angle)
         (30, 1.0, 0)
     """
-    found = sites(network)
+    found = bindings(network)
     angles = dict.fromkeys(found, math.nan)
     if loss is not None:
         ours = _gradients(found, loss, average)
@@ -105,7 +104,7 @@ def measure_alignment(
             exact = _gradients(found, loss, average)
         angles = {name: _angle(ours[name], exact[name]) for name in found}
     last = list(found)[-1:]
-    return [_one(name, site, angles[name], last=[name] == last) for name, site in found.items()]
+    return [_one(name, binding, angles[name], last=[name] == last) for name, binding in found.items()]
 
 
 @contextmanager
@@ -115,23 +114,25 @@ def exact_gradients(network: nn.Module) -> Iterator[None]:
     Args:
         network: the network.
     """
-    found = sites(network)
-    rules = {name: site.rule for name, site in found.items()}
+    found = bindings(network)
+    rules = {name: binding.rule for name, binding in found.items()}
     try:
-        for site in found.values():
-            site.rule = Backpropagation()
+        for binding in found.values():
+            binding.rule = Backpropagation()
         yield
     finally:
-        for name, site in found.items():
-            site.rule = rules[name]
+        for name, binding in found.items():
+            binding.rule = rules[name]
 
 
-def _gradients(found: dict[str, Site], loss: Callable[[], Tensor], average: Callable[[Tensor], Tensor] | None) -> dict[str, Tensor | None]:
+def _gradients(
+    found: Mapping[str, WeightBinding], loss: Callable[[], Tensor], average: Callable[[Tensor], Tensor] | None
+) -> dict[str, Tensor | None]:
     """Return the weights' gradients; every call sees the same random numbers."""
-    devices = {site.weight.device for site in found.values() if site.weight.device.type == "cuda"}
+    devices = {binding.weight.device for binding in found.values() if binding.weight.device.type == "cuda"}
     # A parametrised weight is computed anew each time it is asked for: cached, the forward pass uses the one that is looked at here.
     with torch.enable_grad(), torch.random.fork_rng(devices), parametrize.cached():
-        learning = {name: weight for name, site in found.items() if (weight := site.weight).requires_grad}
+        learning = {name: weight for name, binding in found.items() if (weight := binding.weight).requires_grad}
         spread = next((name for name, weight in learning.items() if hasattr(weight, "full_tensor")), None)
         if spread is not None:
             raise RuleError(f"fully_shard has spread layer {spread!r} over the processes: measure its update angle before, or pass no loss")
@@ -143,8 +144,8 @@ def _gradients(found: dict[str, Site], loss: Callable[[], Tensor], average: Call
 
 
 @torch.no_grad()
-def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment:
-    weight, matrix, rule = whole(site.multiplied).detach(), _matrix(site), site.rule
+def _one(name: str, binding: WeightBinding, update_angle: float, *, last: bool) -> Alignment:
+    weight, matrix, rule = whole(binding.multiplied).detach(), binding.feedback(), binding.rule
     stands_for_weight = isinstance(rule, Rule) or (isinstance(rule, BroadcastRule) and last and not rule.needs_target)
     if not stands_for_weight or matrix.shape != weight.shape:
         return Alignment(name, rule.name, math.nan, math.nan, math.nan, update_angle)
@@ -152,15 +153,6 @@ def _one(name: str, site: Site, update_angle: float, *, last: bool) -> Alignment
     norm = _norm(weight).item()
     ratio = _norm(matrix).item() / norm if norm else math.nan
     return Alignment(name, rule.name, _angle(weight, matrix), agreement, ratio, update_angle)
-
-
-@torch.no_grad()
-def _matrix(site: Site) -> Tensor:
-    matrix, starts = site.buffer("feedback"), site.buffer("feedback_starts")
-    if isinstance(site.rule, Rule):
-        return whole_feedback(whole(site.multiplied).detach(), matrix, starts, site.rule, site.scale).detach()
-    assert matrix is not None
-    return matrix
 
 
 def _angle(one: Tensor | None, other: Tensor | None) -> float:

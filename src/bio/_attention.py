@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from ..errors import RuleError
-from ._broadcast import LOOKING_ON
+from ._converted import plain_name
 from ._layers import RuledLayer
 from ._rule import BroadcastRule
 
@@ -39,13 +39,13 @@ class RuledAttention(RuledLayer):
         average_attn_weights: bool = True,
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
-        if not torch.is_grad_enabled() or not (self.training or LOOKING_ON or self._learns(query, key, value)):
+        if not torch.is_grad_enabled() or not (self.training or self._learns(query, key, value)):
             output: tuple[Tensor, Tensor | None] = super().forward(
                 query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights, is_causal
             )
             return output
         if query.is_nested:
-            raise RuleError(f"{self.plain_name()} by a rule takes padded sequences with a mask, not nested tensors")
+            raise RuleError(f"{plain_name(self)} by a rule takes padded sequences with a mask, not nested tensors")
         batched = query.dim() == 3
         query, key, value = self._sequence_first(query, key, value)
         if key_padding_mask is not None and not batched:
@@ -70,7 +70,7 @@ class RuledAttention(RuledLayer):
 
     def _learns(self, *inputs: Tensor) -> bool:
         """Tell whether anything here has a gradient; where nothing has, PyTorch evaluates in another, faster way."""
-        weights = (site.weight for site in self._sites.values())  # a copy made by nn.DataParallel has weights but no parameters
+        weights = (binding.weight for binding in self._bindings.values())  # a copy made by nn.DataParallel has weights but no parameters
         return any(tensor.requires_grad for tensor in (*inputs, *self.parameters(), *weights))
 
     def _sequence_first(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -93,7 +93,7 @@ class RuledAttention(RuledLayer):
             raise RuleError("is_causal=True is only a hint about attn_mask, which is missing")
         if width != self.embed_dim or key.shape[:2] != value.shape[:2] or key.shape[1] != batch:
             raise RuleError(
-                f"{self.plain_name()} wants queries of width {self.embed_dim} and as many keys as values for the same batch, not "
+                f"{plain_name(self)} wants queries of width {self.embed_dim} and as many keys as values for the same batch, not "
                 f"(length, batch, width) {tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
             )
         shapes = {(length, positions), (batch * self.num_heads, length, positions)}
@@ -105,7 +105,7 @@ class RuledAttention(RuledLayer):
     def _project(self, query: Tensor, key: Tensor, value: Tensor, batched: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values; the same products of the same matrices as PyTorch's, so that not a bit differs."""
         width = self.embed_dim
-        if "in_proj_weight" not in self._sites:
+        if "in_proj_weight" not in self._bindings:
             biases = (None, None, None) if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
             parts = zip("qkv", (query, key, value), biases, strict=True)
             return tuple(self._linear(f"{name}_proj_weight", part, bias) for name, part, bias in parts)  # type: ignore[return-value]
@@ -115,20 +115,18 @@ class RuledAttention(RuledLayer):
         if batched and key is value:
             k, v = _split(self._rows(key, width, 3 * width), 2)
             return self._rows(query, 0, width), k, v
-        if isinstance(self._sites["in_proj_weight"].rule, BroadcastRule):  # sends its signal to each input once, however often it is used
+        # A broadcasting rule sends its signal to each input once, however often it is used.
+        if isinstance(self._bindings["in_proj_weight"].rule, BroadcastRule):
             key, value = (key.detach() if key is query else key), (value.detach() if value is query or value is key else value)
         return self._rows(query, 0, width), self._rows(key, width, 2 * width), self._rows(value, 2 * width, 3 * width)
 
     def _linear(self, parameter: str, input: Tensor, bias: Tensor | None) -> Tensor:
-        site = self.site(parameter)
-        return site.rule.linear(site, input, getattr(self, parameter), bias)
+        return self.binding(parameter).linear(input, getattr(self, parameter), bias)
 
     def _rows(self, input: Tensor, first: int, last: int) -> Tensor:
         """Project by some rows of the packed weight."""
-        site = self.site("in_proj_weight")
         bias = None if self.in_proj_bias is None else self.in_proj_bias[first:last]
-        part = site if isinstance(site.rule, BroadcastRule) else site.rows(first, last)
-        return part.rule.linear(part, input, self.in_proj_weight[first:last], bias)
+        return self.binding("in_proj_weight").rows(first, last).linear(input, self.in_proj_weight[first:last], bias)
 
     def _biased(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Add the learned position to keys and values, where the module has one."""

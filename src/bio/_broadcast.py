@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import RuleError
-
-if TYPE_CHECKING:
-    from ._rule import BroadcastRule
-    from ._sites import Site
+from ._rule import BroadcastRule
 
 
-@dataclass
-class Onlooker:
-    """What :func:`check_reach` notes of a forward pass: the weights that are met, and the inputs that are cut off from what is below."""
+class Listener(Protocol):
+    """What a bus asks of a weight to whose input its signal goes."""
 
-    met: list[Site] = field(default_factory=list)
-    cut_off: list[Tensor] = field(default_factory=list)
+    key: str
+    batch_axis: int
+    probe: Any
+
+    def in_words(self) -> str:
+        """Return the layer's name and class for a message."""
+
+    def broadcast_matrix(self, width: int) -> Tensor:
+        """Return B for a signal of some width."""
 
 
-LOOKING_ON: list[Onlooker] = []
-
-
-class Hub:
+class FeedbackBus:
     """Where the layers of one network that share a broadcasting rule leave their inputs during a forward pass.
 
     Args:
@@ -40,34 +39,28 @@ class Hub:
         self.width = width
         self.target: Tensor | None = None
         self.latest: Tensor | None = None
-        self.listening: list[tuple[Site, Tensor, int, Any]] | None = None
+        self.listening: list[tuple[Listener, Tensor, int, Any]] | None = None
         self.heard: frozenset[str] = frozenset()
 
+    def cut_off(self, listener: Listener, input: Tensor, features: int) -> Tensor:
+        """Return a layer's input cut off from what is below, and note what is below for the signal.
 
-def broadcast(site: Site, input: Tensor, features: int) -> Tensor:
-    """Return a layer's input cut off from what is below, and note what is below for the signal.
+        Args:
+            listener: the layer's weight.
+            input: the layer's input.
+            features: the axis of the features.
 
-    Args:
-        site: the layer.
-        input: its input.
-        features: the axis of the features.
-
-    Raises:
-        RuleError: when the layer is called outside a forward pass of the network that its rule was applied to.
-    """
-    if not input.requires_grad:
-        return input
-    hub = cast("Hub", site.hub)
-    if hub.listening is not None:
-        hub.listening.append((site, input, features, _maker(input)))
-        if LOOKING_ON:
-            LOOKING_ON[-1].cut_off.append(input)
-    elif site.key not in hub.heard or not _within_backward():  # activation checkpointing computes a layer once more
-        raise RuleError(
-            f"rule {site.rule.name!r} carries a signal from the network's output to {site.in_words()}, which was called on its own: "
-            f"call the module that the rule was applied to (and checkpoint activations with use_reentrant=False)"
-        )
-    return input.detach()
+        Raises:
+            RuleError: when the layer is called outside a forward pass of the network that its rule was applied to.
+        """
+        if self.listening is not None:
+            self.listening.append((listener, input, features, _maker(input)))
+        elif listener.key not in self.heard or not _within_backward():  # activation checkpointing computes the layer once more
+            raise RuleError(
+                f"rule {self.rule.name!r} carries a signal from the network's output to {listener.in_words()}, which was called on its "
+                f"own: call the module that the rule was applied to (and checkpoint activations with use_reentrant=False)"
+            )
+        return input.detach()
 
 
 def _maker(tensor: Tensor) -> Any:
@@ -85,13 +78,13 @@ def start_listening(module: nn.Module, _: Any) -> None:
     Raises:
         RuleError: in one of the copies that ``nn.DataParallel`` makes, whose output belongs to a part of the batch only.
     """
-    for hub in module._hubs:  # type: ignore[union-attr]
+    for bus in module._buses:  # type: ignore[union-attr]
         if torch.is_grad_enabled() and getattr(module, "_is_replica", False):
             raise RuleError(
-                f"rule {hub.rule.name!r} starts from one output for the whole batch, but nn.DataParallel gives each GPU a copy of the "
+                f"rule {bus.rule.name!r} starts from one output for the whole batch, but nn.DataParallel gives each GPU a copy of the "
                 f"network and a part of the batch: train with one process per GPU (-devices, or DistributedDataParallel)"
             )
-        hub.listening = [] if torch.is_grad_enabled() else None
+        bus.listening = [] if torch.is_grad_enabled() else None
 
 
 def send(module: nn.Module, _: Any, output: Any) -> Any:
@@ -101,23 +94,25 @@ def send(module: nn.Module, _: Any, output: Any) -> Any:
         RuleError: when the output is not one tensor (batch, units), the rule needs a target that was not given, or an input was changed
             in place since it was noted.
     """
-    for hub in module._hubs:  # type: ignore[union-attr]
-        noted, hub.listening, target = hub.listening, None, hub.target
+    for bus in module._buses:  # type: ignore[union-attr]
+        noted, bus.listening, target = bus.listening, None, bus.target
         if not _within_backward():  # activation checkpointing computes the pass once more, with the same target
-            hub.target, hub.latest = None, target
+            bus.target, bus.latest = None, target
         elif target is None:
-            target = hub.latest
-        if noted is None or LOOKING_ON:
+            target = bus.latest
+        if noted is None or any(listener.probe is not None for listener, *_ in noted):
             continue
-        hub.heard = frozenset(site.key for site, *_ in noted)
+        bus.heard = frozenset(listener.key for listener, *_ in noted)
         if not noted:
             continue
-        output = _tie(module, hub, output, target, noted)
+        output = _tie(module, bus, output, target, noted)
     return output
 
 
-def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted: list[tuple[Site, Tensor, int, Any]]) -> Tensor:
-    rule = hub.rule
+def _tie(
+    network: nn.Module, bus: FeedbackBus, output: Any, target: Tensor | None, noted: list[tuple[Listener, Tensor, int, Any]]
+) -> Tensor:
+    rule = bus.rule
     if not isinstance(output, Tensor) or output.dim() not in (1, 2) or not output.is_floating_point():
         what = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
         raise RuleError(
@@ -133,15 +128,15 @@ def _tie(network: nn.Module, hub: Hub, output: Any, target: Tensor | None, noted
         if len(target) != len(rows):
             raise RuleError(f"rule {rule.name!r} was given {len(target)} targets for a batch of {len(rows)}")
     else:
-        hub.width = rows.shape[1]
-    for site, input, _, maker in noted:
+        bus.width = rows.shape[1]
+    for listener, input, _, maker in noted:
         if _maker(input) is not maker:
             raise RuleError(
-                f"the input of {site.in_words()} was changed in place after the layer had taken it, and the signal of rule {rule.name!r} "
-                f"would go through that change: write the change out of place"
+                f"the input of {listener.in_words()} was changed in place after the layer had taken it, and the signal of rule "
+                f"{rule.name!r} would go through that change: write the change out of place"
             )
-    matrices = [site.broadcast_matrix(hub.width) for site, *_ in noted]
-    plan = [_spread(rule, site, input, len(rows), features) for site, input, features, _ in noted]
+    matrices = [listener.broadcast_matrix(bus.width) for listener, *_ in noted]
+    plan = [_spread(rule, listener, input, len(rows), features) for listener, input, features, _ in noted]
     return cast("Tensor", _Broadcast.apply(output, target, rule, plan, *matrices, *(input for _, input, *_ in noted)))
 
 
@@ -168,14 +163,16 @@ class _Broadcast(torch.autograd.Function):
         return error, None, None, None, *(None for _ in matrices), *down
 
 
-def _spread(rule: BroadcastRule, site: Site, input: Tensor, batch: int, features: int) -> tuple[Sequence[int], int, int, torch.dtype]:
+def _spread(
+    rule: BroadcastRule, listener: Listener, input: Tensor, batch: int, features: int
+) -> tuple[Sequence[int], int, int, torch.dtype]:
     """Return how the signal of a batch is spread over an input: its shape, its axes of batch and features, its type."""
-    shape, axis = tuple(input.shape), site.batch_axis if input.dim() > 2 else 0
+    shape, axis = tuple(input.shape), listener.batch_axis if input.dim() > 2 else 0
     if input.dim() == 1:
         shape, axis, features = (1, *shape), 0, 1
     if shape[axis] not in (1, batch) and (batch == 0 or shape[axis] % batch):
         raise RuleError(
-            f"rule {rule.name!r} cannot tell which rows of the input {tuple(input.shape)} of {site.in_words()} belong to which of the "
+            f"rule {rule.name!r} cannot tell which rows of the input {tuple(input.shape)} of {listener.in_words()} belong to which of the "
             f"{batch} rows of the network's output"
         )
     return tuple(input.shape), axis, features, input.dtype
@@ -194,54 +191,18 @@ def _spread_out(rows: Tensor, shape: Sequence[int], axis: int, features: int, dt
     return rows.to(dtype).view(view).expand(shape)
 
 
-def give_target(network: nn.Module, target: Tensor) -> None:
-    """Hand the labels of the next batch to the rules of a network that send the target down; for others nothing happens.
-
-    Args:
-        network: any network; what it contains is found.
-        target: one-hot or multi-hot labels, (batch, classes).
-
-    Raises:
-        RuleError: for labels of another shape.
-
-    Example:
-        >>> from biodeephashing.bio import apply_rule
-        >>> network = apply_rule(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), "drtp")
-        >>> give_target(network, torch.eye(2))
-        >>> network(torch.randn(2, 4)).square().sum().backward()
-    """
-    if not isinstance(target, Tensor) or target.dim() != 2:
-        shape = tuple(target.shape) if isinstance(target, Tensor) else type(target).__name__
-        raise RuleError(f"the target is a one-hot or multi-hot tensor of shape (batch, classes), not {shape}")
-    for part in network.modules():
-        for hub in getattr(part, "_hubs", ()):
-            if hub.rule.needs_target:
-                hub.target = target.detach()
-                if hub.width != target.shape[1]:
-                    _widen(network, hub, target.shape[1])
-
-
-def _widen(network: nn.Module, hub: Hub, width: int) -> None:
-    """Draw every B of a hub anew for a signal of another width."""
-    hub.width = width
-    for part in network.modules():
-        for site in getattr(part, "_sites", {}).values():
-            if site.hub is hub:
-                site.draw()
-
-
-def listen(module: nn.Module, hubs: list[Hub]) -> None:
-    """Make a module the start and end of the forward passes of its hubs."""
+def listen(module: nn.Module, buses: list[FeedbackBus]) -> None:
+    """Make a module the start and end of the forward passes of its buses."""
     stop_listening(module)
-    if hubs:
-        module._hubs = hubs  # type: ignore[assignment]
+    if buses:
+        module._buses = buses  # type: ignore[assignment]
         module.register_forward_pre_hook(start_listening)
         module.register_forward_hook(send)
 
 
 def stop_listening(module: nn.Module) -> None:
     """Undo :func:`listen`, if it was done."""
-    vars(module).pop("_hubs", None)
+    vars(module).pop("_buses", None)
     for hooks, ours in ((module._forward_pre_hooks, start_listening), (module._forward_hooks, send)):
         for number in [number for number, hook in hooks.items() if hook is ours]:
             del hooks[number]

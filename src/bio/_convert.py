@@ -1,21 +1,32 @@
-"""Giving a network its rules, taking them away, and keeping what is needed to give them again."""
+"""Giving a network its rules, and taking them away."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from torch import Tensor, nn
 
-from ..errors import RuleError, UnknownNameError, nearest
-from ._broadcast import Hub, listen, stop_listening
+from ..errors import RuleError
+from ._binding import WeightBinding
+from ._broadcast import FeedbackBus, listen, stop_listening
+from ._conversions import (
+    Candidate,
+    candidates,
+    check_removable,
+    convert,
+    forget_exact,
+    interceptors,
+    keep_exact,
+    multiplied,
+    others,
+    release,
+)
+from ._converted import ConvertedModule, plain_name
 from ._draw import check_scale, check_seed, resolve_scale
-from ._kinds import Place, check_removable, forget_exact, hosts, keep_exact, multiplied, others, places, plain_name, release, sites, swap
-from ._layers import RuledLayer, Swapped
+from ._layers import RuledLayer
 from ._maps import RuleOrMap, assign_rules
-from ._rule import RULES, BroadcastRule, LearningRule
-from ._sites import Site
+from ._rule import BroadcastRule, LearningRule
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -30,7 +41,7 @@ def rule_names(module: nn.Module) -> list[str]:
         >>> rule_names(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.MultiheadAttention(4, 2)))
         ['0', '2.in_proj_weight', '2.out_proj']
     """
-    return [place.name for place in places(module)]
+    return [candidate.name for candidate in candidates(module)]
 
 
 def apply_rule(
@@ -75,37 +86,35 @@ def apply_rule(
     seed, scale = check_seed(seed), check_scale(scale, f" for rule {_in_words(rule)} of {plain_name(module)}")
     plan, exact = _plan(module, rule, scale, names or {})
     keep_exact(module, exact)
-    hubs: dict[LearningRule, Hub] = {}
-    for place, given, number in plan:
-        hub = _hub(hubs, given, plan)
-        _assign(
-            place, Site(cast("RuledLayer", place.layer), place.parameter, given, seed, place.name, scale, number, place.batch_axis, hub)
-        )
-    _finish(module, list(hubs.values()))
+    buses: dict[LearningRule, FeedbackBus] = {}
+    for candidate, given, number in plan:
+        layer, bus = cast("RuledLayer", candidate.layer), _bus(buses, given, plan)
+        assign(WeightBinding(layer, candidate.parameter, given, seed, candidate.name, scale, number, candidate.batch_axis, bus))
+    finish(module, list(buses.values()))
     return module
 
 
 def _plan(
     module: nn.Module, rule: RuleOrMap, scale: str | float, names: Mapping[str, str]
-) -> tuple[list[tuple[Place, LearningRule, float]], list[tuple[nn.Module, str]]]:
+) -> tuple[list[tuple[Candidate, LearningRule, float]], list[tuple[nn.Module, str]]]:
     """Return every weight to convert with its rule and the size of its feedback, and what keeps its exact gradients; nothing is changed."""
-    found = list(places(module))
+    found = list(candidates(module))
     beside = list(others(module, found))
-    known = [place.name for place in found], [name for name, _, _ in beside]
+    known = [candidate.name for candidate in found], [name for name, _, _ in beside]
     rules, exact = assign_rules(rule, *({name: names.get(name, name) for name in some} for some in known))
     kept = [(part, parameter) for name, part, parameter in beside if name in exact]
     plan = []
-    for place in found:
-        given = rules[place.name]
-        if not place.obstacle:
-            weight = multiplied(place.layer, place.parameter)
-            _check_steps(place, given, weight)
-            plan.append((place, given, resolve_scale(scale, weight, place.in_words()) if given.scaled else 1.0))
+    for candidate in found:
+        given = rules[candidate.name]
+        if not candidate.obstacle:
+            weight = multiplied(candidate.layer, candidate.parameter)
+            check_steps(candidate, given, weight)
+            plan.append((candidate, given, resolve_scale(scale, weight, candidate.in_words()) if given.scaled else 1.0))
         elif given.exact:
-            kept += [(place.layer, parameter) for parameter, _ in place.layer.named_parameters(recurse=False)]
+            kept += [(candidate.layer, parameter) for parameter, _ in candidate.layer.named_parameters(recurse=False)]
         else:
             raise RuleError(
-                f"rule {given.name!r} cannot reach {place.in_words()}: it {place.obstacle}. "
+                f"rule {given.name!r} cannot reach {candidate.in_words()}: it {candidate.obstacle}. "
                 f"Apply the rule to the parts of the network around it, give this part to 'bp' in a rule map, "
                 f"or build it of Linear and convolution layers"
             )
@@ -114,13 +123,13 @@ def _plan(
     return plan, kept
 
 
-def _check_steps(place: Place, rule: LearningRule, weight: Tensor) -> None:
+def check_steps(candidate: Candidate, rule: LearningRule, weight: Tensor) -> None:
     """Raise where a rule copies the steps of a weight that is not what the layer multiplies by."""
-    kept = place.layer._parameters.get(place.parameter)
+    kept = candidate.layer._parameters.get(candidate.parameter)
     if getattr(rule, "copies_updates", False) and kept is not None and weight is not kept:
         raise RuleError(
-            f"rule {rule.name!r} cannot reach {place.in_words()}: it multiplies by what it computes of its weight, and B would take the "
-            f"steps of the weight itself. Give this layer another rule in a rule map"
+            f"rule {rule.name!r} cannot reach {candidate.in_words()}: it multiplies by what it computes of its weight, and B would take "
+            f"the steps of the weight itself. Give this layer another rule in a rule map"
         )
 
 
@@ -128,28 +137,31 @@ def _in_words(rule: RuleOrMap) -> str:
     return repr(rule if isinstance(rule, str) else getattr(rule, "name", rule))
 
 
-def _hub(hubs: dict[LearningRule, Hub], rule: LearningRule, plan: list[tuple[Place, LearningRule, float]]) -> Hub | None:
+def _bus(
+    buses: dict[LearningRule, FeedbackBus], rule: LearningRule, plan: list[tuple[Candidate, LearningRule, float]]
+) -> FeedbackBus | None:
     """Return what the layers of one broadcasting rule share; the last layer tells, most of the time, how wide its signal is."""
     if not isinstance(rule, BroadcastRule):
         return None
     last = plan[-1][0]
-    return hubs.setdefault(rule, Hub(rule, getattr(last.layer, last.parameter).shape[0]))
+    return buses.setdefault(rule, FeedbackBus(rule, getattr(last.layer, last.parameter).shape[0]))
 
 
-def _assign(place: Place, site: Site) -> None:
+def assign(binding: WeightBinding) -> None:
     """Convert a weight, or give a converted one another rule."""
-    swap(place.layer)
-    layer = cast("RuledLayer", place.layer)
-    if place.parameter in layer._sites:
-        layer._sites[place.parameter].clear()
-    layer._sites[place.parameter] = site
-    site.draw()
+    convert(binding.layer)
+    bound = cast("RuledLayer", binding.layer)._bindings
+    if binding.parameter in bound:
+        bound[binding.parameter].clear()
+    bound[binding.parameter] = binding
+    binding.draw()
 
 
-def _finish(module: nn.Module, hubs: list[Hub]) -> None:
-    for host in list(hosts(module)):
-        swap(host)
-    listen(module, hubs)
+def finish(module: nn.Module, buses: list[FeedbackBus]) -> None:
+    """Convert what multiplies by the weights of converted layers, and let the buses hear of forward passes."""
+    for interceptor in list(interceptors(module)):
+        convert(interceptor)
+    listen(module, buses)
     ignore_in_ddp(module)
 
 
@@ -159,18 +171,18 @@ def ignore_in_ddp(module: nn.Module) -> None:
     Args:
         module: the module that is going to be wrapped.
     """
-    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sorted(_feedback_names(module)))
+    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sorted(feedback_names(module)))
 
 
-def _feedback_names(module: nn.Module) -> set[str]:
+def feedback_names(module: nn.Module) -> set[str]:
     """Return the dotted names of all buffers that hold feedback."""
     return {
         f"{name}.{parameter}_{ending}".lstrip(".")
         for name, part in module.named_modules()
         if isinstance(part, RuledLayer)
-        for parameter, site in part._sites.items()
+        for parameter, binding in part._bindings.items()
         for ending in ("feedback", "feedback_starts")
-        if site.buffer(ending) is not None
+        if binding.buffer(ending) is not None
     }
 
 
@@ -193,7 +205,7 @@ def remove_rule(module: Network) -> Network:
         >>> type(remove_rule(apply_rule(nn.Linear(8, 4), "fa"))).__name__
         'Linear'
     """
-    converted = {name: part for name, part in module.named_modules() if isinstance(part, Swapped)}
+    converted = {name: part for name, part in module.named_modules() if isinstance(part, ConvertedModule)}
     for name, part in converted.items():
         check_removable(part, name)
     for part in converted.values():
@@ -203,142 +215,3 @@ def remove_rule(module: Network) -> Network:
         stop_listening(any_part)
         vars(any_part).pop("_ddp_params_and_buffers_to_ignore", None)
     return module
-
-
-def plain_state_dict(module: nn.Module) -> dict[str, Tensor]:
-    """Return a network's state dict without learned feedback: what its plain twin loads, strictly.
-
-    Args:
-        module: any network.
-
-    Example:
-        >>> from torch import nn
-        >>> list(plain_state_dict(apply_rule(nn.Linear(3, 5), "kp")))
-        ['weight', 'bias']
-    """
-    feedback = _feedback_names(module)
-    return {name: value for name, value in module.state_dict().items() if name not in feedback}
-
-
-def rule_state(module: nn.Module) -> dict[str, dict[str, Any]]:
-    """Return all that the rules of a module are restored from: numbers and text, no matrix.
-
-    Feedback matrices are not part of a state dict, and the scale ``"weight"`` cannot be told from weights that have learned since:
-    keep this beside a checkpoint and hand it to :func:`load_rule_state`.
-
-    Args:
-        module: any network.
-
-    Returns:
-        For each converted layer's dotted name its rule, the rule's own settings, seed, key and scale; fit for JSON.
-
-    Example:
-        >>> from torch import nn
-        >>> rule_state(apply_rule(nn.Sequential(nn.Linear(3, 5)), "usf"))["0"]["scale"]
-        0.5
-    """
-    roots = {hub: name for name, part in module.named_modules() for hub in getattr(part, "_hubs", ())}
-    return {
-        name: {
-            "rule": site.rule.name,
-            "options": asdict(site.rule),
-            "seed": site.seed,
-            "key": site.key,
-            "asked": site.asked,
-            "scale": site.scale,
-            "shape": list(site.weight.shape),
-            **({} if site.hub is None else {"width": site.hub.width, "root": roots.get(site.hub, "")}),
-        }
-        for name, site in sites(module).items()
-    }
-
-
-def load_rule_state(module: Network, state: Mapping[str, Mapping[str, Any]]) -> Network:
-    """Give a module exactly the rules, and the feedback matrices, that :func:`rule_state` was taken of.
-
-    Args:
-        module: a network with the same layers, plain or converted; layers that the state does not name lose their rule.
-        state: what :func:`rule_state` returned.
-
-    Returns:
-        The same module.
-
-    Raises:
-        RuleError: when the state names a layer that is missing, has another shape or cannot be converted, or is damaged;
-            the module is then left as it was.
-        UnknownNameError: when it names an unknown rule.
-
-    Example:
-        >>> from torch import nn
-        >>> one, two = (apply_rule(nn.Linear(8, 4), "fa", seed=seed) for seed in (1, 2))
-        >>> rule_state(load_rule_state(two, rule_state(one))) == rule_state(one)
-        True
-    """
-    if not isinstance(state, Mapping):
-        raise RuleError(f"the rule state is a {type(state).__name__}, not the mapping that rule_state() returned")
-    found = {place.name: place for place in places(module)}
-    modules = dict(module.named_modules())
-    plan = [_restored(name, entry, found, modules) for name, entry in state.items()]
-    named = {place.layer for place, _, _ in plan}
-    rest = {name: part for name, part in module.named_modules() if isinstance(part, RuledLayer) and part not in named}
-    for name, part in rest.items():
-        check_removable(part, name)
-    for part in rest.values():
-        release(part)
-    for any_part in module.modules():
-        stop_listening(any_part)
-    hubs: dict[str, dict[LearningRule, Hub]] = {}
-    for place, site, entry in plan:
-        if isinstance(site.rule, BroadcastRule):
-            site.hub = hubs.setdefault(str(entry["root"]), {}).setdefault(site.rule, Hub(site.rule, int(entry["width"])))
-        _assign(place, site)
-    _finish(module, [])
-    for root, shared in hubs.items():
-        listen(module.get_submodule(root), list(shared.values()))
-    return module
-
-
-def _check_hub(name: str, width: Any, root: Any, modules: Mapping[str, nn.Module]) -> None:
-    if isinstance(width, bool) or not isinstance(width, int) or width < 1:
-        raise RuleError(f"the rule state of layer {name!r} is damaged: the width {width!r} of its signal is no positive integer")
-    if root not in modules:
-        raise RuleError(f"the rule state of layer {name!r} starts its signal from module {root!r}, which the network does not have")
-
-
-def _restored(
-    name: str, entry: Mapping[str, Any], found: Mapping[str, Place], modules: Mapping[str, nn.Module]
-) -> tuple[Place, Site, Mapping[str, Any]]:
-    if not isinstance(entry, Mapping):
-        raise RuleError(f"the rule state of layer {name!r} is damaged: {entry!r} is no mapping of its settings")
-    try:
-        rule_name, options, shape = entry["rule"], entry["options"], tuple(entry["shape"])
-        seed, key, asked, scale = entry["seed"], entry["key"], entry["asked"], entry["scale"]
-        if issubclass(RULES[rule_name], BroadcastRule):
-            _check_hub(name, entry["width"], entry["root"], modules)
-    except (KeyError, TypeError) as error:
-        if isinstance(error, UnknownNameError):
-            raise
-        raise RuleError(f"the rule state of layer {name!r} is damaged: {error!s} is missing or malformed") from error
-    if name not in found:
-        guess = nearest(name, found)
-        hint = f"; the nearest is {guess!r}" if guess else ""
-        raise RuleError(f"the rule state gives {rule_name!r} to layer {name!r} {shape}, which the network does not have{hint}")
-    place = found[name]
-    if place.obstacle:
-        raise RuleError(f"the rule state gives {rule_name!r} to {place.in_words()}, which cannot be converted: {place.obstacle}")
-    weight = cast("Tensor", getattr(place.layer, place.parameter))
-    if tuple(weight.shape) != shape:
-        raise RuleError(
-            f"the rule state gives {rule_name!r} to {place.in_words()} with feedback of shape {shape}, "
-            f"but its weight is {tuple(weight.shape)}: the state belongs to another network"
-        )
-    number = check_scale(scale, f" of layer {name!r} in the rule state")
-    if isinstance(number, str):
-        raise RuleError(f"the rule state of layer {name!r} is damaged: its scale {scale!r} is no number")
-    try:
-        rule = RULES[rule_name](**options)
-    except TypeError as error:
-        raise RuleError(f"the rule state of layer {name!r} has settings that {rule_name!r} does not take: {options}") from error
-    layer = cast("RuledLayer", place.layer)
-    _check_steps(place, rule, multiplied(layer, place.parameter))
-    return place, Site(layer, place.parameter, rule, check_seed(seed), str(key), check_scale(asked), number, place.batch_axis), entry

@@ -129,7 +129,7 @@ def draw(weight: Tensor, scale: float, seed: int, key: str, purpose: str, shape:
 
 
 BLOCK = 2**20
-PLACES = 2**14
+OFFSETS = 2**14
 
 
 def rows_of_block(shape: torch.Size) -> int:
@@ -141,7 +141,7 @@ def draw_table(weight: Tensor, scale: float, seed: int, key: str, purpose: str) 
     """Draw the numbers that a matrix is taken from afresh in every step, and where the first step takes them.
 
     Drawing a whole matrix in each step would cost more than the step. Instead each block of a million numbers is read from one table of
-    random numbers, 16,384 longer than the block, from a place drawn anew for every block and step.
+    random numbers, 16,384 longer than the block, from an offset drawn anew for every block and step.
 
     Args:
         weight: the layer's weight.
@@ -151,31 +151,31 @@ def draw_table(weight: Tensor, scale: float, seed: int, key: str, purpose: str) 
         purpose: the rule's name.
 
     Returns:
-        The table, (length,), and the places of step 0, (blocks,).
+        The table, (length,), and the offsets of step 0, (blocks,).
     """
     rows = rows_of_block(weight.shape)
-    length = min(rows, weight.shape[0]) * math.prod(weight.shape[1:]) + PLACES
+    length = min(rows, weight.shape[0]) * math.prod(weight.shape[1:]) + OFFSETS
     numbers = draw(weight, scale, seed, key, purpose, (length,))
-    return numbers, torch.tensor(places(-(-weight.shape[0] // rows), seed, key, purpose, 0), device=weight.device)
+    return numbers, torch.tensor(offsets(-(-weight.shape[0] // rows), seed, key, purpose, 0), device=weight.device)
 
 
-def places(count: int, seed: int, key: str, purpose: str, step: int) -> list[int]:
+def offsets(count: int, seed: int, key: str, purpose: str, step: int) -> list[int]:
     """Return where each block of a matrix is read from its table in one step: independent, uniform, the same in every process."""
-    return [_number(f"{seed}/{purpose}/{key}/{step}/{block}") % PLACES for block in range(count)]
+    return [_number(f"{seed}/{purpose}/{key}/{step}/{block}") % OFFSETS for block in range(count)]
 
 
-def laid_out(numbers: Tensor, shape: Sequence[int]) -> Tensor:
+def channels_last_view(numbers: Tensor, shape: Sequence[int]) -> Tensor:
     """Return numbers as a weight, channels last: so they lie in memory beside a weight that is laid out for speed."""
     return numbers.view(shape[0], *shape[2:], shape[1]).movedim(-1, 1)
 
 
 @cache
-def _strides_laid_out(shape: torch.Size) -> tuple[int, ...]:
-    """Return the strides of what :func:`laid_out` returns."""
-    return laid_out(torch.empty(shape.numel(), device="meta"), shape).stride()
+def _channels_last_strides(shape: torch.Size) -> tuple[int, ...]:
+    """Return the strides of what :func:`channels_last_view` returns."""
+    return channels_last_view(torch.empty(shape.numel(), device="meta"), shape).stride()
 
 
-def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
+def slice_table(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
     """Return the whole matrix of a step.
 
     Args:
@@ -185,14 +185,14 @@ def taken(table: Tensor, starts: Tensor, shape: torch.Size) -> Tensor:
     """
     count, block = shape.numel(), rows_of_block(shape) * shape[1:].numel()
     if table.device.type == "cpu" and not torch.compiler.is_compiling() and not torch._C._are_functorch_transforms_active():
-        found = starts.tolist()
-        if len(found) == 1:  # nearly every convolution: a single call, because there are hundreds of them in a step
-            return table.as_strided(shape, _strides_laid_out(shape), table.storage_offset() + found[0])
-        numbers = torch.cat([table[place : place + min(block, count - number * block)] for number, place in enumerate(found)])
-    else:  # without asking the device for the places, which would wait for it
+        firsts = starts.tolist()
+        if len(firsts) == 1:  # nearly every convolution: a single call, because there are hundreds of them in a step
+            return table.as_strided(shape, _channels_last_strides(shape), table.storage_offset() + firsts[0])
+        numbers = torch.cat([table[first : first + min(block, count - number * block)] for number, first in enumerate(firsts)])
+    else:  # without asking the device for the offsets, which would wait for it
         index = starts.int()[:, None] + torch.arange(min(block, count), dtype=torch.int32, device=table.device)  # half of int64's memory
         numbers = table.index_select(0, index.reshape(-1)[:count])
-    return laid_out(numbers, shape)
+    return channels_last_view(numbers, shape)
 
 
 def _number(text: str) -> int:

@@ -11,14 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RuleError
-from ._draw import generator, places
-from ._kinds import sites
+from ._binding import WeightBinding, whole
+from ._layers import bindings
 from ._rule import Rule
-from ._sites import Site, whole
 from ._wrappers import Watch, innermost
 
 
-class Follower:
+class FeedbackUpdater:
     """Counts the steps of an optimizer and lets the feedback of a network follow them; made by :func:`follow`.
 
     Args:
@@ -32,17 +31,17 @@ class Follower:
     def __init__(self, network: nn.Module, optimizer: Any) -> None:
         self.step = 0
         self._optimizer = innermost(optimizer)
-        found = {name: site for name, site in sites(network).items() if site.rule.changes}
-        for name, site in found.items():
-            if site.followed:
+        found = {name: binding for name, binding in bindings(network).items() if binding.rule.changes}
+        for name, binding in found.items():
+            if binding.followed:
                 raise RuleError(f"layer {name!r} follows an optimiser already: remove() that follower before another follow()")
-        self._rules = {name: (site, cast("Rule", site.rule)) for name, site in found.items()}
+        self._rules = {name: (binding, cast("Rule", binding.rule)) for name, binding in found.items()}
         self._groups = self._shared_steps()
-        self._twin = self._second_optimizer() if any(self._groups) else None
+        self._mirror_optimizer = self._second_optimizer() if any(self._groups) else None
         self._settings: list[dict[str, Any]] = []
         self._watch = Watch(self._optimizer, optimizer, self._some_numbers)
-        for site in found.values():
-            site.followed = True
+        for binding in found.values():
+            binding.followed = True
         self._handles = (
             self._optimizer.register_step_pre_hook(lambda *_: self._before_step()),
             self._optimizer.register_step_post_hook(lambda *_: self._after_step()),
@@ -50,7 +49,7 @@ class Follower:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs beside the network's and the optimiser's own state."""
-        return {"step": self.step, "optimizer": None if self._twin is None else self._twin.state_dict()}
+        return {"step": self.step, "optimizer": None if self._mirror_optimizer is None else self._mirror_optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up where another training stopped.
@@ -60,18 +59,18 @@ class Follower:
         """
         if not isinstance(state, Mapping) or not {"step", "optimizer"} <= set(state):
             raise RuleError("the state of the feedback is damaged: a follower's state_dict() has 'step' and 'optimizer'")
-        if (state["optimizer"] is None) != (self._twin is None):
+        if (state["optimizer"] is None) != (self._mirror_optimizer is None):
             raise RuleError("the state of the feedback belongs to a network with other rules: only one of the two copies updates ('kp')")
-        if self._twin is not None:
-            ours, theirs = _sizes(self._twin.param_groups), _sizes(state["optimizer"]["param_groups"])
+        if self._mirror_optimizer is not None:
+            ours, theirs = _sizes(self._mirror_optimizer.param_groups), _sizes(state["optimizer"]["param_groups"])
             if ours != theirs:
                 raise RuleError(
                     f"the state of the feedback belongs to another network: in its optimiser's groups {theirs} matrices follow, here {ours}"
                 )
         self.step = state["step"]
-        if self._twin is not None:
+        if self._mirror_optimizer is not None:
             self._renew()
-            self._twin.load_state_dict(state["optimizer"])
+            self._mirror_optimizer.load_state_dict(state["optimizer"])
         self._watch.forget()
         self._draw_afresh()
 
@@ -80,12 +79,12 @@ class Follower:
         for handle in self._handles:
             handle.remove()
         self._watch.forget()
-        for site, _ in self._rules.values():
-            site.followed = False
+        for binding, _ in self._rules.values():
+            binding.followed = False
 
     @torch.no_grad()
     def _before_step(self) -> None:
-        if self._twin is not None:
+        if self._mirror_optimizer is not None:
             self._watch.before_step()
             # As the step begins, and copies: some optimizers count their steps in the settings of a group.
             self._settings = [
@@ -95,51 +94,49 @@ class Follower:
 
     def _some_numbers(self) -> Tensor:
         """Return the first rows of a few of the weights whose steps are copied: what moves the weights moves them all."""
-        copying = [site for group in self._groups for site in group]
+        copying = [binding for group in self._groups for binding in group]
         few = copying[:: -max(len(copying) // 4, 1)]  # the last layer is among them, which learns where others are frozen
-        rows = [_here(site.weight.detach())[:1].flatten().float() for site in few if site.current]
+        rows = [_here(binding.weight.detach())[:1].flatten().float() for binding in few if binding.current]
         return torch.cat([row.to(rows[0].device) for row in rows]) if rows else torch.empty(0)
 
     @torch.no_grad()
     def _after_step(self) -> None:
         self.step += 1
-        if self._twin is not None:
-            self._take_the_same_step(self._twin)
-        for site, rule in self._rules.values():
-            if rule.mirrors and site.rule is rule and site.current:
-                weight, device = whole(site.multiplied), site.weight.device
-                noise = generator(site.seed, f"{rule.name}/{self.step}", site.key, device)
-                transposed, groups = bool(getattr(site.layer, "transposed", False)), int(getattr(site.layer, "groups", 1))
-                rule.mirror(weight, cast("Tensor", site.buffer("feedback")), transposed, groups, noise)
+        if self._mirror_optimizer is not None:
+            self._take_the_same_step(self._mirror_optimizer)
+        for binding, rule in self._rules.values():
+            if rule.mirrors and binding.rule is rule and binding.current:
+                binding.mirror(self.step)
         self._draw_afresh()
 
     def _draw_afresh(self) -> None:
-        changing = [site for site, rule in self._rules.values() if rule.fresh and site.current]
-        fresh = {site: kept for site in changing if (kept := site.buffer("feedback_starts")) is not None}
+        changing = [binding for binding, rule in self._rules.values() if rule.fresh and binding.current]
+        fresh = {binding: kept for binding in changing if (kept := binding.buffer("feedback_starts")) is not None}
         for device in {kept.device for kept in fresh.values()}:
-            there = {site: kept for site, kept in fresh.items() if kept.device == device}
-            drawn = [place for site, kept in there.items() for place in places(len(kept), site.seed, site.key, site.rule.name, self.step)]
+            there = {binding: kept for binding, kept in fresh.items() if kept.device == device}
+            drawn = [offset for binding, kept in there.items() for offset in binding.offsets(len(kept), self.step)]
             # One transfer and one call for all layers: on a CPU one each took four times as long, and a card would be waited for each time.
             numbers = torch.tensor(drawn, device="cpu", pin_memory=device.type == "cuda").to(device, non_blocking=True)
             torch._foreach_copy_(list(there.values()), numbers.split([len(kept) for kept in there.values()]))
 
-    def _shared_steps(self) -> list[list[Site]]:
+    def _shared_steps(self) -> list[list[WeightBinding]]:
         """Return for each group of the optimiser the weights whose feedback takes the same steps."""
-        copying = [(name, site, site.weight) for name, (site, rule) in self._rules.items() if rule.copies_updates]
+        copying = [(name, binding, binding.weight) for name, (binding, rule) in self._rules.items() if rule.copies_updates]
         groups = [
-            [site for weight in group["params"] for _, site, own in copying if own is weight] for group in self._optimizer.param_groups
+            [binding for weight in group["params"] for _, binding, own in copying if own is weight]
+            for group in self._optimizer.param_groups
         ]
         known = {weight for group in self._optimizer.param_groups for weight in group["params"]}
-        for name, site, weight in copying:
+        for name, binding, weight in copying:
             if weight in known:
                 continue
             if not isinstance(weight, nn.Parameter):
                 raise RuleError(
-                    f"rule {site.rule.name!r} copies the steps of a weight, but that of layer {name!r} is computed (a parametrisation)"
+                    f"rule {binding.rule.name!r} copies the steps of a weight, but that of layer {name!r} is computed (a parametrisation)"
                 )
             if weight.requires_grad:
                 raise RuleError(
-                    f"rule {site.rule.name!r} copies the optimiser's steps, but the optimiser does not have the weight of layer {name!r}"
+                    f"rule {binding.rule.name!r} copies the optimiser's steps, but the optimiser does not have the weight of layer {name!r}"
                 )
         return groups
 
@@ -148,7 +145,7 @@ class Follower:
         kind, held = type(self._optimizer), vars(self._optimizer)
         known = inspect.signature(kind.__init__).parameters
         settings = {key: value for key, value in {**held, **self._optimizer.defaults}.items() if key in known}
-        groups = [{"params": [cast("Tensor", site.buffer("feedback")) for site in group]} for group in self._groups]
+        groups = [{"params": [cast("Tensor", binding.buffer("feedback")) for binding in group]} for group in self._groups]
         matrix = next(matrix for group in groups for matrix in group["params"])
         example = nn.Parameter(matrix.new_zeros(2, 2))
         example.grad = torch.zeros_like(example)
@@ -161,34 +158,34 @@ class Follower:
             ) from error
         return kind(groups, **settings)
 
-    def _take_the_same_step(self, twin: torch.optim.Optimizer) -> None:
+    def _take_the_same_step(self, mirror: torch.optim.Optimizer) -> None:
         self._renew()
         if len(self._optimizer.param_groups) != len(self._groups):
             raise RuleError("the optimiser was given another group of parameters after follow(): remove() the follower and follow() again")
-        for own, settings, members in zip(twin.param_groups, self._settings, self._groups, strict=True):
+        for own, settings, members in zip(mirror.param_groups, self._settings, self._groups, strict=True):
             own.update(settings)
-            for matrix, site in zip(own["params"], members, strict=True):
-                gradient = site.weight.grad if site.current else None
+            for matrix, binding in zip(own["params"], members, strict=True):
+                gradient = binding.weight.grad if binding.current else None
                 matrix.grad = None if gradient is None else whole(gradient)  # no gradient, no step
         # A scaler does not keep a fused optimiser from a step whose gradients overflowed: it is told, and skips the step on its device.
-        twin.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
-        twin.step()
-        twin.zero_grad()
+        mirror.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
+        mirror.step()
+        mirror.zero_grad()
 
     def _renew(self) -> None:
         """Find the matrices again: moving a module to another device replaces its buffers."""
-        twin = cast("torch.optim.Optimizer", self._twin)
-        for own, members in zip(twin.param_groups, self._groups, strict=True):
-            for number, site in enumerate(members):
-                if not site.current:
+        mirror = cast("torch.optim.Optimizer", self._mirror_optimizer)
+        for own, members in zip(mirror.param_groups, self._groups, strict=True):
+            for number, binding in enumerate(members):
+                if not binding.current:
                     continue
-                old, new = own["params"][number], cast("Tensor", site.buffer("feedback"))
+                old, new = own["params"][number], cast("Tensor", binding.buffer("feedback"))
                 if old is not new:
                     own["params"][number] = new
-                    if old in twin.state:
-                        twin.state[new] = {
+                    if old in mirror.state:
+                        mirror.state[new] = {
                             key: value.to(new) if isinstance(value, Tensor) and value.shape == new.shape else value
-                            for key, value in twin.state.pop(old).items()
+                            for key, value in mirror.state.pop(old).items()
                         }
 
 
@@ -202,7 +199,7 @@ def _sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
     return [len(group["params"]) for group in groups]
 
 
-def follow(network: nn.Module, optimizer: Any) -> Follower:
+def follow(network: nn.Module, optimizer: Any) -> FeedbackUpdater:
     """Let the feedback of a network follow its optimizer: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
 
     Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
@@ -232,4 +229,4 @@ def follow(network: nn.Module, optimizer: Any) -> Follower:
     """
     if not isinstance(network, nn.Module):
         raise RuleError(f"follow takes a network and its optimizer, in this order, not a {type(network).__name__} as its network")
-    return Follower(network, optimizer)
+    return FeedbackUpdater(network, optimizer)

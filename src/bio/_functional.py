@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from ._draw import laid_out, rows_of_block, taken
-
-if TYPE_CHECKING:
-    from ._rule import Rule
+from ._draw import channels_last_view, rows_of_block, slice_table
+from ._rule import Rule
 
 _SMALL = 2**16  # numbers up to which memory of its own costs less than the search for memory to use again
 
@@ -89,13 +87,13 @@ def convolution(
     return function.apply(input, weight, bias, matrix, starts, rule, scale, geometry)
 
 
-def everyday() -> bool:
+def is_plain_eager() -> bool:
     """Tell whether neither a compiler nor a function transform nor autocast is at work."""
     return not (torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or torch._C._is_any_autocast_enabled())
 
 
 class _Linear(torch.autograd.Function):
-    """The everyday form. PyTorch takes 80 µs a call for the form that function transforms want, as much as a small layer."""
+    """The ordinary form. PyTorch takes 80 µs a call for the form that function transforms want, as much as a small layer."""
 
     @staticmethod
     def forward(ctx: Any, input: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any) -> Tensor:
@@ -131,7 +129,7 @@ class _TransformableLinear(_Linear):
 
 
 class _Convolution(torch.autograd.Function):
-    """The everyday form."""
+    """The ordinary form."""
 
     @staticmethod
     def forward(
@@ -171,7 +169,7 @@ class _Convolution(torch.autograd.Function):
 
 
 direct_convolution = _Convolution.apply
-"""What :func:`convolution` comes down to where :func:`everyday` says that nothing special is going on; takes the same arguments."""
+"""What :func:`convolution` comes down to where :func:`is_plain_eager` says that nothing special is going on; takes the same arguments."""
 
 
 class _TransformableConvolution(_Convolution):
@@ -204,7 +202,7 @@ def _keep_for_linear(
 def whole_feedback(weight: Tensor, matrix: Tensor | None, starts: Tensor | None, rule: Rule, scale: float) -> Tensor:
     """Return B, of W's shape."""
     if matrix is not None and starts is not None:
-        matrix = taken(matrix, starts, weight.shape)
+        matrix = slice_table(matrix, starts, weight.shape)
     if matrix is not None and matrix.dtype != weight.dtype:
         matrix = matrix.to(weight.dtype)
     return rule.feedback(weight, matrix, scale)
@@ -242,17 +240,17 @@ def _through_feedback(grad: Tensor, weight: Tensor, matrix: Tensor | None, start
 def _blocks(weight: Tensor, matrix: Tensor | None, starts: Tensor | None) -> Iterator[tuple[int, int, Tensor | None]]:
     """Yield the blocks of W that are written in one go: first row, row behind the last, and the same block of the rule's matrix."""
     rows, height = len(weight), rows_of_block(weight.shape)
-    places = None if starts is None else starts.tolist()
+    offsets = None if starts is None else starts.tolist()
     for number, top in enumerate(range(0, rows, height)):
         bottom = min(top + height, rows)
         if matrix is None:
             yield top, bottom, None
-        elif places is None:
+        elif offsets is None:
             yield top, bottom, matrix[top:bottom].to(weight.dtype)
         else:
             shape = (bottom - top, *weight.shape[1:])
-            numbers = matrix[places[number] : places[number] + math.prod(shape)]
-            yield top, bottom, laid_out(numbers, shape).to(weight.dtype)
+            numbers = matrix[offsets[number] : offsets[number] + math.prod(shape)]
+            yield top, bottom, channels_last_view(numbers, shape).to(weight.dtype)
 
 
 _SCRATCH = threading.local()

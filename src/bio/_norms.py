@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RuleError
-from ._kinds import places
+from ._conversions import candidates
 from ._wrappers import innermost
 
 
@@ -44,9 +44,9 @@ class NormConstraint:
 
     def __init__(self, network: nn.Module, optimizer: Any = None) -> None:
         self._weights = {
-            place.name: weight
-            for place in places(network)
-            if isinstance(weight := getattr(place.layer, place.parameter, None), nn.Parameter) and not nn.parameter.is_lazy(weight)
+            candidate.name: weight
+            for candidate in candidates(network)
+            if isinstance(weight := getattr(candidate.layer, candidate.parameter, None), nn.Parameter) and not nn.parameter.is_lazy(weight)
         }
         self._norms = {name: _norm(weight).item() for name, weight in self._weights.items()}
         if not self._norms:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import RuleError
-from ._broadcast import LOOKING_ON, Onlooker
-from ._kinds import in_words, on_exact_gradients, places, plain_name, sites
-from ._layers import RuledLayer
+from ._binding import Probe, WeightBinding
+from ._conversions import candidates, on_exact_gradients
+from ._converted import in_words, plain_name
+from ._layers import RuledLayer, bindings
 from ._products import Product, exact_products
-from ._sites import Site
 
 
 def check_reach(module: nn.Module, *inputs: Any) -> None:
@@ -39,16 +39,16 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
         >>> from biodeephashing.bio import apply_rule
         >>> check_reach(apply_rule(nn.Sequential(nn.Linear(3, 2)), "fa"), torch.zeros(1, 3))
     """
-    found = sites(module)
+    found = bindings(module)
     if not found:
         raise RuleError(f"{plain_name(module)} holds no layer that learns by a rule: apply_rule() first")
-    pass_ = _look_on(module, found, inputs)
-    missed = [name for name, site in found.items() if site not in pass_.met]
+    pass_ = _probe(module, found, inputs)
+    missed = [name for name, binding in found.items() if binding not in pass_.met]
     past = _past_the_rules(module, found, pass_.products)
-    if past and not all(site.rule.exact for site in found.values()):
+    if past and not all(binding.rule.exact for binding in found.values()):
         raise RuleError(_multiplied_in_words(module, found, past, pass_.spans))
     if missed:
-        words = [f"{in_words(n, s.layer)} {tuple(s.weight.shape)} by rule {s.rule.name!r}" for n, s in found.items() if n in missed[:5]]
+        words = [f"{in_words(n, b.layer)} {tuple(b.weight.shape)} by rule {b.rule.name!r}" for n, b in found.items() if n in missed[:5]]
         raise RuleError(
             f"the forward pass of {plain_name(module)} never calls {len(missed)} of its {len(found)} converted layers, so their rule "
             f"would not act: {', '.join(words)}{', ...' if len(missed) > 5 else ''}. Remove the layers, or the rule from them"
@@ -59,15 +59,14 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
 class _Pass:
     """What one forward pass has shown: the weights met, products past every rule, and each module's share of autograd's count."""
 
-    met: list[Site]
+    met: list[WeightBinding]
     products: list[Product]
     spans: list[tuple[int, int, nn.Module]]
 
 
-def _look_on(module: nn.Module, found: Mapping[str, Site], inputs: tuple[Any, ...]) -> _Pass:
-    onlooker, spans = Onlooker(), []
-    devices = {site.weight.device for site in found.values() if site.weight.device.type == "cuda"}
-    known = {parameter for site in found.values() for parameter in _parameters_of(site)}
+def _probe(module: nn.Module, found: Mapping[str, WeightBinding], inputs: tuple[Any, ...]) -> _Pass:
+    devices = {binding.weight.device for binding in found.values() if binding.weight.device.type == "cuda"}
+    known = {parameter for binding in found.values() for parameter in _parameters_of(binding)}
     with ExitStack() as stack:
         stack.enter_context(_left_as_it_was(module))
         trained = stack.enter_context(_all_require_gradients(module))
@@ -76,10 +75,22 @@ def _look_on(module: nn.Module, found: Mapping[str, Site], inputs: tuple[Any, ..
         if "torch._dynamo" in sys.modules:  # a compiled module shows autograd one function and no products
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         spans = stack.enter_context(_noted_spans(module))
-        LOOKING_ON.append(onlooker)
-        stack.callback(LOOKING_ON.remove, onlooker)
-        outputs = [*_tensors(module(*inputs)), *onlooker.cut_off]
-        return _Pass(onlooker.met, exact_products(outputs, trained, known | on_exact_gradients(module)), spans)
+        probe = stack.enter_context(_probed(found.values()))
+        outputs = [*_tensors(module(*inputs)), *probe.cut_off]
+        return _Pass(probe.met, exact_products(outputs, trained, known | on_exact_gradients(module)), spans)
+
+
+@contextmanager
+def _probed(found: Collection[WeightBinding]) -> Iterator[Probe]:
+    """Let some weights note when a forward pass meets them; no signal of a broadcasting rule is sent meanwhile."""
+    probe = Probe()
+    try:
+        for binding in found:
+            binding.probe = probe
+        yield probe
+    finally:
+        for binding in found:
+            binding.probe = None
 
 
 @contextmanager
@@ -143,20 +154,20 @@ def _tensors(output: Any) -> Iterator[Tensor]:
         yield from _tensors(vars(output))
 
 
-def _parameters_of(site: Site) -> Iterator[Tensor]:
+def _parameters_of(binding: WeightBinding) -> Iterator[Tensor]:
     """Yield the parameters that a weight is, or is computed of."""
-    weight = site.layer._parameters.get(site.parameter)
+    weight = binding.layer._parameters.get(binding.parameter)
     if weight is not None:
         yield weight
-    elif "parametrizations" in site.layer._modules:
-        yield from site.layer.parametrizations[site.parameter].parameters()  # type: ignore[index, union-attr]
+    elif "parametrizations" in binding.layer._modules:
+        yield from binding.layer.parametrizations[binding.parameter].parameters()  # type: ignore[index, union-attr]
     else:  # computed by a hook
-        yield from site.layer.parameters(recurse=False)
+        yield from binding.layer.parameters(recurse=False)
 
 
-def _past_the_rules(module: nn.Module, found: Mapping[str, Site], products: list[Product]) -> dict[Tensor, int]:
+def _past_the_rules(module: nn.Module, found: Mapping[str, WeightBinding], products: list[Product]) -> dict[Tensor, int]:
     """Return the parameters that are multiplied although no rule reaches them there, and where: those with the most axes of a factor."""
-    exempt = on_exact_gradients(module).union(*(_parameters_of(site) for site in found.values() if site.rule.exact))
+    exempt = on_exact_gradients(module).union(*(_parameters_of(binding) for binding in found.values() if binding.rule.exact))
     past: dict[Tensor, int] = {}
     for product in products:
         if not product.parameters & exempt:
@@ -166,12 +177,12 @@ def _past_the_rules(module: nn.Module, found: Mapping[str, Site], products: list
 
 
 def _multiplied_in_words(
-    module: nn.Module, found: Mapping[str, Site], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
+    module: nn.Module, found: Mapping[str, WeightBinding], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
 ) -> str:
     names = {name: parameter for name, parameter in module.named_parameters() if parameter in past}
     paths = {part: path for path, part in module.named_modules()}
-    rules = {parameter: site.rule.name for site in found.values() for parameter in _parameters_of(site)}
-    late = {getattr(place.layer, place.parameter) for place in places(module) if not isinstance(place.layer, RuledLayer)}
+    rules = {parameter: binding.rule.name for binding in found.values() for parameter in _parameters_of(binding)}
+    late = {getattr(one.layer, one.parameter) for one in candidates(module) if not isinstance(one.layer, RuledLayer)}
     words = []
     for name, parameter in list(names.items())[:5]:
         user = _user(past[parameter], spans, module)
@@ -179,7 +190,7 @@ def _multiplied_in_words(
         known = known or (", of a layer that came after the rule: apply_rule() again," if parameter in late else "")
         words.append(f"{name!r} {tuple(parameter.shape)}{known} in {in_words(paths[user], user)}")
     patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names)
-    rule = next(site.rule.name for site in found.values() if not site.rule.exact)
+    rule = next(binding.rule.name for binding in found.values() if not binding.rule.exact)
     return (
         f"the forward pass of {plain_name(module)} multiplies by {len(past)} parameter{'s' if len(past) > 1 else ''} past every rule, so "
         f"the error would go down through the exact transpose: {'; '.join(words)}{'; ...' if len(past) > 5 else ''}. "

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ._hosts import RuledOwnForward
-from ._kinds import kept_exact, places, plain_name
+from ._binding import WeightBinding
+from ._conversions import candidates, kept_exact
+from ._converted import plain_name
+from ._interception import RuledOwnForward
 from ._layers import RuledLayer
-from ._sites import Site
 
 
 @dataclass(frozen=True)
@@ -127,14 +128,14 @@ def describe(module: nn.Module) -> Report:
 
 
 def _rows(module: nn.Module) -> Iterator[Row]:
-    obstacles = {(place.layer, place.parameter): place.obstacle for place in places(module)}
+    obstacles = {(candidate.layer, candidate.parameter): candidate.obstacle for candidate in candidates(module)}
     covered: set[nn.Module] = set()
     for name, part in module.named_modules():
         if part in covered:
             continue
-        converted = part._sites if isinstance(part, RuledLayer) else {}
-        for site in converted.values():
-            yield _converted_row(name, site)
+        converted = part._bindings if isinstance(part, RuledLayer) else {}
+        for binding in converted.values():
+            yield _converted_row(name, binding)
         if "weight" in converted:
             covered.update(part.modules())  # the parts of a parametrised weight
             if not isinstance(part, RuledOwnForward):
@@ -145,10 +146,10 @@ def _rows(module: nn.Module) -> Iterator[Row]:
                 yield Row(name, plain_name(part), parameter, shape, reason=_reason(part, parameter, obstacles))
 
 
-def _converted_row(name: str, site: Site) -> Row:
-    asked, scale = (site.asked, site.scale) if site.rule.scaled else (None, None)
-    seed = site.seed if site.rule.seeded else None
-    return Row(name, plain_name(site.layer), site.parameter, tuple(site.weight.shape), site.rule.name, asked, scale, seed)
+def _converted_row(name: str, binding: WeightBinding) -> Row:
+    asked, scale = (binding.asked, binding.scale) if binding.rule.scaled else (None, None)
+    seed = binding.seed if binding.rule.seeded else None
+    return Row(name, plain_name(binding.layer), binding.parameter, tuple(binding.weight.shape), binding.rule.name, asked, scale, seed)
 
 
 def _reason(part: nn.Module, parameter: str, obstacles: Mapping[tuple[nn.Module, str], str]) -> str:

@@ -1,33 +1,27 @@
-"""What a learning rule is: a small object that says what carries the error down."""
+"""What a learning rule is: mathematics that says what carries the error down, and knows no layer."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from torch import Generator, Tensor
 
 from ..registry import Registry
-from ._broadcast import broadcast
-from ._draw import draw, draw_table
-from ._functional import Geometry, convolution, linear, plain_convolution, plain_linear
-
-if TYPE_CHECKING:
-    from ._sites import Site
 
 
 @dataclass(frozen=True)
-class LearningRule(ABC):
+class LearningRule:
     """What both kinds of learning rules share: :class:`Rule` and :class:`BroadcastRule`.
 
     Attributes:
         name: what the rule is registered and reported under.
         scaled: whether ``scale`` has a meaning.
-        exact: whether the gradients are backpropagation's, so that a layer which cannot be converted may keep its ordinary ones.
+        exact: whether the gradients are backpropagation's: the products are then PyTorch's own, and a layer which cannot be converted
+            may keep its ordinary ones.
         changes: whether something happens after each step of the optimiser, so that training needs :func:`follow`.
         seeded: whether a random matrix is drawn.
-        direct: whether layers take their input as it is and their products as :class:`Rule` defines them; found by itself.
     """
 
     name: ClassVar[str]
@@ -35,27 +29,10 @@ class LearningRule(ABC):
     exact: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     seeded: ClassVar[bool] = False
-    direct: ClassVar[bool] = False
-
-    @abstractmethod
-    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
-        """Return what a layer keeps for its feedback, freshly drawn, by the ending of the buffer's name."""
-
-    def received(self, site: Site, input: Tensor, features: int) -> Tensor:
-        """Return the input of a layer as the layer takes it, before anything is padded; ``features`` is the axis of its features."""
-        return input
-
-    @abstractmethod
-    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x Wᵀ + b, whose error goes down by the rule."""
-
-    @abstractmethod
-    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        """Return the convolution of a batch, whose error goes down by the rule."""
 
 
 @dataclass(frozen=True)
-class Rule(LearningRule):
+class Rule(LearningRule, ABC):
     r"""A learning rule, given by the matrix :math:`B` that carries the error down through a layer.
 
     .. math::
@@ -98,7 +75,6 @@ class Rule(LearningRule):
     def __init_subclass__(cls) -> None:
         cls.seeded, cls.mirrors = cls.draws_matrix, cls.mirror is not Rule.mirror
         cls.changes = cls.fresh or cls.learned()
-        cls.direct = cls.received is LearningRule.received and cls.convolution is Rule.convolution
 
     @classmethod
     def learned(cls) -> bool:
@@ -142,26 +118,9 @@ class Rule(LearningRule):
             generator: for the noise; the same numbers in every process.
         """
 
-    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
-        """Return M, or the numbers from which each step takes its own, and where this step takes them."""
-        if not self.draws_matrix:
-            return {}
-        if not self.fresh:
-            return {"feedback": self.prepare(draw(weight, site.scale, site.seed, site.key, self.name))}
-        numbers, starts = draw_table(weight, site.scale, site.seed, site.key, self.name)
-        return {"feedback": self.prepare(numbers), "feedback_starts": starts}
-
-    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x Wᵀ + b, whose error goes down through B."""
-        return linear(input, weight, bias, *site.kept(), self, site.scale)
-
-    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        """Return the convolution of a batch, whose error goes down through B."""
-        return convolution(input, weight, bias, *site.kept(), self, site.scale, geometry)
-
 
 @dataclass(frozen=True)
-class BroadcastRule(LearningRule):
+class BroadcastRule(LearningRule, ABC):
     r"""A learning rule that sends one signal from the end of the network straight to the input of every layer.
 
     .. math:: \delta_{x_\ell} = r B_\ell
@@ -185,22 +144,6 @@ class BroadcastRule(LearningRule):
             error: the loss's gradient with respect to the network's output, (batch, outputs).
             target: what :func:`give_target` was given, (batch, classes); None unless ``needs_target``.
         """
-
-    def buffers(self, site: Site, weight: Tensor) -> dict[str, Tensor]:
-        """Return B, for as wide a signal as is known so far."""
-        return {"feedback": site.draw_broadcast(weight)}
-
-    def received(self, site: Site, input: Tensor, features: int) -> Tensor:
-        """Return the input cut off from what is below, which hears the signal instead."""
-        return broadcast(site, input, features)
-
-    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x Wᵀ + b, which sends nothing down itself."""
-        return plain_linear(self.received(site, input, input.dim() - 1), weight, bias)
-
-    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        """Return the convolution of a batch, which sends nothing down itself."""
-        return plain_convolution(input, weight, bias, geometry)
 
 
 RULES: Registry[type[LearningRule]] = Registry("learning rule")

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ._functional import Geometry, plain_convolution, plain_linear
 from ._rule import RULES, Rule
-
-if TYPE_CHECKING:
-    from ._sites import Site
 
 
 @RULES.register("bp")
@@ -42,11 +37,3 @@ class Backpropagation(Rule):
     def feedback(self, weight: Tensor, matrix: Tensor | None, scale: float) -> Tensor:
         """Return W."""
         return weight
-
-    def linear(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return x Wᵀ + b."""
-        return plain_linear(input, weight, bias)
-
-    def convolution(self, site: Site, input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
-        """Return the convolution of a batch."""
-        return plain_convolution(input, weight, bias, geometry)

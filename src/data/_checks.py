@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..hparams import FOLDS
-from ._label_table import is_safe
 from ._splits import overlaps
-
-if TYPE_CHECKING:
-    from ._prepare import Content
+from .content import Content, is_safe
 
 
 def check(content: Content) -> None:

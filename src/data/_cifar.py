@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..checksums import digest
 from ..errors import DataError
-from ._label_table import distinct_names
+from .content import distinct_names
 
 DATABASE = "CIFAR_10"
 FOLDER = "cifar-10-batches-py"

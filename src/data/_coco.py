@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ._label_table import LabelTable, is_safe
+from ._label_table import LabelTable
+from .content import is_safe
 
 PARTS = ("train2014", "val2014")
 IDS = 90  # category ids run from 1 to 90, ten of them without a category

@@ -8,7 +8,7 @@ from . import _splits
 
 if TYPE_CHECKING:
     from ._label_table import LabelTable
-    from ._prepare import Content
+    from .content import Content
 
 SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
 SEED = 0

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ._understood import counted
+from .content import Content, distinct_names
 
 if TYPE_CHECKING:
-    from ._prepare import Content
     from ._splits import Protocol
 
 
@@ -102,8 +102,6 @@ class LabelTable:
 
     def content(self, folds: Mapping[str, NDArray[np.int64]], protocol: Protocol, *, source: str, note: str = "") -> Content:
         """Return what :func:`~biodeephashing.data._prepare.prepare` writes: these images, linked and not copied where possible."""
-        from ._prepare import Content
-
         return Content(
             files=distinct_names([path.rpartition("/")[2] for path in self.paths]),
             labels=self.labels,
@@ -140,37 +138,3 @@ def link(source: Path, target: Path) -> None:
         raise
     except OSError:  # another disk, no hard links there, or not allowed for files of others
         shutil.copyfile(original, target)
-
-
-def distinct_names(names: Sequence[str]) -> list[str]:
-    """Return file names no two of which are the same; a later one that repeats an earlier one gets its index added.
-
-    Two images under one name would overwrite each other, also where the file system does not tell cases apart.
-
-    Example:
-        >>> distinct_names(["a.png", "b.jpg", "A.png"])
-        ['a.png', 'b.jpg', 'A-2.png']
-    """
-    taken = {name.lower() for name in names}
-    seen: set[str] = set()
-    distinct = []
-    for index, name in enumerate(names):
-        if name.lower() in seen:
-            stem, dot, suffix = name.rpartition(".")
-            name = f"{stem}-{index}{dot}{suffix}" if dot else f"{name}-{index}"
-            while name.lower() in taken:
-                name = f"_{name}"
-            taken.add(name.lower())
-        seen.add(name.lower())
-        distinct.append(name)
-    return distinct
-
-
-def is_safe(name: str) -> bool:
-    """Return whether a name means a plain, visible file in one folder, and can stand in a metadata line.
-
-    Example:
-        >>> [is_safe(name) for name in ("a b.jpg", "a,b.jpg", "../a.jpg", ".a.jpg", "")]
-        [True, False, False, False, False]
-    """
-    return name == name.strip() and name.isprintable() and not name.startswith(".") and name != "" and not set(name) & set(",/\\:")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ._label_table import LabelTable, is_safe
+from ._label_table import LabelTable
+from .content import is_safe
 
 CONCEPTS = 81
 IMAGES = "images"

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, UsageError
-from ._label_table import LabelTable, distinct_names
+from ._label_table import LabelTable
 from ._own_table import BLANK, read_table
 from ._splits import one_hot
+from .content import distinct_names
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _FOLD_NAMES = {"train", "training", "val", "valid", "validation", "test", "query", "database"}

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..hparams import FOLDS
@@ -19,62 +17,12 @@ from ..runs import processed_folder
 from ._checks import check, uniform
 from ._splits import overlaps
 from ._threads import in_threads
-from ._understood import describe, doubts
-from ._unreadable import LeftOut, check_left_out, without_unreadable, write_left_out
+from ._unreadable import check_left_out, without_unreadable, write_left_out
+from .content import Content
 from .metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from .split import Split, checksums, metadata_file, read_split, remedy, write_split
 
 IMAGES = "images"
-
-
-@dataclass(frozen=True)
-class Content:
-    """A data set as a processor hands it over.
-
-    Args:
-        files: file name of each image, n of them.
-        labels: (n, C) uint8, each 0 or 1.
-        classes: C class names.
-        folds: indices of the images of each fold, in the order of the metadata file.
-        write_image: writes the image of an index to a path; called from several threads.
-        protocol: name of the split.
-        rule: the split in words.
-        seed: seed of its shuffle.
-        source: where the images come from.
-        note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
-        shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
-        unused: classes that no image has, by design.
-        where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
-        image: returns the file that an image of an index is made from; None where images are not files.
-        without: returns the content without the images of some indices; None for one whose other images stay in their folds.
-        left_out: file and reason of each image that is left out because it cannot be read.
-        reading: how the source was read; "labels" says how it writes them.
-    """
-
-    files: Sequence[str]
-    labels: NDArray[np.uint8]
-    classes: Sequence[str]
-    folds: Mapping[str, NDArray[np.int64]]
-    write_image: Callable[[int, Path], None]
-    protocol: str
-    rule: str
-    seed: int
-    source: str
-    note: str = ""
-    shared: Collection[str] = ()
-    unused: Collection[str] = ()
-    where: Callable[[int], str] | None = None
-    image: Callable[[int], Path] | None = None
-    without: Callable[[NDArray[np.int64]], Content] | None = None
-    left_out: LeftOut = ()
-    reading: Mapping[str, str | int] = field(default_factory=dict)
-
-    def understood(self) -> tuple[str, ...]:
-        """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
-        folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
-        used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
-        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
-        return line, *(f"remark: {doubt}" for doubt in doubts(folds, self.classes))
 
 
 def prepare(

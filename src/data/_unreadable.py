@@ -7,7 +7,6 @@ import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,12 @@ from ..errors import DataError
 from ..runs import processed_folder
 from ._decoding import fault_of
 from ._threads import in_threads
-
-if TYPE_CHECKING:
-    from ._prepare import Content
+from .content import Content, LeftOut
 
 LEFT_OUT_FILE = "images_left_out.csv"
 _HEADER = ("file", "reason")
 _SHOWN = 20  # unreadable images that a refusal names
 _FEW = 3  # and that a report does
-
-LeftOut = Sequence[tuple[str, str]]
 
 
 def without_unreadable(content: Content, share: Fraction, label: str) -> Content:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ._label_table import LabelTable, is_safe
+from ._label_table import LabelTable
+from .content import is_safe
 
 FOLDER = "VOCdevkit/VOC2012"
 SOURCE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (trainval, main task)"

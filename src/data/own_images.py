@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ._label_table import LabelTable
-    from ._prepare import Content
+    from .content import Content
 
 FRACTIONS = "train=0.5,val=0.1,query=0.1"
 SEED = 0

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from biodeephashing.bio import follow, give_target
-from biodeephashing.bio._kinds import sites
+from biodeephashing.bio._layers import bindings
 
 X = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -25,7 +25,7 @@ def ready(module, classes=None):
     Rules that change with the steps follow an optimiser that never steps. With a number of classes, every forward pass is preceded
     by one-hot targets for as many rows as its first input has; without it, call :func:`label` before a pass by ``drtp``.
     """
-    if any(site.rule.changes for site in sites(module).values()):
+    if any(binding.rule.changes for binding in bindings(module).values()):
         follow(module, torch.optim.SGD(list(module.parameters()), lr=0.0))
     if classes is not None:
         module.register_forward_pre_hook(lambda part, inputs: give_target(part, one_hot(len(inputs[0]), classes)))
@@ -39,7 +39,7 @@ def one_hot(batch, classes):
 
 def label(module, batch):
     """Hand one-hot targets to the rules that send them down, as wide as the rules expect; for others nothing happens."""
-    for width in {hub.width for part in module.modules() for hub in getattr(part, "_hubs", ())}:
+    for width in {bus.width for part in module.modules() for bus in getattr(part, "_buses", ())}:
         give_target(module, one_hot(batch, width))
 
 

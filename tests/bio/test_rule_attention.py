@@ -18,8 +18,8 @@ from torch.nn.utils.parametrizations import weight_norm
 from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
 
 from biodeephashing.bio import RULES, BroadcastRule, apply_rule, check_reach, feedback_matrix, follow, remove_rule
-from biodeephashing.bio._hosts import RuledHost
-from biodeephashing.bio._kinds import sites
+from biodeephashing.bio._interception import WeightInterceptor
+from biodeephashing.bio._layers import bindings
 from biodeephashing.errors import RuleError
 
 LINEAR = F.linear
@@ -113,9 +113,9 @@ class Definition:
     def __init__(self, ruled):
         self.plain = remove_rule(copy.deepcopy(ruled))
         self.given, self.signals, self.seen = {}, [], set()
-        for name, site in sites(ruled).items():
-            owner = self.plain.get_submodule(name.removesuffix(site.parameter).rstrip(".") if site.parameter != "weight" else name)
-            self.given[id(getattr(owner, site.parameter))] = site.rule, carried(site)
+        for name, binding in bindings(ruled).items():
+            owner = self.plain.get_submodule(name.removesuffix(binding.parameter).rstrip(".") if binding.parameter != "weight" else name)
+            self.given[id(getattr(owner, binding.parameter))] = binding.rule, carried(binding)
 
     def linear(self, input, weight, bias=None):
         whole = weight if weight._base is None else weight._base
@@ -144,14 +144,14 @@ class Definition:
         return any(rule.name == "dfa" for rule, _ in self.given.values())
 
 
-def carried(site):
+def carried(binding):
     """B by the definition of each rule, of the weight and of what the layer keeps."""
-    weight, kept = site.weight.detach(), site.buffer("feedback")
-    if site.rule.name in ("bp", "usf"):
-        return weight if site.rule.name == "bp" else 0.3 * torch.sign(weight)
-    if site.rule.name == "brsf":
-        kept = magnitudes_of_a_step(kept, site.buffer("feedback_starts"), weight.shape)
-    return kept.abs() * torch.sign(weight) if site.rule.name in ("frsf", "brsf") else kept
+    weight, kept = binding.weight.detach(), binding.buffer("feedback")
+    if binding.rule.name in ("bp", "usf"):
+        return weight if binding.rule.name == "bp" else 0.3 * torch.sign(weight)
+    if binding.rule.name == "brsf":
+        kept = magnitudes_of_a_step(kept, binding.buffer("feedback_starts"), weight.shape)
+    return kept.abs() * torch.sign(weight) if binding.rule.name in ("frsf", "brsf") else kept
 
 
 def spread(rows, input):
@@ -210,7 +210,7 @@ def test_every_projection_sends_down_what_its_rule_says(name, rule, monkeypatch)
     # Swin v2 computes its bias of attention by two layers that see no image at all: nothing could be broadcast to them
     apart = name == "swin v2" and issubclass(RULES[rule], BroadcastRule)
     ready(apply_rule(network, {"*.cpb_mlp.*": "bp", "*": rule} if apart else rule, seed=4, scale=0.3))
-    assert isinstance(network.part, RuledHost) == (name.split()[0] in ("swin", "beit"))
+    assert isinstance(network.part, WeightInterceptor) == (name.split()[0] in ("swin", "beit"))
     label(network, BATCH)
     check_reach(network, *inputs)
     definition, upper = Definition(network), torch.randn(BATCH, 3, dtype=torch.float64)

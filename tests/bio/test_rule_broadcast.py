@@ -149,7 +149,7 @@ def test_evaluation_is_plain(rule):
     with torch.no_grad():
         assert torch.equal(module(X), plain(X))
         assert torch.equal(module[5](torch.ones(1, 64)), plain[5](torch.ones(1, 64)))
-    assert all(hub.listening is None and hub.target is None for hub in module._hubs)
+    assert all(bus.listening is None and bus.target is None for bus in module._buses)
     label(module, 4)
     assert input_gradient(module).isfinite().all()
     ready(module, classes=5)
@@ -162,8 +162,8 @@ def test_a_copy_hears_itself_alone(rule, copied):
     module = apply_rule(network(), rule, seed=4)
     other = copied(module)
     assert torch.equal(input_gradient(other), input_gradient(module))
-    assert other._hubs[0] is not module._hubs[0]
-    assert other[0]._sites["weight"].hub is other._hubs[0]
+    assert other._buses[0] is not module._buses[0]
+    assert other[0]._bindings["weight"].bus is other._buses[0]
     with torch.no_grad():
         other[0].weight_feedback.zero_()
     assert not input_gradient(other).any()
@@ -178,7 +178,7 @@ def test_nothing_of_the_rule_stays(rule):
     for remove in (remove_rule, lambda part: apply_rule(part, "bp"), lambda part: load_rule_state(part, {})):
         apply_rule(module, rule)
         assert remove(module) is module
-        assert not hasattr(module, "_hubs")
+        assert not hasattr(module, "_buses")
         assert not module._forward_hooks
         assert not module._forward_pre_hooks
         assert matrices(module) == {}

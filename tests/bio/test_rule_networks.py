@@ -109,7 +109,7 @@ def test_a_real_network_learns_by_its_rules(real):
         assert listed >= {n for n, p in network.named_parameters() if p.dim() > 1}
         assert list(plain_state_dict(network)) == keys
         remove_rule(network)
-        assert not any(hasattr(part, "_sites") or hasattr(part, "_hubs") for part in network.modules())
+        assert not any(hasattr(part, "_bindings") or hasattr(part, "_buses") for part in network.modules())
         assert not any(n.endswith(("_feedback", "_feedback_starts")) for n, _ in network.named_buffers())
         with torch.no_grad():
             assert torch.equal(network(x), wanted)

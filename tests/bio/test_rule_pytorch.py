@@ -28,6 +28,7 @@ from biodeephashing.bio import (
     rule_names,
     rule_state,
 )
+from biodeephashing.bio._binding import WeightBinding
 from biodeephashing.errors import RuleError
 
 TOLERANCE = {"rtol": 1e-10, "atol": 1e-12}
@@ -69,8 +70,8 @@ def test_evaluation_takes_the_way_of_the_plain_network(rule, monkeypatch):
         raise AssertionError("a rule was asked in evaluation")
 
     module, wanted = apply_rule(network(), rule), network()(X)
-    for name in ("linear", "convolution"):
-        monkeypatch.setattr(RULES[rule], name, not_called)
+    for name in ("linear", "convolution", "direct_convolution"):
+        monkeypatch.setattr(WeightBinding, name, not_called)
     with torch.no_grad():
         assert torch.equal(module(X), wanted)
     with torch.inference_mode():
@@ -287,11 +288,11 @@ def test_a_deep_copy_goes_its_own_way(rule):
     assert_equal(matrices(module).values(), before.values())
     again = train(module, module, X, 2)
     torch.testing.assert_close(again, result)  # the copy had everything that the original has, down to the feedback
-    assert {id(site) for site in _sites(module)}.isdisjoint(id(site) for site in _sites(twin))
+    assert {id(binding) for binding in _bindings(module)}.isdisjoint(id(binding) for binding in _bindings(twin))
 
 
-def _sites(module):
-    return [site for part in module.modules() for site in getattr(part, "_sites", {}).values()]
+def _bindings(module):
+    return [binding for part in module.modules() for binding in getattr(part, "_bindings", {}).values()]
 
 
 def test_an_average_of_a_network_that_is_followed(rule):

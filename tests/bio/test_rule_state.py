@@ -113,7 +113,7 @@ def test_settings_of_a_rule_are_part_of_its_state():
     state = rule_state(apply_rule(network(), WeightMirror(rate=0.2, samples=7)))
     assert state["5"]["options"] == {"rate": 0.2, "samples": 7}
     fresh = load_rule_state(network(), state)
-    assert fresh[5]._sites["weight"].rule == WeightMirror(rate=0.2, samples=7)
+    assert fresh[5]._bindings["weight"].rule == WeightMirror(rate=0.2, samples=7)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from raw_trees import photo
 
 from biodeephashing.data._checks import check
-from biodeephashing.data._label_table import distinct_names, is_safe, link
-from biodeephashing.data._prepare import Content, prepare
+from biodeephashing.data._label_table import link
+from biodeephashing.data._prepare import prepare
+from biodeephashing.data.content import Content, distinct_names, is_safe
 from biodeephashing.errors import DataError
 
 

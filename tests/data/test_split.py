@@ -11,7 +11,8 @@ import pytest
 
 from biodeephashing.data import _prepare, known_databases, load_fold, process, read_split
 from biodeephashing.data._catalogue import SETS
-from biodeephashing.data._prepare import Content, prepare
+from biodeephashing.data._prepare import prepare
+from biodeephashing.data.content import Content
 from biodeephashing.data.split import checksums, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 

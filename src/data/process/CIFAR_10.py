@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from biodeephashing.data._cifar import Official
-    from biodeephashing.data._prepare import Content
     from biodeephashing.data._splits import Protocol
+    from biodeephashing.data.content import Content
     from biodeephashing.data.split import Split
 
 SIZES = {"train": 500, "query": 100, "val": 100}
@@ -82,7 +82,7 @@ def _content(name: str, allow_partial: bool, official: Official) -> Content:
     from PIL import Image
 
     from biodeephashing.data import _cifar, _splits
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
     from biodeephashing.runs import raw_folder
 
     folder = raw_folder(_cifar.DATABASE) / _cifar.FOLDER

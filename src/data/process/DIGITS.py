@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
     from biodeephashing.data.split import Split
 
 SIZES = {"train": 80, "query": 20, "val": 20}
@@ -74,7 +74,7 @@ def _content() -> Content:
     from sklearn.datasets import load_digits
 
     from biodeephashing.data import _splits
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
 
     digits = load_digits()
     images = enlarge(digits.images.astype(np.int64))

@@ -11,7 +11,7 @@ from biodeephashing.data.process._entrance import list_files, parser_of, report
 from biodeephashing.errors import guard
 
 if TYPE_CHECKING:
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
     from biodeephashing.data.split import Split
 
 SIZES = {"train": 10_500, "query": 2_100, "val": 2_100}

@@ -10,7 +10,7 @@ from biodeephashing.data.process._entrance import parser_of, report
 from biodeephashing.errors import guard
 
 if TYPE_CHECKING:
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
     from biodeephashing.data.split import Split
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from biodeephashing.data._prepare import Content
+    from biodeephashing.data.content import Content
     from biodeephashing.data.split import Split
 
 SEED = 0

@@ -16,7 +16,7 @@ from torch import Tensor
 from ... import codes
 from ...backbones import HashNetwork
 from ...bio import (
-    Follower,
+    FeedbackUpdater,
     NormConstraint,
     apply_rule,
     describe,
@@ -102,7 +102,7 @@ class HashingModule(pl.LightningModule):
         self._transformation = transformation_of(settings)
         self._losses: list[Tensor] = []
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
-        self._follower: Follower | None = None
+        self._follower: FeedbackUpdater | None = None
         self._constraint: NormConstraint | None = None
         self._resumed: dict[str, Any] = {}
 

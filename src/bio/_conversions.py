@@ -16,9 +16,9 @@ from torch.nn.parameter import is_lazy
 
 from ..errors import RuleError
 from ._attention import RuledAttention
-from ._hosts import RuledHost, RuledOwnForward, multiplied_weight
-from ._layers import RuledConvolution, RuledLayer, RuledLinear, RuledTransposedConvolution, RuledTransposedLinear, Swapped
-from ._sites import Site
+from ._converted import ConvertedModule, in_words, plain_name
+from ._interception import RuledOwnForward, WeightInterceptor, multiplied_weight
+from ._layers import RuledConvolution, RuledLayer, RuledLinear, RuledTransposedConvolution, RuledTransposedLinear
 
 _LAYERS: dict[type[nn.Module], type[RuledLayer]] = {
     nn.Linear: RuledLinear,
@@ -37,7 +37,7 @@ _OPAQUE = (nn.RNNBase, nn.RNNCellBase, nn.Bilinear)
 
 
 @dataclass(frozen=True)
-class Place:
+class Candidate:
     """A weight that a rule can or cannot be given to.
 
     Args:
@@ -64,56 +64,52 @@ class Place:
 def ruled(plain: Any) -> type[Any]:
     """Return the class that behaves as a plain class forwards and by a rule backwards."""
     base = _base(plain)
-    names = {"_plain": plain, "__module__": __name__}
-    mixin: type[Swapped] = RuledHost if base is None else _layers()[base]
+    names = {"_plain": plain, "_empty": staticmethod(empty), "__module__": __name__}
+    mixin: type[ConvertedModule] = WeightInterceptor if base is None else _layers()[base]
     if base is not None and _computes_itself(plain, base):
         mixin, names["features"] = RuledOwnForward, mixin.features
     return type(f"Ruled{plain.__name__}", (mixin, plain), names)
 
 
-def places(module: nn.Module) -> Iterator[Place]:
+def empty(plain: Any) -> nn.Module:
+    """Return an object without attributes of the class that :func:`ruled` makes; for pickle."""
+    kind: type[nn.Module] = ruled(plain)
+    return kind.__new__(kind)
+
+
+def candidates(module: nn.Module) -> Iterator[Candidate]:
     """Yield every weight that a module multiplies by."""
-    inside: dict[nn.Module, Place] = {}
+    inside: dict[nn.Module, Candidate] = {}
     sequence_first: set[nn.Module] = set()
     for name, part in module.named_modules():
         base = _base(type(part))
         if isinstance(part, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) and not part.self_attn.batch_first:
             sequence_first.update((part.linear1, part.linear2))
         if isinstance(part, _OPAQUE):
-            yield Place(name, part, "weight", "multiplies by its matrices in its own way")
+            yield Candidate(name, part, "weight", "multiplies by its matrices in its own way")
         elif base is nn.MultiheadAttention:
             attention = cast("nn.MultiheadAttention", part)
             for parameter in _projections(attention):
-                place = Place(f"{name}.{parameter}".lstrip("."), part, parameter, _obstacle(part, parameter), batch_axis=1)
-                yield place
-            inside[attention.out_proj] = place
+                candidate = Candidate(f"{name}.{parameter}".lstrip("."), part, parameter, _obstacle(part, parameter), batch_axis=1)
+                yield candidate
+            inside[attention.out_proj] = candidate
         elif base is not None:
             outer = inside.get(part)
             obstacle = _obstacle(part, "weight")
             if outer is not None and outer.obstacle and not obstacle:
                 obstacle = f"is multiplied inside {plain_name(outer.layer)}, never called"
-            yield Place(name, part, "weight", obstacle, int(outer is not None or part in sequence_first))
+            yield Candidate(name, part, "weight", obstacle, int(outer is not None or part in sequence_first))
 
 
-def sites(module: nn.Module) -> dict[str, Site]:
-    """Return every weight of a module that learns by a rule, by its dotted name."""
-    return {
-        name if parameter == "weight" else f"{name}.{parameter}".lstrip("."): site
-        for name, part in module.named_modules()
-        if isinstance(part, RuledLayer)
-        for parameter, site in part._sites.items()
-    }
-
-
-def others(module: nn.Module, found: Sequence[Place]) -> Iterator[tuple[str, nn.Module, str]]:
+def others(module: nn.Module, known: Sequence[Candidate]) -> Iterator[tuple[str, nn.Module, str]]:
     """Yield every parameter outside the layers that a rule can be given to, and every further matrix within: name, module, name in it.
 
     Args:
         module: any network.
-        found: its :func:`places`.
+        known: its :func:`candidates`.
     """
-    weights = {(place.layer, place.parameter) for place in found}
-    layers = {place.layer: place.obstacle for place in found}
+    weights = {(candidate.layer, candidate.parameter) for candidate in known}
+    layers = {candidate.layer: candidate.obstacle for candidate in known}
     for name, part in module.named_modules():
         for parameter, value in part.named_parameters(recurse=False):
             if part not in layers or not (layers[part] or (part, parameter) in weights or value.dim() < 2):
@@ -146,7 +142,7 @@ def on_exact_gradients(module: nn.Module) -> set[Tensor]:
     if given:
         outside = {part for part in module.modules() if part not in given}
     else:  # rules that were loaded: what has none was given none
-        outside = {place.layer for place in places(module) if not isinstance(place.layer, RuledLayer)}
+        outside = {candidate.layer for candidate in candidates(module) if not isinstance(candidate.layer, RuledLayer)}
     return {
         value
         for part in module.modules()
@@ -155,23 +151,23 @@ def on_exact_gradients(module: nn.Module) -> set[Tensor]:
     }
 
 
-def swap(module: nn.Module) -> None:
+def convert(module: nn.Module) -> None:
     """Give a module the class that learns by a rule, if it does not have it yet."""
-    if not isinstance(module, Swapped):
+    if not isinstance(module, ConvertedModule):
         if _base(type(module)) is not None:
-            module._sites = {}  # type: ignore[assignment]
+            module._bindings = {}  # type: ignore[assignment]
         module.__class__ = ruled(type(module))  # type: ignore[arg-type]
 
 
-def hosts(module: nn.Module) -> Iterator[nn.Module]:
+def interceptors(module: nn.Module) -> Iterator[nn.Module]:
     """Yield the modules whose code takes the weight of a converted child to multiply by it, without calling the child."""
     for part in module.modules():
-        names = _bypassed(part._plain if isinstance(part, Swapped) else type(part))  # type: ignore[arg-type]
+        names = _bypassed(part._plain if isinstance(part, ConvertedModule) else type(part))  # type: ignore[arg-type]
         if any(isinstance(part._modules.get(name), RuledLayer) for name in names):
             yield part
 
 
-def check_removable(module: Swapped, name: str) -> None:
+def check_removable(module: ConvertedModule, name: str) -> None:
     """Raise where the class of a converted module is no longer the one it was given.
 
     Raises:
@@ -184,24 +180,14 @@ def check_removable(module: Swapped, name: str) -> None:
         )
 
 
-def release(module: Swapped) -> None:
+def release(module: ConvertedModule) -> None:
     """Give a converted module its plain class back."""
     plain = module._plain
     if isinstance(module, RuledLayer):
-        for site in module._sites.values():
-            site.clear()
-        del module._sites
+        for binding in module._bindings.values():
+            binding.clear()
+        del module._bindings
     module.__class__ = plain  # type: ignore[assignment]
-
-
-def plain_name(module: nn.Module) -> str:
-    """Return the name of a module's class without its rule."""
-    return (module._plain if isinstance(module, Swapped) else type(module)).__name__
-
-
-def in_words(name: str, module: nn.Module) -> str:
-    """Return a module's name and class for a message."""
-    return f"layer {name!r} ({plain_name(module)})" if name else f"the module itself ({plain_name(module)})"
 
 
 def multiplied(layer: nn.Module, parameter: str) -> Tensor:
@@ -236,7 +222,7 @@ def _projections(attention: nn.MultiheadAttention) -> tuple[str, ...]:
 
 def _obstacle(layer: nn.Module, parameter: str) -> str:
     """Return why a layer cannot be converted, or ""."""
-    kind = layer._plain if isinstance(layer, Swapped) else type(layer)
+    kind = layer._plain if isinstance(layer, ConvertedModule) else type(layer)
     base = cast("type[nn.Module]", _base(kind))
     weight = cast("Tensor", getattr(layer, parameter))
     if is_lazy(weight):

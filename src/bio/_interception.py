@@ -12,19 +12,20 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
+from ._converted import ConvertedModule
 from ._functional import Geometry
-from ._layers import RuledLayer, Swapped, pad_to_same
+from ._layers import RuledLayer, pad_to_same
 
 
-class RuledHost(Swapped):
+class WeightInterceptor(ConvertedModule):
     """A module within which products of the weight of a converted child go by the child's rule."""
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if not torch.is_grad_enabled():
             return super().forward(*args, **kwargs)
-        layers = [child for child in self._modules.values() if isinstance(child, RuledLayer) and "weight" in child._sites]
+        layers = [child for child in self._modules.values() if isinstance(child, RuledLayer) and "weight" in child._bindings]
         if any(map(parametrize.is_parametrized, layers)):
-            # a computed weight is known by being one tensor for as long as the host runs
+            # a computed weight is known by being one tensor for as long as this module runs
             with parametrize.cached(), _ByRule(layers, computed=False):
                 return super().forward(*args, **kwargs)
         with _ByRule(layers, computed=False):
@@ -154,8 +155,7 @@ def _input_shapes(layer: nn.Module, weight: Tensor) -> Iterator[tuple[int, ...]]
 
 
 def _linear(layer: RuledLayer, input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    site = layer.site("weight")
-    return site.rule.linear(site, input, weight, bias)
+    return layer.binding("weight").linear(input, weight, bias)
 
 
 Each = int | Sequence[int]
@@ -171,13 +171,13 @@ def _convolution(
     dilation: Each = 1,
     groups: int = 1,
 ) -> Tensor:
-    axes, site = weight.dim() - 2, layer.site("weight")
-    batch = site.rule.received(site, input if input.dim() == weight.dim() else input.unsqueeze(0), 1)
+    axes, binding = weight.dim() - 2, layer.binding("weight")
+    batch = binding.prepare_input(input if input.dim() == weight.dim() else input.unsqueeze(0), 1)
     if padding == "same":
         batch, padding = pad_to_same(batch, weight.shape[2:], _each(dilation, axes))
     padding = 0 if isinstance(padding, str) else padding
     geometry = Geometry(_each(stride, axes), _each(padding, axes), _each(dilation, axes), False, (0,) * axes, groups)
-    output = site.rule.convolution(site, batch, weight, bias, geometry)
+    output = binding.convolution(batch, weight, bias, geometry)
     return output if input.dim() == weight.dim() else output.squeeze(0)
 
 
@@ -192,10 +192,10 @@ def _transposed_convolution(
     groups: int = 1,
     dilation: Each = 1,
 ) -> Tensor:
-    axes, site = weight.dim() - 2, layer.site("weight")
-    batch = site.rule.received(site, input if input.dim() == weight.dim() else input.unsqueeze(0), 1)
+    axes, binding = weight.dim() - 2, layer.binding("weight")
+    batch = binding.prepare_input(input if input.dim() == weight.dim() else input.unsqueeze(0), 1)
     geometry = Geometry(_each(stride, axes), _each(padding, axes), _each(dilation, axes), True, _each(output_padding, axes), groups)
-    output = site.rule.convolution(site, batch, weight, bias, geometry)
+    output = binding.convolution(batch, weight, bias, geometry)
     return output if input.dim() == weight.dim() else output.squeeze(0)
 
 
