@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -96,12 +97,12 @@ def _copy(stream: IO[bytes], origin: str, target: Path, md5: str) -> None:
             raise DataError(f"{origin} is not the official file (its MD5 is {found}, not {md5}): get it again; it was not taken over")
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder that is already on disk")
     parser.add_argument("-url", "--url", help="mirror to download the archive from")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     missing = download(options.source, options.url)
     if missing:
         print(f"CIFAR-10 is incomplete: {', '.join(missing)} missing in data/raw/CIFAR_10/")

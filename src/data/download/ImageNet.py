@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +141,7 @@ def _authenticated() -> Any:
     return client
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__, epilog=f"{_TOKEN}; then {_RULES}.")
     parser.add_argument(
@@ -154,7 +154,7 @@ def main() -> int:
         metavar="FOLDER",
         help="HashNet lists: unpack only the images they name",
     )
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     missing = download(options.source, options.lists)
     if missing:
         print(f"ImageNet is incomplete in data/raw/ImageNet/: {'; '.join(missing)}\n{_ELSEWHERE}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,13 +52,13 @@ def published() -> Published:
     )
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder that is already on disk")
     parser.add_argument("-url", "--url", help="folder on a mirror that holds the archives under their published names")
     parser.add_argument("-connections", "--connections", type=int, default=3, metavar="N", help="archives to download at a time")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     from biodeephashing.data._raw import bring, summary
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,7 @@ def _take_photographs(source: Path, raw: Path) -> int:
     return take_files(source, raw, place)
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument(
@@ -111,7 +112,7 @@ def main() -> int:
     parser.add_argument("-images", "--images", metavar="URL", help="folder on a server that holds the photographs, in place of Flickr")
     parser.add_argument("-connections", "--connections", type=int, default=16, metavar="N", help="photographs to fetch at a time")
     parser.add_argument("-again", "--again", action="store_true", help="ask again for photographs that were not available before")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     missing, there, failures = download(
         options.source, options.url, images=options.images, again=options.again, connections=options.connections
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,12 @@ def published() -> Published:
     return Published("VOC2012", "PASCAL VOC 2012", (archive,))
 
 
-def main() -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder that is already on disk")
     parser.add_argument("-url", "--url", help="mirror to download the archive from")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
 
     from biodeephashing.data._raw import bring, summary
 

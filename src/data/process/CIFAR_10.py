@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,11 +139,11 @@ def _check_complete(folder: Path, missing: list[str], batches: list[str], allow_
         )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = parser_of("CIFAR_10", __doc__, images=False)
     parser.add_argument("-allow_partial", "--allow_partial", action="store_true", help="make do with an incomplete download")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     report(*process(options.protocol, allow_partial=options.allow_partial, no_skip=options.no_skip))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from biodeephashing.arguments import StrictParser
@@ -94,11 +95,11 @@ def _content() -> Content:
     )
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     report(*process(no_skip=options.no_skip), train="-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4")
 
 

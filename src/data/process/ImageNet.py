@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,9 +72,9 @@ def _content(name: str, folder: Path | None) -> Content:
     return table.content(folds, protocol, source=_lists.source_of(lists), note=_lists.published(lists, SIZES))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("ImageNet", __doc__, lists="all protocols").parse_args()
+    options = parser_of("ImageNet", __doc__, lists="all protocols").parse_args(argv)
     report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,9 +84,9 @@ def _listed(folder: Path | None) -> Content:
     return table.content(folds, _splits.Protocol("coco-hashnet", rule, SEED, shared), source=_lists.source_of(lists), note=note)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("MS_COCO", __doc__, lists="coco-hashnet").parse_args()
+    options = parser_of("MS_COCO", __doc__, lists="coco-hashnet").parse_args(argv)
     report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 

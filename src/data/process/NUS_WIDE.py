@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,9 +94,9 @@ def _listed(name: str, folder: Path | None) -> Content:
     return table.content(folds, protocol, source=_lists.source_of(lists), note=_lists.published(lists, sizes))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("NUS_WIDE", __doc__, lists=" and ".join(LISTED)).parse_args()
+    options = parser_of("NUS_WIDE", __doc__, lists=" and ".join(LISTED)).parse_args(argv)
     report(*process(options.protocol, options.lists, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -45,9 +46,9 @@ def _content(name: str) -> Content:
     return dealt(table, name, disjoint=name == "VOC2012", source=_voc.SOURCE)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("VOC2012", __doc__).parse_args()
+    options = parser_of("VOC2012", __doc__).parse_args(argv)
     report(*process(options.protocol, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
 
 

@@ -166,9 +166,9 @@ def _parser() -> StrictParser:
     return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(argv)
     lists = {fold: file for fold in FOLDS if (file := getattr(options, fold)) is not None}
     if options.export is not None:
         if lists or options.images:
