@@ -97,7 +97,7 @@ def from_arguments(arguments: Namespace) -> None:
         print("no runs yet: `biodeephashing train -h` lists what a training takes")
         return
     print(text_table(HEADER, [_row(one) for one in listed]))
-    print(f"\n{len(listed):,} runs, {words_of_size(sum(one.disk for one in listed))}")
+    print(f"\n{len(listed):,} run{'s' * (len(listed) > 1)}, {words_of_size(sum(one.disk for one in listed))}")
     if freed:
         print(f"removed {len(freed[0]):,} intermediate checkpoints of finished runs: {words_of_size(freed[1])} freed")
 
