@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,8 +108,15 @@ def _listed(run: Run) -> Listed:
         settings = run.settings()
     except RunError:
         settings = None  # of a folder that was renamed, or a damaged file: what else there is to know is listed
-    disk = sum(file.stat().st_size for file in run.directory.rglob("*") if file.is_file())
-    return Listed(run, settings, run.status or "not started", _score(run), disk)
+    return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
+
+
+def _disk(folder: Path) -> int:
+    total = 0
+    for file in folder.rglob("*"):
+        with suppress(FileNotFoundError):  # a run at work replaces its files
+            total += file.lstat().st_size if file.is_file() else 0
+    return total
 
 
 def _score(run: Run) -> float | None:
