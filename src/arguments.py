@@ -59,7 +59,7 @@ class StrictParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **details: Any) -> None:
-        super().__init__(prog=_CALLED.get(), allow_abbrev=False, formatter_class=_Help, **details)
+        super().__init__(**{"prog": _CALLED.get()} | details, allow_abbrev=False, formatter_class=_Help)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse a command line after checking every flag against the exact list."""
