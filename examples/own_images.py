@@ -69,10 +69,10 @@ def draw(folder: Path) -> None:
 
 def walk(folder: Path) -> dict[str, Any]:
     """Go all the way with a folder of class folders, and return what the evaluation of the queries holds."""
+    from biodeephashing.commands.evaluate import evaluate
+    from biodeephashing.commands.predict import predict
+    from biodeephashing.commands.train import train
     from biodeephashing.data.own_images import prepare_own
-    from biodeephashing.eval.eval_map import evaluate
-    from biodeephashing.models.PenaltyStrategies.predict import predict
-    from biodeephashing.models.PenaltyStrategies.train import train
 
     outcome = prepare_own(folder)
     print(outcome.split.caption)

@@ -7,7 +7,9 @@ import dataclasses
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +17,24 @@ from typing import Any, NoReturn
 from .errors import UsageError, nearest
 from .hparams import Settings, convert, from_mapping, table
 from .phrases import own_place
+
+_CALLED: ContextVar[str | None] = ContextVar("called", default=None)
+
+
+@contextmanager
+def called(name: str) -> Iterator[None]:
+    """Make the help of parsers show a command's name, where it is not that of the file.
+
+    Example:
+        >>> with called("biodeephashing train"):
+        ...     print(StrictParser(usage="%(prog)s -ep N").format_usage().strip())
+        usage: biodeephashing train -ep N
+    """
+    token = _CALLED.set(name)
+    try:
+        yield
+    finally:
+        _CALLED.reset(token)
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -39,7 +59,7 @@ class StrictParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **details: Any) -> None:
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **details)
+        super().__init__(**{"prog": _CALLED.get()} | details, allow_abbrev=False, formatter_class=_Help)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse a command line after checking every flag against the exact list."""

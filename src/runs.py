@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import RunError
+from .errors import RunError, nearest
 from .hparams import GROUP, Settings, from_mapping
 
 HOME_VARIABLE = "BIODEEPHASHING_HOME"
@@ -194,6 +194,12 @@ class Run:
         return str(self.directory.relative_to(Path.cwd()) if below else self.directory)
 
 
+def known_runs() -> list[Run]:
+    """Return all runs below the project root, in the order of their paths."""
+    runs = (Run(*folder.parts[-3:]) for folder in sorted((home() / "models" / GROUP).glob("*/*/*")))
+    return [run for run in runs if run.hparams_file.is_file() or run.status]
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside a file and rename it into place only if the block succeeds.
@@ -255,8 +261,6 @@ def _umask() -> int:
 
 
 def _nearest_sibling(folder: Path) -> str:
-    from .errors import nearest
-
     siblings = [path.name for path in folder.parent.glob("*") if path.is_dir()] if folder.parent.is_dir() else []
     guess = nearest(folder.name, siblings)
     return f"; the nearest is {guess!r}" if guess else ""

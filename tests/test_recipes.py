@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from many_cases import each_case
 
+from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data._catalogue import script_of
-from biodeephashing.models.PenaltyStrategies import study
 from biodeephashing.models.PenaltyStrategies._fit import build_loss
+from biodeephashing.parsers import study_parser
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))
@@ -20,7 +21,7 @@ LINES = ("Paper", "Data", "Metric", "Expected", "Time", "Command")
 
 
 def cells_of(path):
-    return study._cells_of(study._parser().parse_args(["-config", str(path)]))
+    return study.cells_of(study_parser().parse_args(["-config", str(path)]))
 
 
 def header(path):

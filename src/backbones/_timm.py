@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import urllib.request
 from typing import Any
 
@@ -97,6 +98,4 @@ def _fetch(name: str) -> StateDict:
 
 def _likely(name: str, known: list[str]) -> list[str]:
     """Return the handful of timm's thousand models that share most with a misspelt name."""
-    import difflib
-
     return difflib.get_close_matches(name, known, n=5, cutoff=0.3) or known[:5]

@@ -18,6 +18,9 @@ SETS: Mapping[str, tuple[str, ...]] = {
     "VOC2012": ("VOC2012", "voc2012"),
 }
 
+OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split when nothing else is given
+LIST_SOURCES = ("train", "query", "database")  # folds that lists must name
+
 
 def script_of(database: str) -> str | None:
     """Return the script that writes a data set, None for one that is nobody's.

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from filelock import FileLock
+
 from ..checksums import digest
 from ..errors import DataError, UsageError
 from ..runs import raw_folder, replacing
@@ -111,8 +113,6 @@ def bring(
         UsageError: when both a source and an address are given, or the address cannot be one.
         DataError: when the files cannot be had, are damaged or not the published ones.
     """
-    from filelock import FileLock
-
     if source and url:
         raise UsageError("-from takes what is on disk and -url what is on a server: give one of them")
     raw = raw_folder(published.database)

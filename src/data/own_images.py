@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from collections.abc import Mapping
@@ -9,23 +10,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..phrases import absolute, name_of_own
 from ..runs import processed_folder
-from ._catalogue import check_own_name
+from . import _splits
+from ._catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
+from ._label_table import LabelTable
+from ._own_images import file_names, fingerprint, read_own
+from ._prepare import prepare
+from ._unreadable import words_of_left_out
+from .content import Content
 from .split import Split, read_facts, read_split
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from ._label_table import LabelTable
-    from .content import Content
-
-FRACTIONS = "train=0.5,val=0.1,query=0.1"
-SEED = 0
 _TAKEN = ("train", "query", "val")  # in this order; the rest is database
 _DEFAULTS: Mapping[str, Any] = {"separator": " ", "least": 1}
 
@@ -74,13 +75,10 @@ def prepare_own(
         UsageError: for a name, fractions or a separator that cannot be used.
         DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
     """
-    from ._own_images import read_own
-    from ._prepare import prepare
-
     place = absolute(place)
     name = name or name_of_own(place)
     check_own_name(name)
-    shares, drawn = parse_fractions(fractions or FRACTIONS), SEED if seed is None else seed
+    shares, drawn = parse_fractions(fractions or OWN_FRACTIONS), OWN_SEED if seed is None else seed
     check_place(name, place)
     if processed_folder(name).exists() and not no_skip and not place.exists():
         return Outcome(read_split(name), False)  # the images are there under their second names
@@ -154,8 +152,6 @@ def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) ->
                 "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared data set: leave the flag out"
             )
         return []
-    from ._unreadable import words_of_left_out
-
     outcome = prepare_own(place, skip_unreadable=skip_unreadable)
     if not outcome.written:
         return []
@@ -179,7 +175,7 @@ def parse_fractions(text: str) -> dict[str, Fraction]:
     pairs = [part.strip().partition("=") for part in text.split(",")]
     given = {fold: value.strip() for fold, _, value in pairs}
     if len(pairs) != len(_TAKEN) or set(given) != set(_TAKEN) or not all(re.fullmatch(r"\d*\.?\d+", value) for value in given.values()):
-        raise UsageError(f"-fractions {text!r} is not of the form {FRACTIONS}")
+        raise UsageError(f"-fractions {text!r} is not of the form {OWN_FRACTIONS}")
     shares = {fold: Fraction(given[fold]) for fold in _TAKEN}
     if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
         raise UsageError(f"-fractions {text}: each must be above 0 and all together below 1, as the rest is the database")
@@ -216,8 +212,6 @@ def _with_least(table: LabelTable, reading: dict[str, Any]) -> tuple[LabelTable,
 
 
 def _source(place: Path, table: LabelTable) -> str:
-    from ._own_images import fingerprint
-
     return f"{place} ({len(table):,} images, SHA-256 of names, sizes and labels {fingerprint(table)})"
 
 
@@ -226,9 +220,7 @@ def _place_of(source: str) -> str:
 
 
 def _rule(single: bool, shares: Mapping[str, Fraction]) -> str:
-    from ._splits import words_of
-
-    words = f"{words_of(shares)}, rounded down but at least 1, the rest database"
+    words = f"{_splits.words_of(shares)}, rounded down but at least 1, the rest database"
     return f"per class, after one shuffle of all images: {words}" if single else f"of all images, shuffled: {words}"
 
 
@@ -239,13 +231,6 @@ def _is_single(table: LabelTable) -> bool:
 def _content(
     table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: dict[str, Any]
 ) -> Content:
-    import dataclasses
-
-    import numpy as np
-
-    from . import _splits
-    from ._own_images import file_names
-
     if single:
         folds = _splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
     else:

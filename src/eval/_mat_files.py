@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.io import loadmat, whosmat
+from scipy.io.matlab import MatReadError
+from scipy.sparse import issparse
 
 from ..errors import DataError
 
@@ -23,7 +26,6 @@ def look_into_mat(file: Path) -> tuple[Shapes, Shapes]:
     Raises:
         DataError: for a file that is damaged, no MATLAB file, or of version 7.3.
     """
-    from scipy.io import loadmat, whosmat
 
     def look() -> tuple[Shapes, Shapes]:
         contents = whosmat(file, appendmat=False)
@@ -49,7 +51,6 @@ def load_mat(file: Path, variable: str) -> NDArray[Any]:
     Raises:
         DataError: as :func:`look_into_mat` does.
     """
-    from scipy.io import loadmat
 
     def load() -> NDArray[Any]:
         name = variable.partition(".")[0]
@@ -69,8 +70,6 @@ def _fields(path: str, values: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(values: Any) -> NDArray[Any]:
-    from scipy.sparse import issparse
-
     if issparse(values):
         return np.asarray(values.toarray())
     if values.dtype == object and all(isinstance(cell, np.ndarray) and cell.dtype.kind == "U" and cell.size == 1 for cell in values.flat):
@@ -80,8 +79,6 @@ def _plain(values: Any) -> NDArray[Any]:
 
 def _guarded(file: Path, read: Callable[[], _T]) -> _T:
     """Call a function that reads a file, with errors for people."""
-    from scipy.io.matlab import MatReadError
-
     try:
         return read()
     except NotImplementedError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 from ..errors import DataError
@@ -21,8 +22,6 @@ def load_tensors(file: Path) -> dict[str, NDArray[Any]]:
     Raises:
         DataError: for a file that is damaged, or holds anything that could run code.
     """
-    import torch
-
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -39,8 +38,6 @@ def load_tensors(file: Path) -> dict[str, NDArray[Any]]:
 
 
 def _arrays(path: str, content: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    import torch
-
     if isinstance(content, torch.Tensor):
         values = content.detach().to_dense()
         yield path, (values.float() if values.dtype == torch.bfloat16 else values).numpy()

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import os
 import pickle
-import sys
 import tarfile
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from PIL import Image
 from scripts import run_script
 from torchvision.datasets import CIFAR10
 
+from biodeephashing.cli import main
 from biodeephashing.data import _cifar, load_fold, read_label_names, read_split
-from biodeephashing.data.download import CIFAR_10 as DOWNLOADER
-from biodeephashing.data.download.CIFAR_10 import download
-from biodeephashing.data.process import CIFAR_10 as PROCESSOR
+from biodeephashing.data.sets import CIFAR_10
+from biodeephashing.data.sets.CIFAR_10 import download
 from biodeephashing.errors import DataError, UsageError
 
-SCRIPTS = Path(PROCESSOR.__file__).parents[1]
+SCRIPTS = Path(CIFAR_10.__file__).parents[1]
 
 
 def raw(home: Path) -> Path:
@@ -189,14 +188,14 @@ class TestReading:
 @pytest.fixture
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     sizes = {"train": 5, "query": 2, "val": 1}
-    monkeypatch.setattr(PROCESSOR, "SIZES", sizes)
+    monkeypatch.setattr(CIFAR_10, "SIZES", sizes)
     return sizes
 
 
 class TestProcess:
     def test_split_images_and_labels(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
         download(small_cifar.archive, official=small_cifar.official)
-        split, written = PROCESSOR.process(official=small_cifar.official)
+        split, written = CIFAR_10.process(official=small_cifar.official)
         assert written
         assert dict(split.sizes) == {"train": 50, "val": 10, "query": 20, "database": 40}
         assert (split.partial, split.note, split.source) == (False, "", small_cifar.official.url)
@@ -217,44 +216,44 @@ class TestProcess:
             seen += rows
         assert sorted(seen) == list(range(120))
         assert read_label_names("CIFAR_10")[:2] == ["airplane", "automobile"]
-        assert PROCESSOR.process(official=small_cifar.official) == (split, False)
+        assert CIFAR_10.process(official=small_cifar.official) == (split, False)
 
     def test_partial(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
         small_cifar.folder.joinpath("data_batch_2").unlink()
         download(small_cifar.folder, official=small_cifar.official)
         with pytest.raises(DataError, match=r"incomplete: data_batch_2 missing in .*-allow_partial"):
-            PROCESSOR.process(official=small_cifar.official)
+            CIFAR_10.process(official=small_cifar.official)
         assert not (project_home / "data/processed/CIFAR_10").exists()
         with pytest.raises(DataError, match="class 'airplane' has 8 images, too few for the split"):
-            PROCESSOR.process(allow_partial=True, official=small_cifar.official)
+            CIFAR_10.process(allow_partial=True, official=small_cifar.official)
         small_sizes["train"] = 4
-        PROCESSOR.process(allow_partial=True, official=small_cifar.official)
+        CIFAR_10.process(allow_partial=True, official=small_cifar.official)
         split = read_split("CIFAR_10")
         assert (split.partial, split.note) == (True, "80 of 120 images")
         assert split.caption.endswith("(train 40, val 10, query 20, database 10), PARTIAL: 80 of 120 images")
         with pytest.raises(DataError, match="CIFAR_10 is prepared from 80 of 120 images"):
-            PROCESSOR.process(official=small_cifar.official)
-        assert PROCESSOR.process(allow_partial=True, official=small_cifar.official) == (split, False)
+            CIFAR_10.process(official=small_cifar.official)
+        assert CIFAR_10.process(allow_partial=True, official=small_cifar.official) == (split, False)
 
     def test_complete_is_not_partial(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
         download(small_cifar.archive, official=small_cifar.official)
-        split, _ = PROCESSOR.process(allow_partial=True, official=small_cifar.official)
+        split, _ = CIFAR_10.process(allow_partial=True, official=small_cifar.official)
         assert not split.partial
 
     def test_nothing_downloaded(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         with pytest.raises(DataError, match=r"run `python src/data/download/CIFAR_10\.py` first"):
-            PROCESSOR.process(allow_partial=True, official=small_cifar.official)
+            CIFAR_10.process(allow_partial=True, official=small_cifar.official)
 
     def test_damaged_after_the_download(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         download(small_cifar.archive, official=small_cifar.official)
         bomb = pickle.dumps(Bomb())
         (raw(project_home) / "data_batch_1").write_bytes(bomb)
         with pytest.raises(DataError, match=r"data_batch_1 is damaged .*delete it"):
-            PROCESSOR.process(official=small_cifar.official)
+            CIFAR_10.process(official=small_cifar.official)
         assert not (project_home / "exploded").exists()
         sums = {**small_cifar.official.batches, "data_batch_1": hashlib.md5(bomb).hexdigest()}
         with pytest.raises(DataError, match="it asks for"):  # even a file with the right checksum cannot run anything
-            PROCESSOR.process(official=dataclasses.replace(small_cifar.official, batches=sums))
+            CIFAR_10.process(official=dataclasses.replace(small_cifar.official, batches=sums))
         assert not (project_home / "exploded").exists()
 
 
@@ -281,7 +280,6 @@ def test_command_lines(project_home: Path, arguments: list[str], status: int, te
 def test_an_incomplete_download_shows_in_the_exit_status(
     missing: list[str], status: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(DOWNLOADER, "download", lambda *_: missing)
-    monkeypatch.setattr(sys, "argv", ["CIFAR_10.py"])
-    assert DOWNLOADER.main() == status
+    monkeypatch.setattr(CIFAR_10, "download", lambda *_: missing)
+    assert main(["download", "CIFAR_10"]) == status
     assert text in capsys.readouterr().out

@@ -13,7 +13,7 @@ from scripts import run_script
 from sklearn.datasets import load_digits
 
 from biodeephashing.data import load_fold, read_label_names, read_split
-from biodeephashing.data.process import DIGITS
+from biodeephashing.data.sets import DIGITS
 from biodeephashing.errors import DataError
 
 FOLDS = {"train": 800, "val": 200, "query": 200, "database": 597}
@@ -103,7 +103,7 @@ def test_second_time_skips_and_no_skip_gives_the_same(home: Path) -> None:
 
 
 def test_command(project_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    script = Path(DIGITS.__file__)
+    script = Path(DIGITS.__file__).parents[1] / "process/DIGITS.py"
     for expected in ("DIGITS, disjoint split (train 800, val 200, query 200, database 597)", "already prepared, nothing to do"):
         assert run_script(script) == 0
         said = capsys.readouterr().out

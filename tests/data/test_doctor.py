@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from biodeephashing.commands.doctor import examine_database
 from biodeephashing.data import doctor, load_fold, read_split
 from biodeephashing.data._examination import examine_file, look
 from biodeephashing.data._looks import first_near
@@ -38,7 +39,7 @@ def rewrite_fold(home: Path, database: str, fold: str, change: Callable[[Lines],
 
 
 def examined(database: str) -> tuple[str, str, str]:
-    found = doctor.examine_database(database)
+    found = examine_database(database)
     return "\n".join(found.facts), "\n".join(found.remarks), "\n".join(found.faults)
 
 
@@ -196,14 +197,14 @@ def test_labels_that_were_misread(tiny_database: str, project_home: Path) -> Non
 
 def test_sets_that_are_not_there_or_were_changed(tiny_database: str, project_home: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'DIGITS'"):
-        doctor.examine_database("DIGTS")
+        examine_database("DIGTS")
     file = project_home / "data/processed/TINY/query_metadata.txt"
     file.write_text(file.read_text().replace(".png,", ".png,,", 1))
     with pytest.raises(DataError, match=r"query_metadata\.txt was changed after"):
-        doctor.examine_database(tiny_database)
+        examine_database(tiny_database)
     rewrite_fold(project_home, tiny_database, "query", lambda lines: lines)
     with pytest.raises(DataError, match=r"line 1 of .*query_metadata\.txt"):
-        doctor.examine_database(tiny_database)
+        examine_database(tiny_database)
 
 
 def test_looks_survive_scaling_and_storing(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from biodeephashing.data.download import ImageNet
+from biodeephashing.cli import main
+from biodeephashing.data.sets import ImageNet
 from biodeephashing.errors import DataError
 
 IMAGES = "ILSVRC/Data/CLS-LOC"
@@ -83,8 +84,7 @@ def refusal(status: int) -> requests.HTTPError:
 
 def test_from_kaggle(project_home: Path, archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     install(monkeypatch, download=lambda target: target.write_bytes(archive.read_bytes()))
-    monkeypatch.setattr("sys.argv", ["x"])
-    assert ImageNet.main() == 0
+    assert main(["download", "ImageNet"]) == 0
     assert files(project_home) == FILES
     assert [path.name for path in raw(project_home).iterdir() if path.name.startswith(ImageNet.COMPETITION)] == [archive.name]
     out = capsys.readouterr().out

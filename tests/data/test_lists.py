@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from raw_trees import photo
 
 from biodeephashing.data import Split, _coco, _imagenet, doctor, load_fold, read_label_names, read_split
+from biodeephashing.data import own_lists as processor
 from biodeephashing.data._lists import by_name, export, join, read_list, write_list
-from biodeephashing.data.process import lists as processor
+from biodeephashing.data.process import lists as script
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 
@@ -308,7 +309,7 @@ def test_one_row_for_each_image(folder: Path) -> None:
 
 def test_command(project_home: Path, folder: Path) -> None:
     def run(*arguments: object) -> tuple[int, str]:
-        done = subprocess.run([sys.executable, processor.__file__, *map(str, arguments)], capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, script.__file__, *map(str, arguments)], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
     given = [part for fold, file in files(folder).items() for part in (f"-{fold}", file)]

@@ -11,9 +11,10 @@ import pytest
 from flaky_site import Site, answering, breaking_after, chunked, page, redirecting, stalling, together, without_length
 from PIL import Image
 
+from biodeephashing.cli import main
 from biodeephashing.data import _flickr
 from biodeephashing.data._flickr import Failure, Photo, fetch_photos, read_photos, read_table, write_table
-from biodeephashing.data.download import NUS_WIDE
+from biodeephashing.data.sets import NUS_WIDE
 from biodeephashing.errors import DataError, UsageError
 
 
@@ -242,21 +243,17 @@ def urls(url: str) -> str:
 
 
 class TestAll:
-    def test_to_the_end(
-        self, project_home: Path, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_to_the_end(self, project_home: Path, site: Site, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         url = site.serve_files(PHOTOS, {"0002_2.jpg": [answering(404)]})
         source = tmp_path / "elsewhere"
         source.mkdir()
         for name, content in lists().items():
             (source / name).write_bytes(content)
-        monkeypatch.setattr("sys.argv", ["x", "-from", str(source)])
-        assert NUS_WIDE.main() == 1
+        assert main(["download", "NUS_WIDE", "-from", str(source)]) == 1
         assert "NUS-WIDE is incomplete in data/raw/NUS_WIDE/: 0 of 1 files of NUS-WIDE-urls.rar" in capsys.readouterr().out
         assert site.asked == []
         (source / "NUS-WIDE-urls.txt").write_text(urls(url))
-        monkeypatch.setattr("sys.argv", ["x", "-from", str(source / "NUS-WIDE-urls.txt"), "-connections", "2"])
-        assert NUS_WIDE.main() == 0
+        assert main(["download", "NUS_WIDE", "-from", str(source / "NUS-WIDE-urls.txt"), "-connections", "2"]) == 0
         assert capsys.readouterr().out == (
             "3 photographs of NUS-WIDE are in data/raw/NUS_WIDE/images/\n"
             "2 could not be had; data/raw/NUS_WIDE/images_missing.csv says why\n"
@@ -265,8 +262,7 @@ class TestAll:
         raw = project_home / "data" / "raw" / "NUS_WIDE"
         assert {path.name for path in (raw / "images").iterdir()} == {"0001_1.jpg", "0003_3.jpg", "0004_4.jpg"}
         assert len(list((raw / "AllLabels").iterdir())) == 81
-        monkeypatch.setattr("sys.argv", ["x", "-again"])
-        assert NUS_WIDE.main() == 0
+        assert main(["download", "NUS_WIDE", "-again"]) == 0
         assert "4 photographs" in capsys.readouterr().out
 
     def test_lists_from_a_mirror_and_photographs_from_another(self, project_home: Path, site: Site, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from prepared_sets import dealt, names
 from raw_trees import coco
 
 from biodeephashing.data import load_fold, read_label_names
-from biodeephashing.data.process import MS_COCO
+from biodeephashing.data.sets import MS_COCO
 from biodeephashing.errors import DataError
 
 

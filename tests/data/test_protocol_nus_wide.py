@@ -10,7 +10,7 @@ from prepared_sets import dealt, names
 from raw_trees import nus_wide, photo
 
 from biodeephashing.data import _nus_wide, load_fold
-from biodeephashing.data.process import NUS_WIDE
+from biodeephashing.data.sets import NUS_WIDE
 from biodeephashing.errors import DataError
 
 

@@ -11,11 +11,11 @@ from prepared_sets import names
 from raw_trees import PREPARED
 from scripts import run_script
 
-from biodeephashing.data.process import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
+from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 from biodeephashing.errors import UnknownNameError
 from biodeephashing.hparams import FOLDS
 
-SCRIPTS = Path(CIFAR_10.__file__).parent
+SCRIPTS = Path(CIFAR_10.__file__).parents[1] / "process"
 
 
 def texts(home: Path, database: str) -> dict[str, bytes]:

@@ -13,12 +13,13 @@ from many_cases import each_case
 from scripts import run_script
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
+from biodeephashing.cli import main
 from biodeephashing.data._parts import Part
 from biodeephashing.data._raw import Archive, Published, bring, summary
-from biodeephashing.data.download import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
+from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
 from biodeephashing.errors import DataError, UsageError
 
-SCRIPTS = Path(MS_COCO.__file__).parent
+SCRIPTS = Path(MS_COCO.__file__).parents[1] / "download"
 FILES = {"pets/1.jpg": b"one" * 9999, "pets/2.jpg": b"two", "labels/all.txt": b"1 0\n0 1\n"}
 
 
@@ -257,12 +258,10 @@ def test_command_line_to_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(script, "published", lambda: pets)
-    monkeypatch.setattr("sys.argv", ["x", "-url", site.serve_files(bodies)])
-    assert script.main() == 0
+    assert main(["download", Path(script.__file__).stem, "-url", site.serve_files(bodies)]) == 0
     assert capsys.readouterr().out == (
         "Pets is complete in data/raw/PETS/ (labels.zip, pets.zip there may be deleted)\nnext: python src/data/process/PETS.py\n"
     )
     (raw(project_home) / "pets" / "1.jpg").unlink()
-    monkeypatch.setattr("sys.argv", ["x", "-from", str(project_home / "labels.zip")])
     with pytest.raises(DataError, match="no archive of Pets that is missing"):
-        script.main()
+        main(["download", Path(script.__file__).stem, "-from", str(project_home / "labels.zip")])

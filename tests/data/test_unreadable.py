@@ -13,9 +13,10 @@ from PIL import Image
 from raw_trees import PREPARED, photo
 
 from biodeephashing.arguments import StrictParser, add_skip_unreadable
-from biodeephashing.data import load_fold, read_split
+from biodeephashing.cli import main
+from biodeephashing.data import load_fold, own_lists, read_split
 from biodeephashing.data.own_images import prepare_given, prepare_own
-from biodeephashing.data.process import FOLDER, lists
+from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 
@@ -100,11 +101,11 @@ def test_where_the_split_is_given_the_others_keep_their_folds(tmp_path: Path, pr
         file.write_text("".join(f"{10 * number + row}.jpg {row % 2} {1 - row % 2}\n" for row in range(10)))
     for row in range(30):
         photo(tmp_path / "photos" / f"{row}.jpg", row)
-    lists.process("WHOLE", files, tmp_path / "photos", val_from="database", val_size=4)
+    own_lists.process("WHOLE", files, tmp_path / "photos", val_from="database", val_size=4)
     for row in (3, 14, 25):
         (tmp_path / "photos" / f"{row}.jpg").unlink()  # a second name of the one that is prepared
         (tmp_path / "photos" / f"{row}.jpg").write_bytes(b"")
-    split, _ = lists.process("REST", files, tmp_path / "photos", val_from="database", val_size=4, skip_unreadable=Fraction("0.1"))
+    split, _ = own_lists.process("REST", files, tmp_path / "photos", val_from="database", val_size=4, skip_unreadable=Fraction("0.1"))
     broken = {"3.jpg", "14.jpg", "25.jpg"}
     assert lines_of("REST") == {fold: [line for line in lines if line[0] not in broken] for fold, lines in lines_of("WHOLE").items()}
     assert split.note == "3 of 30 images left out as unreadable"
@@ -114,19 +115,17 @@ def test_where_the_split_is_given_the_others_keep_their_folds(tmp_path: Path, pr
 def test_published_sets(name: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     processor, make = PREPARED[name]
     make(project_home, monkeypatch)
-    monkeypatch.setattr("sys.argv", ["process"])
-    processor.main()  # type: ignore[attr-defined]
+    command = ["prepare", Path(str(processor.__file__)).stem]
+    main(command)
     whole = lines_of(name)
     broken = whole["database"][0][0]
     (file,) = (path for path in (project_home / "data/raw").rglob(broken))
     file.unlink()
     file.write_bytes(b"")
-    monkeypatch.setattr("sys.argv", ["process", "-no_skip"])
     with pytest.raises(DataError, match=rf"^1 of .*\n  .*{broken} \(.*\) is not an image"):
-        processor.main()  # type: ignore[attr-defined]
+        main([*command, "-no_skip"])
     assert lines_of(name) == whole  # what is prepared stays
-    monkeypatch.setattr("sys.argv", ["process", "-no_skip", "-skip_unreadable", "0.05"])
-    processor.main()  # type: ignore[attr-defined]
+    main([*command, "-no_skip", "-skip_unreadable", "0.05"])
     assert lines_of(name) == {fold: [line for line in lines if line[0] != broken] for fold, lines in whole.items()}
     assert read_split(name).note.endswith("images left out as unreadable")
 

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from tracked_runs import LEVELS, SPLIT, observation, track
 
+from biodeephashing.commands.compare import compare
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval._comparison import build_blocks, describe_difference
 from biodeephashing.eval._figures import colour_of, draw_bars, draw_curves
 from biodeephashing.eval._intervals import holm, paired_difference, spread
-from biodeephashing.eval.compare import compare, main
+from biodeephashing.eval.compare import main
 from biodeephashing.hparams import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run

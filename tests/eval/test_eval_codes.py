@@ -17,13 +17,14 @@ from ranking_oracle import Sample
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
+from biodeephashing.commands.evaluate import evaluate
+from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure, mean_average_precision
 from biodeephashing.eval._health import code_health
 from biodeephashing.eval._numbers import ALWAYS, key_of
-from biodeephashing.eval.eval_codes import evaluate_codes, main
-from biodeephashing.eval.eval_map import evaluate
+from biodeephashing.eval.eval_codes import main
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -12,8 +12,9 @@ from foreign_files import NAMES, files_of, write
 from scipy.io import savemat
 
 from biodeephashing.codes import pack
+from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.errors import BioDeepHashingError, DataError, guard
-from biodeephashing.eval.eval_codes import evaluate_codes, main
+from biodeephashing.eval.eval_codes import main
 
 
 def npy(values: object) -> object:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.codes import pack
+from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.errors import DataError
 from biodeephashing.eval._foreign_codes import Reading, read_foreign
-from biodeephashing.eval.eval_codes import evaluate_codes
 
 
 @settings(max_examples=60, deadline=None)

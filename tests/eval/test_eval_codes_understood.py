@@ -14,9 +14,10 @@ from ranking_oracle import Sample
 from scipy.io import savemat
 
 from biodeephashing.codes import pack
+from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.eval import Measure, Pairs, retrieval
-from biodeephashing.eval.eval_codes import evaluate_codes, main
+from biodeephashing.eval.eval_codes import main
 
 SINGLE = Sample(7, 9, 30, 64, classes=4, single=True)
 BITS = [(features >= 0).astype(np.uint8) for features in (SINGLE.query_features, SINGLE.database_features)]

@@ -21,11 +21,12 @@ from fabricated_runs import write_predictions, write_run
 from scripts import run_script
 
 from biodeephashing.codes import binarise, hamming, pack
+from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision, normalized_discounted_cumulative_gain
 from biodeephashing.eval._bootstrap import mean_intervals
 from biodeephashing.eval._health import code_health
 from biodeephashing.eval.average_precision import DENOMINATORS, TIES
-from biodeephashing.eval.eval_map import evaluate, main
+from biodeephashing.eval.eval_map import main
 from biodeephashing.runs import HOME_VARIABLE
 
 

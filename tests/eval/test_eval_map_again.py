@@ -12,7 +12,8 @@ from evaluation_cases import pictures_of
 from fabricated_runs import write_predictions
 
 from biodeephashing.codes import pack
-from biodeephashing.eval.eval_map import evaluate, main
+from biodeephashing.commands.evaluate import evaluate
+from biodeephashing.eval.eval_map import main
 
 
 def test_a_second_time_is_skipped_and_says_why(fabricated, capsys):

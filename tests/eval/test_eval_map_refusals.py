@@ -12,8 +12,9 @@ from evaluation_cases import (
 from fabricated_runs import write_predictions, write_run
 
 from biodeephashing.codes import pack
+from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
-from biodeephashing.eval.eval_map import evaluate, main
+from biodeephashing.eval.eval_map import main
 from biodeephashing.runs import Run
 
 

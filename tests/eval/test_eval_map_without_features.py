@@ -18,9 +18,9 @@ from evaluation_cases import (
 from fabricated_runs import write_predictions, write_run
 
 from biodeephashing.codes import binarise
+from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval import Measure
-from biodeephashing.eval.eval_map import evaluate
 from biodeephashing.runs import Run
 
 

@@ -10,13 +10,14 @@ import pytest
 from fabricated_runs import write_predictions, write_run
 from scripts import run_script
 
+from biodeephashing.commands.compare import compare_runs
+from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.data.split import checksums
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval import Measure
 from biodeephashing.eval._numbers import key_of
 from biodeephashing.eval._paired_queries import describe_pair, pair_queries
-from biodeephashing.eval.compare import compare_runs, main
-from biodeephashing.eval.eval_map import evaluate
+from biodeephashing.eval.compare import main
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from tracked_runs import track
 
+from biodeephashing.commands.compare import compare
 from biodeephashing.errors import RunError
 from biodeephashing.eval import _retrieval_figure
 from biodeephashing.eval._comparison import Observation, build_blocks
@@ -14,7 +15,6 @@ from biodeephashing.eval._comparison_pictures import draw_pictures
 from biodeephashing.eval._figures import pen_of
 from biodeephashing.eval._retrieval import RetrievalCurves, read_retrieval
 from biodeephashing.eval._retrieval_figure import draw_retrieval
-from biodeephashing.eval.compare import compare
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
 

@@ -13,6 +13,7 @@ from training_cases import interrupt_in_epoch, train_and_break_off
 
 from biodeephashing.backbones import BACKBONES, Backbone
 from biodeephashing.bio import QUANTITIES, RULES, give_target, measure_alignment
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader, normalise
 from biodeephashing.errors import RunError
 from biodeephashing.losses import LOSSES
@@ -21,7 +22,6 @@ from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
 from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import convert
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 from biodeephashing.tracking import NoTracker
 

@@ -8,12 +8,12 @@ from dataclasses import replace
 import pytest
 from training_cases import interrupt_in_epoch
 
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold, write_metadata, write_split
 from biodeephashing.data.split import checksums, read_facts
 from biodeephashing.errors import BioDeepHashingError, RunError
 from biodeephashing.hparams import Settings
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run, processed_folder, read_json
 
 ANOTHER = (

@@ -8,10 +8,10 @@ from training_cases import interrupt_in_epoch
 
 from biodeephashing.backbones import build_network
 from biodeephashing.bio import RULES
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 
 
 def first_weights(settings):

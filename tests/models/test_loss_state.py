@@ -9,6 +9,8 @@ from training_cases import train_and_break_off
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.losses import LOSSES, HashingLoss
@@ -16,8 +18,6 @@ from biodeephashing.losses.dch import DCH
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import convert
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 

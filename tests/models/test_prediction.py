@@ -9,13 +9,13 @@ import torch
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._feeding import batches_of, images_of
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 

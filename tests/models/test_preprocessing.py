@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from biodeephashing.backbones import build_network, preprocessing_of
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, transformation
 from biodeephashing.errors import RunError
 from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._feeding import preprocessing_line
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.preprocessing import Preprocessing
 from biodeephashing.runs import read_json, write_json
 

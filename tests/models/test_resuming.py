@@ -12,11 +12,11 @@ import pytest
 import torch
 from training_cases import equal, interrupt_in_epoch, train_and_break_off, weights
 
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.errors import RunError
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint, write_checkpoint
-from biodeephashing.models.PenaltyStrategies.predict import predict
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 ROOT = Path(__file__).parents[2]

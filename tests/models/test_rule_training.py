@@ -8,6 +8,7 @@ import torch
 from training_cases import equal, weights
 
 from biodeephashing.backbones import build_network
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import BioDeepHashingError, RuleError
 from biodeephashing.eval.eval_map import main as eval_main
@@ -16,7 +17,6 @@ from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import convert
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 from training_cases import equal, interrupt_in_epoch, weights
 
+from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
 from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies.train import train
 
 STEPS = 4  # per epoch: 32 images, 8 a batch
 

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from biodeephashing.commands.study import cells_of, expand, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.hparams import Settings
-from biodeephashing.models.PenaltyStrategies import study as study_script
 from biodeephashing.models.PenaltyStrategies._cards import VARIABLE, shares
 from biodeephashing.models.PenaltyStrategies._grid import run_grid
-from biodeephashing.models.PenaltyStrategies.study import expand, main, study
+from biodeephashing.models.PenaltyStrategies.study import main
+from biodeephashing.parsers import study_parser
 from biodeephashing.runs import Run
 
 SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", "-nbits", "8", "-bs", "8", "-ep", "1", "-nw", "0"]
@@ -51,7 +52,7 @@ def test_a_value_listed_twice_is_refused():
 def test_the_flags_win_over_the_file(tmp_path):
     config = tmp_path / "grid.yaml"
     config.write_text("number_of_bits: [16, 32]\nseed: [0, 1, 2]\nlr: 1e-4\narch: bio-lenet\n")
-    cells = study_script._cells_of(study_script._parser().parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]))
+    cells = cells_of(study_parser().parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]))
     assert [(c.number_of_bits, c.seed, c.mode, c.learning_rate) for c in cells] == [
         (bits, 7, mode, 1e-4) for bits in (16, 32) for mode in ("bp", "fa")
     ]
@@ -59,7 +60,7 @@ def test_the_flags_win_over_the_file(tmp_path):
 
 def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
     arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
-    assert main([*arguments, "-lr", "1e-3", "-jobs", "2"]) == 0
+    main([*arguments, "-lr", "1e-3", "-jobs", "2"])
     out, err = capfd.readouterr()
     told = out + err
     assert "mode=bp:" in told
@@ -90,7 +91,7 @@ def fragile(settings, parent):
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_cards(monkeypatch, 0)
     cells = expand({"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
-    failures = run_grid(cells, jobs=2, title="fragile", work=fragile)
+    failures = run_grid(cells, fragile, jobs=2, title="fragile")
     told = capfd.readouterr().out
     assert "seed=0: seed 0 is fine, on card None" in told
     assert "seed=3: seed 3 is fine, on card None" in told
@@ -145,7 +146,7 @@ def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, se
     see_cards(monkeypatch, cards)
     monkeypatch.setenv("MEETING", str(tmp_path))
     cells = expand({"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
-    assert run_grid(cells, jobs=jobs, title="cards", work=look_round) == []
+    assert run_grid(cells, look_round, jobs=jobs, title="cards") == []
     told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
     assert len(told) == 4
     assert sorted(share for _, share in set(told)) == seen
@@ -155,7 +156,7 @@ ENDLESS = """
 import time
 from biodeephashing.models.PenaltyStrategies import _grid
 from biodeephashing.models.PenaltyStrategies._grid import run_grid
-from biodeephashing.models.PenaltyStrategies.study import expand
+from biodeephashing.commands.study import expand
 
 _grid.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
 
@@ -168,7 +169,7 @@ def work(settings, parent):
         raise
 
 if __name__ == "__main__":
-    run_grid(expand({"seed": [0, 1], "tracking": "off"}, "example"), jobs=1, title="endless", work=work)
+    run_grid(expand({"seed": [0, 1], "tracking": "off"}, "example"), work, jobs=1, title="endless")
 """
 
 

@@ -15,6 +15,8 @@ from training_cases import equal, interrupt_in_epoch, steps_by_hand, weights
 
 from biodeephashing.backbones import build_network
 from biodeephashing.bio import QUANTITIES, RULES, Follower
+from biodeephashing.commands.predict import predict
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.losses import LOSSES
@@ -22,9 +24,7 @@ from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import HashingModule
-from biodeephashing.models.PenaltyStrategies.predict import predict
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 

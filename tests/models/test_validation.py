@@ -9,13 +9,13 @@ import torch
 
 from biodeephashing import codes
 from biodeephashing.backbones import build_network
+from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, Metadata, load_fold
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import mean_average_precision
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._validation import Validation
-from biodeephashing.models.PenaltyStrategies.train import train
 
 
 def fold(name: str, labels: np.ndarray, paths: list[str] | None = None) -> Metadata:

@@ -6,12 +6,12 @@ import pytest
 import torch
 
 from biodeephashing.bio import give_target
+from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import Batch, HashingModule, convert
-from biodeephashing.models.PenaltyStrategies.train import train
 from biodeephashing.runs import Run
 
 

@@ -2,104 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from biodeephashing.arguments import StrictParser
-from biodeephashing.data.process._entrance import report
 from biodeephashing.errors import guard
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
-    from biodeephashing.data.content import Content
-    from biodeephashing.data.split import Split
-
-SIZES = {"train": 80, "query": 20, "val": 20}
-SEED = 0
-
-
-def process(*, no_skip: bool = False) -> tuple[Split, bool]:
-    """Write the digits to ``data/processed/DIGITS/`` as 32 × 32 grey PNGs, unless they are there already.
-
-    They are the 1,797 test images of Alpaydin and Kaynak, Optical recognition of handwritten digits, 1998, as
-    scikit-learn ships them: 8 × 8 pixels with values from 0 to 16. No network is needed.
-
-    Args:
-        no_skip: write them again even if they are there.
-
-    Returns:
-        The facts about the split, and whether it was written now.
-
-    Raises:
-        DataError: when what is there was changed.
-    """
-    from biodeephashing.data._prepare import prepare
-
-    return prepare("DIGITS", _content, no_skip=no_skip)
-
-
-def enlarge(digits: NDArray[np.int64]) -> NDArray[np.uint8]:
-    r"""Enlarge 8 × 8 images with values 0..16 four times, to 8-bit grey, by bilinear interpolation in whole numbers.
-
-    .. math:: Y = \left\lfloor \frac{255\, U X U^\top + 512}{1024} \right\rfloor
-
-    The rows of :math:`U` (32 × 8) hold the weights of the two neighbours in eighths; outside, the border goes on. So
-    the result is the exact value, rounded, on every machine.
-
-    Args:
-        digits: (n, 8, 8), whole numbers from 0 to 16.
-
-    Returns:
-        (n, 32, 32) uint8.
-
-    Example:
-        >>> import numpy as np
-        >>> enlarge(np.tile([0, 16, 0, 0, 0, 0, 0, 0], (1, 8, 1)))[0, 0, :8].tolist()
-        [0, 0, 32, 96, 159, 223, 223, 159]
-    """
-    import numpy as np
-
-    weights = np.zeros((32, 8), dtype=np.int64)
-    for pixel in range(32):
-        left, eighths = divmod(2 * pixel - 3, 8)  # the centre of a small pixel lies at (pixel + 1/2) / 4 - 1/2
-        weights[pixel, max(left, 0)] += 8 - eighths
-        weights[pixel, min(left + 1, 7)] += eighths
-    return ((255 * (weights @ digits @ weights.T) + 512) // 1024).astype(np.uint8)
-
-
-def _content() -> Content:
-    import numpy as np
-    from PIL import Image
-    from sklearn.datasets import load_digits
-
-    from biodeephashing.data import _splits
-    from biodeephashing.data.content import Content
-
-    digits = load_digits()
-    images = enlarge(digits.images.astype(np.int64))
-    classes = digits.target.astype(np.int64)
-    names = [str(name) for name in digits.target_names]
-    return Content(
-        files=[f"digit-{row:04d}.png" for row in range(len(images))],
-        labels=_splits.one_hot(classes, len(names)),
-        classes=names,
-        folds=_splits.per_class(classes, SIZES, names=names, seed=SEED),
-        write_image=lambda row, path: Image.fromarray(images[row]).save(path),
-        protocol="disjoint",
-        rule="per class, after one shuffle of all images: 80 train, 20 query, 20 val, the rest database",
-        seed=SEED,
-        source="sklearn.datasets.load_digits",
-        reading={"labels": "one class number per image"},
-    )
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     parser = StrictParser(description=__doc__)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
-    options = parser.parse_args()
-    report(*process(no_skip=options.no_skip), train="-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4")
+    options = parser.parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_set
+
+    prepare_set("DIGITS", options)
 
 
 if __name__ == "__main__":

@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from biodeephashing.data._catalogue import check_protocol
-from biodeephashing.data.process._entrance import parser_of, report
+from biodeephashing.data.process._entrance import parser_of
 from biodeephashing.errors import guard
 
-if TYPE_CHECKING:
-    from biodeephashing.data.content import Content
-    from biodeephashing.data.split import Split
 
-
-def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()) -> tuple[Split, bool]:
-    """Write MIRFLICKR-25000 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
-
-    Args:
-        protocol: "MIRFLICKR25K" (all disjoint) or "mirflickr" (same folds, but the database also holds the val images).
-        no_skip: write it again even if it is there.
-        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
-
-    Returns:
-        The facts about the split, and whether it was written now.
-
-    Raises:
-        UnknownNameError: for an unknown protocol.
-        DataError: when the download or an image is missing or damaged.
-    """
-    from biodeephashing.data._prepare import prepare
-
-    check_protocol("MIRFLICKR25K", protocol)
-    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip, skip_unreadable=skip_unreadable)
-
-
-def _content(name: str) -> Content:
-    from biodeephashing.data import _mirflickr
-    from biodeephashing.data._dealt import dealt
-    from biodeephashing.runs import raw_folder
-
-    table = _mirflickr.read(raw_folder("MIRFLICKR25K"))
-    table.check_present(_mirflickr.ADVICE)
-    return dealt(table, name, disjoint=name == "MIRFLICKR25K", source=_mirflickr.SOURCE)
-
-
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("MIRFLICKR25K", __doc__).parse_args()
-    report(*process(options.protocol, no_skip=options.no_skip, skip_unreadable=options.skip_unreadable))
+    options = parser_of("MIRFLICKR25K", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_set
+
+    prepare_set("MIRFLICKR25K", options)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from biodeephashing.arguments import StrictParser, add_skip_unreadable
-from biodeephashing.data._catalogue import SETS
-
-if TYPE_CHECKING:
-    from biodeephashing.data.split import Split
+from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
+from biodeephashing.data._catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, SETS
+from biodeephashing.hparams import FOLDS
 
 
 def parser_of(script: str, description: str | None, *, lists: str = "", images: bool = True) -> StrictParser:
@@ -33,38 +29,37 @@ def parser_of(script: str, description: str | None, *, lists: str = "", images: 
     return parser
 
 
-def report(split: Split, written: bool, *, train: str = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa") -> None:
-    """Print what was prepared, what its labels were understood to be, and the command that comes next.
+def folder_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``FOLDER.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("place", metavar="PATH", type=Path, help="the folder or the CSV file")
+    parser.add_argument("-name", "--name", metavar="NAME", help="data set to write; without it FOLDER_ and the name of the folder or file")
+    words = f"fractions of the images, the rest is the database; without it {OWN_FRACTIONS}"
+    parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
+    parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {OWN_SEED}")
+    words = "what separates the labels of an image in a CSV file, as ';'; without it blanks"
+    parser.add_argument("-separator", "--separator", metavar="TEXT", help=words)
+    words = "leave out classes of fewer images, and images that have no other"
+    parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    add_skip_unreadable(parser)
+    return parser
 
-    Args:
-        split: the facts about the split.
-        written: whether it was written now.
-        train: settings of a first training.
-    """
-    from biodeephashing.data._unreadable import words_of_left_out
 
-    for line in words_of_left_out(split.database):
-        print(line)
-    print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
-    for line in split.understood:
-        print(line)
-    print(f"next: python src/models/PenaltyStrategies/train.py -exp bioexp -db {split.database} {train}")
-
-
-def list_files(folder: Path) -> Mapping[str, Path]:
-    """Return the files of HashNet's three lists in a folder.
-
-    Raises:
-        DataError: when one is missing.
-    """
-    from biodeephashing.data._lists import FILES
-    from biodeephashing.errors import DataError
-
-    files = {fold: folder / FILES[fold] for fold in ("train", "query", "database")}
-    missing = [file.name for file in files.values() if not file.is_file()]
-    if missing:
-        raise DataError(
-            f"{folder} does not hold {', '.join(missing)}: this protocol reads the lists of the HashNet release "
-            f"(https://github.com/thuml/HashNet); -lists FOLDER says where they are"
-        )
-    return files
+def lists_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``lists.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("name", metavar="NAME", help="data set to write, or with -export to read")
+    for fold in FOLDS:
+        parser.add_argument(f"-{fold}", f"--{fold}", type=Path, metavar="FILE", help=f"list of the fold {fold}")
+    words = f"without -val: the fold to draw it from ({', '.join(LIST_SOURCES)})"
+    parser.add_argument("-val_from", "--val_from", metavar="FOLD", help=words)
+    parser.add_argument("-val_size", "--val_size", type=int, default=0, metavar="N", help="with -val_from: how many images")
+    parser.add_argument("-images", "--images", type=Path, metavar="FOLDER", help="folder the images lie below, found by their names")
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, or a table id,name")
+    parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
+    parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    add_skip_unreadable(parser)
+    parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared data set NAME there")
+    return parser

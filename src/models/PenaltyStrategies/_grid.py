@@ -29,14 +29,14 @@ Work: TypeAlias = Callable[..., str]
 GRACE = 20  # seconds that a cell has to stop once the grid's process is gone
 
 
-def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | None = None) -> list[str]:
-    """Train, predict and evaluate every cell, and return one message per failed cell.
+def run_grid(cells: Sequence[Settings], work: Work, *, jobs: int, title: str) -> list[str]:
+    """Do the work of every cell, several at a time, and return one message per failed cell.
 
     Args:
         cells: the settings of each run.
+        work: what is done with a cell, given its settings and the grid's MLflow run; it returns the line that tells how it went.
         jobs: processes at a time; 0 for one per core, or one per graphics card, whose memory several would have to share.
         title: name of the grid's MLflow run.
-        work: what is done with a cell, given its settings and the grid's MLflow run; :func:`run_cell` if left out.
     """
     cards = shares(cells[0])
     jobs = min(jobs or len(cards) or cores(), len(cells))
@@ -45,9 +45,9 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
         parent = start_parent(cells[0].database, cells[0].experiment_name, title, {"cells": str(len(cells))})
     with tqdm(total=len(cells), unit="run", desc="grid", disable=not has_terminal()) as bar:
         report = _Report(cells, bar)
-        lost = _run_all(cells, jobs, cards, partial(work or run_cell, parent=parent), report)
+        lost = _run_all(cells, jobs, cards, partial(work, parent=parent), report)
         for cell in lost:  # alone: the process that was killed took the innocent ones of its pool with it
-            for _ in _run_all([cell], 1, cards, partial(work or run_cell, parent=parent), report):
+            for _ in _run_all([cell], 1, cards, partial(work, parent=parent), report):
                 report.failed(cell, "its process was killed (out of memory? fewer -jobs may help)")
     return report.failures
 
@@ -55,21 +55,6 @@ def run_grid(cells: Sequence[Settings], *, jobs: int, title: str, work: Work | N
 def cores() -> int:
     """Return the number of processor cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def run_cell(settings: Settings, parent: str | None) -> str:
-    """Train, predict and evaluate one cell, and return the line that tells how it went."""
-    from biodeephashing.eval.eval_map import evaluate
-    from biodeephashing.models.PenaltyStrategies.predict import predict
-    from biodeephashing.models.PenaltyStrategies.train import reason_to_skip, train
-
-    started = time.monotonic()
-    skipped = reason_to_skip(Run.of(settings), settings) is not None
-    run = train(settings, quiet=True, parent=parent)
-    predict(settings, quiet=True)
-    results = evaluate(run, no_skip=settings.no_skip, quiet=True)
-    done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
-    return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
 
 
 def _prepare_worker(threads: int, cards: Any) -> None:

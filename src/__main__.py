@@ -1,0 +1,6 @@
+"""The command ``biodeephashing``, as ``python -m biodeephashing``."""
+
+from biodeephashing.cli import run
+
+if __name__ == "__main__":
+    raise SystemExit(run())

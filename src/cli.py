@@ -1,0 +1,31 @@
+"""One command, ``biodeephashing``: every script under one name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from biodeephashing import __version__
+from biodeephashing.arguments import called
+from biodeephashing.commands.menu import entrance_of, help_for
+from biodeephashing.errors import guard
+
+
+def main(argv: Sequence[str] | None = None) -> object:
+    """Run the command that the first word names; without any, print the menu."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["--version"]:
+        print(f"biodeephashing {__version__}")
+        return 0
+    if text := help_for(words):
+        print(text)
+        return 0
+    entrance, name, rest = entrance_of(words)
+    with called(f"biodeephashing {name}"):
+        return import_module(entrance).main(rest)
+
+
+def run() -> int:
+    """Run the command line, and return its exit status."""
+    return guard(main)

@@ -1,0 +1,24 @@
+"""The pictures of a run, for which the images of its folds are needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data import ImageFold
+from ..eval import Curves
+from ..eval._run_codes import RunCodes
+from ..eval._run_figures import draw_run
+from ..eval._sheet_figure import Gallery
+
+
+def draw_pictures(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
+    """Draw the pictures of a fold into a folder, and return their names and those of their numbers."""
+
+    def gallery(side: str) -> Gallery:
+        metadata = codes.prepared.fold(side)
+        return Gallery(metadata.paths, ImageFold(metadata, "none").image)
+
+    sides, split = codes.sides, codes.prepared.split
+    galleries = gallery(fold), gallery("database")
+    words = {"classes": split.classes, "split": split.caption, "folder": folder}
+    return [file.name for file in draw_run(codes.run, fold, curves, sides[fold], sides["database"], galleries, **words)]

@@ -1,0 +1,199 @@
+"""Compare the learning rules of an experiment by what MLflow knows of its runs, or two runs query by query."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..arguments import given_images
+from ..data.own_images import check_given
+from ..errors import RunError, UsageError, nearest
+from ..eval._alignment import read_alignment
+from ..eval._comparison import Observation, build_blocks
+from ..eval._comparison_pictures import draw_pictures
+from ..eval._comparison_tables import console_text, write_bits_csv, write_csv, write_markdown
+from ..eval._numbers import divisor_of, is_metric, options_of, parse_metric, words_of
+from ..eval._paired_queries import PairedQueries, check_same_queries, describe_pair, pair_queries
+from ..eval._retrieval import read_retrieval
+from ..hparams import from_mapping, table
+from ..parsers import METRIC
+from ..runs import Run, comparison_folder, home
+from ..tracking import TrackedRun, known_experiments, tracked_runs
+from .evaluate import query_values
+
+_COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
+
+
+def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool = False) -> Path:
+    """Compare the learning rules of an experiment by what MLflow knows of its runs.
+
+    Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
+    ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``; with several numbers of bits
+    ``comparison-bits.png`` and ``comparison-bits.csv``; and where runs measured them, ``comparison-retrieval.png``
+    (``eval_map.py -make_plots``) and ``comparison-alignment.png`` (``-align_every``).
+
+    Args:
+        database: the data set.
+        experiment: the experiment.
+        metric: the number by which rules are ordered, drawn and compared with bp, as MLflow names it.
+        quiet: print nothing.
+
+    Returns:
+        The folder of the files.
+
+    Raises:
+        UsageError: for a metric that does not exist.
+        RunError: when the experiment is unknown or none of its runs was evaluated.
+        TrackingError: when the MLflow store cannot be reached.
+
+    Example:
+        >>> compare("DIGITS", "demo", metric="mAP")
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.UsageError: unknown metric 'mAP': ...
+    """
+    fold, _ = parse_metric(metric)
+    runs, remarks = _evaluated(database, experiment, metric)
+    columns, incomplete = _columns(runs, fold, metric)
+    blocks, doubles = build_blocks([_observation(run, fold) for run in runs], metric)
+    folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
+    title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
+    pictures = draw_pictures(folder, blocks, metric, name)
+    write_csv(folder / "comparison.csv", blocks, list(columns.values()))
+    write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, pictures)
+    by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", blocks, metric)
+    if not quiet:
+        print(console_text(title, blocks, columns, metric, notes))
+        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *pictures])}")
+    return folder
+
+
+def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries:
+    """Compare two runs on the same queries, and print how they compare.
+
+    Args:
+        paths: the directories of two predicted runs, whatever their settings.
+        metric: what they are compared by, as MLflow names it.
+
+    Raises:
+        UsageError: for a metric that does not exist.
+        RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
+        DataError: when the data set is missing or was changed.
+    """
+    fold, measure = parse_metric(metric)
+    first, second = Run.at(paths[0]), Run.at(paths[1])
+    check_same_queries((first, second), fold)
+    (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
+    paired = pair_queries(own, other)
+    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {divisor_of(measure)}\n\n{describe_pair(paired)}")
+    return paired
+
+
+def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[TrackedRun], list[str]]:
+    """Return the runs of an experiment that have a number, and which others there are and why they do not count."""
+    runs = tracked_runs(database, experiment)
+    if not runs:
+        raise _unknown_experiment(database, experiment)
+    unfinished = [run for run in runs if run.status != "FINISHED"]
+    finished = [run for run in runs if run.status == "FINISHED"]
+    evaluated = [run for run in finished if metric in run.metrics]
+    remarks = []
+    if unfinished:
+        remarks.append(f"left out, not finished: {_listed(unfinished, runs)}")
+    if len(evaluated) < len(finished):
+        remarks.append(f"left out, {_lacking([run for run in finished if metric not in run.metrics], runs, metric)}")
+    if not evaluated:
+        raise RunError(f"{_nothing_to_compare(database, experiment, metric, finished)}: {'; '.join(remarks)}")
+    return evaluated, remarks
+
+
+def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[str, str], list[str]]:
+    """Return heading and metric of the columns of means, one for every number that some run has, and which runs lack one."""
+    columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
+    if metric not in columns.values():
+        columns[metric] = metric
+    lacking = {name: [run for run in runs if name not in run.metrics] for name in columns.values()}
+    remarks = [f"left out of one column, {_lacking(some, runs, name)}" for name, some in lacking.items() if some]
+    return {words: name for words, name in columns.items() if len(lacking[name]) < len(runs)}, remarks
+
+
+def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
+    """Return which runs have no such number, and what makes it."""
+    which = _listed(some, runs) if len(some) < len(runs) or len(runs) < 4 else f"all {len(runs)} runs"
+    return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {which}"
+
+
+def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
+    """Return the names of some runs: rule, seed, and the settings in which not all runs agree."""
+    settings = {run.run_id: _apart(run) for run in runs}
+    varying = [name for name in next(iter(settings.values())) if len({of_one[name] for of_one in settings.values()}) > 1]
+
+    def name(run: TrackedRun) -> str:
+        further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id][setting]}" for setting in varying)
+        ended = "" if run.status == "FINISHED" else f" ({run.status})"
+        return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further}{ended}"
+
+    return ", ".join(sorted(map(name, some)))
+
+
+def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[TrackedRun]) -> str:
+    """Return that no run has a number, with the nearest that some have."""
+    guess = nearest(metric, {name for run in runs for name in run.metrics if is_metric(name)})
+    if not guess:
+        return f"no run of {database}/{experiment} has been evaluated"
+    return f"no run of {database}/{experiment} has {metric}, the nearest that there is being {guess}"
+
+
+def _apart(run: TrackedRun) -> dict[str, str]:
+    """Return the settings beside rule and seed that tell a run from others; plain and bio- backbones are the same network."""
+    apart = {
+        field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
+    }
+    settings = {name: run.settings.get(name, default) for name, default in apart.items()}
+    return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
+
+
+def _observation(run: TrackedRun, fold: str) -> Observation:
+    settings = _apart(run)
+    settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
+    split = run.tags.get("split", "split unknown")
+    folder = home() / run.tags["run_directory"]
+    alignment = read_alignment(folder / "alignment.csv")
+    retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
+    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+
+
+def _unknown_experiment(database: str, experiment: str) -> RunError:
+    known = known_experiments()
+    guess = nearest(f"{database}/{experiment}", known)
+    if not known:
+        return RunError(f"MLflow knows no runs of {database}/{experiment}, nor of any other experiment: train with -tracking on first")
+    hint = f"the nearest is -db {guess.partition('/')[0]} -exp {guess.partition('/')[2]}; " if guess else ""
+    return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
+
+
+def _caption(fold: str, metric: str) -> list[str]:
+    return [
+        f"mean ± standard deviation over seeds of the mAP of the {fold} fold; where none is named, tie rule expected and "
+        f"divisor: relevant items among the first k (retrieved)",
+        f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
+        f"number of rules in the table",
+    ]
+
+
+def from_arguments(arguments: Namespace) -> None:
+    """Compare what ``compare.py`` names: all runs of an experiment, or two runs.
+
+    Raises:
+        UsageError: when both are named.
+    """
+    given = {name: value for name, value in vars(arguments).items() if name in ("experiment_name", "database")}
+    if "path" in arguments:
+        if given:
+            raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
+        compare_runs(arguments.path, metric=arguments.metric)
+        return
+    settings = from_mapping(given, "command line")
+    check_given(given_images(arguments))
+    compare(settings.database, settings.experiment_name, metric=arguments.metric)

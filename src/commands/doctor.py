@@ -1,0 +1,229 @@
+"""Examine the images and labels of a prepared data set."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement, zip_longest
+
+import numpy as np
+
+from ..data import Metadata, Prepared, Split, read_label_names
+from ..data._checks import uniform
+from ..data._examination import Examined, examine
+from ..data._looks import first_near
+from ..data._understood import alike, describe, lacking
+from ..errors import DataError
+from ..hparams import FOLDS
+from ..runs import home
+
+_SHOWN = 3  # examples of each finding
+_BROKEN = 20  # and of images that have to be replaced
+
+Folds = Mapping[str, Metadata]
+Findings = Mapping[str, Examined]
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What an examination found.
+
+    Args:
+        facts: lines that describe the set.
+        remarks: what one should know, though published sets have it too: equal images under different names, unused classes.
+        faults: what is wrong.
+    """
+
+    facts: list[str]
+    remarks: list[str]
+    faults: list[str]
+
+
+def examine_database(database: str) -> Diagnosis:
+    """Look at every image and label of a prepared data set.
+
+    Args:
+        database: the data set, a folder of ``data/processed/``.
+
+    Raises:
+        UnknownNameError: for an unknown data set.
+        DataError: when its split or metadata cannot be read, or were changed after it was prepared.
+    """
+    prepared = Prepared(database)
+    split, folds = prepared.split, prepared.folds()
+    paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
+    examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
+    facts = [split.caption, _understood(folds, split), *_counts(folds, examined), *_modes(examined), *_labels(folds, split.classes)]
+    faults = [
+        *_misnamed(prepared),
+        *_unusable(examined),
+        *_repeated_lines(folds),
+        *_unstated_overlaps(folds, split),
+        *_unlearnable(folds, split.classes),
+        *_uniform(folds, split.classes),
+    ]
+    remarks = [
+        *_unused(folds, split.classes),
+        *_doubtful(folds, split.classes),
+        *_equal_images(folds, examined),
+        *_near_images(folds, examined),
+    ]
+    return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
+
+
+def _understood(folds: Folds, split: Split) -> str:
+    """Return what the labels of the set are understood to be: counted anew, an image of several folds once."""
+    rows = {path: row for fold in folds.values() for path, row in zip(fold.paths, fold.labels, strict=True)}
+    return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
+
+
+def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
+    for name, fold in folds.items():
+        found = [examined[path] for path in fold.paths if not examined[path].missing]
+        unreadable = sum(bool(finding.fault) for finding in found)
+        yield f"{name}: {len(fold):,} images expected, {len(found):,} found, {unreadable:,} of them unreadable"
+
+
+def _modes(examined: Findings) -> Iterator[str]:
+    modes = Counter(found.mode for found in examined.values() if not found.fault)
+    others = ", ".join(f"{count:,} {mode}" for mode, count in modes.most_common() if mode != "RGB")
+    if others:
+        yield f"not RGB, converted on the way: {others}"
+
+
+def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    for name, fold in folds.items():
+        per_class, per_image = fold.labels.sum(axis=0), fold.labels.sum(axis=1)
+        least, most = int(per_class.argmin()), int(per_class.argmax())
+        yield (
+            f"{name}: {per_image.mean():.2f} classes an image, {int((per_image == 0).sum()):,} images without any; from "
+            f"{per_class[least]:,} images ({classes[least]}) to {per_class[most]:,} ({classes[most]}) a class"
+        )
+
+
+def _misnamed(prepared: Prepared) -> Iterator[str]:
+    try:
+        names = read_label_names(prepared.database)
+    except DataError as error:
+        yield f"class names: {error}"
+        return
+    pairs = zip_longest(names, prepared.split.classes, fillvalue="none")
+    other = next(((row, *pair) for row, pair in enumerate(pairs) if pair[0] != pair[1]), None)
+    if other:
+        yield "class names: label_names.txt has {1} for class {0}, but split.json has {2}".format(*other)
+
+
+def _unusable(examined: Findings) -> Iterator[str]:
+    broken = [f"{path} {found.fault}" for path, found in examined.items() if found.fault]
+    if broken:
+        yield f"images that cannot be used: {len(broken):,} ({_examples(broken, _BROKEN)})"
+
+
+def _repeated_lines(folds: Folds) -> Iterator[str]:
+    for fold in folds.values():
+        repeated = [path for path, count in Counter(fold.paths).items() if count > 1]
+        if repeated:
+            yield f"images in several lines of {fold.file}: {len(repeated):,} ({_examples(repeated)})"
+
+
+def _unstated_overlaps(folds: Folds, split: Split) -> Iterator[str]:
+    for one, other in combinations(folds, 2):
+        shared, stated = set(folds[one].paths) & set(folds[other].paths), split.overlaps.get(f"{one}-{other}", 0)
+        if len(shared) != stated:
+            examples = f" ({_examples(sorted(shared))})" if shared else ""
+            yield f"images that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
+
+
+def _unlearnable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    labels = {name: fold.labels for name, fold in folds.items()}
+    for needed in ("train", "database"):
+        yield from lacking(labels, classes, "query", needed)
+
+
+def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    if complaint := uniform(np.concatenate([fold.labels for fold in folds.values()]), classes):
+        yield complaint
+
+
+def _doubtful(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    yield from alike(classes)
+    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "train", "database")
+
+
+def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    unused = [name for c, name in enumerate(classes) if not any(fold.labels[:, c].any() for fold in folds.values())]
+    if unused:
+        yield f"classes without any image: {len(unused)} ({_examples(unused)})"
+
+
+def _equal_images(folds: Folds, examined: Findings) -> Iterator[str]:
+    yield from _twins(folds, _equal(examined).values())
+
+
+def _near_images(folds: Folds, examined: Findings) -> Iterator[str]:
+    paths = [paths[0] for paths in _equal(examined).values() if examined[paths[0]].look is not None]
+    looks = np.array([examined[path].look for path in paths], dtype=np.uint64)
+    members = {name: set(fold.paths) for name, fold in folds.items()}
+    inside = {name: np.array([path in members[name] for path in paths], dtype=bool) for name in folds}
+    near = {name: first_near(looks, inside[name]) for name in folds}
+    for one, other in combinations_with_replacement(FOLDS, 2):
+        last = np.arange(len(paths)) if one == other else len(paths)  # in one fold, the first is the original
+        rows = np.flatnonzero(inside[one] & (near[other] < last)).tolist()
+        pairs = sorted(((row, int(near[other][row])) for row in rows), key=lambda pair: (sorted(pair), pair))
+        yield from _said("look nearly like", one, other, {paths[row]: paths[twin] for row, twin in pairs})
+
+
+def _equal(examined: Findings) -> Mapping[str, list[str]]:
+    """Return the files that hold the same pixels, by their checksum."""
+    same: dict[str, list[str]] = {}
+    for path, found in examined.items():
+        if found.pixels:
+            same.setdefault(found.pixels, []).append(path)
+    return same
+
+
+def _twins(folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Report how many images of each fold have a twin, another file of the same group, in each fold."""
+    members = {name: set(fold.paths) for name, fold in folds.items()}
+    found: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
+    for group in groups:
+        if len(group) < 2:
+            continue
+        inside = {name: [path for path in group if path in paths] for name, paths in members.items()}
+        for (one, other), twins in found.items():
+            for path in inside[one][1:] if one == other else inside[one]:  # in one fold, the first is the original
+                twin = next((candidate for candidate in inside[other][:2] if candidate != path), None)
+                if twin is not None:
+                    twins.setdefault(path, twin)
+    for (one, other), twins in found.items():
+        yield from _said("have the same pixels as", one, other, twins)
+
+
+def _said(words: str, one: str, other: str, twins: Mapping[str, str]) -> Iterator[str]:
+    if twins:
+        where = f"an earlier one of {other}" if one == other else f"one of {other}"
+        yield f"images of {one} that {words} {where}: {len(twins):,} ({_examples([f'{a} = {b}' for a, b in twins.items()])})"
+
+
+def _examples(names: Sequence[str], shown: int = _SHOWN) -> str:
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
+
+
+def _short(line: str, database: str) -> str:
+    """Return a line with image paths cut to what tells the images of a set apart."""
+    return line.replace(f"data/processed/{database}/images/", "")
+
+
+def from_arguments(arguments: Namespace) -> int:
+    """Examine what ``doctor.py`` names, print what was found, and return 0 for a healthy data set, 1 for another."""
+    found = examine_database(arguments.database)
+    print("\n".join(found.facts))
+    for remark in found.remarks:
+        print(f"remark: {remark}")
+    for fault in found.faults:
+        print(f"FAULT: {fault}")
+    healthy = not found.faults and not (arguments.strict and found.remarks)
+    print("healthy" if healthy else "not healthy")
+    return 0 if healthy else 1

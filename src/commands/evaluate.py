@@ -1,0 +1,238 @@
+"""Evaluate the codes of runs: numbers, pictures and what MLflow is to know of them."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from glob import has_magic
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from ..arguments import given_measures
+from ..data import Prepared
+from ..errors import BioDeepHashingError, RunError, describe
+from ..eval import Curves, Measure
+from ..eval._fold_numbers import fold_numbers, per_query
+from ..eval._groups import Reals
+from ..eval._numbers import DENOMINATOR, asked_measures, tracked_numbers
+from ..eval._result_file import Wanted, check_asked, is_current, want
+from ..eval._run_codes import RunCodes, read_run
+from ..eval._staging import staging
+from ..eval._summary import summary
+from ..hparams import Settings
+from ..runs import Run, home, write_json
+from ..surroundings import has_terminal
+from ..tracking import open_tracker
+
+
+def evaluate(
+    run: Run,
+    *,
+    asked: Sequence[Measure] = (),
+    no_features: bool = False,
+    plots: bool = False,
+    no_skip: bool = False,
+    quiet: bool = False,
+    tracking: bool | None = None,
+    prepared: Prepared | None = None,
+    device: str | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
+
+    Args:
+        run: a predicted run.
+        asked: measures to make beside those that are always made; once made, they are made again with the file.
+        no_features: measure nothing that needs the features, and leave their files unread; quick.
+        plots: draw pictures, too, and write the numbers of each beside it; once drawn, they are drawn again with the file.
+        no_skip: measure again even what is up to date.
+        quiet: print nothing.
+        tracking: whether to log to MLflow; None for the setting of the run.
+        prepared: the run's data set, where several runs share it; None reads it.
+        device: where to compute: None for the compiled loops, else a graphics card ("cuda", "cuda:1").
+
+    Returns:
+        What the JSON file of each fold holds.
+
+    Raises:
+        UsageError: when the tie rule "feature" is asked for without features, or a device cannot be used.
+        RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
+        DataError: when the data set is missing or was changed.
+        TrackingError: when the MLflow store cannot be reached or written.
+
+    Example:
+        >>> evaluate(Run("DIGITS", "demo", "-mode=bp"))
+        Traceback (most recent call last):
+            ...
+        biodeephashing.errors.RunError: ...
+    """
+    check_asked(asked, no_features)
+    settings = run.settings()
+    tracked = settings.tracking == "on" if tracking is None else tracking
+    codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
+    wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
+    current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
+    for fold in current:
+        _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
+    results = {fold: dict(one.known) for fold, one in wanted.items()}
+    new = [fold for fold in wanted if fold not in current]
+    if new:
+        with staging(run.evaluation) as folder:
+            made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
+            if tracked:
+                _track(codes, settings, made, wanted, folder)
+            for fold, result in made.items():
+                write_json(folder / run.evaluation_file(fold).name, result, indent=4)
+            for fold, result in made.items():
+                _put_in_place(run, fold, result["pictures"], folder)
+        results |= made
+    _say(quiet, summary(results, _caption(codes, results)))
+    if plots:
+        _say(quiet, f"\npictures and their numbers: {run.evaluation}")
+    return results
+
+
+def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
+    """Measure every query of a fold of a run.
+
+    Args:
+        run: a predicted run.
+        fold: "query" or "val".
+        measure: the rules; features are read for the tie rule "feature" only.
+
+    Returns:
+        The average precision of every query, (queries,), and the split of the data in words.
+
+    Raises:
+        RunError: when the run was not trained or predicted, or a file of it cannot be used.
+        DataError: when the data set is missing or was changed.
+    """
+    codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
+    return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
+
+
+def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
+    """Replace the result of a fold: earlier pictures go, as they may be of other codes, and the numbers come last."""
+    for file in run.evaluation.glob(f"{fold}-*"):
+        if file.suffix in (".png", ".csv") and file.name not in pictures:
+            file.unlink()
+    for name in (*pictures, run.evaluation_file(fold).name):
+        (folder / name).replace(run.evaluation / name)
+
+
+def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, folder: Path, quiet: bool) -> dict[str, Any]:
+    """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
+    queries, database = codes.sides[fold], codes.sides["database"]
+    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
+        numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
+    health = {fold: queries.health, "database": database.health}
+    pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
+    return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
+
+
+def _drawn(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
+    from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
+
+    return draw_pictures(codes, fold, curves, folder)
+
+
+def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return the split, and what is missing of the numbers."""
+    split = codes.prepared.split.caption
+    complete = all("mAP_feature" in result for result in results.values())
+    return split if complete else f"{split}\nno tie rule feature: it was left out (-no_features)"
+
+
+def _track(
+    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
+) -> None:
+    """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
+    split, run = codes.prepared.split, codes.run
+    tags = {
+        "split": split.caption,
+        "split_sha256": hashlib.sha256(repr(sorted(split.sha256.items())).encode()).hexdigest(),
+        "denominator": DENOMINATOR,
+    }
+    numbers: dict[str, float] = {}
+    for fold, result in results.items():
+        gone = dict.fromkeys(tracked_numbers(fold, wanted[fold].known), nan)  # MLflow forgets no number: it is overwritten
+        numbers |= gone | tracked_numbers(fold, result)
+    with open_tracker(run, settings, phase="evaluate") as tracker:
+        tracker.set_tags(tags)
+        tracker.log_metrics(numbers)
+        for name in (name for result in results.values() for name in result["pictures"]):
+            tracker.log_artifact(folder / name, "evaluation")
+
+
+def _say(quiet: bool, message: str) -> None:
+    if not quiet:
+        print(message)
+
+
+def _matching(patterns: Sequence[str]) -> list[str]:
+    """Return the run directories that paths and patterns name, each once."""
+    found: list[str] = []
+    for pattern in patterns:
+        if Path(pattern).exists() or not has_magic(pattern):
+            found.append(pattern)  # what is not there is said when its turn comes
+            continue
+        folders = _below(Path(), pattern) or _below(home(), pattern)
+        folders = [path for path in sorted(folders) if (Path(path) / "hparams.json").is_file()]
+        if not folders:
+            raise RunError(f"no run directory matches {pattern}")
+        found += folders
+    return list(dict.fromkeys(found))
+
+
+def _below(start: Path, pattern: str) -> list[str]:
+    """Return what a pattern matches; as much of its beginning as exists is a path, though it may hold ``[`` or ``?``."""
+    parts = Path(pattern).parts
+    there = max(count for count in range(len(parts) + 1) if start.joinpath(*parts[:count]).exists())
+    folder = start.joinpath(*parts[:there])
+    return [str(path) for path in folder.glob(str(Path(*parts[there:])))] if there < len(parts) else [str(folder)]
+
+
+def from_arguments(arguments: Namespace) -> None:
+    """Evaluate every run that ``eval_map.py`` names; one that cannot be evaluated does not stop the others.
+
+    Raises:
+        RunError: when a run could not be evaluated.
+    """
+    asked = asked_measures(*given_measures(arguments))
+    check_asked(asked, arguments.no_features)
+    device = None if arguments.device == "cpu" else arguments.device
+    if device is not None:
+        from ..eval._torch_pairs import usable  # PyTorch, for a graphics card only
+
+        usable(device)
+    tracking = arguments.tracking == "on" if "tracking" in arguments else None
+    paths = _matching(arguments.path)
+    sets: dict[str, Prepared] = {}
+    failed = []
+    for number, path in enumerate(paths, start=1):
+        try:
+            run = Run.at(path)
+            print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
+            if run.database not in sets:
+                sets[run.database] = Prepared(run.database)
+            evaluate(
+                run,
+                asked=asked,
+                no_features=arguments.no_features,
+                plots=arguments.make_plots,
+                no_skip=arguments.no_skip,
+                tracking=tracking,
+                prepared=sets[run.database],
+                device=device,
+            )
+        except BioDeepHashingError as error:
+            if len(paths) == 1:
+                raise
+            print(f"error: {describe(error)}", file=sys.stderr)
+            failed.append(path)
+    if failed:
+        raise RunError(f"{len(failed)} of {len(paths)} runs could not be evaluated")

@@ -1,0 +1,162 @@
+"""Evaluate anybody's codes, read from files."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..arguments import given_measures
+from ..errors import UsageError
+from ..eval import Measure
+from ..eval._fold_numbers import Side, fold_numbers
+from ..eval._foreign_codes import Foreign, Reading, read_foreign
+from ..eval._numbers import ALWAYS, asked_measures, unique
+from ..eval._same_items import check_same, count_contained, same_items
+from ..eval._summary import summary
+from ..eval._text_files import Margins
+from ..parsers import CODE_FILES
+from ..runs import write_json
+
+
+def evaluate_codes(
+    queries: str,
+    database: str,
+    query_labels: str,
+    database_labels: str,
+    *,
+    bits: int | None = None,
+    kind: str | None = None,
+    transpose: bool = False,
+    heading: bool | None = None,
+    index: bool | None = None,
+    leave_one_out: bool = False,
+    asked: Sequence[Measure] = (),
+    output: Path | None = None,
+    no_skip: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Measure how well codes in files retrieve, under every tie rule that they allow.
+
+    Args:
+        queries: ``FILE.npy``, ``.tsv``, ``.csv``, ``.txt``, ``FILE.npz:NAME``, ``FILE.mat:NAME`` or ``FILE.pt:NAME`` with ±1, 0/1, truth
+            values, real-valued features whose signs are the codes, (queries, bits), or packed whole numbers, (queries, numbers).
+        database: the same of the database.
+        query_labels: 0/1, (queries, classes), or a class number or name for each query.
+        database_labels: the same of the database.
+        bits: length of a code; needed where codes are packed.
+        kind: what the codes are, "bits", "packed" or "features"; None to find out, which whole numbers other than -1, 0 and 1 need
+            ``bits`` for.
+        transpose: whether codes have a column per item. Without it this is found out where it is beyond doubt, and said.
+        heading: whether text files have a heading; None to find out, and to refuse where it is not certain.
+        index: whether the first column of text files counts or names the rows; None to find out.
+        leave_one_out: rank each query against the database without itself; queries and database must be the same items.
+        asked: measures to make beside those that are always made.
+        output: a JSON file to write the result to, whole or not at all.
+        no_skip: replace that file if it is there.
+        quiet: print nothing.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        DataError: for files that cannot be used, or codes and labels that do not fit together.
+        UsageError: for an output that is there already or is no JSON file, for the tie rule "feature" without features, and for
+            ``leave_one_out`` with queries that are not the database.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "tiny.csv"
+        >>> _ = file.write_text("1,0\\n0,1\\n")  # two items: as codes they differ, as labels they share nothing
+        >>> evaluate_codes(*[str(file)] * 4, quiet=True)["mAP_expected"]
+        1.0
+    """
+    if output:
+        _check_output(output, no_skip)
+    reading = Reading(bits, kind, transpose, Margins(heading, index))
+    found = read_foreign(queries, database, query_labels, database_labels, reading)
+    measures = _measures(found, asked)
+    query, items = (Side(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    if leave_one_out:
+        check_same(query, items)
+    understood = [*found.understood, *_relation(query, items, leave_one_out)]
+    if not quiet:
+        print("\n".join(understood))
+    health = {"query": query.health, "database": items.health}
+    facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
+    numbers, _ = fold_numbers(query, items, measures, leave_one_out=leave_one_out)
+    result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
+    if output:
+        write_json(output, result, indent=4)
+    if not quiet:
+        print(summary({"query": result}, _caption(result)))
+    return result
+
+
+def _check_output(output: Path, no_skip: bool) -> None:
+    if output.suffix != ".json":
+        raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
+    if output.is_dir():
+        raise UsageError(f"-o {output}: there is a folder of that name; choose another")
+    if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
+        raise UsageError(f"-o {output}: {above} is a file, not a folder")
+    if output.exists() and not no_skip:
+        raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
+
+
+def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
+    """Return what is always measured, as far as the codes allow, and what is asked for."""
+    if found.codes[0].features is not None:
+        return unique([*ALWAYS, *asked])
+    if any(measure.ties == "feature" for measure in asked):
+        held = " and ".join(f"{found.inputs[role]['file']} holds {found.inputs[role]['as']}" for role in ("queries", "database"))
+        raise UsageError(f"the tie rule feature needs real-valued features of queries and database, but {held}")
+    return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
+
+
+def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
+    """Return what queries and database have in common, and what looks odd about their sizes."""
+    queries, database = len(query.labels), len(items.labels)
+    if leave_one_out:
+        return [f"leave-one-out: each query is ranked against the {database - 1:,} other items"]
+    if same_items(query, items):
+        return ["queries and database are the same items, and each query finds itself: -leave_one_out ranks it against the others"]
+    lines = []
+    if contained := count_contained(query, items):
+        what = "code" if query.codes.features is None else "features"
+        lines.append(f"{contained:,} of {queries:,} queries have {what} and labels of a database item: are these the same?")
+    if queries > database:
+        lines.append("more queries than database items: have the two been swapped?")
+    return lines
+
+
+def _caption(result: dict[str, Any]) -> str:
+    """Return the length of the codes, and which tie rule they do not allow."""
+    lines = [f"{result['bits']} bits"]
+    if "mAP_feature" not in result:
+        lines.append("no tie rule feature: it needs real-valued features of both queries and database")
+    return "\n".join(lines)
+
+
+def from_arguments(arguments: Namespace) -> None:
+    """Evaluate the codes that ``eval_codes.py`` names.
+
+    Raises:
+        UsageError: for codes of no bits.
+    """
+    given = vars(arguments)
+    if given.get("bits") == 0:
+        raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
+    evaluate_codes(
+        *(given[name] for name in CODE_FILES),
+        bits=given.get("bits"),
+        kind=given.get("kind"),
+        transpose=arguments.transpose,
+        heading=given.get("heading"),
+        index=given.get("index"),
+        leave_one_out=arguments.leave_one_out,
+        asked=asked_measures(*given_measures(arguments)),
+        output=given.get("output"),
+        no_skip=arguments.no_skip,
+    )

@@ -1,0 +1,42 @@
+"""Write the codes of a trained run, and say what comes next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..data.own_images import check_given
+from ..hparams import Settings
+from ..models.PenaltyStrategies._predict import write_codes
+from ..runs import Run
+
+
+def predict(settings: Settings, *, quiet: bool = False) -> Run:
+    """Write features and packed codes of the wanted folds of a finished run; folds that are up to date are skipped.
+
+    Args:
+        settings: the run's settings, with the folds, the batch size and the device to use.
+        quiet: print nothing.
+
+    Returns:
+        The run.
+
+    Raises:
+        BioDeepHashingError: when the run is not finished, or its checkpoint or data cannot be used.
+    """
+    run = Run.of(settings)
+    write_codes(run, settings, quiet=quiet)
+    return run
+
+
+def predict_and_advise(settings: Settings, images: Path | None = None) -> None:
+    """Predict, and print the command that comes next.
+
+    Args:
+        settings: the run's settings, with the folds, the batch size and the device to use.
+        images: the place of own images (``-db FOLDER:PATH``), or None.
+
+    Raises:
+        DataError: when the prepared images stem from another place.
+    """
+    check_given(images)
+    print(f"next: python src/eval/eval_map.py -p {predict(settings).quoted}")

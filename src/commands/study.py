@@ -1,0 +1,114 @@
+"""Train, predict, evaluate and compare a grid of runs."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..arguments import given_images, read_config
+from ..data.own_images import prepare_given
+from ..errors import BioDeepHashingError, UsageError
+from ..hparams import GROUP, Settings, from_mapping, table
+from ..interrupts import held_back
+from ..models import check_method
+from ..models.PenaltyStrategies._grid import run_grid
+from ..runs import Run
+from ..tracking import how_to_open
+from .compare import compare
+
+ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
+
+
+def study(cells: Sequence[Settings], *, jobs: int = 0, title: str = "study") -> list[str]:
+    """Train, predict and evaluate every cell of a grid, several at a time, and compare the learning rules.
+
+    A cell that fails does not stop the others; a cell that is done is skipped; an interrupted grid goes on where it was.
+
+    Args:
+        cells: the settings of each run; all of one experiment on one data set.
+        jobs: processes at a time; 0 for one per core, or one per graphics card.
+        title: name of the grid's MLflow run.
+
+    Returns:
+        One message per failed cell.
+
+    Raises:
+        UsageError: when there is no cell, or a cell appears twice.
+    """
+    names = [Run.of(cell) for cell in cells]
+    if not cells or len(set(names)) != len(names):
+        raise UsageError(f"a grid of {len(cells)} cells with {len(set(names))} different runs: list every value once")
+    return run_grid(cells, run_cell, jobs=jobs, title=title)
+
+
+def expand(values: Mapping[str, Any], source: str) -> list[Settings]:
+    """Return the cells of a grid: one per combination of the listed values, in the order of the table of settings.
+
+    Args:
+        values: long names of settings with one value or a list of values each.
+        source: where they come from, for error messages.
+
+    Raises:
+        UsageError: when a setting that all cells share has several values, or a value cannot be used.
+
+    Example:
+        >>> [cell.mode for cell in expand({"architecture": "bio-lenet", "mode": ["bp", "fa"]}, "example")]
+        ['bp', 'fa']
+    """
+    order = {field.name: position for position, (field, _) in enumerate(table())}
+    keys = sorted(values, key=lambda key: order.get(key, len(order)))
+    axes = [values[key] if isinstance(values[key], (list, tuple)) else [values[key]] for key in keys]
+    for key, axis in zip(keys, axes, strict=True):
+        if not axis or (len(axis) > 1 and key in ONE_VALUE):
+            raise UsageError(f"{source}: {key} needs exactly one value for the whole grid" if axis else f"{source}: {key} has no value")
+    return [from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
+
+
+def run_cell(settings: Settings, parent: str | None) -> str:
+    """Train, predict and evaluate one cell, and return the line that tells how it went."""
+    with held_back():
+        from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
+
+    started = time.monotonic()
+    skipped = train.reason_to_skip(Run.of(settings), settings) is not None
+    run = train.train(settings, quiet=True, parent=parent)
+    predict.predict(settings, quiet=True)
+    results = evaluate.evaluate(run, no_skip=settings.no_skip, quiet=True)
+    done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
+    return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
+
+
+def cells_of(arguments: Namespace) -> list[Settings]:
+    """Return the cells of a grid that ``study.py`` names by flags and YAML file; flags win.
+
+    Raises:
+        UnknownNameError: when ``model`` in the file is no method.
+        UsageError: for settings that cannot be used.
+    """
+    given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
+    values = read_config(arguments.config) | given
+    check_method(str(values.pop("model", GROUP)))
+    return expand(values, str(arguments.config or "command line"))
+
+
+def from_arguments(arguments: Namespace) -> None:
+    """Run the grid that ``study.py`` names, and print the comparison.
+
+    Raises:
+        UsageError: for a grid that cannot be.
+        BioDeepHashingError: when a cell failed.
+    """
+    if arguments.jobs < 0:
+        raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
+    cells = cells_of(arguments)
+    for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
+        print(line)
+    failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
+    if len(failures) < len(cells) and cells[0].tracking == "on":
+        compare(cells[0].database, cells[0].experiment_name)
+        print(f"all runs, curves and settings: {how_to_open()}")
+    if failures:
+        raise BioDeepHashingError(f"{len(failures)} of {len(cells)} cells failed:\n" + "\n".join(failures))

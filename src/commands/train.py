@@ -1,0 +1,67 @@
+"""Train a run, and say what comes next."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from ..data.own_images import prepare_given
+from ..hparams import Settings
+from ..models.PenaltyStrategies._fit import Manner, fit
+from ..models.PenaltyStrategies._same_split import check_split
+from ..runs import Run
+
+
+def train(settings: Settings, *, quiet: bool = False, parent: str | None = None) -> Run:
+    """Train a run, go on with an interrupted one, or skip a finished one.
+
+    Args:
+        settings: the run's settings.
+        quiet: print nothing.
+        parent: MLflow id of the grid the run belongs to, if any.
+
+    Returns:
+        The run, finished; or, with ``soft_skip``, as another process left it.
+
+    Raises:
+        BioDeepHashingError: when settings, data or weights cannot be used, or training diverges.
+    """
+    run = Run.of(settings)
+    reason = reason_to_skip(run, settings)
+    if reason:
+        if run.status == "finished":
+            check_split(run)
+        if not quiet:
+            print(f"skipped: {reason}")
+        return run
+    fit(run, settings, Manner(quiet=quiet, parent=parent))
+    return run
+
+
+def reason_to_skip(run: Run, settings: Settings) -> str | None:
+    """Return why there is nothing to train, in words, or None."""
+    if settings.no_skip:
+        return None
+    if run.status == "finished":
+        return f"{run} is finished (-no_skip trains it again)"
+    if settings.soft_skip and run.status is not None:
+        return f"{run} was started, its status is {run.status!r} (leave out -soft_skip to go on with it)"
+    return None
+
+
+def next_commands(run: Run) -> str:
+    """Return the two commands that follow a training."""
+    return f"next: python src/models/PenaltyStrategies/predict.py -p {run.quoted}\nthen: python src/eval/eval_map.py -p {run.quoted}"
+
+
+def train_and_advise(settings: Settings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:
+    """Prepare own images where they are named, train, and print the commands that come next.
+
+    Args:
+        settings: the run's settings.
+        images: the place of own images (``-db FOLDER:PATH``), or None.
+        skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
+    """
+    for line in prepare_given(images, skip_unreadable):
+        print(line)
+    print(next_commands(train(settings)))

@@ -1,0 +1,182 @@
+"""The command lines of the entrances: which flags each of them has. Nothing here imports what takes seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import SUPPRESS, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import Any
+
+from .arguments import (
+    StrictParser,
+    add_measures,
+    add_settings,
+    add_skip_unreadable,
+    collect_settings,
+    given_settings,
+    whole_number,
+)
+from .errors import UsageError, unknown_name
+from .hparams import Settings, table
+from .runs import Run
+
+METRIC = "query_mAP_expected"  # what rules and runs are compared by
+CODE_FILES = {
+    "queries": "codes of the queries",
+    "database": "codes of the database",
+    "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
+    "database_labels": "classes of the database",
+}
+CODE_KINDS = ("bits", "packed", "features")
+
+
+def train_parser() -> StrictParser:
+    """Return the parser of ``train.py``."""
+    parser = StrictParser(description="Train a network to hash images.")
+    _add_config(parser, "YAML file of settings; flags win over it")
+    add_skip_unreadable(parser)
+    add_settings(parser, "train")
+    return parser
+
+
+def predict_parser() -> StrictParser:
+    """Return the parser of ``predict.py``."""
+    parser = StrictParser(description="Write the codes of a trained run.")
+    parser.add_argument("-p", "--path", metavar="RUN", help="run directory; its settings are read from there")
+    _add_config(parser, "YAML file of settings; flags win over it")
+    add_settings(parser, "predict")
+    return parser
+
+
+def prediction_settings(arguments: Namespace) -> Settings:
+    """Return the settings of the command line of ``predict.py``: those of the run that ``-p`` names, or those given by flags.
+
+    Raises:
+        UsageError: when a flag contradicts the run that ``-p`` names.
+    """
+    if arguments.path is None:
+        return collect_settings(arguments, arguments.config)
+    if arguments.config is not None:
+        raise UsageError("-p names a run whose settings are known: leave out -config")
+    run = Run.at(arguments.path)
+    settings, given = run.settings(), given_settings(arguments)
+    for field, setting in table():
+        identifies = setting.named != "never" or field.name in ("database", "experiment_name")
+        if identifies and field.name in given and given[field.name] != getattr(settings, field.name):
+            raise UsageError(
+                f"-{setting.flag} {given[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}"
+            )
+    once: dict[str, Any] = {field.name: field.default for field, setting in table() if field.name in ("no_skip", "tsv", "datafolds")}
+    return dataclasses.replace(settings, **(once | given))
+
+
+def study_parser() -> StrictParser:
+    """Return the parser of ``study.py``."""
+    parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
+    _add_config(parser, "YAML file of settings, lists for several values; flags win")
+    parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
+    add_skip_unreadable(parser)
+    for field, setting in table():
+        if "train" not in setting.phases:
+            continue
+        flags = (f"-{setting.flag}", f"--{field.name}")
+        if field.type == "bool":
+            parser.add_argument(*flags, action="store_true", dest=field.name, default=SUPPRESS, help=setting.help)
+        else:
+            parser.add_argument(*flags, nargs="+", dest=field.name, default=SUPPRESS, metavar="VALUE", help=setting.help)
+    return parser
+
+
+def evaluate_parser() -> StrictParser:
+    """Return the parser of ``eval_map.py``."""
+    parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
+    parser.add_argument(
+        "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
+    )
+    parser.add_argument(
+        "-no_features",
+        "--no_features",
+        action="store_true",
+        help="measure nothing that needs the features: no feature ranking; quick",
+    )
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="measure again even what is up to date")
+    parser.add_argument(
+        "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
+    )
+    parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
+    parser.add_argument(
+        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu, or a graphics card (cuda, cuda:1)"
+    )
+    add_measures(parser)
+    return parser
+
+
+def evaluate_codes_parser() -> StrictParser:
+    """Return the parser of ``eval_codes.py``."""
+    parser = StrictParser(
+        description="Measure how well anybody's codes retrieve. A FILE is .npy, .tsv, .csv, .txt (also .gz), or a variable of a file: "
+        "FILE.npz:NAME, FILE.mat:NAME, FILE.pt:NAME, where the name may be left out if just one fits. Codes are +1/-1, 0/1, features "
+        "(whose signs are the codes), or packed whole numbers (-bits).",
+    )
+    for name, words in CODE_FILES.items():
+        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
+    parser.add_argument(
+        "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
+    )
+    words = f"what the codes are: {', '.join(CODE_KINDS)}"
+    parser.add_argument("-kind", "--kind", type=_code_kind, default=SUPPRESS, metavar="KIND", help=words)
+    parser.add_argument("-transpose", "--transpose", action="store_true", help="the codes have a column per item")
+    for name, words in (("heading", "the first row of text files is a heading"), ("index", "their first column counts or names the rows")):
+        parser.add_argument(f"-{name}", f"--{name}", type=_yes, default=SUPPRESS, metavar="yes|no", help=words)
+    parser.add_argument("-leave_one_out", "--leave_one_out", action="store_true", help="rank each query against the others, not itself")
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
+    add_measures(parser)
+    return parser
+
+
+def compare_parser() -> StrictParser:
+    """Return the parser of ``compare.py``."""
+    parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it, or two runs query by query.")
+    defaults = {field.name: field.default for field, _ in table()}
+    for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
+        parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
+    parser.add_argument(
+        "-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two run directories, in place of -exp and -db"
+    )
+    parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
+    return parser
+
+
+def doctor_parser() -> StrictParser:
+    """Return the parser of ``doctor.py``."""
+    parser = StrictParser(description="Examine the images and labels of a prepared data set; the exit status is 0 when it is healthy.")
+    parser.add_argument("database", metavar="DB", help="data set, as prepared under data/processed/")
+    parser.add_argument("-strict", "--strict", action="store_true", help="count remarks, such as equal images under two names, as faults")
+    return parser
+
+
+def list_parser() -> StrictParser:
+    """Return the parser of ``biodeephashing list``."""
+    parser = StrictParser(description="List the runs below models/: method, loss, rule, status, query mAP, and the disk each takes.")
+    for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "dataset")):
+        parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"only runs of this {words}")
+    words = "remove the intermediate checkpoints, epoch=*.ckpt, of finished runs; what predicts and resumes stays"
+    parser.add_argument("-prune", "--prune", action="store_true", help=words)
+    return parser
+
+
+def _add_config(parser: StrictParser, words: str) -> None:
+    parser.add_argument("-config", "--config", type=Path, metavar="FILE", help=words)
+
+
+def _code_kind(text: str) -> str:
+    if text not in CODE_KINDS:
+        raise unknown_name("kind", text, CODE_KINDS)
+    return text
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ArgumentTypeError(f"{text!r} is neither yes nor no")
+    return text == "yes"
