@@ -219,7 +219,8 @@ def compilation() -> list[str]:
     """Return how long importing numba and the first evaluation take with an empty cache and with a full one."""
     script = (
         "import time, numpy as np; from biodeephashing.eval import Measure, Pairs, average_precision_per_query as f;"
-        "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter(); from biodeephashing.eval import _kernels;"
+        "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter();"
+        "from biodeephashing.eval.ranking import _kernels;"
         "t, p = time.perf_counter(), time.process_time();"
         "f(Pairs(c, c, y, y), [Measure({0!r}, k=k) for k in (None, 5)], query_features=y, database_features=y);"
         "print(f'{{t - s:.2f}} | {{time.perf_counter() - t:.2f}} | {{time.process_time() - p:.2f}}')"

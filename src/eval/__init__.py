@@ -1,16 +1,16 @@
 """Evaluation: from codes to numbers and pictures."""
 
-from ._pairs import Pairs
-from .average_precision import (
+from .metrics.average_precision import (
     AveragePrecision,
     Measure,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
 )
-from .curves import Curves
-from .ndcg import normalized_discounted_cumulative_gain
-from .one_pass import Retrieval, retrieval
+from .metrics.curves import Curves
+from .metrics.ndcg import normalized_discounted_cumulative_gain
+from .metrics.retrieval import Retrieval, retrieval
+from .ranking.pairs import Pairs
 
 __all__ = [
     "AveragePrecision",

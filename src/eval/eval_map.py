@@ -19,9 +19,9 @@ from biodeephashing.surroundings import has_terminal
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
     from biodeephashing.eval import Curves, Measure
-    from biodeephashing.eval._groups import Reals
-    from biodeephashing.eval._result_file import Wanted
-    from biodeephashing.eval._run_codes import RunCodes
+    from biodeephashing.eval.ranking.groups import Reals
+    from biodeephashing.eval.records.result_file import Wanted
+    from biodeephashing.eval.records.run_codes import RunCodes
     from biodeephashing.hparams import Settings
 
 
@@ -66,10 +66,10 @@ def evaluate(
         biodeephashing.errors.RunError: ...
     """
     from biodeephashing.data import Prepared
-    from biodeephashing.eval._result_file import check_asked, is_current, want
-    from biodeephashing.eval._run_codes import read_run
-    from biodeephashing.eval._staging import staging
-    from biodeephashing.eval._summary import summary
+    from biodeephashing.eval.records.result_file import check_asked, is_current, want
+    from biodeephashing.eval.records.run_codes import read_run
+    from biodeephashing.eval.records.staging import staging
+    from biodeephashing.eval.records.summary import summary
 
     check_asked(asked, no_features)
     settings = run.settings()
@@ -113,8 +113,8 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
         DataError: when the data set is missing or was changed.
     """
     from biodeephashing.data import Prepared
-    from biodeephashing.eval._fold_numbers import per_query
-    from biodeephashing.eval._run_codes import read_run
+    from biodeephashing.eval.records.fold_metrics import per_query
+    from biodeephashing.eval.records.run_codes import read_run
 
     codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
     return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
@@ -133,7 +133,7 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, fo
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
     from tqdm import tqdm
 
-    from biodeephashing.eval._fold_numbers import fold_numbers
+    from biodeephashing.eval.records.fold_metrics import fold_numbers
 
     queries, database = codes.sides[fold], codes.sides["database"]
     with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
@@ -146,8 +146,8 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, fo
 def _draw(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
     """Draw the pictures of a fold into a folder, and return their names and those of their numbers."""
     from biodeephashing.data import ImageFold
-    from biodeephashing.eval._run_figures import draw_run
-    from biodeephashing.eval._sheet_figure import Gallery
+    from biodeephashing.eval.figures.query_examples import Gallery
+    from biodeephashing.eval.figures.run_figures import draw_run
 
     def gallery(side: str) -> Gallery:
         metadata = codes.prepared.fold(side)
@@ -170,7 +170,7 @@ def _track(
     codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
-    from biodeephashing.eval._numbers import DENOMINATOR, tracked_numbers
+    from biodeephashing.eval.records.metric_names import DENOMINATOR, tracked_numbers
     from biodeephashing.tracking import open_tracker
 
     split, run = codes.prepared.split, codes.run
@@ -218,14 +218,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_measures(parser)
     arguments = parser.parse_args(argv)
     from biodeephashing.data import Prepared
-    from biodeephashing.eval._numbers import asked_measures
-    from biodeephashing.eval._result_file import check_asked
+    from biodeephashing.eval.records.metric_names import asked_measures
+    from biodeephashing.eval.records.result_file import check_asked
 
     asked = asked_measures(*given_measures(arguments))
     check_asked(asked, arguments.no_features)
     device = None if arguments.device == "cpu" else arguments.device
     if device is not None:
-        from biodeephashing.eval._torch_pairs import usable
+        from biodeephashing.eval.ranking._torch_pairs import usable
 
         usable(device)
     tracking = arguments.tracking == "on" if "tracking" in arguments else None

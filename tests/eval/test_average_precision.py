@@ -16,14 +16,14 @@ from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageEr
 from biodeephashing.eval import (
     Measure,
     Pairs,
-    _pairs,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
     retrieval,
 )
-from biodeephashing.eval._pair_checks import WIDEST
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.ranking import pairs as _pairs
+from biodeephashing.eval.ranking.pair_checks import WIDEST
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
 SORTED = [ties for ties in TIES if ties != "expected"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.eval._bootstrap import _resampled_means, mean_intervals
+from biodeephashing.eval.significance.bootstrap import _resampled_means, mean_intervals
 
 
 @pytest.mark.parametrize("queries", [12, 100, 1000])

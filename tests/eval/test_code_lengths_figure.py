@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 from tracked_runs import observation, track
 
-from biodeephashing.eval import _code_lengths_figure
-from biodeephashing.eval._code_lengths import bits_panels
-from biodeephashing.eval._code_lengths_figure import draw_code_lengths
-from biodeephashing.eval._comparison import build_blocks
-from biodeephashing.eval._comparison_tables import write_bits_csv
-from biodeephashing.eval._figures import pen_of
 from biodeephashing.eval.compare import compare
+from biodeephashing.eval.comparison import _code_lengths_figure
+from biodeephashing.eval.comparison._code_lengths import bits_panels
+from biodeephashing.eval.comparison._code_lengths_figure import draw_code_lengths
+from biodeephashing.eval.comparison.groups import build_blocks
+from biodeephashing.eval.comparison.tables import write_bits_csv
+from biodeephashing.eval.figures.style import pen_of
 
 RULES = ["bp", "brsf", "dfa", "drtp", "fa", "frsf", "kp", "usf", "wm"]
 MAPS = [f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(4)]

@@ -20,10 +20,10 @@ from scipy.sparse import csc_matrix
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure, mean_average_precision
-from biodeephashing.eval._health import code_health
-from biodeephashing.eval._numbers import ALWAYS, key_of
 from biodeephashing.eval.eval_codes import evaluate_codes, main
 from biodeephashing.eval.eval_map import evaluate
+from biodeephashing.eval.metrics.health import code_health
+from biodeephashing.eval.records.metric_names import ALWAYS, key_of
 
 README = Path(__file__).parents[2] / "README.md"
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from many_cases import each_case
 
-from biodeephashing.eval._bounds import extreme_average_precision
-from biodeephashing.eval._expected import expected_average_precision
-from biodeephashing.eval._group_kernels import FAR
-from biodeephashing.eval._groups import Groups
-from biodeephashing.eval._harmonics import harmonic_sum
+from biodeephashing.eval.metrics._bounds import extreme_average_precision
+from biodeephashing.eval.metrics._expected import expected_average_precision
+from biodeephashing.eval.metrics._group_kernels import FAR
+from biodeephashing.eval.metrics._harmonics import harmonic_sum
+from biodeephashing.eval.ranking.groups import Groups
 
 EPSILON = np.finfo(np.float64).eps
 LATE = 1_000_000  # irrelevant items before the first relevant one

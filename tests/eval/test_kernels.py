@@ -17,19 +17,12 @@ from ranking_oracle import Sample
 from threadpoolctl import threadpool_info
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.eval import (
-    Measure,
-    Pairs,
-    _expected,
-    _group_kernels,
-    _rankings,
-    average_precision_per_query,
-    leave_one_out_average_precision,
-    retrieval,
-)
-from biodeephashing.eval import _kernels as kernels
-from biodeephashing.eval._threads import TOGETHER, in_threads, one_blas_thread, threads
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, retrieval
+from biodeephashing.eval.metrics import _expected, _group_kernels
+from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.ranking import _kernels as kernels
+from biodeephashing.eval.ranking import rankings as _rankings
+from biodeephashing.eval.ranking.threads import TOGETHER, in_threads, one_blas_thread, threads
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
 RANKED = [Measure(ties, denominator=rule, **cut) for ties in ("index", "feature") for cut in CUTS for rule in DENOMINATORS]

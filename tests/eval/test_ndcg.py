@@ -13,8 +13,8 @@ from ranking_oracle import Sample, all_rankings, distances_of
 from biodeephashing.codes import hamming, pack
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.eval import Pairs, normalized_discounted_cumulative_gain, retrieval
-from biodeephashing.eval import _kernels as kernels
-from biodeephashing.eval.ndcg import GAINS
+from biodeephashing.eval.metrics.ndcg import GAINS
+from biodeephashing.eval.ranking import _kernels as kernels
 
 CUTS = [None, 1, 4, 17, 10_000]
 FORMULA = {"shared": lambda g: g, "exponential": lambda g: 2.0**g - 1}

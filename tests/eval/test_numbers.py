@@ -7,7 +7,8 @@ import pytest
 
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure, Pairs, retrieval
-from biodeephashing.eval._numbers import (
+from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.records.metric_names import (
     ALWAYS,
     FOLDS,
     FURTHER,
@@ -24,7 +25,6 @@ from biodeephashing.eval._numbers import (
     parse_metric,
     words_of,
 )
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES
 
 
 def test_every_key_can_be_read_back():

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biodeephashing.errors import BioDeepHashingError
-from biodeephashing.eval import _permutation
-from biodeephashing.eval._permutation import EXACT, sign_flip_test
+from biodeephashing.eval.significance import permutation as _permutation
+from biodeephashing.eval.significance.permutation import EXACT, sign_flip_test
 
 
 def p_by_enumeration(differences: list[int]) -> float:

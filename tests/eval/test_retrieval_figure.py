@@ -8,13 +8,13 @@ from PIL import Image
 from tracked_runs import track
 
 from biodeephashing.errors import RunError
-from biodeephashing.eval import _retrieval_figure
-from biodeephashing.eval._comparison import Observation, build_blocks
-from biodeephashing.eval._comparison_pictures import draw_pictures
-from biodeephashing.eval._figures import pen_of
-from biodeephashing.eval._retrieval import RetrievalCurves, read_retrieval
-from biodeephashing.eval._retrieval_figure import draw_retrieval
 from biodeephashing.eval.compare import compare
+from biodeephashing.eval.comparison import _retrieval_figure
+from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
+from biodeephashing.eval.comparison.drawing import draw_pictures
+from biodeephashing.eval.comparison.groups import Observation, build_blocks
+from biodeephashing.eval.figures.style import pen_of
+from biodeephashing.eval.records.retrieval_table import RetrievalCurves, read_retrieval
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
 
@@ -123,7 +123,7 @@ def test_one_bit_has_no_radius_2_worth_a_dot(tmp_path, monkeypatch):
 
 def test_the_caption_counts_the_runs_without(tmp_path, monkeypatch):
     captions = []
-    monkeypatch.setattr("biodeephashing.eval._comparison_pictures.draw_retrieval", lambda *given: captions.append(given[-1]))
+    monkeypatch.setattr("biodeephashing.eval.comparison.drawing.draw_retrieval", lambda *given: captions.append(given[-1]))
     without = Observation("usf", 0, run("fa", 0).settings, "split", {"m": 0.5}, {})
     for runs in ([run("fa", 0), run("fa", 1)], [run("fa", 0), run("fa", 1), without]):
         blocks = build_blocks(runs, "m")[0]

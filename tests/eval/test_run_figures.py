@@ -17,14 +17,16 @@ from PIL import Image
 from ranking_oracle import Sample
 
 from biodeephashing.errors import DataError
-from biodeephashing.eval import Curves, Pairs, _bit_figure, _curve_figures, _sheet_figure, retrieval
-from biodeephashing.eval._code_files import FoldCodes
-from biodeephashing.eval._curve_figures import median, spread_out
-from biodeephashing.eval._figures import IRRELEVANT, RELEVANT
-from biodeephashing.eval._fold_numbers import Side
-from biodeephashing.eval._run_figures import draw_run
-from biodeephashing.eval._run_tables import write_radius
-from biodeephashing.eval._sheet_figure import Gallery
+from biodeephashing.eval import Curves, Pairs, retrieval
+from biodeephashing.eval.figures import _bit_figure, _curve_figures
+from biodeephashing.eval.figures import query_examples as _sheet_figure
+from biodeephashing.eval.figures._curve_figures import median, spread_out
+from biodeephashing.eval.figures.query_examples import Gallery
+from biodeephashing.eval.figures.run_figures import draw_run
+from biodeephashing.eval.figures.style import IRRELEVANT, RELEVANT
+from biodeephashing.eval.records.code_files import FoldCodes
+from biodeephashing.eval.records.fold_metrics import Side
+from biodeephashing.eval.records.run_tables import write_radius
 from biodeephashing.runs import Run
 
 RUN = Run("TINY", "experiment", "-loss=DCH-nbits=12-trf=none-arch=bio-lenet-seed=0-bs=128-mode=fa-ep=20")

@@ -19,17 +19,17 @@ from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageEr
 from biodeephashing.eval import (
     Measure,
     Pairs,
-    _torch_pairs,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
     normalized_discounted_cumulative_gain,
 )
-from biodeephashing.eval._blocks import MEMORY
-from biodeephashing.eval._rankings import Separations
-from biodeephashing.eval._torch_pairs import TorchPairs, TorchSeparations
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES
-from biodeephashing.eval.one_pass import retrieval
+from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.metrics.retrieval import retrieval
+from biodeephashing.eval.ranking import _torch_pairs
+from biodeephashing.eval.ranking._torch_pairs import TorchPairs, TorchSeparations
+from biodeephashing.eval.ranking.blocks import MEMORY
+from biodeephashing.eval.ranking.rankings import Separations
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 10_000}]
 RANKED = ("index", "feature")

@@ -1,0 +1,1 @@
+"""Arrays in the files that other code bases write."""

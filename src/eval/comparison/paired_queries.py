@@ -1,0 +1,108 @@
+"""Two runs on the same queries: how much they differ, and whether by more than chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...errors import RunError
+from ...runs import Run
+from ..ranking.groups import Reals
+from ..records.code_files import read_predictions
+from ..records.text_table import text_table
+from ..significance.bootstrap import LEVEL, METHOD, RESAMPLES, Interval, mean_intervals
+from ..significance.permutation import SignFlipTest, sign_flip_test
+from .groups import describe_p
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over queries.
+
+    Args:
+        value: the mean.
+        interval: its bootstrap interval; None for a single query.
+    """
+
+    value: float
+    interval: Interval | None
+
+
+@dataclass(frozen=True)
+class PairedQueries:
+    """Two runs on the same queries.
+
+    Args:
+        first: mAP of the first run.
+        second: mAP of the second run.
+        difference: mean over queries of first - second.
+        test: whether the difference is more than chance.
+        queries: number of queries.
+        apart: number of queries on which the two runs differ.
+    """
+
+    first: Mean
+    second: Mean
+    difference: Mean
+    test: SignFlipTest
+    queries: int
+    apart: int
+
+
+def pair_queries(first: Reals, second: Reals) -> PairedQueries:
+    """Compare the average precisions of two runs, query by query.
+
+    Args:
+        first: average precision of every query under the first run, (queries,).
+        second: the same under the second run, in the same order.
+
+    Example:
+        >>> paired = pair_queries(np.array([0.75, 1.0, 0.5]), np.array([0.5, 1.0, 0.25]))
+        >>> round(paired.difference.value, 4), paired.test.p, paired.apart  # ++, +-, -+, --: two of four are as far from 0
+        (0.1667, 0.5, 2)
+    """
+    columns = np.stack((first, second, first - second), axis=1)
+    one, other, difference = (Mean(*both) for both in zip(columns.mean(axis=0).tolist(), mean_intervals(columns), strict=True))
+    differences = columns[:, 2]
+    return PairedQueries(one, other, difference, sign_flip_test(differences), len(differences), int(np.count_nonzero(differences)))
+
+
+def check_same_queries(runs: tuple[Run, Run], fold: str) -> None:
+    """Make sure that two runs were predicted on the same queries and the same database.
+
+    Raises:
+        RunError: naming both, when the checksums of their metadata differ, or when they are one and the same.
+    """
+    first, second = runs
+    if first == second:
+        raise RunError(f"{first} is given twice: name two runs")
+    facts = [read_predictions(run).folds for run in runs]
+    for side in (fold, "database"):
+        checksums = [str(folds[side].get("metadata_sha256")) for folds in facts if side in folds]
+        if len(set(checksums)) > 1:
+            raise RunError(
+                f"{first} ({first.database}) and {second} ({second.database}) cannot be compared query by query: the metadata of their "
+                f"fold {side} differ (checksums {' and '.join(checksum[:12] for checksum in checksums)}); predict both on one data set"
+            )
+
+
+def describe_pair(paired: PairedQueries) -> str:
+    """Return a comparison of two runs as text."""
+    named = {"A": (paired.first, ""), "B": (paired.second, ""), "A - B": (paired.difference, "+")}
+    rows = [[name, f"{mean.value:{sign}.4f}", _describe_interval(mean.interval, sign)] for name, (mean, sign) in named.items()]
+    test = paired.test
+    signs = f"all {test.draws:,} assignments of signs" if test.exact else f"{test.draws:,} random assignments of signs"
+    lines = [
+        text_table(["", "mAP", f"{LEVEL:.0%} interval"], rows),
+        "",
+        f"p {describe_p(test.p)} (two-sided sign-flip permutation test, {signs})",
+        f"{paired.queries:,} queries, on {paired.apart:,} of which the runs differ",
+        f"intervals: {METHOD} bootstrap over queries, {RESAMPLES:,} resamples",
+        "p and intervals tell of other queries, not of another training: for that, train several seeds",
+    ]
+    return "\n".join(lines)
+
+
+def _describe_interval(interval: Interval | None, sign: str) -> str:
+    return f"[{interval.low:{sign}.4f}, {interval.high:{sign}.4f}]" if interval else "needs 2 queries"

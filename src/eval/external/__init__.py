@@ -1,0 +1,1 @@
+"""Codes and labels of other code bases."""

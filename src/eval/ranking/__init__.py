@@ -1,0 +1,1 @@
+"""The engine: every query against every database item, counted and ranked."""

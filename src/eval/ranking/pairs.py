@@ -1,0 +1,268 @@
+"""Every query against every database item, as words of packed bits; what the compiled kernels read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import BioDeepHashingError
+from .groups import Counts, Groups, Reals
+from .pair_checks import Codes, Labels, check_bits, check_same, check_side
+from .rankings import Order, Separations
+from .threads import TOGETHER, in_threads
+
+if TYPE_CHECKING:
+    import torch
+
+Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
+
+ROWS = 4096  # labels that are packed at a time: they stay in the second-level cache
+_BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
+
+
+class Pairs:
+    r"""Every query against every database item; nothing of size queries × database is ever held.
+
+    .. math::
+        d(q, x) = \operatorname{popcount}(q \oplus x), \qquad
+        \mathrm{rel}(q, x) = 1 \text{ iff } q \text{ and } x \text{ share at least one class}
+
+    Args:
+        query_codes: packed codes, uint8 (queries, bytes).
+        database_codes: packed codes, uint8 (database, bytes).
+        query_labels: 0/1, (queries, classes).
+        database_labels: 0/1, (database, classes).
+        bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes.
+        leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
+
+    Raises:
+        BioDeepHashingError: when shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
+            first items of the database, row by row, or fewer than two items.
+
+    Example:
+        >>> codes = np.array([[0b1100], [0b1000]], dtype=np.uint8)
+        >>> labels = np.eye(2, dtype=np.uint8)
+        >>> pairs = Pairs(codes, codes, labels, labels)
+        >>> pairs.distances(0).tolist(), pairs.relevance(0).tolist()
+        ([0, 1], [True, False])
+    """
+
+    bytes_per_separation = 8  # memory that an order takes for each pair of a block
+
+    def __init__(
+        self,
+        query_codes: Codes,
+        database_codes: Codes,
+        query_labels: Labels,
+        database_labels: Labels,
+        *,
+        bits: int | None = None,
+        leave_one_out: bool = False,
+    ) -> None:
+        for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
+            check_side(side, codes, labels)
+        if query_codes.shape[1] != database_codes.shape[1]:
+            raise BioDeepHashingError(
+                f"codes of different width cannot be compared: queries {query_codes.shape}, database {database_codes.shape} (bytes)"
+            )
+        if query_labels.shape[1] != database_labels.shape[1]:
+            raise BioDeepHashingError(
+                f"labels of different length cannot be compared: queries {query_labels.shape}, database {database_labels.shape}"
+            )
+        if bits is not None:
+            for side, codes in (("query", query_codes), ("database", database_codes)):
+                check_bits(side, codes, bits)
+        self.queries, self.database = len(query_codes), len(database_codes)
+        self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
+        self.alone = leave_one_out
+        self._workspaces: list[Workspace] = []
+        self.columns = (
+            as_words(query_codes),
+            as_words(database_codes),
+            _label_columns("query", query_labels),
+            _label_columns("database", database_labels),
+        )
+        if leave_one_out:
+            check_same(self.columns)
+
+    @property
+    def ranked(self) -> int:
+        """Items that each query ranks: the database, without the query itself where it is left out."""
+        return self.database - self.alone
+
+    @cached_property
+    def levels(self) -> int:
+        """One more than the most classes that a query and an item can share; 2 where they share one or none."""
+        most = [int(np.bitwise_count(labels).sum(axis=0, dtype=np.int64).max()) for labels in self.columns[2:]]
+        return max(min(most), 1) + 1
+
+    def distances(self, query: int) -> NDArray[np.uint16]:
+        """Return the Hamming distance of a query to every database item, (database,)."""
+        return self._keys(query) >> np.uint16(1)
+
+    def relevance(self, query: int) -> NDArray[np.bool_]:
+        """Return which database items share a class with a query, (database,)."""
+        return (self._keys(query) & np.uint16(1)).astype(bool)
+
+    def histograms(self, queries: slice) -> NDArray[np.int64]:
+        """Count the items at every distance from some queries, (queries, bins, 2): irrelevant ones, relevant ones.
+
+        Example:
+            >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 1), dtype=np.uint8)
+            >>> Pairs(codes, codes, labels, labels).histograms(slice(0, 1))[0, :4].tolist()
+            [[0, 1], [0, 0], [0, 0], [0, 1]]
+        """
+        from ._kernels import count_pairs
+
+        histograms = np.zeros((queries.stop - queries.start, self.bins, 2), dtype=np.int64)
+        in_threads(lambda part: count_pairs(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return self._without_self(queries, histograms)
+
+    def shared_histograms(self, queries: slice) -> NDArray[np.int64]:
+        """Count the items at every distance from some queries by the classes they share, (queries, bins, levels): 0, 1, 2, ...
+
+        Example:
+            >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 3), dtype=np.uint8)
+            >>> Pairs(codes, codes, labels, labels).shared_histograms(slice(0, 1))[0, 3].tolist()
+            [0, 0, 0, 1]
+        """
+        from ._kernels import count_shared
+
+        if self.levels == 2:
+            return self.histograms(queries)
+        histograms = np.zeros((queries.stop - queries.start, self.bins, self.levels), dtype=np.int64)
+        in_threads(lambda part: count_shared(queries.start + part.start, histograms[part], *self.columns), len(histograms))
+        return self._without_self(queries, histograms)
+
+    def _without_self(self, queries: slice, histograms: Counts) -> Counts:
+        """Take each query itself, at distance 0, out of its counts where it is left out; (queries, bins, levels)."""
+        if self.alone:
+            shared = np.bitwise_count(self.columns[2][:, queries]).sum(axis=0, dtype=np.int64)
+            histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
+        return histograms
+
+    def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
+        """Return the order of tied items by their features; arguments as in :class:`Separations`."""
+        return Separations(queries, database, block)
+
+    def precision_sums(self, queries: slice, groups: Groups, cuts: Counts, order: Order | None = None) -> tuple[Reals, Counts]:
+        r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
+
+        .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
+
+        Without an order tied items come in database row order: deterministic, but favourable or unfavourable by chance when the
+        rows are grouped by class.
+
+        Args:
+            queries: the queries wanted.
+            groups: their distance groups.
+            cuts: how many items of each query count, (queries, cuts).
+            order: what tied items are ordered by, then by their rows.
+
+        Example:
+            >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
+            >>> pairs, query = Pairs(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
+            >>> groups = Groups.of(pairs.histograms(query))
+            >>> pairs.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
+            [[1.6667]]
+            >>> features = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+            >>> pairs.precision_sums(query, groups, np.array([[3]]), pairs.separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
+            [[2.0]]
+        """
+        from ._kernels import rank_by_feature, rank_by_index
+
+        sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
+        features = order.near(queries, _share_to_order(groups, cuts)) if isinstance(order, Separations) else None
+
+        def rank(part: slice) -> None:
+            first, results = queries.start + part.start, (sums[part], retrieved[part])
+            if features is None:
+                rank_by_index(first, cuts[part], starts[part], *results, self.alone, *self.columns)
+            else:
+                separations, own, units, alive = features
+                given = separations[part], own[part], units, alive
+                with self._workspace() as memory:
+                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, self.alone, *self.columns)
+
+        in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
+        return sums, retrieved
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """Lend memory to rank by features in, which goes from one thread to the next."""
+        try:
+            memory = self._workspaces.pop()
+        except IndexError:
+            items = self.database
+            memory = (np.empty((5, items), np.int64), np.empty((3, items), np.uint32), np.empty(items, np.uint8))
+        yield memory
+        self._workspaces.append(memory)
+
+    def on(self, device: str | torch.device | None, memory: int) -> Pairs:
+        """Return the same pairs, compared by PyTorch on a device; by the compiled loops for None.
+
+        Args:
+            device: see :class:`TorchPairs`.
+            memory: working memory there, in bytes.
+
+        Raises:
+            UsageError: for a device that does not exist or cannot be used.
+        """
+        if device is None:
+            return self
+        from ._torch_pairs import TorchPairs
+
+        return TorchPairs(self, device, memory)
+
+    def _keys(self, query: int) -> NDArray[np.uint16]:
+        """Return 2 d + rel of a query and every database item, (database,)."""
+        from ._kernels import pair_keys
+
+        keys: NDArray[np.uint16] = pair_keys(query, *self.columns)
+        return keys
+
+
+def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """Return rows of bytes as rows of 16-bit words, an even number of them, padded with zeros; one row per column of the result.
+
+    Args:
+        packed: uint8 (n, bytes).
+
+    Returns:
+        (words, n).
+
+    Example:
+        >>> as_words(np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)).shape
+        (2, 2)
+    """
+    padded = np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 4))))  # pad keeps the order of a transposed array
+    return np.array(padded.view(np.uint16).T, order="C")
+
+
+def _share_to_order(groups: Groups, cuts: Counts) -> float:
+    """Return the share of items in groups that hold a relevant item and are not beyond every cut."""
+    wanted = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
+    return float(groups.size[wanted].sum() / groups.size.sum())
+
+
+def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
+    """Return eight classes a byte, one row of bytes per column of the result, (bytes, n)."""
+    rows, classes = labels.shape
+    width = -(-classes // 8)
+    columns = np.empty((width, rows), dtype=np.uint8)
+
+    def pack(some: slice) -> None:
+        part = labels[some]
+        whole = np.zeros((len(part), 8 * width), dtype=bool)  # packing row by row would take three times as long
+        whole[:, :classes] = part
+        if not (part == whole[:, :classes]).all():
+            raise BioDeepHashingError(f"the {side} labels {labels.shape} hold values other than 0 and 1")
+        columns[:, some] = np.packbits(whole).reshape(-1, width).T
+
+    in_threads(pack, rows, ROWS)
+    return columns

@@ -1,0 +1,1 @@
+"""How sure a number is: intervals over queries and seeds, and tests of differences."""
