@@ -1,16 +1,17 @@
-"""Evaluation: from codes to numbers and pictures."""
+"""Evaluation: from codes to metrics and figures."""
 
-from .metrics.average_precision import (
+from .metrics import (
     AveragePrecision,
+    Curves,
     Measure,
+    Retrieval,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
+    normalized_discounted_cumulative_gain,
+    retrieval,
 )
-from .metrics.curves import Curves
-from .metrics.ndcg import normalized_discounted_cumulative_gain
-from .metrics.retrieval import Retrieval, retrieval
-from .ranking.pairs import Pairs
+from .ranking import Pairs
 
 __all__ = [
     "AveragePrecision",

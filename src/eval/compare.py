@@ -14,8 +14,7 @@ from biodeephashing.hparams import from_mapping, table
 from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
-    from biodeephashing.eval.comparison.groups import Observation
-    from biodeephashing.eval.comparison.paired_queries import PairedQueries
+    from biodeephashing.eval.comparison import Observation, PairedQueries
     from biodeephashing.tracking import TrackedRun
 
 METRIC = "query_mAP_expected"
@@ -50,14 +49,12 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
             ...
         biodeephashing.errors.UsageError: unknown metric 'mAP': ...
     """
-    from biodeephashing.eval.records.metric_names import parse_metric
+    from biodeephashing.eval.records import parse_metric
 
     fold, _ = parse_metric(metric)
     runs, remarks = _evaluated(database, experiment, metric)
     columns, incomplete = _columns(runs, fold, metric)
-    from biodeephashing.eval.comparison.drawing import draw_pictures
-    from biodeephashing.eval.comparison.groups import build_blocks
-    from biodeephashing.eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
+    from biodeephashing.eval.comparison import build_blocks, console_text, draw_pictures, write_bits_csv, write_csv, write_markdown
 
     blocks, doubles = build_blocks([_observation(run, fold) for run in runs], metric)
     folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
@@ -84,9 +81,9 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    from biodeephashing.eval.comparison.paired_queries import check_same_queries, describe_pair, pair_queries
+    from biodeephashing.eval.comparison import check_same_queries, describe_pair, pair_queries
     from biodeephashing.eval.eval_map import query_values
-    from biodeephashing.eval.records.metric_names import divisor_of, parse_metric, words_of
+    from biodeephashing.eval.records import divisor_of, parse_metric, words_of
 
     fold, measure = parse_metric(metric)
     first, second = Run.at(paths[0]), Run.at(paths[1])
@@ -129,7 +126,7 @@ def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[s
 
 def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
     """Return which runs have no such number, and what makes it."""
-    from biodeephashing.eval.records.metric_names import options_of, parse_metric
+    from biodeephashing.eval.records import options_of, parse_metric
 
     which = _listed(some, runs) if len(some) < len(runs) or len(runs) < 4 else f"all {len(runs)} runs"
     return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {which}"
@@ -150,7 +147,7 @@ def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
 
 def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[TrackedRun]) -> str:
     """Return that no run has a number, with the nearest that some have."""
-    from biodeephashing.eval.records.metric_names import is_metric
+    from biodeephashing.eval.records import is_metric
 
     guess = nearest(metric, {name for run in runs for name in run.metrics if is_metric(name)})
     if not guess:
@@ -168,9 +165,8 @@ def _apart(run: TrackedRun) -> dict[str, str]:
 
 
 def _observation(run: TrackedRun, fold: str) -> Observation:
-    from biodeephashing.eval.comparison.groups import Observation
-    from biodeephashing.eval.records.alignment_table import read_alignment
-    from biodeephashing.eval.records.retrieval_table import read_retrieval
+    from biodeephashing.eval.comparison import Observation
+    from biodeephashing.eval.records import read_alignment, read_retrieval
 
     settings = _apart(run)
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]

@@ -13,8 +13,8 @@ from biodeephashing.runs import write_json
 
 if TYPE_CHECKING:
     from biodeephashing.eval import Measure
-    from biodeephashing.eval.external.codes import Foreign
-    from biodeephashing.eval.records.fold_metrics import Side
+    from biodeephashing.eval.external import Foreign
+    from biodeephashing.eval.records import Side
 
 FILES = {
     "queries": "codes of the queries",
@@ -77,11 +77,9 @@ def evaluate_codes(
         >>> evaluate_codes(*[str(file)] * 4, quiet=True)["mAP_expected"]
         1.0
     """
-    from biodeephashing.eval.arrays.text_files import Margins
-    from biodeephashing.eval.external.codes import Reading, read_foreign
-    from biodeephashing.eval.records.fold_metrics import Side, fold_numbers
-    from biodeephashing.eval.records.same_items import check_same
-    from biodeephashing.eval.records.summary import summary
+    from biodeephashing.eval.arrays import Margins
+    from biodeephashing.eval.external import Reading, read_foreign
+    from biodeephashing.eval.records import Side, check_same, fold_numbers, summary
 
     if output:
         _check_output(output, no_skip)
@@ -118,7 +116,7 @@ def _check_output(output: Path, no_skip: bool) -> None:
 
 def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
     """Return what is always measured, as far as the codes allow, and what is asked for."""
-    from biodeephashing.eval.records.metric_names import ALWAYS, unique
+    from biodeephashing.eval.records import ALWAYS, unique
 
     if found.codes[0].features is not None:
         return unique([*ALWAYS, *asked])
@@ -130,7 +128,7 @@ def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
 
 def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
     """Return what queries and database have in common, and what looks odd about their sizes."""
-    from biodeephashing.eval.records.same_items import count_contained, same_items
+    from biodeephashing.eval.records import count_contained, same_items
 
     queries, database = len(query.labels), len(items.labels)
     if leave_one_out:
@@ -161,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _parser().parse_args(argv)
     if "bits" in arguments and arguments.bits < 1:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
-    from biodeephashing.eval.records.metric_names import asked_measures
+    from biodeephashing.eval.records import asked_measures
 
     given = vars(arguments)
     evaluate_codes(

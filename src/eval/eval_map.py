@@ -19,9 +19,8 @@ from biodeephashing.surroundings import has_terminal
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
     from biodeephashing.eval import Curves, Measure
-    from biodeephashing.eval.ranking.groups import Reals
-    from biodeephashing.eval.records.result_file import Wanted
-    from biodeephashing.eval.records.run_codes import RunCodes
+    from biodeephashing.eval.ranking import Reals
+    from biodeephashing.eval.records import RunCodes, Wanted
     from biodeephashing.hparams import Settings
 
 
@@ -35,7 +34,6 @@ def evaluate(
     quiet: bool = False,
     tracking: bool | None = None,
     prepared: Prepared | None = None,
-    device: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
@@ -48,13 +46,12 @@ def evaluate(
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
         prepared: the run's data set, where several runs share it; None reads it.
-        device: where to compute: None for the compiled loops, else a graphics card ("cuda", "cuda:1").
 
     Returns:
         What the JSON file of each fold holds.
 
     Raises:
-        UsageError: when the tie rule "feature" is asked for without features, or a device cannot be used.
+        UsageError: when the tie rule "feature" is asked for without features.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
         DataError: when the data set is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
@@ -66,10 +63,7 @@ def evaluate(
         biodeephashing.errors.RunError: ...
     """
     from biodeephashing.data import Prepared
-    from biodeephashing.eval.records.result_file import check_asked, is_current, want
-    from biodeephashing.eval.records.run_codes import read_run
-    from biodeephashing.eval.records.staging import staging
-    from biodeephashing.eval.records.summary import summary
+    from biodeephashing.eval.records import check_asked, is_current, read_run, staging, summary, want
 
     check_asked(asked, no_features)
     settings = run.settings()
@@ -83,7 +77,7 @@ def evaluate(
     new = [fold for fold in wanted if fold not in current]
     if new:
         with staging(run.evaluation) as folder:
-            made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
+            made = {fold: _measured(codes, fold, wanted[fold], folder, quiet) for fold in new}
             if tracked:
                 _track(codes, settings, made, wanted, folder)
             for fold, result in made.items():
@@ -113,8 +107,7 @@ def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
         DataError: when the data set is missing or was changed.
     """
     from biodeephashing.data import Prepared
-    from biodeephashing.eval.records.fold_metrics import per_query
-    from biodeephashing.eval.records.run_codes import read_run
+    from biodeephashing.eval.records import per_query, read_run
 
     codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
     return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
@@ -129,15 +122,15 @@ def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) ->
         (folder / name).replace(run.evaluation / name)
 
 
-def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, folder: Path, quiet: bool) -> dict[str, Any]:
+def _measured(codes: RunCodes, fold: str, wanted: Wanted, folder: Path, quiet: bool) -> dict[str, Any]:
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
     from tqdm import tqdm
 
-    from biodeephashing.eval.records.fold_metrics import fold_numbers
+    from biodeephashing.eval.records import fold_numbers
 
     queries, database = codes.sides[fold], codes.sides["database"]
     with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
-        numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
+        numbers, curves = fold_numbers(queries, database, wanted.measures, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
     pictures = _draw(codes, fold, curves, folder) if wanted.drawn else []
     return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
@@ -146,8 +139,7 @@ def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, fo
 def _draw(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
     """Draw the pictures of a fold into a folder, and return their names and those of their numbers."""
     from biodeephashing.data import ImageFold
-    from biodeephashing.eval.figures.query_examples import Gallery
-    from biodeephashing.eval.figures.run_figures import draw_run
+    from biodeephashing.eval.figures import Gallery, draw_run
 
     def gallery(side: str) -> Gallery:
         metadata = codes.prepared.fold(side)
@@ -170,7 +162,7 @@ def _track(
     codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
-    from biodeephashing.eval.records.metric_names import DENOMINATOR, tracked_numbers
+    from biodeephashing.eval.records import DENOMINATOR, tracked_numbers
     from biodeephashing.tracking import open_tracker
 
     split, run = codes.prepared.split, codes.run
@@ -212,22 +204,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
     )
     parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
-    parser.add_argument(
-        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu, or a graphics card (cuda, cuda:1)"
-    )
+    parser.add_argument("-device", "--device", default="cpu", metavar="DEVICE", help="has no effect: the CPU is used")
     add_measures(parser)
     arguments = parser.parse_args(argv)
     from biodeephashing.data import Prepared
-    from biodeephashing.eval.records.metric_names import asked_measures
-    from biodeephashing.eval.records.result_file import check_asked
+    from biodeephashing.eval.records import asked_measures, check_asked
 
     asked = asked_measures(*given_measures(arguments))
     check_asked(asked, arguments.no_features)
-    device = None if arguments.device == "cpu" else arguments.device
-    if device is not None:
-        from biodeephashing.eval.ranking._torch_pairs import usable
-
-        usable(device)
+    if arguments.device != "cpu":
+        print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     paths = _matching(arguments.path)
     sets: dict[str, Prepared] = {}
@@ -246,7 +232,6 @@ def main(argv: Sequence[str] | None = None) -> None:
                 no_skip=arguments.no_skip,
                 tracking=tracking,
                 prepared=sets[run.database],
-                device=device,
             )
         except BioDeepHashingError as error:
             if len(paths) == 1:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from biodeephashing.errors import RunError
-from biodeephashing.eval.comparison import _alignment_figure
+from biodeephashing.eval.comparison import Observation, _alignment_figure, build_blocks
 from biodeephashing.eval.comparison._alignment_figure import draw_alignment
-from biodeephashing.eval.comparison.groups import Observation, build_blocks
 from biodeephashing.eval.figures.style import shortened
-from biodeephashing.eval.records.alignment_table import read_alignment
+from biodeephashing.eval.records import read_alignment
 
 RULES = ["bp", "brsf", "dfa", "drtp", "fa", "frsf", "kp", "usf", "wm"]
 

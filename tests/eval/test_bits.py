@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biodeephashing.codes import pack
-from biodeephashing.eval.metrics.bits import bit_statistics
+from biodeephashing.eval.metrics import bit_statistics
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, where a bit is dead

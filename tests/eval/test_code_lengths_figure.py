@@ -11,12 +11,10 @@ from PIL import Image
 from tracked_runs import observation, track
 
 from biodeephashing.eval.compare import compare
-from biodeephashing.eval.comparison import _code_lengths_figure
+from biodeephashing.eval.comparison import _code_lengths_figure, build_blocks, write_bits_csv
 from biodeephashing.eval.comparison._code_lengths import bits_panels
 from biodeephashing.eval.comparison._code_lengths_figure import draw_code_lengths
-from biodeephashing.eval.comparison.groups import build_blocks
-from biodeephashing.eval.comparison.tables import write_bits_csv
-from biodeephashing.eval.figures.style import pen_of
+from biodeephashing.eval.figures import pen_of
 
 RULES = ["bp", "brsf", "dfa", "drtp", "fa", "frsf", "kp", "usf", "wm"]
 MAPS = [f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(4)]

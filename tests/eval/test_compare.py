@@ -16,9 +16,10 @@ from tracked_runs import LEVELS, SPLIT, observation, track
 
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval.compare import compare, main
-from biodeephashing.eval.comparison.groups import build_blocks, describe_difference
-from biodeephashing.eval.figures.style import colour_of, draw_bars, draw_curves
-from biodeephashing.eval.significance.over_seeds import holm, paired_difference, spread
+from biodeephashing.eval.comparison import build_blocks, describe_difference
+from biodeephashing.eval.comparison._seed_figures import draw_bars, draw_curves
+from biodeephashing.eval.figures import colour_of
+from biodeephashing.eval.significance import holm, paired_difference, spread
 from biodeephashing.hparams import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run

@@ -12,8 +12,7 @@ from ranking_oracle import Sample, all_rankings
 
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.eval import Curves, Measure, Pairs, average_precision_per_query, retrieval
-from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
-from biodeephashing.eval.metrics.curves import ranking_depths
+from biodeephashing.eval.metrics import DENOMINATORS, TIES, ranking_depths
 
 EVERY = [Measure(ties, denominator=rule, **cut) for ties in TIES for cut in ({}, {"k": 5}, {"radius": 2}) for rule in DENOMINATORS]
 

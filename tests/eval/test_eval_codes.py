@@ -22,8 +22,8 @@ from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure, mean_average_precision
 from biodeephashing.eval.eval_codes import evaluate_codes, main
 from biodeephashing.eval.eval_map import evaluate
-from biodeephashing.eval.metrics.health import code_health
-from biodeephashing.eval.records.metric_names import ALWAYS, key_of
+from biodeephashing.eval.metrics import code_health
+from biodeephashing.eval.records import ALWAYS, key_of
 
 README = Path(__file__).parents[2] / "README.md"
 

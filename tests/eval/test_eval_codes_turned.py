@@ -12,7 +12,7 @@ from ranking_oracle import Sample
 from biodeephashing.codes import pack
 from biodeephashing.errors import DataError
 from biodeephashing.eval.eval_codes import evaluate_codes
-from biodeephashing.eval.external.codes import Reading, read_foreign
+from biodeephashing.eval.external import Reading, read_foreign
 
 
 @settings(max_examples=60, deadline=None)

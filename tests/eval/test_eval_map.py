@@ -23,9 +23,8 @@ from scripts import run_script
 from biodeephashing.codes import binarise, hamming, pack
 from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision, normalized_discounted_cumulative_gain
 from biodeephashing.eval.eval_map import evaluate, main
-from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
-from biodeephashing.eval.metrics.health import code_health
-from biodeephashing.eval.significance.bootstrap import mean_intervals
+from biodeephashing.eval.metrics import DENOMINATORS, TIES, code_health
+from biodeephashing.eval.significance import mean_intervals
 from biodeephashing.runs import HOME_VARIABLE
 
 

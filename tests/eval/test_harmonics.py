@@ -14,7 +14,7 @@ from biodeephashing.eval.metrics._bounds import extreme_average_precision
 from biodeephashing.eval.metrics._expected import expected_average_precision
 from biodeephashing.eval.metrics._group_kernels import FAR
 from biodeephashing.eval.metrics._harmonics import harmonic_sum
-from biodeephashing.eval.ranking.groups import Groups
+from biodeephashing.eval.ranking import Groups
 
 EPSILON = np.finfo(np.float64).eps
 LATE = 1_000_000  # irrelevant items before the first relevant one

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError
-from biodeephashing.eval.metrics.health import CodeHealth, code_health
+from biodeephashing.eval.metrics import CodeHealth, code_health
 
 
 def entropy(column: list[bool]) -> float:

@@ -13,7 +13,7 @@ from ranking_oracle import Sample, all_rankings, distances_of
 from biodeephashing.codes import hamming, pack
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.eval import Pairs, normalized_discounted_cumulative_gain, retrieval
-from biodeephashing.eval.metrics.ndcg import GAINS
+from biodeephashing.eval.metrics import GAINS
 from biodeephashing.eval.ranking import _kernels as kernels
 
 CUTS = [None, 1, 4, 17, 10_000]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample
 
 from biodeephashing.eval import Pairs
-from biodeephashing.eval.ranking.nearest import choose_queries, nearest_items
+from biodeephashing.eval.ranking import choose_queries, nearest_items
 
 
 @settings(max_examples=30, deadline=None)

@@ -7,7 +7,7 @@ import pytest
 
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import Measure, Pairs, retrieval
-from biodeephashing.eval.metrics.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval.metrics import DENOMINATORS, TIES
 from biodeephashing.eval.records.metric_names import (
     ALWAYS,
     FOLDS,

@@ -5,8 +5,8 @@ from PIL import Image
 from tracked_runs import observation, track
 
 from biodeephashing.eval.compare import compare
+from biodeephashing.eval.comparison import build_blocks
 from biodeephashing.eval.comparison._overview import draw_overview, overview, short_titles
-from biodeephashing.eval.comparison.groups import build_blocks
 
 
 @pytest.fixture

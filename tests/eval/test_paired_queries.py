@@ -14,9 +14,9 @@ from biodeephashing.data.split import checksums
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval import Measure
 from biodeephashing.eval.compare import compare_runs, main
-from biodeephashing.eval.comparison.paired_queries import describe_pair, pair_queries
+from biodeephashing.eval.comparison import describe_pair, pair_queries
 from biodeephashing.eval.eval_map import evaluate
-from biodeephashing.eval.records.metric_names import key_of
+from biodeephashing.eval.records import key_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biodeephashing.errors import BioDeepHashingError
-from biodeephashing.eval.significance import permutation as _permutation
+from biodeephashing.eval.significance import permutation
 from biodeephashing.eval.significance.permutation import EXACT, sign_flip_test
 
 
@@ -58,9 +58,9 @@ def test_random_signs_agree_with_all_signs():
 @pytest.mark.parametrize("block", [1, 1000, 2**22])
 def test_as_many_signs_are_drawn_as_are_asked_for(monkeypatch, block):
     """They are made a block at a time, and the last block is smaller."""
-    monkeypatch.setattr(_permutation, "_BLOCK", block)
+    monkeypatch.setattr(permutation, "_BLOCK", block)
     values = 2.0 ** np.arange(41)  # whose sums tell which signs were turned
-    drawn = np.concatenate(list(_permutation._random_sums(values, 999, 0)))
+    drawn = np.concatenate(list(permutation._random_sums(values, 999, 0)))
     turned = ((values.sum() - drawn) / 2).astype(np.int64)[:, None] >> np.arange(41) & 1
     assert turned.shape == (999, 41)
     assert np.abs(turned.mean(axis=0) - 0.5).max() < 5 * 0.5 / 999**0.5  # each sign in half of the draws, to five deviations

@@ -9,12 +9,10 @@ from tracked_runs import track
 
 from biodeephashing.errors import RunError
 from biodeephashing.eval.compare import compare
-from biodeephashing.eval.comparison import _retrieval_figure
+from biodeephashing.eval.comparison import Observation, _retrieval_figure, build_blocks, draw_pictures
 from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
-from biodeephashing.eval.comparison.drawing import draw_pictures
-from biodeephashing.eval.comparison.groups import Observation, build_blocks
-from biodeephashing.eval.figures.style import pen_of
-from biodeephashing.eval.records.retrieval_table import RetrievalCurves, read_retrieval
+from biodeephashing.eval.figures import pen_of
+from biodeephashing.eval.records import RetrievalCurves, read_retrieval
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
 

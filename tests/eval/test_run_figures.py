@@ -18,14 +18,9 @@ from ranking_oracle import Sample
 
 from biodeephashing.errors import DataError
 from biodeephashing.eval import Curves, Pairs, retrieval
-from biodeephashing.eval.figures import _bit_figure, _curve_figures
-from biodeephashing.eval.figures import query_examples as _sheet_figure
+from biodeephashing.eval.figures import IRRELEVANT, RELEVANT, Gallery, _bit_figure, _curve_figures, draw_run, query_examples
 from biodeephashing.eval.figures._curve_figures import median, spread_out
-from biodeephashing.eval.figures.query_examples import Gallery
-from biodeephashing.eval.figures.run_figures import draw_run
-from biodeephashing.eval.figures.style import IRRELEVANT, RELEVANT
-from biodeephashing.eval.records.code_files import FoldCodes
-from biodeephashing.eval.records.fold_metrics import Side
+from biodeephashing.eval.records import FoldCodes, Side
 from biodeephashing.eval.records.run_tables import write_radius
 from biodeephashing.runs import Run
 
@@ -54,7 +49,7 @@ def gallery(name: str, count: int, missing: tuple[int, ...] = ()) -> Gallery:
 def draw(sample: Sample, monkeypatch, *, missing: tuple[int, ...] = (), **more):
     """Draw a sample, and return the figures by name of file, and the files."""
     figures = {}
-    for module in (_bit_figure, _curve_figures, _sheet_figure):
+    for module in (_bit_figure, _curve_figures, query_examples):
         real = module.save
         monkeypatch.setattr(module, "save", lambda figure, file, real=real: (figures.update({file.name: figure}), real(figure, file)))
     queries = side(sample.query_features, sample.query_codes, sample.query_labels)

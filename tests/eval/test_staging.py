@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from biodeephashing.eval.records.staging import staging
+from biodeephashing.eval.records import staging
 
 WORK = """
 import sys
 from pathlib import Path
-from biodeephashing.eval.records.staging import staging
+from biodeephashing.eval.records import staging
 with staging(Path(sys.argv[1])) as new:
     (new / "half.png").write_text("half")
     print(new, flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biodeephashing.eval.comparison.groups import Observation
+from biodeephashing.eval.comparison import Observation
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
 

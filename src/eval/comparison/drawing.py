@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..figures.style import draw_bars, draw_curves
 from ..records.metric_names import divisor_of, parse_metric, words_of
 from ._alignment_figure import draw_alignment
 from ._code_lengths import bits_panels
 from ._code_lengths_figure import draw_code_lengths
 from ._overview import draw_overview
 from ._retrieval_figure import MARKED, draw_retrieval
+from ._seed_figures import draw_bars, draw_curves
 from .groups import Block
 
 OVERVIEW = "comparison-overview.png"

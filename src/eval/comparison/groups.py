@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from ..records.alignment_table import LayerCurves
 from ..records.retrieval_table import RetrievalCurves
-from ..significance.over_seeds import CONFIDENCE, Difference, Spread, holm, paired_difference, spread
+from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread, holm, paired_difference, spread
 
-BASELINE = "bp"
 Curve = Sequence[tuple[int, float]]
 
 

@@ -1,1 +1,36 @@
 """What is measured of a ranking and of codes: average precision, curves, nDCG, balance of bits."""
+
+from .average_precision import (
+    DENOMINATORS,
+    TIES,
+    AveragePrecision,
+    Measure,
+    average_precision_per_query,
+    leave_one_out_average_precision,
+    mean_average_precision,
+)
+from .bits import BitStatistics, bit_statistics
+from .curves import Curves, ranking_depths
+from .health import CodeHealth, code_health
+from .ndcg import GAINS, normalized_discounted_cumulative_gain
+from .retrieval import Retrieval, retrieval
+
+__all__ = [
+    "DENOMINATORS",
+    "GAINS",
+    "TIES",
+    "AveragePrecision",
+    "BitStatistics",
+    "CodeHealth",
+    "Curves",
+    "Measure",
+    "Retrieval",
+    "average_precision_per_query",
+    "bit_statistics",
+    "code_health",
+    "leave_one_out_average_precision",
+    "mean_average_precision",
+    "normalized_discounted_cumulative_gain",
+    "ranking_depths",
+    "retrieval",
+]

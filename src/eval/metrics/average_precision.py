@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,9 @@ from ..ranking.blocks import MEMORY, blocks_of, collect
 from ..ranking.groups import Groups, Reals, divisor, share
 from ..ranking.pair_checks import Codes, Labels, check_array
 from ..ranking.pairs import Pairs
-from ..ranking.rankings import Order
+from ..ranking.rankings import Separations
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
-
-if TYPE_CHECKING:
-    import torch
 
 TIES = ("expected", "index", "feature", "worst", "best")
 DENOMINATORS = ("retrieved", "min", "all")
@@ -108,7 +104,6 @@ def mean_average_precision(
     empty: str = "zero",
     query_features: NDArray[np.generic] | None = None,
     database_features: NDArray[np.generic] | None = None,
-    device: str | torch.device | None = None,
 ) -> float:
     r"""Mean average precision of ranking a database by Hamming distance, exactly, under stated rules.
 
@@ -129,10 +124,9 @@ def mean_average_precision(
         empty: "zero" or "skip", see :meth:`AveragePrecision.mean`.
         query_features: real-valued features, (queries, bits); only for ties="feature".
         database_features: real-valued features, (database, bits); only for ties="feature".
-        device: None for the compiled loops; "cpu", "cuda", "cuda:1" or a torch.device for PyTorch, which finds the same to 1e-12.
 
     Raises:
-        UsageError: for a rule or a device that does not exist, a cut that is not possible, or both cuts.
+        UsageError: for a rule that does not exist, a cut that is not possible, or both cuts.
         BioDeepHashingError: for codes, labels or features that do not fit together.
 
     Example:
@@ -147,9 +141,7 @@ def mean_average_precision(
     measure = Measure(ties, k, radius, denominator)
     check_choice("rule for queries that find nothing", empty, EMPTY)
     pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
-    results = average_precision_per_query(
-        pairs, [measure], query_features=query_features, database_features=database_features, device=device
-    )
+    results = average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)
     return results[measure].mean(empty)
 
 
@@ -160,7 +152,6 @@ def average_precision_per_query(
     query_features: NDArray[np.generic] | None = None,
     database_features: NDArray[np.generic] | None = None,
     memory: int = MEMORY,
-    device: str | torch.device | None = None,
 ) -> dict[Measure, AveragePrecision]:
     """Average precision of every query under several measures, each histogram and each ranking made once.
 
@@ -172,10 +163,8 @@ def average_precision_per_query(
         query_features: see :func:`mean_average_precision`.
         database_features: see :func:`mean_average_precision`.
         memory: working memory, in bytes, beside inputs, unit features and results; where it is too small, one query at a time is taken.
-        device: see :func:`mean_average_precision`; the working memory is taken there, too.
 
     Raises:
-        UsageError: for a device that does not exist or cannot be used.
         BioDeepHashingError: when a measure needs features and they are missing or do not fit.
 
     Example:
@@ -185,7 +174,6 @@ def average_precision_per_query(
         >>> results[measures[0]].values.tolist()
         [1.0, 1.0]
     """
-    pairs = pairs.on(device, memory)
     averages = Averages(pairs, measures, query_features, database_features, memory)
     collect(pairs, averages.blocks, [averages])
     return averages.results
@@ -213,7 +201,7 @@ class Averages:
         shared: bool = False,
     ) -> None:
         by_feature = any(measure.ties == "feature" for measure in measures)
-        self.blocks = blocks_of(pairs, memory, bytes_per_pair=pairs.bytes_per_separation if by_feature else 0, shared=shared)
+        self.blocks = blocks_of(pairs, memory, bytes_per_pair=Separations.bytes_per_pair if by_feature else 0, shared=shared)
         self.results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
         self._pairs = pairs
         self._separations = _separations(pairs, query_features, database_features, self.blocks[0].stop) if by_feature else None
@@ -230,9 +218,7 @@ class Averages:
                 self.results[measure].values[block], self.results[measure].found[block] = values, chances
 
 
-def leave_one_out_average_precision(
-    codes: Codes, labels: Labels, *, queries: int | None = None, memory: int = MEMORY, device: str | torch.device | None = None
-) -> float:
+def leave_one_out_average_precision(codes: Codes, labels: Labels, *, queries: int | None = None, memory: int = MEMORY) -> float:
     r"""Mean average precision when items are queries against all the others: tie rule "expected", whole ranking.
 
     .. math:: \frac1q \sum_{i=1}^{q} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
@@ -244,10 +230,8 @@ def leave_one_out_average_precision(
         labels: 0/1, (n, classes).
         queries: q, how many of the items are queries, from the first one on; None for all.
         memory: working memory, in bytes.
-        device: see :func:`mean_average_precision`; the same bits are found everywhere.
 
     Raises:
-        UsageError: for a device that does not exist.
         BioDeepHashingError: for fewer than two items, or codes and labels that do not fit together.
 
     Example:
@@ -256,7 +240,7 @@ def leave_one_out_average_precision(
         0.6666666666666666
     """
     pairs = Pairs(codes[:queries], codes, labels[:queries], labels, leave_one_out=True)
-    return average_precision_per_query(pairs, [Measure()], memory=memory, device=device)[Measure()].mean()
+    return average_precision_per_query(pairs, [Measure()], memory=memory)[Measure()].mean()
 
 
 def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:
@@ -279,7 +263,9 @@ def _closed_form(groups: Groups, measure: Measure) -> tuple[Reals, Reals]:
     return extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
 
 
-def _ranked(pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], order: Order | None) -> list[tuple[Reals, Reals]]:
+def _ranked(
+    pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], order: Separations | None
+) -> list[tuple[Reals, Reals]]:
     """Return the same for measures that share a ranking."""
     if not measures:
         return []
@@ -289,7 +275,7 @@ def _ranked(pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measu
     return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(measures))]
 
 
-def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Order:
+def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Separations:
     if queries is None or database is None:
         raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
     wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
@@ -300,4 +286,4 @@ def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: ND
         raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
     if queries.shape[1] != database.shape[1]:
         raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
-    return pairs.separations(queries, database, block)
+    return Separations(queries, database, block)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,9 +12,6 @@ from ..ranking.groups import Counts, Groups, Reals, share
 from ..ranking.pair_checks import Codes, Labels
 from ..ranking.pairs import Pairs
 from .average_precision import EMPTY, Measure, check_choice, mean_over_queries
-
-if TYPE_CHECKING:
-    import torch
 
 GAINS = ("shared", "exponential")
 _MOST_SHARED = 1000  # 2 to the power of it is still a float64, and so is the sum over a database
@@ -30,7 +26,6 @@ def normalized_discounted_cumulative_gain(
     k: int | None = None,
     gain: str = "shared",
     empty: str = "zero",
-    device: str | torch.device | None = None,
 ) -> float:
     r"""NDCG of ranking a database by Hamming distance: the more classes an item shares with the query, the earlier it should come.
 
@@ -52,10 +47,9 @@ def normalized_discounted_cumulative_gain(
         k: only the first k items count, in the ideal order too; None, or more than there are, for all.
         gain: of an item that shares g classes with the query: "shared" (g) or "exponential" (2^g - 1).
         empty: what a query without a relevant item in the database does: "zero" counts it as 0, "skip" leaves it out.
-        device: None for the compiled loops; "cpu", "cuda", "cuda:1" or a torch.device for PyTorch, which finds the same bits.
 
     Raises:
-        UsageError: for a rule, a cut or a device that does not exist, or an exponential gain of more than 1,000 classes.
+        UsageError: for a rule or a cut that does not exist, or an exponential gain of more than 1,000 classes.
         BioDeepHashingError: for codes and labels that do not fit together.
 
     Example:
@@ -66,7 +60,7 @@ def normalized_discounted_cumulative_gain(
         0.9161
     """
     check_choice("rule for queries that find nothing", empty, EMPTY)
-    pairs = Pairs(query_codes, database_codes, query_labels, database_labels).on(device, MEMORY)
+    pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
     gains = DiscountedGains(pairs, [k], gain)
     collect(pairs, blocks_of(pairs, MEMORY, shared=True), [gains], shared=True)
     return mean_over_queries(gains.values[k], gains.found, empty)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,6 @@ from ..ranking.pairs import Pairs
 from .average_precision import AveragePrecision, Averages, Measure
 from .curves import Curves, CurveSums
 from .ndcg import DiscountedGains
-
-if TYPE_CHECKING:
-    import torch
 
 
 @dataclass(frozen=True)
@@ -44,7 +40,6 @@ def retrieval(
     query_features: NDArray[np.generic] | None = None,
     database_features: NDArray[np.generic] | None = None,
     memory: int = MEMORY,
-    device: str | torch.device | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Retrieval:
     """Measure a retrieval in every way, counting the distances of all pairs once.
@@ -59,11 +54,10 @@ def retrieval(
         query_features: see :func:`mean_average_precision`.
         database_features: see :func:`mean_average_precision`.
         memory: working memory, in bytes, see :func:`average_precision_per_query`.
-        device: see :func:`mean_average_precision`.
         progress: called after each block of queries with their number.
 
     Raises:
-        UsageError: for a gain, a cut or a device that does not exist, or an exponential gain of more than 1,000 classes.
+        UsageError: for a gain or a cut that does not exist, or an exponential gain of more than 1,000 classes.
         BioDeepHashingError: when a measure needs features and they are missing or do not fit.
 
     Example:
@@ -72,7 +66,6 @@ def retrieval(
         >>> found.average_precision[Measure()].mean(), found.curves.recall[0].item(), found.ndcg[None].tolist()
         (1.0, 1.0, [1.0, 1.0])
     """
-    pairs = pairs.on(device, memory)
     graded = len(ndcg) > 0
     averages = Averages(pairs, measures, query_features, database_features, memory, shared=graded)
     curves, gains = CurveSums(pairs), DiscountedGains(pairs, ndcg, gain)

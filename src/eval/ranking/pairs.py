@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +12,8 @@ from numpy.typing import NDArray
 from ...errors import BioDeepHashingError
 from .groups import Counts, Groups, Reals
 from .pair_checks import Codes, Labels, check_bits, check_same, check_side
-from .rankings import Order, Separations
+from .rankings import Separations
 from .threads import TOGETHER, in_threads
-
-if TYPE_CHECKING:
-    import torch
 
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
@@ -51,8 +47,6 @@ class Pairs:
         >>> pairs.distances(0).tolist(), pairs.relevance(0).tolist()
         ([0, 1], [True, False])
     """
-
-    bytes_per_separation = 8  # memory that an order takes for each pair of a block
 
     def __init__(
         self,
@@ -146,11 +140,7 @@ class Pairs:
             histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
         return histograms
 
-    def separations(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> Order:
-        """Return the order of tied items by their features; arguments as in :class:`Separations`."""
-        return Separations(queries, database, block)
-
-    def precision_sums(self, queries: slice, groups: Groups, cuts: Counts, order: Order | None = None) -> tuple[Reals, Counts]:
+    def precision_sums(self, queries: slice, groups: Groups, cuts: Counts, order: Separations | None = None) -> tuple[Reals, Counts]:
         r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
 
         .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
@@ -171,13 +161,13 @@ class Pairs:
             >>> pairs.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
             [[1.6667]]
             >>> features = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
-            >>> pairs.precision_sums(query, groups, np.array([[3]]), pairs.separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
+            >>> pairs.precision_sums(query, groups, np.array([[3]]), Separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
             [[2.0]]
         """
         from ._kernels import rank_by_feature, rank_by_index
 
         sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
-        features = order.near(queries, _share_to_order(groups, cuts)) if isinstance(order, Separations) else None
+        features = None if order is None else order.near(queries, _share_to_order(groups, cuts))
 
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
@@ -202,22 +192,6 @@ class Pairs:
             memory = (np.empty((5, items), np.int64), np.empty((3, items), np.uint32), np.empty(items, np.uint8))
         yield memory
         self._workspaces.append(memory)
-
-    def on(self, device: str | torch.device | None, memory: int) -> Pairs:
-        """Return the same pairs, compared by PyTorch on a device; by the compiled loops for None.
-
-        Args:
-            device: see :class:`TorchPairs`.
-            memory: working memory there, in bytes.
-
-        Raises:
-            UsageError: for a device that does not exist or cannot be used.
-        """
-        if device is None:
-            return self
-        from ._torch_pairs import TorchPairs
-
-        return TorchPairs(self, device, memory)
 
     def _keys(self, query: int) -> NDArray[np.uint16]:
         """Return 2 d + rel of a query and every database item, (database,)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +14,6 @@ Units = NDArray[np.int32]
 GRID = 2.0**26  # a length of 1 in the units of features; the kernels have the same, since theirs must stand in their own file
 _ROWS = 4096  # rows that are brought to unit length at a time
 _FEW = 0.25  # where a smaller share of the items has to be ordered, their separations are computed one by one
-
-
-class Order(Protocol):
-    """Ranks tied items by a second criterion."""
-
-    def of(self, queries: slice) -> Any:
-        """Return whole numbers below 2^53, the least of which comes first, (queries, database), as an array or a tensor."""
 
 
 def unit_rows(features: NDArray[np.generic]) -> Units:
@@ -60,34 +51,13 @@ def unit_rows(features: NDArray[np.generic]) -> Units:
     return units
 
 
-def separation_factors(queries: NDArray[np.generic], database: NDArray[np.generic]) -> tuple[Reals, Reals]:
-    r"""Return two matrices whose product orders the database like the squared distance of unit features from a query.
+class Separations:
+    r"""Numbers that order the database like the squared distance of unit features from a query, some queries at a time.
 
     .. math:: |u - v|^2 = |u|^2 + |v|^2 - 2 \langle u, v \rangle
 
     The term of the query is the same for the whole database and is left out, a row of zeros has length 0: what is left is a product of
     the rows :math:`(-u, 1)` with the columns :math:`(v, |v|^2 / 2)`, of whole numbers whose sums stay below :math:`2^{53}`.
-
-    Args:
-        queries: raw features, (queries, bits).
-        database: raw features, (database, bits).
-
-    Returns:
-        (queries, bits + 1) and (bits + 1, database).
-
-    Raises:
-        BioDeepHashingError: when a feature is not a finite number.
-
-    Example:
-        >>> rows, columns = separation_factors(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]))
-        >>> (rows @ columns / GRID**2).tolist()  # |v|^2 / 2 - <u, v>
-        [[-0.5, 0.5]]
-    """
-    return _first_factor(unit_rows(queries)), _second_factor(unit_rows(database))
-
-
-class Separations:
-    """The products of :func:`separation_factors`, some queries at a time.
 
     Args:
         queries: raw features, (queries, bits).
@@ -98,9 +68,12 @@ class Separations:
         BioDeepHashingError: when a feature is not a finite number.
 
     Example:
-        >>> Separations(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), 1).of(slice(0, 1)).argsort().tolist()
-        [[0, 1]]
+        >>> separations = Separations(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), block=1)
+        >>> (separations.of(slice(0, 1)) / GRID**2).tolist()  # |v|^2 / 2 - <u, v>
+        [[-0.5, 0.5]]
     """
+
+    bytes_per_pair = 8
 
     def __init__(self, queries: NDArray[np.generic], database: NDArray[np.generic], block: int) -> None:
         self._own, self._units, self._block = unit_rows(queries), unit_rows(database), block

@@ -50,7 +50,6 @@ def fold_numbers(
     measures: Sequence[Measure],
     *,
     leave_one_out: bool = False,
-    device: str | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> tuple[dict[str, Any], Curves]:
     """Return every number of a fold, and its curves.
@@ -62,11 +61,10 @@ def fold_numbers(
         database: the database fold.
         measures: the average precisions wanted, each once; with features, those of the compatible keys among them.
         leave_one_out: whether each query, being the item of its row, is left out of the database.
-        device: where to compute: None for the compiled loops, else a device of PyTorch.
         progress: called after each block of queries with their number.
     """
     pairs = _pairs(queries, database, leave_one_out)
-    found = retrieval(pairs, measures, ndcg=[NDCG_CUT], device=device, progress=progress, **_features(queries, database))
+    found = retrieval(pairs, measures, ndcg=[NDCG_CUT], progress=progress, **_features(queries, database))
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
     compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(Measure(COMPATIBLE, k=k))) in means}

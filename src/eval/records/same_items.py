@@ -13,7 +13,7 @@ def same_items(queries: Side, database: Side) -> bool:
     """Return whether queries and database are equal, row by row: codes, labels, and features where both sides have them.
 
     Example:
-        >>> from biodeephashing.eval.records.code_files import FoldCodes
+        >>> from biodeephashing.eval.records import FoldCodes
         >>> codes = np.array([[1], [2]], dtype=np.uint8)
         >>> side = Side(FoldCodes(codes, 8, 0, None, "", None), np.eye(2, dtype=np.uint8))
         >>> same_items(side, side)

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+BASELINE = "bp"  # the rule that all others are compared with
 CONFIDENCE = 0.95
 
 
