@@ -79,12 +79,10 @@ def problem(name: str, queries: int | None) -> Problem:
 
 def engine(data: Problem, rules: list[tuple[str, int | None]]) -> float:
     """Evaluate with this project: checks, packing of labels and everything else included."""
-    from biodeephashing.eval import Measure, Pairs, average_precision_per_query
+    from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query
 
-    measures = [Measure(ties, k=k) for ties, k in rules]
-    results = average_precision_per_query(
-        Pairs(*data.codes, *data.labels), measures, query_features=data.features[0], database_features=data.features[1]
-    )
+    measures = [APSpec(ties, k=k) for ties, k in rules]
+    results = average_precision_per_query(RetrievalTask(*data.codes, *data.labels, features=data.features), measures)
     return results[measures[0]].mean()
 
 
@@ -215,11 +213,11 @@ def in_process(threads: int, function: Callable[..., object], *arguments: object
 def compilation() -> list[str]:
     """Return how long importing numba and the first evaluation take with an empty cache and with a full one."""
     script = (
-        "import time, numpy as np; from biodeephashing.eval import Measure, Pairs, average_precision_per_query as f;"
+        "import time, numpy as np; from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query as f;"
         "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter();"
         "from biodeephashing.eval.ranking import _kernels;"
         "t, p = time.perf_counter(), time.process_time();"
-        "f(Pairs(c, c, y, y), [Measure({0!r}, k=k) for k in (None, 5)], query_features=y, database_features=y);"
+        "f(RetrievalTask(c, c, y, y, features=(y, y)), [APSpec({0!r}, k=k) for k in (None, 5)]);"
         "print(f'{{t - s:.2f}} | {{time.perf_counter() - t:.2f}} | {{time.process_time() - p:.2f}}')"
     )
     rows = []

@@ -1,9 +1,9 @@
 """Evaluation: from codes to metrics and figures."""
 
 from .metrics import (
+    APSpec,
     AveragePrecision,
     Curves,
-    Measure,
     Retrieval,
     average_precision_per_query,
     leave_one_out_average_precision,
@@ -11,14 +11,14 @@ from .metrics import (
     normalized_discounted_cumulative_gain,
     retrieval,
 )
-from .ranking import Pairs
+from .ranking import RetrievalTask
 
 __all__ = [
+    "APSpec",
     "AveragePrecision",
     "Curves",
-    "Measure",
-    "Pairs",
     "Retrieval",
+    "RetrievalTask",
     "average_precision_per_query",
     "leave_one_out_average_precision",
     "mean_average_precision",

@@ -14,7 +14,8 @@ from biodeephashing.hparams import from_mapping, table
 from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
-    from biodeephashing.eval.comparison import Observation, PairedQueries
+    from biodeephashing.eval.comparison import Observation
+    from biodeephashing.eval.significance import PairedQueries
     from biodeephashing.tracking import TrackedRun
 
 METRIC = "query_mAP_expected"
@@ -81,9 +82,10 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    from biodeephashing.eval.comparison import check_same_queries, describe_pair, pair_queries
+    from biodeephashing.eval.comparison import check_same_queries, describe_pair
     from biodeephashing.eval.eval_map import query_values
     from biodeephashing.eval.records import divisor_of, parse_metric, words_of
+    from biodeephashing.eval.significance import pair_queries
 
     fold, measure = parse_metric(metric)
     first, second = Run.at(paths[0]), Run.at(paths[1])

@@ -12,7 +12,7 @@ from biodeephashing.errors import UsageError, guard, unknown_name
 from biodeephashing.runs import write_json
 
 if TYPE_CHECKING:
-    from biodeephashing.eval import Measure
+    from biodeephashing.eval import APSpec
     from biodeephashing.eval.external import Foreign
     from biodeephashing.eval.records import Side
 
@@ -37,7 +37,7 @@ def evaluate_codes(
     heading: bool | None = None,
     index: bool | None = None,
     leave_one_out: bool = False,
-    asked: Sequence[Measure] = (),
+    asked: Sequence[APSpec] = (),
     output: Path | None = None,
     no_skip: bool = False,
     quiet: bool = False,
@@ -114,7 +114,7 @@ def _check_output(output: Path, no_skip: bool) -> None:
         raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
 
 
-def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
+def _measures(found: Foreign, asked: Sequence[APSpec]) -> list[APSpec]:
     """Return what is always measured, as far as the codes allow, and what is asked for."""
     from biodeephashing.eval.records import ALWAYS, unique
 

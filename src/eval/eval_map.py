@@ -18,7 +18,7 @@ from biodeephashing.surroundings import has_terminal
 
 if TYPE_CHECKING:
     from biodeephashing.data import Prepared
-    from biodeephashing.eval import Curves, Measure
+    from biodeephashing.eval import APSpec, Curves
     from biodeephashing.eval.ranking import Reals
     from biodeephashing.eval.records import RunCodes, Wanted
     from biodeephashing.hparams import Settings
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def evaluate(
     run: Run,
     *,
-    asked: Sequence[Measure] = (),
+    asked: Sequence[APSpec] = (),
     no_features: bool = False,
     plots: bool = False,
     no_skip: bool = False,
@@ -91,7 +91,7 @@ def evaluate(
     return results
 
 
-def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
+def query_values(run: Run, fold: str, measure: APSpec) -> tuple[Reals, str]:
     """Measure every query of a fold of a run.
 
     Args:

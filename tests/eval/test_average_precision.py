@@ -16,8 +16,8 @@ from ranking_oracle import Sample, ap_of_ranking
 from biodeephashing.codes import pack
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 from biodeephashing.eval import (
-    Measure,
-    Pairs,
+    APSpec,
+    RetrievalTask,
     average_precision_per_query,
     leave_one_out_average_precision,
     mean_average_precision,
@@ -25,7 +25,7 @@ from biodeephashing.eval import (
 )
 from biodeephashing.eval.metrics import DENOMINATORS, TIES
 from biodeephashing.eval.ranking import WIDEST
-from biodeephashing.eval.ranking.pairs import ROWS
+from biodeephashing.eval.ranking.task import ROWS
 
 CUTS = [{}, {"k": 1}, {"k": 4}, {"k": 17}, {"k": 10_000}, {"radius": 0}, {"radius": 2}, {"radius": 99}]
 SORTED = [ties for ties in TIES if ties != "expected"]
@@ -42,14 +42,17 @@ def line(ranking: str) -> tuple[np.ndarray, ...]:
 @each_case("cut, denominator, empty", itertools.product(CUTS, DENOMINATORS, ["zero", "skip"]))
 def test_rankings_match_the_double_loop(ties, cut, denominator, empty):
     sample = Sample(1, queries=7, database=40, bits=5)
-    got = mean_average_precision(*sample.arrays, ties=ties, denominator=denominator, empty=empty, **cut, **sample.features)
+    got = mean_average_precision(
+        sample.task,
+        APSpec(ties=ties, denominator=denominator, empty=empty, **cut),
+    )
     assert got == pytest.approx(sample.mean_ap(ties, denominator=denominator, empty=empty, **cut), abs=1e-13)
 
 
 @each_case("cut, denominator, empty", itertools.product(CUTS, DENOMINATORS, ["zero", "skip"]))
 def test_expected_is_the_mean_over_all_permutations(cut, denominator, empty):
     sample = Sample(2, queries=5, database=9, bits=3)
-    got = mean_average_precision(*sample.arrays, denominator=denominator, empty=empty, **cut)
+    got = mean_average_precision(RetrievalTask(*sample.arrays), APSpec(denominator=denominator, empty=empty, **cut))
     assert got == pytest.approx(sample.mean_ap("expected", denominator=denominator, empty=empty, **cut), abs=1e-13)
 
 
@@ -60,9 +63,9 @@ def test_expected_when_all_items_are_tied(k, denominator):
         _, _, query_labels, labels = line("".join(marks))
         orders = list(itertools.permutations([mark == "+" for mark in marks]))
         want = sum(ap_of_ranking(list(order), k, denominator) for order in orders) / len(orders)
-        assert mean_average_precision(codes[:1], codes, query_labels, labels, k=k, denominator=denominator) == pytest.approx(
-            want, abs=1e-14
-        )
+        assert mean_average_precision(
+            RetrievalTask(codes[:1], codes, query_labels, labels), APSpec(k=k, denominator=denominator)
+        ) == pytest.approx(want, abs=1e-14)
 
 
 @pytest.mark.parametrize("k", [None, 50, 777])
@@ -74,8 +77,8 @@ def test_expected_is_the_monte_carlo_mean_over_shuffled_databases(k, denominator
     for _ in range(200):
         order = rng.permutation(1500)
         shuffled = sample.query_codes, sample.database_codes[order], sample.query_labels, sample.database_labels[order]
-        draws.append(mean_average_precision(*shuffled, k=k, denominator=denominator, ties="index"))
-    got = mean_average_precision(*sample.arrays, k=k, denominator=denominator)
+        draws.append(mean_average_precision(RetrievalTask(*shuffled), APSpec(k=k, denominator=denominator, ties="index")))
+    got = mean_average_precision(RetrievalTask(*sample.arrays), APSpec(k=k, denominator=denominator))
     assert got == pytest.approx(np.mean(draws), abs=5 * np.std(draws) / np.sqrt(len(draws)))
 
 
@@ -86,7 +89,7 @@ def test_expected_stays_exact_for_large_groups():
     labels[:r] = 1
     codes = np.zeros((n, 1), dtype=np.uint8)
     want = sum((1 + (j - 1) * (r - 1) / (n - 1)) / j for j in range(1, n + 1)) / n
-    assert mean_average_precision(codes[:1], codes, labels[:1], labels) == pytest.approx(want, rel=1e-12)
+    assert mean_average_precision(RetrievalTask(codes[:1], codes, labels[:1], labels)) == pytest.approx(want, rel=1e-12)
 
 
 def test_expected_cut_inside_a_large_group_against_scipy():
@@ -99,7 +102,7 @@ def test_expected_cut_inside_a_large_group_against_scipy():
     want = 0.0
     for m in range(1, k + 1):  # m/t sum_j (1 + (j-1)(m-1)/(t-1))/j / m
         want += hypergeom.pmf(m, n, r, k) * np.mean([(1 + (j - 1) * (m - 1) / (k - 1)) / j for j in range(1, k + 1)])
-    assert mean_average_precision(codes[:1], codes, labels[:1], labels, k=k) == pytest.approx(want, rel=1e-9)
+    assert mean_average_precision(RetrievalTask(codes[:1], codes, labels[:1], labels), APSpec(k=k)) == pytest.approx(want, rel=1e-9)
 
 
 @pytest.mark.parametrize("ties", TIES)
@@ -120,8 +123,8 @@ def test_expected_cut_inside_a_large_group_against_scipy():
 )
 def test_hand_computed_rankings(ties, ranking, rules, want):
     arrays = line(ranking)
-    features = {"query_features": np.ones((1, 8)), "database_features": np.ones((len(ranking), 8))}
-    assert mean_average_precision(*arrays, ties=ties, **rules, **features) == pytest.approx(want, abs=1e-15)
+    features = np.ones((1, 8)), np.ones((len(ranking), 8))
+    assert mean_average_precision(RetrievalTask(*arrays, features=features), APSpec(ties=ties, **rules)) == pytest.approx(want, abs=1e-15)
 
 
 def test_no_tie_makes_all_rules_equal():
@@ -129,10 +132,10 @@ def test_no_tie_makes_all_rules_equal():
     codes = np.tril(np.ones((257, 256), dtype=np.int8), -1)[rng.permutation(257)] * 2 - 1  # distances 0..256 from the zero code
     query = -np.ones((1, 256), dtype=np.int8)
     labels = (rng.random((257, 2)) < 0.4).astype(np.uint8)
-    features = {"query_features": query * 1.0, "database_features": codes + rng.normal(size=codes.shape) / 10}
+    features = query * 1.0, codes + rng.normal(size=codes.shape) / 10
     for rules in ({}, {"k": 30}, {"radius": 20}):
         arrays = pack(query), pack(codes), np.ones((1, 2), dtype=np.uint8), labels
-        values = [mean_average_precision(*arrays, ties=ties, **rules, **features) for ties in TIES]
+        values = [mean_average_precision(RetrievalTask(*arrays, features=features), APSpec(ties=ties, **rules)) for ties in TIES]
         assert values == pytest.approx([values[0]] * len(TIES), abs=1e-13)
 
 
@@ -142,9 +145,8 @@ MONOTONE = [(cut, rule) for cut in CUTS for rule in DENOMINATORS if rule != "ret
 @each_case("cut, denominator", MONOTONE)
 def test_worst_and_best_are_bounds(cut, denominator):
     sample = Sample(5, queries=20, database=60, bits=4)
-    pairs = Pairs(*sample.arrays)
-    measures = {ties: Measure(ties, denominator=denominator, **cut) for ties in TIES}
-    values = average_precision_per_query(pairs, list(measures.values()), **sample.features)
+    measures = {ties: APSpec(ties, denominator=denominator, **cut) for ties in TIES}
+    values = average_precision_per_query(sample.task, list(measures.values()))
     for ties in TIES:
         assert (values[measures["worst"]].values <= values[measures[ties]].values + 1e-13).all()
         assert (values[measures[ties]].values <= values[measures["best"]].values + 1e-13).all()
@@ -157,16 +159,17 @@ def test_order_of_the_database_does_not_matter(ties):
     query_codes, database_codes, query_labels, database_labels = sample.arrays
     moved = query_codes, database_codes[order], query_labels, database_labels[order]
     for cut in ({}, {"k": 7}):
-        assert mean_average_precision(*moved, ties=ties, **cut) == mean_average_precision(*sample.arrays, ties=ties, **cut)
+        assert mean_average_precision(RetrievalTask(*moved), APSpec(ties=ties, **cut)) == mean_average_precision(
+            RetrievalTask(*sample.arrays), APSpec(ties=ties, **cut)
+        )
 
 
 @pytest.mark.parametrize("memory", [1, 5_000, 2**30])
 def test_memory_changes_nothing(memory):
     sample = Sample(8, queries=23, database=70, bits=10)
-    measures = [Measure(ties, k=k) for ties in TIES for k in (None, 5)]
-    pairs = Pairs(*sample.arrays)
-    bounded = average_precision_per_query(pairs, measures, memory=memory, **sample.features)
-    for measure, free in average_precision_per_query(pairs, measures, **sample.features).items():
+    measures = [APSpec(ties, k=k) for ties in TIES for k in (None, 5)]
+    bounded = average_precision_per_query(sample.task, measures, memory=memory)
+    for measure, free in average_precision_per_query(sample.task, measures).items():
         assert (bounded[measure].values == free.values).all()
         assert (bounded[measure].found == free.found).all()
     everything = leave_one_out_average_precision(*sample.arrays[1::2])
@@ -177,11 +180,11 @@ def test_memory_stays_bounded():
     import tracemalloc
 
     sample = Sample(9, queries=400, database=4_000, bits=16, single=True)
-    limit, measures = 2**21, [Measure(ties) for ties in TIES]
-    average_precision_per_query(Pairs(*sample.arrays), measures, **sample.features)  # what is compiled and imported does not count
-    pairs = Pairs(*sample.arrays)
+    limit, measures = 2**21, [APSpec(ties) for ties in TIES]
+    average_precision_per_query(sample.task, measures)  # what is compiled and imported does not count
+    task = sample.task
     tracemalloc.start()
-    average_precision_per_query(pairs, measures, memory=limit, **sample.features)
+    average_precision_per_query(task, measures, memory=limit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     units = 8 * (400 + 4_000) * 16
@@ -202,7 +205,10 @@ def test_memory_stays_bounded():
 )
 def test_any_size(seed, queries, database, bits, classes, ties, denominator, cut, empty):
     sample = Sample(seed, queries, database, bits, classes)
-    got = mean_average_precision(*sample.arrays, ties=ties, denominator=denominator, empty=empty, **cut, **sample.features)
+    got = mean_average_precision(
+        sample.task,
+        APSpec(ties=ties, denominator=denominator, empty=empty, **cut),
+    )
     assert got == pytest.approx(sample.mean_ap(ties, denominator=denominator, empty=empty, **cut), abs=1e-13)
 
 
@@ -219,7 +225,7 @@ def test_expected_of_any_size(seed, database, bits, denominator, cut, collapsed)
     sample = Sample(seed, 2, database, bits)
     if collapsed:
         sample.query_features[:] = sample.database_features[:] = 1
-    got = mean_average_precision(*sample.arrays, denominator=denominator, **cut)
+    got = mean_average_precision(RetrievalTask(*sample.arrays), APSpec(denominator=denominator, **cut))
     assert got == pytest.approx(sample.mean_ap("expected", denominator=denominator, **cut), abs=1e-13)
 
 
@@ -228,9 +234,9 @@ def test_expected_of_any_size(seed, database, bits, denominator, cut, collapsed)
 def test_queries_without_relevant_items(ties, empty):
     sample = Sample(10, queries=3, database=20, bits=8)
     sample.query_labels[:] = 0
-    assert mean_average_precision(*sample.arrays, ties=ties, empty=empty, **sample.features) == 0.0
+    assert mean_average_precision(sample.task, APSpec(ties=ties, empty=empty)) == 0.0
     sample.query_labels[0] = sample.database_labels[:] = 1
-    one = mean_average_precision(*sample.arrays, ties=ties, empty=empty, **sample.features)
+    one = mean_average_precision(sample.task, APSpec(ties=ties, empty=empty))
     assert one == pytest.approx(1.0 if empty == "skip" else 1 / 3)
 
 
@@ -238,23 +244,22 @@ def test_queries_without_relevant_items(ties, empty):
 def test_features_of_any_length_and_zero_rows_give_numbers(largest):
     sample = Sample(11, queries=4, database=30, bits=6)
     sample.query_features[0] = sample.database_features[3] = 0
-    scaled = {name: array * np.float32(largest) for name, array in sample.features.items()}
-    got = mean_average_precision(*sample.arrays, ties="feature", **scaled)
+    scaled = tuple(array * np.float32(largest) for array in sample.features)
+    got = mean_average_precision(RetrievalTask(*sample.arrays, features=scaled), APSpec(ties="feature"))
     assert got == pytest.approx(sample.mean_ap("feature"), abs=1e-13)
 
 
 def test_leave_one_out_is_every_query_against_the_database_without_its_row():
     sample = Sample(12, queries=1, database=40, bits=5)
     codes, labels, features = sample.database_codes, sample.database_labels, sample.database_features
-    measures = [Measure(ties, k=k, denominator="min") for ties in TIES for k in (None, 7, 39)] + [Measure(t, radius=1) for t in TIES]
-    given = {"ndcg": [None, 9]}
-    pairs = Pairs(codes, codes, labels, labels, bits=5, leave_one_out=True)
-    got = retrieval(pairs, measures, query_features=features, database_features=features, **given)
+    measures = [APSpec(ties, k=k, denominator="min") for ties in TIES for k in (None, 7, 39)] + [APSpec(t, radius=1) for t in TIES]
+    task = RetrievalTask(codes, codes, labels, labels, features=(features, features), bits=5, leave_one_out=True)
+    got = retrieval(task, measures, ndcg=[None, 9])
     one_by_one = []
     for row in range(40):
         own, rest = slice(row, row + 1), np.arange(40) != row
-        pairs = Pairs(codes[own], codes[rest], labels[own], labels[rest], bits=5)
-        one_by_one.append(retrieval(pairs, measures, query_features=features[own], database_features=features[rest], **given))
+        task = RetrievalTask(codes[own], codes[rest], labels[own], labels[rest], features=(features[own], features[rest]), bits=5)
+        one_by_one.append(retrieval(task, measures, ndcg=[None, 9]))
     for measure in measures:
         for name in ("values", "found"):
             want = np.concatenate([getattr(one.average_precision[measure], name) for one in one_by_one])
@@ -264,7 +269,9 @@ def test_leave_one_out_is_every_query_against_the_database_without_its_row():
     for name in ("items", "nonempty", "precision", "recall", "depths", "precision_at", "recall_at"):
         want = np.mean([getattr(one.curves, name) for one in one_by_one], axis=0)
         assert getattr(got.curves, name) == pytest.approx(want, abs=1e-12), name
-    alone = [mean_average_precision(codes[[i]], np.delete(codes, i, 0), labels[[i]], np.delete(labels, i, 0)) for i in range(40)]
+    alone = [
+        mean_average_precision(RetrievalTask(codes[[i]], np.delete(codes, i, 0), labels[[i]], np.delete(labels, i, 0))) for i in range(40)
+    ]
     assert leave_one_out_average_precision(codes, labels) == pytest.approx(np.mean(alone), abs=1e-14)
     assert leave_one_out_average_precision(codes, labels, queries=7) == pytest.approx(np.mean(alone[:7]), abs=1e-14)
 
@@ -278,7 +285,7 @@ def test_agrees_with_torchmetrics(k):
     codes = np.tril(np.ones((64, 64), dtype=np.int8))[rng.permutation(64)] * 2 - 1  # 64 different distances, no tie
     query = -np.ones((1, 64), dtype=np.int8)
     labels = (rng.random((64, 1)) < 0.3).astype(np.uint8)
-    got = mean_average_precision(pack(query), pack(codes), np.ones((1, 1), dtype=np.uint8), labels, k=k)
+    got = mean_average_precision(RetrievalTask(pack(query), pack(codes), np.ones((1, 1), dtype=np.uint8), labels), APSpec(k=k))
     scores = torch.tensor(64 + 1 - (codes > 0).sum(axis=1), dtype=torch.float32)  # scores of 0 or less would be dropped
     want = retrieval_average_precision(scores, torch.tensor(labels[:, 0], dtype=torch.bool), top_k=k)
     assert got == pytest.approx(float(want), abs=1e-6)
@@ -291,7 +298,7 @@ def test_agrees_with_scikit_learn():
     codes = np.tril(np.ones((128, 128), dtype=np.int8))[rng.permutation(128)] * 2 - 1
     query = -np.ones((1, 128), dtype=np.int8)
     labels = (rng.random((128, 1)) < 0.3).astype(np.uint8)
-    got = mean_average_precision(pack(query), pack(codes), np.ones((1, 1), dtype=np.uint8), labels)
+    got = mean_average_precision(RetrievalTask(pack(query), pack(codes), np.ones((1, 1), dtype=np.uint8), labels))
     assert got == pytest.approx(average_precision_score(labels[:, 0], -(codes > 0).sum(axis=1)), abs=1e-12)
 
 
@@ -299,10 +306,10 @@ def test_agrees_with_scikit_learn():
     ("change", "message"),
     [
         ({"query_codes": np.zeros((3, 2), dtype=np.uint8)}, r"queries \(3, 2\), database \(9, 1\)"),
-        ({"query_codes": [[1], [2], [3]]}, "the query codes must be a NumPy array, not a list: numpy.asarray makes one"),
-        ({"database_labels": [[1], [1], [1]]}, "the database labels must be a NumPy array, not a list"),
-        ({"query_codes": np.zeros((3, 1), dtype=np.int8)}, "packed uint8"),
-        ({"query_codes": np.zeros(3, dtype=np.uint8)}, "packed uint8"),
+        ({"query_codes": [[1], [2], [3]]}, "the query codes must be a NumPy array or a tensor, not a list: numpy.asarray makes one"),
+        ({"database_labels": [[1], [1], [1]]}, "the database labels must be a NumPy array or a tensor, not a list"),
+        ({"query_codes": np.zeros((3, 1), dtype=np.int8)}, r"int8 \(3, 1\) and uint8 \(9, 1\)"),
+        ({"query_codes": np.zeros(3, dtype=np.uint8)}, r"query codes .* not \(3,\)"),
         ({"query_codes": np.zeros((3, 4096), dtype=np.uint8)}, r"query codes \(3, 4096\) .* too long: 4,095 bytes"),
         ({"query_codes": np.zeros((0, 1), dtype=np.uint8), "query_labels": np.zeros((0, 3))}, "query is empty"),
         ({"database_codes": np.zeros((0, 1), dtype=np.uint8), "database_labels": np.zeros((0, 3))}, "database is empty"),
@@ -315,7 +322,7 @@ def test_bad_arrays(change, message):
     sample = Sample(15, queries=3, database=9, bits=8)
     arrays = dict(zip(("query_codes", "database_codes", "query_labels", "database_labels"), sample.arrays, strict=True)) | change
     with pytest.raises(BioDeepHashingError, match=message):
-        mean_average_precision(**arrays)
+        RetrievalTask(*arrays.values())
 
 
 def test_the_longest_codes():
@@ -323,7 +330,7 @@ def test_the_longest_codes():
     codes[1:] = 255  # as far from the query as can be
     labels = np.array([[0], [1], [1]], dtype=np.uint8)
     for ties, want in (("index", 7 / 12), ("best", 7 / 12), ("expected", 7 / 12)):  # (1/2 + 2/3) / 2
-        assert mean_average_precision(codes[:1], codes, labels[1:2], labels, ties=ties) == pytest.approx(want)
+        assert mean_average_precision(RetrievalTask(codes[:1], codes, labels[1:2], labels), APSpec(ties=ties)) == pytest.approx(want)
 
 
 @pytest.mark.parametrize("wrong", [2, -1, 0.5, np.nan])
@@ -332,14 +339,14 @@ def test_a_bad_label_is_found_wherever_it_is(wrong):
     labels[-1, 2] = wrong
     codes = np.zeros((len(labels), 1), dtype=np.uint8)
     with pytest.raises(BioDeepHashingError, match=r"the database labels \(\d+, 3\) hold values other than 0 and 1"):
-        Pairs(codes[:1], codes, labels[:1], labels)
+        RetrievalTask(codes[:1], codes, labels[:1], labels)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"query_features": None}, "needs query_features"),
-        ({"database_features": [[0.0] * 8] * 9}, "the database features must be a NumPy array, not a list"),
+        ({"query_features": None}, "the query features must be a NumPy array or a tensor, not a NoneType"),
+        ({"database_features": [[0.0] * 8] * 9}, "the database features must be a NumPy array or a tensor, not a list"),
         ({"query_features": np.zeros((2, 8))}, r"\(2, 8\)"),
         ({"query_features": np.zeros((3, 7))}, "different width"),
         ({"query_features": np.full((3, 8), np.nan)}, "row 0 .* NaN"),
@@ -347,8 +354,9 @@ def test_a_bad_label_is_found_wherever_it_is(wrong):
 )
 def test_bad_features(change, message):
     sample = Sample(15, queries=3, database=9, bits=8)
+    features = dict(zip(("query_features", "database_features"), sample.features, strict=True)) | change
     with pytest.raises(BioDeepHashingError, match=message):
-        mean_average_precision(*sample.arrays, ties="feature", **(sample.features | change))
+        mean_average_precision(RetrievalTask(*sample.arrays, features=tuple(features.values())), APSpec(ties="feature"))
 
 
 @pytest.mark.parametrize("order", [np.asfortranarray, lambda array: np.repeat(array, 2, axis=0)[::2], lambda array: array[::-1][::-1]])
@@ -356,9 +364,9 @@ def test_bad_features(change, message):
 def test_the_layout_of_arrays_does_not_matter(order, ties):
     sample = Sample(6, queries=5, database=30, bits=24)
     given = [order(array) for array in sample.arrays]
-    features = {name: order(array) for name, array in sample.features.items()}
-    want = mean_average_precision(*sample.arrays, ties=ties, **sample.features)
-    assert mean_average_precision(*given, ties=ties, **features) == want
+    features = tuple(order(array) for array in sample.features)
+    want = mean_average_precision(sample.task, APSpec(ties=ties))
+    assert mean_average_precision(RetrievalTask(*given, features=features), APSpec(ties=ties)) == want
 
 
 @each_case("whole, name", itertools.product([np.int8, np.uint8, np.uint64, np.int64], ["k", "radius"]))
@@ -366,15 +374,15 @@ def test_cuts_may_be_whole_numbers_of_numpy(name, whole):
     sample, most = Sample(23, queries=3, database=300, bits=300), min(np.iinfo(whole).max, 299)
     for ties in TIES:
         for cut in (2, most):  # one more than the greatest int8 is the least one
-            want = mean_average_precision(*sample.arrays, ties=ties, **sample.features, **{name: cut})
-            assert mean_average_precision(*sample.arrays, ties=ties, **sample.features, **{name: whole(cut)}) == want
+            want = mean_average_precision(sample.task, APSpec(ties=ties, **{name: cut}))
+            assert mean_average_precision(sample.task, APSpec(ties=ties, **{name: whole(cut)})) == want
 
 
 @each_case("cut, ties", itertools.product([{"k": 2**63}, {"k": 10**30}, {"radius": 2**63}, {"radius": np.int64(2**63 - 1)}], TIES))
 def test_cuts_beyond_every_integer_of_the_machine_are_none(ties, cut):
     sample = Sample(24, queries=3, database=20, bits=8)
-    want = mean_average_precision(*sample.arrays, ties=ties, **sample.features)
-    assert mean_average_precision(*sample.arrays, ties=ties, **sample.features, **cut) == want
+    want = mean_average_precision(sample.task, APSpec(ties=ties))
+    assert mean_average_precision(sample.task, APSpec(ties=ties, **cut)) == want
 
 
 @pytest.mark.parametrize("denominator", DENOMINATORS)
@@ -382,7 +390,7 @@ def test_cuts_beyond_every_integer_of_the_machine_are_none(ties, cut):
 def test_a_chance_in_a_million_keeps_its_digits(k, denominator):
     codes, labels = np.zeros((10**6, 1), dtype=np.uint8), np.zeros((10**6, 1), dtype=np.uint8)
     labels[5] = 1
-    got = mean_average_precision(codes[:1], codes, labels[5:6], labels, k=k, denominator=denominator, empty="skip")
+    got = mean_average_precision(RetrievalTask(codes[:1], codes, labels[5:6], labels), APSpec(k=k, denominator=denominator, empty="skip"))
     want = sum(1 / place for place in range(1, k + 1)) / k  # once found, it is at every place of the cut with the same chance
     assert got == pytest.approx(want, rel=1e-14)
 
@@ -392,7 +400,7 @@ def test_a_chance_in_a_million_keeps_its_digits(k, denominator):
 )
 def test_impossible_cuts(rules):
     with pytest.raises(UsageError):
-        Measure(**rules)
+        APSpec(**rules)
 
 
 @pytest.mark.parametrize(
@@ -400,7 +408,7 @@ def test_impossible_cuts(rules):
 )
 def test_misspelt_rules_name_the_nearest(rules, guess):
     with pytest.raises(UnknownNameError, match=f"did you mean '{guess}'"):
-        mean_average_precision(*line("+-+"), **rules)
+        mean_average_precision(RetrievalTask(*line("+-+")), APSpec(**rules))
 
 
 def test_one_item_alone_cannot_be_validated():
@@ -410,8 +418,8 @@ def test_one_item_alone_cannot_be_validated():
 
 def test_evaluation_does_not_load_torch():
     code = (
-        "import sys, numpy as np; from biodeephashing.eval import mean_average_precision as f;"
-        "f(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), np.ones((1, 1)), np.ones((1, 1)), ties='index');"
+        "import sys, numpy as np; from biodeephashing.eval import APSpec, RetrievalTask, mean_average_precision as f;"
+        "f(RetrievalTask(np.zeros((1, 1), np.uint8), np.zeros((1, 1), np.uint8), np.ones((1, 1)), np.ones((1, 1))), APSpec('index'));"
         "print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

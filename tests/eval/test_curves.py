@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from ranking_oracle import Sample, all_rankings
 
 from biodeephashing.errors import BioDeepHashingError, UsageError
-from biodeephashing.eval import Curves, Measure, Pairs, average_precision_per_query, retrieval
+from biodeephashing.eval import APSpec, Curves, RetrievalTask, average_precision_per_query, retrieval
 from biodeephashing.eval.metrics import DENOMINATORS, TIES, ranking_depths
 
-EVERY = [Measure(ties, denominator=rule, **cut) for ties in TIES for cut in ({}, {"k": 5}, {"radius": 2}) for rule in DENOMINATORS]
+EVERY = [APSpec(ties, denominator=rule, **cut) for ties in TIES for cut in ({}, {"k": 5}, {"radius": 2}) for rule in DENOMINATORS]
 
 
 def curves_of(sample: Sample, **options) -> Curves:
-    return retrieval(Pairs(*sample.arrays, bits=sample.bits), [], **options).curves
+    return retrieval(RetrievalTask(*sample.arrays, bits=sample.bits), [], **options).curves
 
 
 def bits_of(curves: Curves) -> list[bytes]:
@@ -71,7 +71,7 @@ def test_by_hand():
     # Distances 0, 1, 1, 3 from a query of 4 bits; the first, the second and the last item are relevant. A second query finds nothing.
     database = np.array([[0b0000], [0b0001], [0b1000], [0b0111]], dtype=np.uint8) << 4
     labels, query_labels = np.array([[1], [1], [0], [1]], dtype=np.uint8), np.array([[1], [0]], dtype=np.uint8)
-    curves = retrieval(Pairs(database[[0, 0]], database, query_labels, labels, bits=4), []).curves
+    curves = retrieval(RetrievalTask(database[[0, 0]], database, query_labels, labels, bits=4), []).curves
     assert curves.items.tolist() == [1, 3, 3, 4, 4]
     assert curves.nonempty.tolist() == [1, 1, 1, 1, 1]
     assert curves.precision == pytest.approx(np.array([1, 2 / 3, 2 / 3, 3 / 4, 3 / 4]) / 2)
@@ -137,7 +137,7 @@ def test_agrees_with_scikit_learn():
 
 def test_codes_without_a_stated_length_have_all_bits_of_their_bytes():
     sample = Sample(4, queries=3, database=20, bits=11)
-    stated, unstated = curves_of(sample), retrieval(Pairs(*sample.arrays), []).curves
+    stated, unstated = curves_of(sample), retrieval(RetrievalTask(*sample.arrays), []).curves
     assert (len(stated.items), len(unstated.items)) == (12, 17)
     for name in ("items", "nonempty", "precision", "recall", "distances"):
         assert (getattr(unstated, name)[:12] == getattr(stated, name)).all()
@@ -148,7 +148,7 @@ def test_codes_without_a_stated_length_have_all_bits_of_their_bytes():
 @pytest.mark.parametrize("bits", [0, 8, 17, -1])
 def test_a_length_that_codes_cannot_have(bits):
     with pytest.raises(BioDeepHashingError, match=rf"codes of {bits} bits are not 2 bytes wide, as the query codes \(3, 2\) are"):
-        Pairs(*Sample(5, queries=3, database=20, bits=11).arrays, bits=bits)
+        RetrievalTask(*Sample(5, queries=3, database=20, bits=11).arrays, bits=bits)
 
 
 def test_ones_beyond_the_length_are_refused():
@@ -156,14 +156,14 @@ def test_ones_beyond_the_length_are_refused():
     sample.query_features[:, 10] = -1
     sample.database_features[4, 10] = 1
     with pytest.raises(BioDeepHashingError, match=r"database codes \(20, 2\) have ones beyond 10 bits"):
-        Pairs(*sample.arrays, bits=10)
+        RetrievalTask(*sample.arrays, bits=10)
 
 
 @pytest.mark.parametrize("ndcg", [(), (None, 3)])
 def test_one_pass_gives_the_same_average_precisions(ndcg):
     sample = Sample(7, queries=20, database=90, bits=7)
-    found = retrieval(Pairs(*sample.arrays), EVERY, ndcg=ndcg, **sample.features)
-    want = average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features)
+    found = retrieval(sample.task, EVERY, ndcg=ndcg)
+    want = average_precision_per_query(sample.task, EVERY)
     assert found.average_precision.keys() == want.keys()
     for measure, average in want.items():
         assert (found.average_precision[measure].values == average.values).all()
@@ -176,13 +176,15 @@ def test_distances_are_counted_once(single, monkeypatch):
     sample = Sample(8, queries=20, database=90, bits=7, single=single)
     counted = []
     for name in ("histograms", "shared_histograms"):
-        count = getattr(Pairs, name)
-        monkeypatch.setattr(Pairs, name, lambda self, block, name=name, count=count: counted.append((name, block)) or count(self, block))
+        count = getattr(RetrievalTask, name)
+        monkeypatch.setattr(
+            RetrievalTask, name, lambda self, block, name=name, count=count: counted.append((name, block)) or count(self, block)
+        )
     closed = [measure for measure in EVERY if measure.ties in ("expected", "worst", "best")]
-    retrieval(Pairs(*sample.arrays), closed)
+    retrieval(RetrievalTask(*sample.arrays), closed)
     assert counted == [("histograms", slice(0, 20))]
     counted.clear()
-    retrieval(Pairs(*sample.arrays), closed, ndcg=[None, 7])
+    retrieval(RetrievalTask(*sample.arrays), closed, ndcg=[None, 7])
     assert counted == [
         ("shared_histograms", slice(0, 20)),
         *([("histograms", slice(0, 20))] if single else []),
@@ -193,7 +195,7 @@ def test_distances_are_counted_once(single, monkeypatch):
 def test_memory_changes_no_bit(memory):
     sample = Sample(9, queries=23, database=70, bits=10)
     for ndcg in ((), (None, 7)):
-        bounded, free = (retrieval(Pairs(*sample.arrays), [], ndcg=ndcg, **option) for option in ({"memory": memory}, {}))
+        bounded, free = (retrieval(RetrievalTask(*sample.arrays), [], ndcg=ndcg, **option) for option in ({"memory": memory}, {}))
         assert bits_of(bounded.curves) == bits_of(free.curves)
         assert [bounded.ndcg[k].tobytes() for k in ndcg] == [free.ndcg[k].tobytes() for k in ndcg]
 
@@ -202,10 +204,10 @@ def test_memory_stays_bounded():
     import tracemalloc
 
     sample = Sample(10, queries=2_000, database=300, bits=64, classes=20)
-    pairs, limit = Pairs(*sample.arrays), 2**21
-    retrieval(Pairs(*sample.arrays), [Measure()], ndcg=[None])  # what is compiled and imported does not count
+    pairs, limit = RetrievalTask(*sample.arrays), 2**21
+    retrieval(RetrievalTask(*sample.arrays), [APSpec()], ndcg=[None])  # what is compiled and imported does not count
     tracemalloc.start()
-    retrieval(pairs, [Measure()], ndcg=[None], memory=limit)
+    retrieval(pairs, [APSpec()], ndcg=[None], memory=limit)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.5 * limit  # far below 2,000 queries × 65 distances × 10 shared classes × 8 = 10 MB
@@ -215,8 +217,8 @@ def test_order_of_the_database_changes_no_bit():
     sample = Sample(11, queries=10, database=120, bits=9)
     order = np.random.default_rng(0).permutation(120)
     query_codes, database_codes, query_labels, database_labels = sample.arrays
-    moved = retrieval(Pairs(query_codes, database_codes[order], query_labels, database_labels[order]), [], ndcg=[None, 9])
-    straight = retrieval(Pairs(*sample.arrays), [], ndcg=[None, 9])
+    moved = retrieval(RetrievalTask(query_codes, database_codes[order], query_labels, database_labels[order]), [], ndcg=[None, 9])
+    straight = retrieval(RetrievalTask(*sample.arrays), [], ndcg=[None, 9])
     assert bits_of(moved.curves) == bits_of(straight.curves)
     assert all((moved.ndcg[k] == straight.ndcg[k]).all() for k in (None, 9))
 
@@ -225,8 +227,8 @@ def test_order_of_the_queries_does_not_matter():
     sample = Sample(12, queries=30, database=50, bits=9)
     order = np.random.default_rng(0).permutation(30)
     query_codes, database_codes, query_labels, database_labels = sample.arrays
-    moved = retrieval(Pairs(query_codes[order], database_codes, query_labels[order], database_labels), []).curves
-    straight = retrieval(Pairs(*sample.arrays), []).curves
+    moved = retrieval(RetrievalTask(query_codes[order], database_codes, query_labels[order], database_labels), []).curves
+    straight = retrieval(RetrievalTask(*sample.arrays), []).curves
     assert (moved.relevant == straight.relevant[order]).all()
     for name in ("items", "nonempty", "precision", "recall", "precision_at", "recall_at"):
         np.testing.assert_allclose(getattr(moved, name), getattr(straight, name), rtol=1e-13)
@@ -234,9 +236,9 @@ def test_order_of_the_queries_does_not_matter():
 
 def test_bad_questions():
     sample = Sample(13, queries=3, database=9, bits=8)
-    with pytest.raises(BioDeepHashingError, match="needs query_features"):
-        retrieval(Pairs(*sample.arrays), [Measure("feature")])
+    with pytest.raises(BioDeepHashingError, match="needs a task with features"):
+        retrieval(RetrievalTask(*sample.arrays), [APSpec("feature")])
     with pytest.raises(UsageError, match="did you mean 'shared'"):
-        retrieval(Pairs(*sample.arrays), [], gain="shard")
+        retrieval(RetrievalTask(*sample.arrays), [], gain="shard")
     with pytest.raises(UsageError, match="k=0 is not possible"):
-        retrieval(Pairs(*sample.arrays), [], ndcg=[0])
+        retrieval(RetrievalTask(*sample.arrays), [], ndcg=[0])

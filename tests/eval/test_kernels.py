@@ -17,20 +17,20 @@ from ranking_oracle import Sample
 from threadpoolctl import threadpool_info
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, leave_one_out_average_precision, retrieval
+from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query, leave_one_out_average_precision, retrieval
 from biodeephashing.eval.metrics import DENOMINATORS, TIES, _expected, _group_kernels
 from biodeephashing.eval.ranking import _kernels as kernels
 from biodeephashing.eval.ranking import rankings
 from biodeephashing.eval.ranking.threads import TOGETHER, in_threads, one_blas_thread, threads
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
-RANKED = [Measure(ties, denominator=rule, **cut) for ties in ("index", "feature") for cut in CUTS for rule in DENOMINATORS]
-EVERY = [Measure(ties, denominator=rule, **cut) for ties in TIES for cut in CUTS for rule in DENOMINATORS]
+RANKED = [APSpec(ties, denominator=rule, **cut) for ties in ("index", "feature") for cut in CUTS for rule in DENOMINATORS]
+EVERY = [APSpec(ties, denominator=rule, **cut) for ties in TIES for cut in CUTS for rule in DENOMINATORS]
 MANY = kernels.SPAN + kernels.TILE + 7  # items: a whole span, a whole tile and a rest
 
 
 def agree(arrays, features, measures=RANKED) -> None:
-    got = average_precision_per_query(Pairs(*arrays), measures, **features)
+    got = average_precision_per_query(RetrievalTask(*arrays, features=features), measures)
     for measure, want in numpy_engine.values(arrays, measures, features).items():
         np.testing.assert_allclose(got[measure].values, want, rtol=1e-11, atol=1e-13, err_msg=str(measure))
 
@@ -44,7 +44,7 @@ def test_rankings_of_several_tiles(bits, classes, single):
 @each_case("bits, classes", product([1, 5, 8, 63, 64, 65, 127, 128, 129, 500, 1023, 1024], [1, 7, 8, 9, 64, 65, 130]))
 def test_histograms_of_any_width(bits, classes):
     sample = Sample(2, queries=5, database=70, bits=bits, classes=classes)
-    pairs = Pairs(*sample.arrays)
+    pairs = RetrievalTask(*sample.arrays)
     assert (pairs.histograms(slice(0, 5)) == numpy_engine.histograms(*sample.arrays)).all()
     assert (pairs.histograms(slice(2, 4)) == numpy_engine.histograms(*sample.arrays)[2:4]).all()
     for query in range(5):
@@ -59,7 +59,7 @@ def test_histograms_of_many_items_and_few_keys(bits, database, equal):
     sample = Sample(8, queries=3, database=database, bits=bits, classes=3)
     if equal:
         sample.database_codes[:], sample.database_labels[:] = sample.database_codes[0], 1
-    assert (Pairs(*sample.arrays).histograms(slice(0, 3)) == numpy_engine.histograms(*sample.arrays)).all()
+    assert (RetrievalTask(*sample.arrays).histograms(slice(0, 3)) == numpy_engine.histograms(*sample.arrays)).all()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 1.0])
@@ -69,7 +69,7 @@ def test_features_that_crowd_together(share, distinct):
     rng = np.random.default_rng(4)
     angles = rng.integers(0, distinct, 3_000) * 1e-6
     angles[17] = 1.5
-    features = {"query_features": np.array([[1.0, 0.0]]), "database_features": np.stack([np.cos(angles), np.sin(angles)], axis=1)}
+    features = np.array([[1.0, 0.0]]), np.stack([np.cos(angles), np.sin(angles)], axis=1)
     labels = (rng.random((3_000, 1)) < share).astype(np.uint8)
     codes = np.zeros((3_000, 1), dtype=np.uint8)
     agree((codes[:1], codes, np.ones((1, 1), dtype=np.uint8), labels), features)
@@ -81,12 +81,12 @@ def test_separations_of_few_items_and_of_all_give_the_same_bits(monkeypatch, bit
     if distinct > 3:
         sample.database_features += np.random.default_rng(3).random(sample.database_features.shape, dtype=np.float32) / 3
     sample.database_features[5:9] = 0
-    near, found = [Measure("feature", k=k) for k in (1, 40)], defaultdict(set)
+    near, found = [APSpec("feature", k=k) for k in (1, 40)], defaultdict(set)
     for few in (0.0, 0.3, 2.0):  # the share below which they are found one by one: never, sometimes, always
         monkeypatch.setattr(rankings, "_FEW", few)
         for measures in (RANKED, *([measure] for measure in near)):
             for memory in (1, 2**20):
-                results = average_precision_per_query(Pairs(*sample.arrays), measures, **sample.features, memory=memory)
+                results = average_precision_per_query(sample.task, measures, memory=memory)
                 found[tuple(measures)].add(b"".join(result.values.tobytes() for result in results.values()))
     assert {len(bits) for bits in found.values()} == {1}
     agree(sample.arrays, sample.features, near)
@@ -130,11 +130,11 @@ def test_queries_beyond_what_a_thread_takes_at_a_time(monkeypatch, workers):
     monkeypatch.setenv("OMP_NUM_THREADS", str(workers))
     sample = Sample(9, queries=2 * _expected.TOGETHER + 77, database=40, bits=7)
     codes, database_codes, labels, database_labels = sample.arrays
-    measures = [Measure(k=k, denominator=rule) for k in (None, 7) for rule in DENOMINATORS]
-    together = average_precision_per_query(Pairs(*sample.arrays), measures)
+    measures = [APSpec(k=k, denominator=rule) for k in (None, 7) for rule in DENOMINATORS]
+    together = average_precision_per_query(RetrievalTask(*sample.arrays), measures)
     for start in range(0, len(codes), 50):
         part = slice(start, start + 50)
-        apart = average_precision_per_query(Pairs(codes[part], database_codes, labels[part], database_labels), measures)
+        apart = average_precision_per_query(RetrievalTask(codes[part], database_codes, labels[part], database_labels), measures)
         for measure in measures:
             assert (together[measure].values[part] == apart[measure].values).all()
             assert (together[measure].found[part] == apart[measure].found).all()
@@ -165,7 +165,7 @@ def test_any_shape(seed, queries, database, bits, classes, single, collapsed):
 
 
 def everything(sample: Sample) -> bytes:
-    found = retrieval(Pairs(*sample.arrays), EVERY, ndcg=[None, 5], **sample.features)
+    found = retrieval(sample.task, EVERY, ndcg=[None, 5])
     results, others = found.average_precision, [*vars(found.curves).values(), *found.ndcg.values()]
     alone = leave_one_out_average_precision(sample.database_codes, sample.database_labels)
     others += [array for measure in EVERY for array in (results[measure].values, results[measure].found)]
@@ -213,12 +213,9 @@ def test_order_of_queries_changes_no_bit():
     sample = Sample(7, queries=50, database=3_000, bits=16)
     order = np.random.default_rng(0).permutation(50)
     query_codes, database_codes, query_labels, database_labels = sample.arrays
-    moved = Pairs(query_codes[order], database_codes, query_labels[order], database_labels)
-    features = sample.features | {"query_features": sample.query_features[order]}
-    straight, shuffled = (
-        average_precision_per_query(Pairs(*sample.arrays), EVERY, **sample.features),
-        average_precision_per_query(moved, EVERY, **features),
-    )
+    features = sample.query_features[order], sample.database_features
+    moved = RetrievalTask(query_codes[order], database_codes, query_labels[order], database_labels, features=features)
+    straight, shuffled = (average_precision_per_query(task, EVERY) for task in (sample.task, moved))
     for measure in EVERY:
         assert (shuffled[measure].values == straight[measure].values[order]).all()
 
@@ -227,8 +224,8 @@ def test_order_of_the_database_changes_no_bit_of_a_histogram():
     sample = Sample(8, queries=20, database=5_000, bits=33)
     order = np.random.default_rng(0).permutation(5_000)
     query_codes, database_codes, query_labels, database_labels = sample.arrays
-    moved = Pairs(query_codes, database_codes[order], query_labels, database_labels[order])
-    assert (moved.histograms(slice(0, 20)) == Pairs(*sample.arrays).histograms(slice(0, 20))).all()
+    moved = RetrievalTask(query_codes, database_codes[order], query_labels, database_labels[order])
+    assert (moved.histograms(slice(0, 20)) == RetrievalTask(*sample.arrays).histograms(slice(0, 20))).all()
 
 
 def test_arrays_that_cannot_be_written_and_are_not_contiguous():
@@ -236,7 +233,7 @@ def test_arrays_that_cannot_be_written_and_are_not_contiguous():
     arrays = [np.repeat(array, 2, axis=0)[::2] for array in sample.arrays]
     for array in arrays:
         array.flags.writeable = False
-    assert (Pairs(*arrays).histograms(slice(0, 6)) == numpy_engine.histograms(*sample.arrays)).all()
+    assert (RetrievalTask(*arrays).histograms(slice(0, 6)) == numpy_engine.histograms(*sample.arrays)).all()
 
 
 def test_each_kernel_is_compiled_once():
@@ -269,5 +266,5 @@ def test_a_machine_without_a_place_for_the_cache(monkeypatch):
 
 def test_codes_of_one_bit_and_one_item():
     codes = pack(np.array([[1]]))
-    pairs = Pairs(codes, codes, np.ones((1, 1)), np.ones((1, 1)))
+    pairs = RetrievalTask(codes, codes, np.ones((1, 1)), np.ones((1, 1)))
     assert pairs.histograms(slice(0, 1)).tolist() == [[[0, 1]] + 8 * [[0, 0]]]  # at distance 0, relevant

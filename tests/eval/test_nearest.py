@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking_oracle import Sample
 
-from biodeephashing.eval import Pairs
+from biodeephashing.eval import RetrievalTask
 from biodeephashing.eval.ranking import choose_queries, nearest_items
 
 
@@ -21,7 +21,7 @@ from biodeephashing.eval.ranking import choose_queries, nearest_items
 )
 def test_equal_a_sort_of_everything(seed, database, bits, count):
     sample = Sample(seed, 3, database, bits)
-    pairs = Pairs(*sample.arrays)
+    pairs = RetrievalTask(*sample.arrays)
     for query, (distances, relevance, _) in enumerate(sample.per_query()):
         order = sorted(range(database), key=lambda row: (distances[row], row))[:count]
         found = nearest_items(pairs, query, count)

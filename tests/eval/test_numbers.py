@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biodeephashing.errors import UsageError
-from biodeephashing.eval import Measure, Pairs, retrieval
+from biodeephashing.eval import APSpec, RetrievalTask, retrieval
 from biodeephashing.eval.metrics import DENOMINATORS, TIES
 from biodeephashing.eval.records.metric_names import (
     ALWAYS,
@@ -29,7 +29,7 @@ from biodeephashing.eval.records.metric_names import (
 
 def test_every_key_can_be_read_back():
     cuts = [{}, {"k": 1}, {"k": 1000}, {"radius": 0}, {"radius": 12}]
-    measures = [Measure(ties, denominator=denominator, **cut) for ties, denominator, cut in product(TIES, DENOMINATORS, cuts)]
+    measures = [APSpec(ties, denominator=denominator, **cut) for ties, denominator, cut in product(TIES, DENOMINATORS, cuts)]
     assert [measure_of(key_of(measure)) for measure in measures] == measures
     assert len(set(map(key_of, measures))) == len(measures)
 
@@ -101,7 +101,7 @@ def test_bounds_that_would_be_none_are_refused():
 def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
     """Two items of one bit, of which the nearer one is relevant: within radius 2 lie both, among the first 100 are both."""
     codes, labels = np.array([[0b10000000], [0]], dtype=np.uint8), np.array([[1], [0]], dtype=np.uint8)
-    found = further_numbers(retrieval(Pairs(codes[:1], codes, labels[:1], labels, bits=1), [], ndcg=[NDCG_CUT]))
+    found = further_numbers(retrieval(RetrievalTask(codes[:1], codes, labels[:1], labels, bits=1), [], ndcg=[NDCG_CUT]))
     assert set(found) == set(FURTHER)
     assert (found["precision_at_radius=2"], found["recall_at_radius=2"], found["nonempty_at_radius=2"]) == (0.5, 1.0, 1.0)
     assert found["precision_expected_at_k=100"] == found["precision_expected_at_k=1000"] == 0.5
@@ -109,8 +109,8 @@ def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
 
 
 def test_options_make_what_they_name():
-    assert options_of(Measure("index", k=5000)) == ""
-    assert options_of(Measure("feature", k=5000)) == ", without -no_features"
+    assert options_of(APSpec("index", k=5000)) == ""
+    assert options_of(APSpec("feature", k=5000)) == ", without -no_features"
     for asked in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
         (measure,) = asked_measures(**asked)
         options = options_of(measure).split()
@@ -125,5 +125,5 @@ def test_options_make_what_they_name():
 
 
 def test_every_divisor_is_told_apart():
-    measures = [Measure(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
+    measures = [APSpec(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
     assert len({divisor_of(measure) for measure in measures}) == 5  # "all" asks for no cut

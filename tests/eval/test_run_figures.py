@@ -17,7 +17,7 @@ from PIL import Image
 from ranking_oracle import Sample
 
 from biodeephashing.errors import DataError
-from biodeephashing.eval import Curves, Pairs, retrieval
+from biodeephashing.eval import Curves, RetrievalTask, retrieval
 from biodeephashing.eval.figures import IRRELEVANT, RELEVANT, Gallery, _bit_figure, _curve_figures, draw_run, query_examples
 from biodeephashing.eval.figures._curve_figures import median, spread_out
 from biodeephashing.eval.records import FoldCodes, Side
@@ -30,7 +30,7 @@ NAMES += ["radius.csv", "depth.csv", "bits.csv", "bit_correlation.csv", "nearest
 
 
 def curves_of(sample: Sample) -> Curves:
-    return retrieval(Pairs(*sample.arrays, bits=sample.bits), []).curves
+    return retrieval(RetrievalTask(*sample.arrays, bits=sample.bits), []).curves
 
 
 def side(features: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> Side:

@@ -12,7 +12,7 @@ from ...runs import Run
 from ..metrics.bits import bit_statistics
 from ..metrics.curves import Curves
 from ..ranking.nearest import choose_queries, nearest_items
-from ..ranking.pairs import Pairs
+from ..ranking.task import RetrievalTask
 from ..records.fold_metrics import Side
 from ..records.run_tables import write_bits, write_correlations, write_depths, write_nearest, write_radius
 from ._bit_figure import draw_bits
@@ -94,8 +94,8 @@ def _draw_bits(files: _Files, queries: Side, database: Side) -> None:
 
 
 def _draw_nearest(files: _Files, queries: Side, database: Side, galleries: tuple[Gallery, Gallery], classes: Sequence[str]) -> None:
-    pairs = Pairs(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
-    shown = [nearest_items(pairs, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
+    task = RetrievalTask(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
+    shown = [nearest_items(task, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
     write_nearest(files.table("nearest"), shown, *(gallery.files for gallery in galleries))
     draw_nearest(
         files.picture("nearest"), shown, *galleries, [words_for(queries.labels[one.query], classes) for one in shown],

@@ -1,110 +1,51 @@
-"""Mean average precision of binary codes under every stated rule for ties, cuts and divisors."""
+"""Mean average precision of binary codes under every stated rule for ties, cuts and denominators."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ...errors import BioDeepHashingError, UsageError, unknown_name
+from ...errors import BioDeepHashingError
 from ..ranking.blocks import MEMORY, blocks_of, collect
 from ..ranking.groups import Groups, Reals, divisor, share
-from ..ranking.pair_checks import Codes, Labels, check_array
-from ..ranking.pairs import Pairs
 from ..ranking.rankings import Separations
+from ..ranking.rows import Array
+from ..ranking.task import RetrievalTask
 from ._bounds import extreme_average_precision
 from ._expected import expected_average_precision
+from .spec import TIES, APSpec
 
-TIES = ("expected", "index", "feature", "worst", "best")
-DENOMINATORS = ("retrieved", "min", "all")
-EMPTY = ("zero", "skip")
 _RANKED = ("index", "feature")
 
 
 @dataclass(frozen=True)
-class Measure:
-    """Everything that must be stated beside an average precision.
-
-    Args:
-        ties: "expected" (mean over all orders of tied items), "index" (database order), "feature" (distance of the unit
-            features), "worst" or "best" (relevant items last or first).
-        k: only the first k items count; None for all.
-        radius: only items within this Hamming distance count; None for all.
-        denominator: "retrieved" (relevant items inside the cut), "min" (of all relevant items and the cut) or "all".
-
-    Raises:
-        UsageError: for a name that does not exist, a cut below its range or not whole, or both cuts.
-
-    Example:
-        >>> Measure(ties="index", k=1000).denominator
-        'retrieved'
-    """
-
-    ties: str = "expected"
-    k: int | None = None
-    radius: int | None = None
-    denominator: str = "retrieved"
-
-    def __post_init__(self) -> None:
-        check_choice("tie rule", self.ties, TIES)
-        check_choice("denominator", self.denominator, DENOMINATORS)
-        if self.k is not None and self.radius is not None:
-            raise UsageError(f"k={self.k} and radius={self.radius} are two cuts: give one")
-        for name, value, least in (("k", self.k, 1), ("radius", self.radius, 0)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
-                raise UsageError(f"{name}={value} is not possible: it must be a whole number of at least {least}")
-            if value is not None:
-                object.__setattr__(self, name, int(value))  # np.uint8(255) + 1 would be 0
-
-
-@dataclass(frozen=True)
 class AveragePrecision:
-    """Average precision of every query under one measure.
+    """Average precision of every query under one spec.
 
     Args:
         values: (queries,).
         found: probability that a relevant item lies inside the cut, 0 or 1 wherever the order is certain, (queries,).
+        empty: what a query without a relevant item inside the cut does to the mean, see :class:`APSpec`.
     """
 
     values: Reals
     found: Reals
+    empty: str = "zero"
 
-    def mean(self, empty: str = "zero") -> float:
-        """Return the mean over queries.
-
-        Args:
-            empty: what a query without a relevant item inside the cut does: "zero" counts it as 0, "skip" leaves it out
-                (where chance decides, it counts with the probability that it finds one). Nothing left gives 0.
-
-        Raises:
-            UsageError: for a rule that does not exist.
+    def mean(self) -> float:
+        """Return the mean over queries; 0 where none is left.
 
         Example:
-            >>> average = AveragePrecision(np.array([0.5, 0.0]), np.array([1.0, 0.0]))  # the second query finds nothing
-            >>> average.mean(), average.mean("skip")
+            >>> values, found = np.array([0.5, 0.0]), np.array([1.0, 0.0])  # the second query finds nothing
+            >>> AveragePrecision(values, found).mean(), AveragePrecision(values, found, "skip").mean()
             (0.25, 0.5)
         """
-        check_choice("rule for queries that find nothing", empty, EMPTY)
-        return mean_over_queries(self.values, self.found, empty)
+        return mean_over_queries(self.values, self.found, self.empty)
 
 
-def mean_average_precision(
-    query_codes: Codes,
-    database_codes: Codes,
-    query_labels: Labels,
-    database_labels: Labels,
-    *,
-    k: int | None = None,
-    radius: int | None = None,
-    ties: str = "expected",
-    denominator: str = "retrieved",
-    empty: str = "zero",
-    query_features: NDArray[np.generic] | None = None,
-    database_features: NDArray[np.generic] | None = None,
-) -> float:
+def mean_average_precision(task: RetrievalTask, spec: APSpec = APSpec()) -> float:  # noqa: B008 - it is frozen
     r"""Mean average precision of ranking a database by Hamming distance, exactly, under stated rules.
 
     .. math:: \mathrm{AP} = \frac1D \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
@@ -113,69 +54,46 @@ def mean_average_precision(
     F. McSherry and M. Najork, ECIR 2008 (tie rule "expected").
 
     Args:
-        query_codes: packed codes, uint8 (queries, bytes).
-        database_codes: packed codes, uint8 (database, bytes).
-        query_labels: 0/1, (queries, classes); items that share a class are relevant to each other.
-        database_labels: 0/1, (database, classes).
-        k: only the first k items count; None, or more than there are, for all.
-        radius: only items within this Hamming distance count; not together with k.
-        ties: "expected", "index", "feature", "worst" or "best", see :class:`Measure`.
-        denominator: "retrieved", "min" or "all", see :class:`Measure`.
-        empty: "zero" or "skip", see :meth:`AveragePrecision.mean`.
-        query_features: real-valued features, (queries, bits); only for ties="feature".
-        database_features: real-valued features, (database, bits); only for ties="feature".
+        task: queries and database.
+        spec: the rules for ties, cut, denominator and queries that find nothing.
 
     Raises:
-        UsageError: for a rule that does not exist, a cut that is not possible, or both cuts.
-        BioDeepHashingError: for codes, labels or features that do not fit together.
+        BioDeepHashingError: when the spec needs features and the task has none, or one of them is not finite.
 
     Example:
-        >>> from biodeephashing.codes import pack
-        >>> queries, database = pack(np.array([[1, 1]])), pack(np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]]))
+        >>> queries, database = np.array([[1, 1]]), np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
         >>> labels = np.array([[1], [0], [1], [0]], dtype=np.uint8)
-        >>> round(mean_average_precision(queries, database, labels[:1], labels), 4)  # (1 + 1) / 2 or (1 + 2/3) / 2
+        >>> task = RetrievalTask(queries, database, labels[:1], labels)
+        >>> round(mean_average_precision(task), 4)  # (1 + 1) / 2 or (1 + 2/3) / 2
         0.9167
-        >>> round(mean_average_precision(queries, database, labels[:1], labels, ties="index"), 4)
+        >>> round(mean_average_precision(task, APSpec(ties="index")), 4)
         0.8333
     """
-    measure = Measure(ties, k, radius, denominator)
-    check_choice("rule for queries that find nothing", empty, EMPTY)
-    pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
-    results = average_precision_per_query(pairs, [measure], query_features=query_features, database_features=database_features)
-    return results[measure].mean(empty)
+    return average_precision_per_query(task, [spec])[spec].mean()
 
 
-def average_precision_per_query(
-    pairs: Pairs,
-    measures: Sequence[Measure],
-    *,
-    query_features: NDArray[np.generic] | None = None,
-    database_features: NDArray[np.generic] | None = None,
-    memory: int = MEMORY,
-) -> dict[Measure, AveragePrecision]:
-    """Average precision of every query under several measures, each histogram and each ranking made once.
+def average_precision_per_query(task: RetrievalTask, specs: Sequence[APSpec], *, memory: int = MEMORY) -> dict[APSpec, AveragePrecision]:
+    """Average precision of every query under several specs, each histogram and each ranking made once.
 
-    Each tie rule that ranks goes through the pairs once more, whatever the number of its cuts and divisors.
+    Each tie rule that ranks goes through the pairs once more, whatever the number of its cuts and denominators.
 
     Args:
-        pairs: queries and database.
-        measures: the rules wanted.
-        query_features: see :func:`mean_average_precision`.
-        database_features: see :func:`mean_average_precision`.
+        task: queries and database.
+        specs: the rules.
         memory: working memory, in bytes, beside inputs, unit features and results; where it is too small, one query at a time is taken.
 
     Raises:
-        BioDeepHashingError: when a measure needs features and they are missing or do not fit.
+        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
 
     Example:
         >>> codes, labels = np.array([[1], [2]], dtype=np.uint8), np.eye(2, dtype=np.uint8)
-        >>> measures = [Measure(ties="best"), Measure(ties="worst", k=1)]
-        >>> results = average_precision_per_query(Pairs(codes, codes, labels, labels), measures)
-        >>> results[measures[0]].values.tolist()
+        >>> specs = [APSpec(ties="best"), APSpec(ties="worst", k=1)]
+        >>> results = average_precision_per_query(RetrievalTask(codes, codes, labels, labels), specs)
+        >>> results[specs[0]].values.tolist()
         [1.0, 1.0]
     """
-    averages = Averages(pairs, measures, query_features, database_features, memory)
-    collect(pairs, averages.blocks, [averages])
+    averages = Averages(task, specs, memory)
+    collect(task, averages.blocks, [averages])
     return averages.results
 
 
@@ -183,42 +101,33 @@ class Averages:
     """Collects average precisions over blocks of queries.
 
     Args:
-        pairs, measures, query_features, database_features, memory: as in :func:`average_precision_per_query`.
+        task, specs, memory: as in :func:`average_precision_per_query`.
         shared: whether the distance groups come with the number of shared classes, which takes some of the memory.
 
     Raises:
-        BioDeepHashingError: when a measure needs features and they are missing or do not fit.
+        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
     """
 
-    def __init__(
-        self,
-        pairs: Pairs,
-        measures: Sequence[Measure],
-        query_features: NDArray[np.generic] | None,
-        database_features: NDArray[np.generic] | None,
-        memory: int,
-        *,
-        shared: bool = False,
-    ) -> None:
-        by_feature = any(measure.ties == "feature" for measure in measures)
-        self.blocks = blocks_of(pairs, memory, bytes_per_pair=Separations.bytes_per_pair if by_feature else 0, shared=shared)
-        self.results = {measure: AveragePrecision(np.zeros(pairs.queries), np.zeros(pairs.queries)) for measure in measures}
-        self._pairs = pairs
-        self._separations = _separations(pairs, query_features, database_features, self.blocks[0].stop) if by_feature else None
+    def __init__(self, task: RetrievalTask, specs: Sequence[APSpec], memory: int, *, shared: bool = False) -> None:
+        by_feature = any(spec.ties == "feature" for spec in specs)
+        self.blocks = blocks_of(task, memory, bytes_per_pair=Separations.bytes_per_pair if by_feature else 0, shared=shared)
+        self.results = {spec: AveragePrecision(np.zeros(task.queries), np.zeros(task.queries), spec.empty) for spec in specs}
+        self._task = task
+        self._separations = _separations(task, self.blocks[0].stop) if by_feature else None
 
     def add(self, block: slice, groups: Groups) -> None:
         """Add the queries of a block."""
         for ties in TIES:
-            sharing = [measure for measure in self.results if measure.ties == ties]
+            sharing = [spec for spec in self.results if spec.ties == ties]
             if ties not in _RANKED:
-                found = [_closed_form(groups, measure) for measure in sharing]
+                found = [_closed_form(groups, spec) for spec in sharing]
             else:
-                found = _ranked(self._pairs, block, groups, sharing, self._separations if ties == "feature" else None)
-            for measure, (values, chances) in zip(sharing, found, strict=True):
-                self.results[measure].values[block], self.results[measure].found[block] = values, chances
+                found = _ranked(self._task, block, groups, sharing, self._separations if ties == "feature" else None)
+            for spec, (values, chances) in zip(sharing, found, strict=True):
+                self.results[spec].values[block], self.results[spec].found[block] = values, chances
 
 
-def leave_one_out_average_precision(codes: Codes, labels: Labels, *, queries: int | None = None, memory: int = MEMORY) -> float:
+def leave_one_out_average_precision(codes: Array, labels: Array, *, queries: int | None = None, memory: int = MEMORY) -> float:
     r"""Mean average precision when items are queries against all the others: tie rule "expected", whole ranking.
 
     .. math:: \frac1q \sum_{i=1}^{q} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
@@ -226,7 +135,7 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, queries: in
     with AP as in :func:`mean_average_precision`; an item that shares a class with no other counts as 0.
 
     Args:
-        codes: packed codes, uint8 (n, bytes), at least two.
+        codes: codes as :class:`RetrievalTask` takes them, at least two.
         labels: 0/1, (n, classes).
         queries: q, how many of the items are queries, from the first one on; None for all.
         memory: working memory, in bytes.
@@ -239,8 +148,8 @@ def leave_one_out_average_precision(codes: Codes, labels: Labels, *, queries: in
         >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
         0.6666666666666666
     """
-    pairs = Pairs(codes[:queries], codes, labels[:queries], labels, leave_one_out=True)
-    return average_precision_per_query(pairs, [Measure()], memory=memory)[Measure()].mean()
+    task = RetrievalTask(codes[:queries], codes, labels[:queries], labels, leave_one_out=True)
+    return average_precision_per_query(task, [APSpec()], memory=memory)[APSpec()].mean()
 
 
 def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:
@@ -249,41 +158,27 @@ def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:
     return float(values.sum()) / counted if counted else 0.0
 
 
-def check_choice(kind: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a name that does not exist, with the nearest one."""
-    if value not in choices:
-        raise unknown_name(kind, value, choices)
-
-
-def _closed_form(groups: Groups, measure: Measure) -> tuple[Reals, Reals]:
+def _closed_form(groups: Groups, spec: APSpec) -> tuple[Reals, Reals]:
     """Return average precision and chance to find something of a block of queries, from their histograms alone."""
-    cut = groups.cut(measure.k, measure.radius)
-    if measure.ties == "expected":
-        return expected_average_precision(groups, cut, measure.denominator)
-    return extreme_average_precision(groups, cut, measure.denominator, best=measure.ties == "best")
+    cut = groups.cut(spec.k, spec.radius)
+    if spec.ties == "expected":
+        return expected_average_precision(groups, cut, spec.denominator)
+    return extreme_average_precision(groups, cut, spec.denominator, best=spec.ties == "best")
 
 
 def _ranked(
-    pairs: Pairs, block: slice, groups: Groups, measures: Sequence[Measure], order: Separations | None
+    task: RetrievalTask, block: slice, groups: Groups, specs: Sequence[APSpec], order: Separations | None
 ) -> list[tuple[Reals, Reals]]:
-    """Return the same for measures that share a ranking."""
-    if not measures:
+    """Return the same for specs that share a ranking."""
+    if not specs:
         return []
-    cuts = np.stack([groups.cut(measure.k, measure.radius) for measure in measures], axis=1)
-    sums, retrieved = pairs.precision_sums(block, groups, cuts, order)
-    divisors = [divisor(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(measures)]
-    return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(measures))]
+    cuts = np.stack([groups.cut(spec.k, spec.radius) for spec in specs], axis=1)
+    sums, retrieved = task.precision_sums(block, groups, cuts, order)
+    divisors = [divisor(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(specs)]
+    return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(specs))]
 
 
-def _separations(pairs: Pairs, queries: NDArray[np.generic] | None, database: NDArray[np.generic] | None, block: int) -> Separations:
-    if queries is None or database is None:
-        raise BioDeepHashingError('the tie rule "feature" needs query_features and database_features')
-    wanted = f"({pairs.queries}, bits) and ({pairs.database}, bits)"
-    check_array("query features", queries)
-    check_array("database features", database)
-    shapes = f"features of shape {queries.shape} and {database.shape}"
-    if queries.ndim != 2 or database.ndim != 2 or (len(queries), len(database)) != (pairs.queries, pairs.database):
-        raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
-    if queries.shape[1] != database.shape[1]:
-        raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
-    return Separations(queries, database, block)
+def _separations(task: RetrievalTask, block: int) -> Separations:
+    if task.features is None:
+        raise BioDeepHashingError('the tie rule "feature" needs a task with features')
+    return Separations(*task.features, block)

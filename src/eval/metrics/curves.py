@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..ranking.groups import Counts, Groups, Reals, share
-from ..ranking.pairs import Pairs
+from ..ranking.task import RetrievalTask
 
 _STEPS = 25  # depths per power of ten: about a hundred for a database of 100,000
 
@@ -38,9 +38,9 @@ class Curves:
         relevant: relevant items of each query, (queries,).
 
     Example:
-        >>> from biodeephashing.eval import Pairs, retrieval
+        >>> from biodeephashing.eval import RetrievalTask, retrieval
         >>> codes, labels = np.array([[0], [1], [3]], dtype=np.uint8), np.array([[1], [0], [1]], dtype=np.uint8)
-        >>> curves = retrieval(Pairs(codes[:1], codes, labels[:1], labels), []).curves
+        >>> curves = retrieval(RetrievalTask(codes[:1], codes, labels[:1], labels), []).curves
         >>> curves.precision[:3].round(4).tolist(), curves.recall[:3].tolist()
         ([1.0, 0.5, 0.6667], [0.5, 0.5, 1.0])
     """
@@ -74,17 +74,17 @@ class CurveSums:
     """Collects :class:`Curves` over blocks of queries: sums, whose memory does not grow with the queries.
 
     Args:
-        pairs: queries and database.
+        task: queries and database.
     """
 
-    def __init__(self, pairs: Pairs) -> None:
-        self._queries = pairs.queries
-        self._depths = ranking_depths(pairs.ranked)
-        self._items, self._nonempty = np.zeros((2, pairs.bins), dtype=np.int64)
-        self._precision, self._recall = np.zeros((2, pairs.bins))
+    def __init__(self, task: RetrievalTask) -> None:
+        self._queries = task.queries
+        self._depths = ranking_depths(task.ranked)
+        self._items, self._nonempty = np.zeros((2, task.bins), dtype=np.int64)
+        self._precision, self._recall = np.zeros((2, task.bins))
         self._found_at, self._recall_at = np.zeros((2, len(self._depths)))
-        self._distances = np.zeros((pairs.bins, 2), dtype=np.int64)
-        self._relevant = np.zeros(pairs.queries, dtype=np.int64)
+        self._distances = np.zeros((task.bins, 2), dtype=np.int64)
+        self._relevant = np.zeros(task.queries, dtype=np.int64)
 
     def add(self, block: slice, groups: Groups) -> None:
         """Add the queries of a block."""

@@ -9,24 +9,15 @@ import numpy as np
 from ...errors import UsageError
 from ..ranking.blocks import MEMORY, blocks_of, collect
 from ..ranking.groups import Counts, Groups, Reals, share
-from ..ranking.pair_checks import Codes, Labels
-from ..ranking.pairs import Pairs
-from .average_precision import EMPTY, Measure, check_choice, mean_over_queries
+from ..ranking.task import RetrievalTask
+from .average_precision import mean_over_queries
+from .spec import EMPTY, APSpec, check_choice
 
 GAINS = ("shared", "exponential")
 _MOST_SHARED = 1000  # 2 to the power of it is still a float64, and so is the sum over a database
 
 
-def normalized_discounted_cumulative_gain(
-    query_codes: Codes,
-    database_codes: Codes,
-    query_labels: Labels,
-    database_labels: Labels,
-    *,
-    k: int | None = None,
-    gain: str = "shared",
-    empty: str = "zero",
-) -> float:
+def normalized_discounted_cumulative_gain(task: RetrievalTask, *, k: int | None = None, gain: str = "shared", empty: str = "zero") -> float:
     r"""NDCG of ranking a database by Hamming distance: the more classes an item shares with the query, the earlier it should come.
 
     .. math::
@@ -40,29 +31,24 @@ def normalized_discounted_cumulative_gain(
     Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores, F. McSherry and M. Najork, ECIR 2008.
 
     Args:
-        query_codes: packed codes, uint8 (queries, bytes).
-        database_codes: packed codes, uint8 (database, bytes).
-        query_labels: 0/1, (queries, classes).
-        database_labels: 0/1, (database, classes).
+        task: queries and database.
         k: only the first k items count, in the ideal order too; None, or more than there are, for all.
         gain: of an item that shares g classes with the query: "shared" (g) or "exponential" (2^g - 1).
         empty: what a query without a relevant item in the database does: "zero" counts it as 0, "skip" leaves it out.
 
     Raises:
         UsageError: for a rule or a cut that does not exist, or an exponential gain of more than 1,000 classes.
-        BioDeepHashingError: for codes and labels that do not fit together.
 
     Example:
         >>> codes = np.array([[0], [0], [1]], dtype=np.uint8)
         >>> labels = np.array([[1, 1], [1, 0], [1, 1]], dtype=np.uint8)  # gains 2 and 1 are tied, the other 2 is last
-        >>> value = normalized_discounted_cumulative_gain(codes[:1], codes, labels[:1], labels)
+        >>> value = normalized_discounted_cumulative_gain(RetrievalTask(codes[:1], codes, labels[:1], labels))
         >>> round(value, 4)  # (1.5/1 + 1.5/log2(3) + 2/2) / (2/1 + 2/log2(3) + 1/2)
         0.9161
     """
     check_choice("rule for queries that find nothing", empty, EMPTY)
-    pairs = Pairs(query_codes, database_codes, query_labels, database_labels)
-    gains = DiscountedGains(pairs, [k], gain)
-    collect(pairs, blocks_of(pairs, MEMORY, shared=True), [gains], shared=True)
+    gains = DiscountedGains(task, [k], gain)
+    collect(task, blocks_of(task, MEMORY, shared=True), [gains], shared=True)
     return mean_over_queries(gains.values[k], gains.found, empty)
 
 
@@ -70,7 +56,7 @@ class DiscountedGains:
     """Collects the nDCG of every query at several cuts over blocks of queries; it needs the number of shared classes.
 
     Args:
-        pairs: queries and database.
+        task: queries and database.
         cuts: the k wanted, None for the whole ranking.
         gain: "shared" or "exponential", see :func:`normalized_discounted_cumulative_gain`.
 
@@ -78,12 +64,12 @@ class DiscountedGains:
         UsageError: for a gain or cut that does not exist, or an exponential gain of more than 1,000 classes.
     """
 
-    def __init__(self, pairs: Pairs, cuts: Sequence[int | None], gain: str) -> None:
-        wanted = [Measure(k=k).k for k in cuts]  # which refuses a cut that is none
-        self.values = {k: np.zeros(pairs.queries) for k in wanted}
-        self.found = np.zeros(pairs.queries)
-        self._gains = _gains(pairs.levels, gain)
-        self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, pairs.database + 2))))
+    def __init__(self, task: RetrievalTask, cuts: Sequence[int | None], gain: str) -> None:
+        wanted = [APSpec(k=k).k for k in cuts]  # which refuses a cut that is none
+        self.values = {k: np.zeros(task.queries) for k in wanted}
+        self.found = np.zeros(task.queries)
+        self._gains = _gains(task.levels, gain)
+        self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, task.database + 2))))
 
     def add(self, block: slice, groups: Groups) -> None:
         """Add the queries of a block."""

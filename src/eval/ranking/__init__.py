@@ -3,6 +3,6 @@
 from .groups import Counts, Groups, Reals
 from .nearest import Neighbours, choose_queries, nearest_items
 from .pair_checks import WIDEST
-from .pairs import Pairs
+from .task import RetrievalTask
 
-__all__ = ["WIDEST", "Counts", "Groups", "Neighbours", "Pairs", "Reals", "choose_queries", "nearest_items"]
+__all__ = ["WIDEST", "Counts", "Groups", "Neighbours", "Reals", "RetrievalTask", "choose_queries", "nearest_items"]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from .groups import Groups
-from .pairs import Pairs
+from .task import RetrievalTask
 
 MEMORY = 96 * 2**20
 _BYTES_PER_COUNT = 8
@@ -20,22 +20,22 @@ class Collector(Protocol):
         """Add the queries of a block, given their distance groups."""
 
 
-def blocks_of(pairs: Pairs, memory: int, *, bytes_per_pair: int = 0, shared: bool = False) -> list[slice]:
+def blocks_of(task: RetrievalTask, memory: int, *, bytes_per_pair: int = 0, shared: bool = False) -> list[slice]:
     """Split the queries so that a block needs no more than the memory given; where one query needs more, each is a block of its own.
 
     Args:
-        pairs: queries and database.
+        task: queries and database.
         memory: bytes.
         bytes_per_pair: what a collector holds for each query and item of a block.
         shared: whether groups also hold the number of items by shared classes.
     """
-    counts = _COUNTS_PER_GROUP + (pairs.levels if shared else 0)
-    step = max(1, memory // (_BYTES_PER_COUNT * counts * pairs.bins + bytes_per_pair * pairs.database))
-    return [slice(start, min(start + step, pairs.queries)) for start in range(0, pairs.queries, step)]
+    counts = _COUNTS_PER_GROUP + (task.levels if shared else 0)
+    step = max(1, memory // (_BYTES_PER_COUNT * counts * task.bins + bytes_per_pair * task.database))
+    return [slice(start, min(start + step, task.queries)) for start in range(0, task.queries, step)]
 
 
 def collect(
-    pairs: Pairs,
+    task: RetrievalTask,
     blocks: Sequence[slice],
     collectors: Sequence[Collector],
     *,
@@ -45,14 +45,14 @@ def collect(
     """Go once through all pairs and hand the distance groups of every block to each collector.
 
     Args:
-        pairs: queries and database.
+        task: queries and database.
         blocks: from :func:`blocks_of`.
         collectors: what is to be made.
         shared: whether they need the number of shared classes, and not only relevance.
         progress: called after each block with its number of queries.
     """
     for block in blocks:
-        groups = Groups.of(pairs.shared_histograms(block) if shared else pairs.histograms(block))
+        groups = Groups.of(task.shared_histograms(block) if shared else task.histograms(block))
         for collector in collectors:
             collector.add(block, groups)
         if progress:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .pair_checks import Labels
-from .pairs import Pairs
+from .task import RetrievalTask
 
 
 @dataclass(frozen=True)
@@ -28,23 +28,23 @@ class Neighbours:
     relevant: NDArray[np.bool_]
 
 
-def nearest_items(pairs: Pairs, query: int, count: int) -> Neighbours:
+def nearest_items(task: RetrievalTask, query: int, count: int) -> Neighbours:
     """Return the nearest items of a query: the tie rule "index" item by item.
 
     Args:
-        pairs: queries and database.
+        task: queries and database.
         query: row of the query.
         count: how many items; all of them where the database is smaller.
 
     Example:
         >>> codes, labels = np.array([[3], [0], [1], [0]], dtype=np.uint8), np.array([[1], [0], [1], [1]], dtype=np.uint8)
-        >>> found = nearest_items(Pairs(codes[3:], codes, labels[3:], labels), 0, 3)
+        >>> found = nearest_items(RetrievalTask(codes[3:], codes, labels[3:], labels), 0, 3)
         >>> found.rows.tolist(), found.distances.tolist(), found.relevant.tolist()
         ([1, 3, 2], [0, 0, 1], [False, True, True])
     """
-    distances = pairs.distances(query)
+    distances = task.distances(query)
     rows = np.argsort(distances, kind="stable")[:count].astype(np.int64)
-    return Neighbours(query, rows, distances[rows].astype(np.int64), pairs.relevance(query)[rows])
+    return Neighbours(query, rows, distances[rows].astype(np.int64), task.relevance(query)[rows])
 
 
 def choose_queries(labels: Labels, count: int) -> list[int]:

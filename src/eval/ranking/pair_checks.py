@@ -24,29 +24,36 @@ def check_same(columns: tuple[NDArray[np.unsignedinteger], ...]) -> None:
         raise BioDeepHashingError("one item alone cannot be ranked against others")
 
 
-def check_array(what: str, given: object) -> None:
-    """Refuse anything but a NumPy array, such as a list or a tensor."""
-    if not isinstance(given, np.ndarray):
-        raise BioDeepHashingError(f"the {what} must be a NumPy array, not a {type(given).__name__}: numpy.asarray makes one")
+def check_codes_and_labels(codes: tuple[Codes, Codes], labels: tuple[Labels, Labels], bits: int | None) -> None:
+    """Refuse packed codes and labels that do not belong together.
+
+    Args:
+        codes: of queries and database, uint8 (n, bytes).
+        labels: of queries and database, (n, classes).
+        bits: length of a code; None for all bits of the bytes.
+    """
+    for side, own, classes in zip(("query", "database"), codes, labels, strict=True):
+        _check_side(side, own, classes)
+    for what, (one, other) in (("codes of different width", codes), ("labels of different length", labels)):
+        if one.shape[1] != other.shape[1]:
+            unit = " (bytes)" if what.startswith("codes") else ""
+            raise BioDeepHashingError(f"{what} cannot be compared: queries {one.shape}, database {other.shape}{unit}")
+    if bits is not None:
+        for side, own in zip(("query", "database"), codes, strict=True):
+            _check_bits(side, own, bits)
 
 
-def check_side(side: str, codes: Codes, labels: Labels) -> None:
+def _check_side(side: str, codes: Codes, labels: Labels) -> None:
     """Refuse codes and labels of one side that do not belong together."""
-    check_array(f"{side} codes", codes)
-    check_array(f"{side} labels", labels)
-    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] == 0:
-        raise BioDeepHashingError(f"the {side} codes must be packed uint8 (items, bytes), not {codes.dtype} {codes.shape}")
     if codes.shape[1] > WIDEST:
         raise BioDeepHashingError(f"the {side} codes {codes.shape} (items, bytes) are too long: {WIDEST:,} bytes are the most")
     if labels.ndim != 2 or labels.shape[1] == 0:
         raise BioDeepHashingError(f"the {side} labels must be 0/1 (items, classes), not {labels.shape}")
     if len(codes) != len(labels):
         raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
-    if len(codes) == 0:
-        raise BioDeepHashingError(f"the {side} is empty: nothing can be ranked")
 
 
-def check_bits(side: str, codes: Codes, bits: int) -> None:
+def _check_bits(side: str, codes: Codes, bits: int) -> None:
     """Refuse packed codes that are not of that many bits."""
     width = codes.shape[1]
     if not 8 * (width - 1) < bits <= 8 * width:

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from ..metrics.average_precision import AveragePrecision, Measure, average_precision_per_query
+from ..metrics.average_precision import AveragePrecision, average_precision_per_query
 from ..metrics.curves import Curves
 from ..metrics.health import code_health
 from ..metrics.retrieval import retrieval
+from ..metrics.spec import APSpec
 from ..ranking.groups import Reals
 from ..ranking.pair_checks import Labels
-from ..ranking.pairs import Pairs
+from ..ranking.task import RetrievalTask
 from ..significance.bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
 from .code_files import FoldCodes
 from .metric_names import COMPATIBLE, CUTS, DENOMINATOR, NDCG_CUT, compatible_key, further_numbers, key_of
@@ -39,15 +40,15 @@ class Side:
         return asdict(code_health(self.codes.codes, self.codes.bits, self.labels))
 
 
-def per_query(queries: Side, database: Side, measures: Sequence[Measure]) -> dict[Measure, AveragePrecision]:
+def per_query(queries: Side, database: Side, measures: Sequence[APSpec]) -> dict[APSpec, AveragePrecision]:
     """Return the average precision of every query under each measure."""
-    return average_precision_per_query(_pairs(queries, database), measures, **_features(queries, database))
+    return average_precision_per_query(_task(queries, database), measures)
 
 
 def fold_numbers(
     queries: Side,
     database: Side,
-    measures: Sequence[Measure],
+    measures: Sequence[APSpec],
     *,
     leave_one_out: bool = False,
     progress: Callable[[int], object] | None = None,
@@ -63,11 +64,10 @@ def fold_numbers(
         leave_one_out: whether each query, being the item of its row, is left out of the database.
         progress: called after each block of queries with their number.
     """
-    pairs = _pairs(queries, database, leave_one_out)
-    found = retrieval(pairs, measures, ndcg=[NDCG_CUT], progress=progress, **_features(queries, database))
+    found = retrieval(_task(queries, database, leave_one_out), measures, ndcg=[NDCG_CUT], progress=progress)
     averages = {key_of(measure): found.average_precision[measure] for measure in measures}
     means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
-    compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(Measure(COMPATIBLE, k=k))) in means}
+    compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(APSpec(COMPATIBLE, k=k))) in means}
     rules = ({"tie_mode": COMPATIBLE} if compatible else {}) | {"denominator": DENOMINATOR, "empty": "zero"}
     counts = {
         "n_queries": len(queries.labels),
@@ -80,13 +80,11 @@ def fold_numbers(
     return compatible | rules | means | {"bootstrap": intervals} | counts, found.curves
 
 
-def _pairs(queries: Side, database: Side, leave_one_out: bool = False) -> Pairs:
-    sides = queries.codes.codes, database.codes.codes, queries.labels, database.labels
-    return Pairs(*sides, bits=database.codes.bits, leave_one_out=leave_one_out)
-
-
-def _features(queries: Side, database: Side) -> dict[str, Any]:
-    return {"query_features": queries.codes.features, "database_features": database.codes.features}
+def _task(queries: Side, database: Side, leave_one_out: bool = False) -> RetrievalTask:
+    own, items = queries.codes, database.codes
+    features = None if own.features is None or items.features is None else (own.features, items.features)
+    labels = queries.labels, database.labels
+    return RetrievalTask(own.codes, items.codes, *labels, features=features, bits=items.bits, leave_one_out=leave_one_out)
 
 
 def _intervals(values: Mapping[str, Reals]) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UsageError, nearest
-from ..metrics.average_precision import DENOMINATORS, TIES, Measure
 from ..metrics.retrieval import Retrieval
+from ..metrics.spec import DENOMINATORS, TIES, APSpec
 
 FOLDS = ("query", "val")
 CUTS = (None, 1000, 5000)  # the k that are always measured, None being the whole ranking
@@ -18,7 +18,7 @@ CUT_RULES = ("expected", "index", "feature")  # the tie rules that are measured 
 BOUNDS = ("worst", "best")
 DENOMINATOR = "retrieved"  # the divisor that keys leave out
 COMPATIBLE = "feature"  # the tie rule of the keys that older tools know
-ALWAYS = (*(Measure(ties, k=k) for ties in CUT_RULES for k in CUTS), *(Measure(ties) for ties in BOUNDS))
+ALWAYS = (*(APSpec(ties, k=k) for ties in CUT_RULES for k in CUTS), *(APSpec(ties) for ties in BOUNDS))
 
 WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # no tie rule: none changes them
 AT_DEPTH = {f"precision_expected_at_k={k}": k for k in (100, 1000)}
@@ -39,18 +39,18 @@ def compatible_key(k: int | None) -> str:
     return f"mAP_at_k={k}" if k else "mAP"
 
 
-def key_of(measure: Measure) -> str:
+def key_of(measure: APSpec) -> str:
     """Return the key of a number, which states every rule but the divisor "retrieved".
 
     Example:
-        >>> key_of(Measure("expected", radius=2)), key_of(Measure("index", k=100, denominator="min"))
+        >>> key_of(APSpec("expected", radius=2)), key_of(APSpec("index", k=100, denominator="min"))
         ('mAP_expected_at_radius=2', 'mAP_index_at_k=100_min')
     """
     cut = f"_at_radius={measure.radius}" if measure.radius is not None else f"_at_k={measure.k}" if measure.k else ""
     return f"mAP_{measure.ties}{cut}" + (f"_{measure.denominator}" if measure.denominator != DENOMINATOR else "")
 
 
-def measure_of(key: str) -> Measure | None:
+def measure_of(key: str) -> APSpec | None:
     """Return the rules that a key states, or None for a key of something else.
 
     Example:
@@ -62,7 +62,7 @@ def measure_of(key: str) -> Measure | None:
     if not found:
         return None
     ties, k, radius, denominator = found.groups()
-    return Measure(ties, int(k) if k else None, int(radius) if radius else None, denominator or DENOMINATOR)
+    return APSpec(ties, int(k) if k else None, int(radius) if radius else None, denominator or DENOMINATOR)
 
 
 def further_numbers(found: Retrieval) -> dict[str, float]:
@@ -77,7 +77,7 @@ def further_numbers(found: Retrieval) -> dict[str, float]:
     return {key: float(value) for key, value in (within | at | {NDCG: found.ndcg[NDCG_CUT].mean()}).items()}
 
 
-def metric_of(fold: str, measure: Measure) -> str:
+def metric_of(fold: str, measure: APSpec) -> str:
     """Return the name that a number has in MLflow.
 
     Args:
@@ -85,7 +85,7 @@ def metric_of(fold: str, measure: Measure) -> str:
         measure: the rules.
 
     Example:
-        >>> metric_of("query", Measure("expected", radius=2)), metric_of("val", Measure("index", k=100, denominator="min"))
+        >>> metric_of("query", APSpec("expected", radius=2)), metric_of("val", APSpec("index", k=100, denominator="min"))
         ('query_mAP_expected_at_radius_2', 'val_mAP_index_at_100_min')
     """
     return tracked_name(fold, key_of(measure))
@@ -111,7 +111,7 @@ def tracked_numbers(fold: str, result: Mapping[str, Any]) -> dict[str, float]:
     return {tracked_name(fold, key): value for key, value in result.items() if measure_of(key) or key in FURTHER}
 
 
-def parse_metric(metric: str) -> tuple[str, Measure]:
+def parse_metric(metric: str) -> tuple[str, APSpec]:
     """Return fold and rules of a number from its name in MLflow.
 
     Raises:
@@ -136,7 +136,7 @@ def parse_metric(metric: str) -> tuple[str, Measure]:
     if measure.ties in BOUNDS and measure.k and measure.denominator == DENOMINATOR:
         raise UsageError(
             f"unknown metric {metric!r}: with a cut at k and the divisor {DENOMINATOR} the tie rule {measure.ties} is no bound; "
-            f"write {metric}_min, {metric}_all, or {metric_of(fold, Measure(measure.ties))} for the whole ranking"
+            f"write {metric}_min, {metric}_all, or {metric_of(fold, APSpec(measure.ties))} for the whole ranking"
         )
     return fold, measure
 
@@ -151,18 +151,18 @@ def is_metric(name: str) -> bool:
     return _parsed(name) is not None
 
 
-def options_of(measure: Measure) -> str:
+def options_of(measure: APSpec) -> str:
     """Return the options that make ``eval_map.py`` measure a number; none for one that is always made.
 
     Example:
-        >>> options_of(Measure("index", k=100, denominator="min")), options_of(Measure("index", k=1000))
+        >>> options_of(APSpec("index", k=100, denominator="min")), options_of(APSpec("index", k=1000))
         (' -ties index -k 100 -denominator min', '')
-        >>> options_of(Measure("feature"))
+        >>> options_of(APSpec("feature"))
         ', without -no_features'
     """
     if measure in ALWAYS:
         return ", without -no_features" if measure.ties == "feature" else ""
-    usual = Measure()
+    usual = APSpec()
     given = {name: value for name, value in vars(measure).items() if value != getattr(usual, name)}
     return "".join(f" -{name} {value}" for name, value in given.items())
 
@@ -184,11 +184,11 @@ def words_of(metric: str) -> str:
     return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}"
 
 
-def divisor_of(measure: Measure) -> str:
+def divisor_of(measure: APSpec) -> str:
     """Return what an average precision is divided by, in words.
 
     Example:
-        >>> divisor_of(Measure(k=1000)), divisor_of(Measure(radius=2, denominator="all"))
+        >>> divisor_of(APSpec(k=1000)), divisor_of(APSpec(radius=2, denominator="all"))
         ('relevant items among the first k (retrieved)', 'relevant items in the database (all)')
     """
     inside = "within the radius" if measure.radius is not None else "among the first k"
@@ -200,7 +200,7 @@ def divisor_of(measure: Measure) -> str:
     return f"{words[measure.denominator]} ({measure.denominator})"
 
 
-def _parsed(metric: str) -> tuple[str, Measure] | None:
+def _parsed(metric: str) -> tuple[str, APSpec] | None:
     """Return fold and rules of a name in MLflow, None for another name or another spelling."""
     fold, _, name = metric.partition("_")
     measure = measure_of(re.sub(r"_at_(?=\d)", "_at_k=", name).replace("_at_radius_", "_at_radius="))
@@ -212,7 +212,7 @@ def _parsed(metric: str) -> tuple[str, Measure] | None:
 
 def asked_measures(
     ties: Sequence[str] = (), cuts: Sequence[int] = (), radii: Sequence[int] = (), denominators: Sequence[str] = ()
-) -> list[Measure]:
+) -> list[APSpec]:
     """Return every combination of tie rule, cut and divisor that is asked for; none where nothing is.
 
     Args:
@@ -243,11 +243,11 @@ def asked_measures(
                     f"number: add -denominator min (or all), or leave out {rule} or -k"
                 )
             ks = [*cuts] if given else [None] if bounds else [*CUTS]
-            found += [Measure(rule, k=k, denominator=denominator) for k in ks]
-            found += [Measure(rule, radius=radius, denominator=denominator) for radius in radii]
-    return unique(Measure(m.ties) if m.k is None and m.radius is None else m for m in found)
+            found += [APSpec(rule, k=k, denominator=denominator) for k in ks]
+            found += [APSpec(rule, radius=radius, denominator=denominator) for radius in radii]
+    return unique(APSpec(m.ties) if m.k is None and m.radius is None else m for m in found)
 
 
-def unique(measures: Iterable[Measure]) -> list[Measure]:
+def unique(measures: Iterable[APSpec]) -> list[APSpec]:
     """Return measures in their order, each once."""
     return list(dict.fromkeys(measures))

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import RunError, UsageError
 from ...runs import read_json
-from ..metrics.average_precision import Measure
+from ..metrics.spec import APSpec
 from .metric_names import ALWAYS, FURTHER, key_of, measure_of, unique
 from .run_codes import RunCodes
 
@@ -28,18 +28,18 @@ class Wanted:
 
     known: Mapping[str, Any]
     facts: Mapping[str, Any]
-    measures: Sequence[Measure]
+    measures: Sequence[APSpec]
     drawn: bool
 
 
-def check_asked(asked: Sequence[Measure], no_features: bool) -> None:
+def check_asked(asked: Sequence[APSpec], no_features: bool) -> None:
     """Refuse what could not be measured.
 
     Raises:
         UsageError: for the tie rule "feature" without features.
 
     Example:
-        >>> check_asked([Measure("feature")], no_features=True)
+        >>> check_asked([APSpec("feature")], no_features=True)
         Traceback (most recent call last):
             ...
         biodeephashing.errors.UsageError: the tie rule feature needs the features, and -no_features leaves them unread: ...
@@ -48,7 +48,7 @@ def check_asked(asked: Sequence[Measure], no_features: bool) -> None:
         raise UsageError("the tie rule feature needs the features, and -no_features leaves them unread: leave out one of the two")
 
 
-def want(codes: RunCodes, fold: str, asked: Sequence[Measure], *, plots: bool, no_features: bool) -> Wanted:
+def want(codes: RunCodes, fold: str, asked: Sequence[APSpec], *, plots: bool, no_features: bool) -> Wanted:
     """Return what is to be measured: what always is, what the result in place already holds, and what is asked for now."""
     known = _in_place(codes, fold)
     measures = unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..metrics.average_precision import Measure
+from ..metrics.spec import APSpec
 from .metric_names import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, divisor_of, key_of, measure_of
 from .text_table import text_table
 
@@ -17,15 +17,15 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         results: what the result file of each fold holds.
         caption: what the numbers were made from, in words.
     """
-    lines = [caption, f"divisor: {divisor_of(Measure())}", *map(_counts, results.items())]
+    lines = [caption, f"divisor: {divisor_of(APSpec())}", *map(_counts, results.items())]
     lines += [line for item in results.items() for line in _health(*item)]
     rules = next(iter(results.values()))["bootstrap"]
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
     rows = [
-        [fold, ties, *(_cell(result, Measure(ties, k=k)) for k in CUTS)]
+        [fold, ties, *(_cell(result, APSpec(ties, k=k)) for k in CUTS)]
         for fold, result in results.items()
         for ties in (*CUT_RULES, *BOUNDS)
-        if key_of(Measure(ties)) in result
+        if key_of(APSpec(ties)) in result
     ]
     lines += ["", text_table(["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"], rows)]
     further = [[fold, *(f"{result[key]:.4f}" for key in FURTHER)] for fold, result in results.items()]
@@ -68,11 +68,11 @@ def _health(fold: str, result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _cut(measure: Measure) -> str:
+def _cut(measure: APSpec) -> str:
     return f"distance {measure.radius}" if measure.radius is not None else f"first {measure.k:,}"
 
 
-def _cell(result: Mapping[str, Any], measure: Measure) -> str:
+def _cell(result: Mapping[str, Any], measure: APSpec) -> str:
     """Return a number and its interval as text, empty where it was not made."""
     key = key_of(measure)
     if key not in result:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
 from .groups import Counts, Groups, Reals
-from .pair_checks import Codes, Labels, check_bits, check_same, check_side
+from .pair_checks import Labels, check_codes_and_labels, check_same
 from .rankings import Separations
+from .rows import Array, as_array, checked_features, packed
 from .threads import TOGETHER, in_threads
 
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
@@ -21,19 +22,26 @@ ROWS = 4096  # labels that are packed at a time: they stay in the second-level c
 _BY_FEATURE = 2  # queries that a thread ranks by features at a time: they share nothing, and few let all threads end together
 
 
-class Pairs:
+class RetrievalTask:
     r"""Every query against every database item; nothing of size queries × database is ever held.
 
     .. math::
         d(q, x) = \operatorname{popcount}(q \oplus x), \qquad
         \mathrm{rel}(q, x) = 1 \text{ iff } q \text{ and } x \text{ share at least one class}
 
+    Arrays may be NumPy arrays or tensors. Codes are packed bytes, uint8 (n, bytes), as :func:`biodeephashing.codes.pack` makes them, or
+    have a column per bit, (n, bits): ±1, 0/1, truth values, or features whose signs are the codes. Rows of 0 and 1 in uint8 without
+    ``bits`` count as packed bytes, which have the same distances.
+
     Args:
-        query_codes: packed codes, uint8 (queries, bytes).
-        database_codes: packed codes, uint8 (database, bytes).
+        queries: codes of the queries.
+        database: codes of the database, written in the same way.
         query_labels: 0/1, (queries, classes).
         database_labels: 0/1, (database, classes).
-        bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes.
+        features: what the tie rule "feature" orders tied items by, (queries, bits) and (database, bits); None for the codes, where these
+            are given as features.
+        bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes, or all
+            columns.
         leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
 
     Raises:
@@ -41,45 +49,36 @@ class Pairs:
             first items of the database, row by row, or fewer than two items.
 
     Example:
-        >>> codes = np.array([[0b1100], [0b1000]], dtype=np.uint8)
-        >>> labels = np.eye(2, dtype=np.uint8)
-        >>> pairs = Pairs(codes, codes, labels, labels)
-        >>> pairs.distances(0).tolist(), pairs.relevance(0).tolist()
+        >>> codes, labels = np.array([[1, 1, -1], [1, -1, -1]]), np.eye(2, dtype=np.uint8)
+        >>> task = RetrievalTask(codes, codes, labels, labels)
+        >>> task.distances(0).tolist(), task.relevance(0).tolist()
         ([0, 1], [True, False])
     """
 
     def __init__(
         self,
-        query_codes: Codes,
-        database_codes: Codes,
-        query_labels: Labels,
-        database_labels: Labels,
+        queries: Array,
+        database: Array,
+        query_labels: Array,
+        database_labels: Array,
         *,
+        features: tuple[Array, Array] | None = None,
         bits: int | None = None,
         leave_one_out: bool = False,
     ) -> None:
-        for side, codes, labels in (("query", query_codes, query_labels), ("database", database_codes, database_labels)):
-            check_side(side, codes, labels)
-        if query_codes.shape[1] != database_codes.shape[1]:
-            raise BioDeepHashingError(
-                f"codes of different width cannot be compared: queries {query_codes.shape}, database {database_codes.shape} (bytes)"
-            )
-        if query_labels.shape[1] != database_labels.shape[1]:
-            raise BioDeepHashingError(
-                f"labels of different length cannot be compared: queries {query_labels.shape}, database {database_labels.shape}"
-            )
-        if bits is not None:
-            for side, codes in (("query", query_codes), ("database", database_codes)):
-                check_bits(side, codes, bits)
-        self.queries, self.database = len(query_codes), len(database_codes)
-        self.bins = (8 * query_codes.shape[1] if bits is None else bits) + 1
+        labels = as_array("query labels", query_labels), as_array("database labels", database_labels)
+        codes, bits, signed = packed(as_array("query codes", queries), as_array("database codes", database), bits)
+        check_codes_and_labels(codes, labels, bits)
+        self.queries, self.database = len(codes[0]), len(codes[1])
+        self.bins = (8 * codes[0].shape[1] if bits is None else bits) + 1
+        self.features = signed if features is None else checked_features(features, self.queries, self.database)
         self.alone = leave_one_out
         self._workspaces: list[Workspace] = []
         self.columns = (
-            as_words(query_codes),
-            as_words(database_codes),
-            _label_columns("query", query_labels),
-            _label_columns("database", database_labels),
+            as_words(codes[0]),
+            as_words(codes[1]),
+            _label_columns("query", labels[0]),
+            _label_columns("database", labels[1]),
         )
         if leave_one_out:
             check_same(self.columns)
@@ -108,7 +107,7 @@ class Pairs:
 
         Example:
             >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 1), dtype=np.uint8)
-            >>> Pairs(codes, codes, labels, labels).histograms(slice(0, 1))[0, :4].tolist()
+            >>> RetrievalTask(codes, codes, labels, labels).histograms(slice(0, 1))[0, :4].tolist()
             [[0, 1], [0, 0], [0, 0], [0, 1]]
         """
         from ._kernels import count_pairs
@@ -122,7 +121,7 @@ class Pairs:
 
         Example:
             >>> codes, labels = np.array([[0], [7]], dtype=np.uint8), np.ones((2, 3), dtype=np.uint8)
-            >>> Pairs(codes, codes, labels, labels).shared_histograms(slice(0, 1))[0, 3].tolist()
+            >>> RetrievalTask(codes, codes, labels, labels).shared_histograms(slice(0, 1))[0, 3].tolist()
             [0, 0, 0, 1]
         """
         from ._kernels import count_shared
@@ -156,12 +155,12 @@ class Pairs:
 
         Example:
             >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
-            >>> pairs, query = Pairs(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
-            >>> groups = Groups.of(pairs.histograms(query))
-            >>> pairs.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
+            >>> task, query = RetrievalTask(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
+            >>> groups = Groups.of(task.histograms(query))
+            >>> task.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
             [[1.6667]]
             >>> features = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
-            >>> pairs.precision_sums(query, groups, np.array([[3]]), Separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
+            >>> task.precision_sums(query, groups, np.array([[3]]), Separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
             [[2.0]]
         """
         from ._kernels import rank_by_feature, rank_by_index
