@@ -1,4 +1,13 @@
-"""Evaluation: from codes to metrics and figures."""
+"""Evaluation: from codes to metrics and figures.
+
+- ``ranking``: every query against every database item, counted and ranked; ``RetrievalTask`` is where all begins.
+- ``metrics``: average precision, curves, nDCG, health of codes; all functions of a task.
+- ``significance``: intervals and tests, over queries and over seeds.
+- ``arrays``: arrays in files of any kind.
+- ``records``: what runs leave behind, and the result files that are made of it.
+- ``external``: codes and labels of other code bases.
+- ``figures``: one run; ``comparison``: several.
+"""
 
 from .metrics import (
     APSpec,

@@ -14,7 +14,7 @@ from biodeephashing.hparams import from_mapping, table
 from biodeephashing.runs import Run, comparison_folder, home
 
 if TYPE_CHECKING:
-    from biodeephashing.eval.comparison import Observation
+    from biodeephashing.eval.comparison import RunRecord
     from biodeephashing.eval.significance import PairedQueries
     from biodeephashing.tracking import TrackedRun
 
@@ -55,9 +55,9 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     fold, _ = parse_metric(metric)
     runs, remarks = _evaluated(database, experiment, metric)
     columns, incomplete = _columns(runs, fold, metric)
-    from biodeephashing.eval.comparison import build_blocks, console_text, draw_pictures, write_bits_csv, write_csv, write_markdown
+    from biodeephashing.eval.comparison import build_groups, console_text, draw_pictures, write_bits_csv, write_csv, write_markdown
 
-    blocks, doubles = build_blocks([_observation(run, fold) for run in runs], metric)
+    blocks, doubles = build_groups([_observation(run, fold) for run in runs], metric)
     folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
     title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
     pictures = draw_pictures(folder, blocks, metric, name)
@@ -84,7 +84,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     """
     from biodeephashing.eval.comparison import check_same_queries, describe_pair
     from biodeephashing.eval.eval_map import query_values
-    from biodeephashing.eval.records import divisor_of, parse_metric, words_of
+    from biodeephashing.eval.records import describe_denominator, parse_metric, words_of
     from biodeephashing.eval.significance import pair_queries
 
     fold, measure = parse_metric(metric)
@@ -92,7 +92,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
     paired = pair_queries(own, other)
-    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {divisor_of(measure)}\n\n{describe_pair(paired)}")
+    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {describe_denominator(measure)}\n\n{describe_pair(paired)}")
     return paired
 
 
@@ -166,8 +166,8 @@ def _apart(run: TrackedRun) -> dict[str, str]:
     return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
 
 
-def _observation(run: TrackedRun, fold: str) -> Observation:
-    from biodeephashing.eval.comparison import Observation
+def _observation(run: TrackedRun, fold: str) -> RunRecord:
+    from biodeephashing.eval.comparison import RunRecord
     from biodeephashing.eval.records import read_alignment, read_retrieval
 
     settings = _apart(run)
@@ -176,7 +176,7 @@ def _observation(run: TrackedRun, fold: str) -> Observation:
     folder = home() / run.tags["run_directory"]
     alignment = read_alignment(folder / "alignment.csv")
     retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
-    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+    return RunRecord(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
 
 
 def _unknown_experiment(database: str, experiment: str) -> RunError:

@@ -13,8 +13,8 @@ from biodeephashing.runs import write_json
 
 if TYPE_CHECKING:
     from biodeephashing.eval import APSpec
-    from biodeephashing.eval.external import Foreign
-    from biodeephashing.eval.records import Side
+    from biodeephashing.eval.external import ExternalCodes
+    from biodeephashing.eval.records import LabeledCodes
 
 FILES = {
     "queries": "codes of the queries",
@@ -78,15 +78,15 @@ def evaluate_codes(
         1.0
     """
     from biodeephashing.eval.arrays import Margins
-    from biodeephashing.eval.external import Reading, read_foreign
-    from biodeephashing.eval.records import Side, check_same, fold_numbers, summary
+    from biodeephashing.eval.external import Reading, read_external
+    from biodeephashing.eval.records import LabeledCodes, check_same, fold_metrics, summary
 
     if output:
         _check_output(output, no_skip)
     reading = Reading(bits, kind, transpose, Margins(heading, index))
-    found = read_foreign(queries, database, query_labels, database_labels, reading)
+    found = read_external(queries, database, query_labels, database_labels, reading)
     measures = _measures(found, asked)
-    query, items = (Side(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    query, items = (LabeledCodes(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
     if leave_one_out:
         check_same(query, items)
     understood = [*found.understood, *_relation(query, items, leave_one_out)]
@@ -94,7 +94,7 @@ def evaluate_codes(
         print("\n".join(understood))
     health = {"query": query.health, "database": items.health}
     facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
-    numbers, _ = fold_numbers(query, items, measures, leave_one_out=leave_one_out)
+    numbers, _ = fold_metrics(query, items, measures, leave_one_out=leave_one_out)
     result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
     if output:
         write_json(output, result, indent=4)
@@ -114,7 +114,7 @@ def _check_output(output: Path, no_skip: bool) -> None:
         raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
 
 
-def _measures(found: Foreign, asked: Sequence[APSpec]) -> list[APSpec]:
+def _measures(found: ExternalCodes, asked: Sequence[APSpec]) -> list[APSpec]:
     """Return what is always measured, as far as the codes allow, and what is asked for."""
     from biodeephashing.eval.records import ALWAYS, unique
 
@@ -126,7 +126,7 @@ def _measures(found: Foreign, asked: Sequence[APSpec]) -> list[APSpec]:
     return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
 
 
-def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
+def _relation(query: LabeledCodes, items: LabeledCodes, leave_one_out: bool) -> list[str]:
     """Return what queries and database have in common, and what looks odd about their sizes."""
     from biodeephashing.eval.records import count_contained, same_items
 

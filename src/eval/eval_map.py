@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from biodeephashing.data import Prepared
     from biodeephashing.eval import APSpec, Curves
     from biodeephashing.eval.ranking import Reals
-    from biodeephashing.eval.records import RunCodes, Wanted
+    from biodeephashing.eval.records import EvaluationPlan, RunCodes
     from biodeephashing.hparams import Settings
 
 
@@ -122,15 +122,15 @@ def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) ->
         (folder / name).replace(run.evaluation / name)
 
 
-def _measured(codes: RunCodes, fold: str, wanted: Wanted, folder: Path, quiet: bool) -> dict[str, Any]:
+def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
     from tqdm import tqdm
 
-    from biodeephashing.eval.records import fold_numbers
+    from biodeephashing.eval.records import fold_metrics
 
     queries, database = codes.sides[fold], codes.sides["database"]
     with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
-        numbers, curves = fold_numbers(queries, database, wanted.measures, progress=bar.update)
+        numbers, curves = fold_metrics(queries, database, wanted.measures, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
     pictures = _draw(codes, fold, curves, folder) if wanted.drawn else []
     return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
@@ -159,7 +159,7 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _track(
-    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
+    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, EvaluationPlan], folder: Path
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     from biodeephashing.eval.records import DENOMINATOR, tracked_numbers

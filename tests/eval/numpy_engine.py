@@ -8,7 +8,7 @@ import numpy as np
 
 from biodeephashing.codes import hamming
 from biodeephashing.eval import APSpec
-from biodeephashing.eval.ranking.rankings import GRID, unit_rows
+from biodeephashing.eval.ranking.feature_distances import GRID, unit_rows
 
 
 def order_by_index(distances: np.ndarray) -> np.ndarray:

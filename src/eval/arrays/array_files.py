@@ -24,7 +24,7 @@ _Load = Callable[[str], NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Stored:
+class LoadedArray:
     """An array, and where it was found.
 
     Args:
@@ -52,7 +52,7 @@ class Stored:
         return f"{self.file}{':' if self.variable else ''}{self.variable} {self.kind}{notes}"
 
 
-def read_array(text: str, *, labels: bool = False, margins: Margins = UNKNOWN) -> Stored:
+def read_array(text: str, *, labels: bool = False, margins: Margins = UNKNOWN) -> LoadedArray:
     """Read an array from a file, or a variable of a file.
 
     Args:
@@ -86,8 +86,8 @@ def read_array(text: str, *, labels: bool = False, margins: Margins = UNKNOWN) -
         raise DataError(f"{file} holds one array without a name: leave out :{variable}")
     if ending in ENDINGS:
         table = read_text(file, margins, names=labels)
-        return Stored(file, "", table.values, table.notes, table.perhaps_heading)
-    return Stored(file, *_READERS[ending](file, variable, labels))
+        return LoadedArray(file, "", table.values, table.notes, table.perhaps_heading)
+    return LoadedArray(file, *_READERS[ending](file, variable, labels))
 
 
 def read_npy(file: Path) -> NDArray[Any]:

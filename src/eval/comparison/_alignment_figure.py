@@ -13,7 +13,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.ticker import MaxNLocator
 
 from ..figures.style import FAINT_INK, INK, aligned, heading, page, quiet, save, shortened
-from .groups import Block
+from .groups import ComparisonGroup
 
 _ROWS = {"weight_angle": "weight angle", "update_angle": "update angle"}
 _ACROSS = 5  # most panels side by side
@@ -21,34 +21,34 @@ _NAMED = 18  # most layers that are named beside the colour bar
 _PANELS, _BETWEEN = 3.6, 1.15  # inches of two rows of panels, and from there to the next two
 
 
-def draw_alignment(file: Path, blocks: Sequence[Block], title: str, caption: str) -> None:
+def draw_alignment(file: Path, groups: Sequence[ComparisonGroup], title: str, caption: str) -> None:
     """Draw weight angle (above) and update angle (below) against epochs, a panel per rule and a line per layer.
 
     Args:
         file: the PNG to write.
-        blocks: what to draw; each has a rule of which some run measured its alignment.
+        groups: what to draw; each has a rule of which some run measured its alignment.
         title: one line.
         caption: what the angles, lines and bands are.
     """
-    bands = [(block, rules) for block in blocks for rules in _bands(block.measured())]
+    bands = [(group, rules) for group in groups for rules in _bands(group.measured())]
     across = max(len(rules) for _, rules in bands)
     figure, place = page(10.0, (_PANELS + _BETWEEN) * len(bands) - _BETWEEN + 0.1, title, caption, head=1.35)
     place |= {"right": 1 - 2.05 / 10.0, "wspace": 0.12, "hspace": 0.22}
     height, top = figure.get_figheight(), place["top"]
-    for number, (block, rules) in enumerate(bands):
+    for number, (group, rules) in enumerate(bands):
         above = top - number * (_PANELS + _BETWEEN) / height
         inside = place | {"top": above, "bottom": above - _PANELS / height}
         grid = figure.add_gridspec(2, across, **inside)
         panels = [[figure.add_subplot(grid[row, column]) for column in range(len(rules))] for row in range(2)]
-        layers = _layers(block)
+        layers = _layers(group)
         colours = _colours(len(layers))
         for row, quantity in zip(panels, _ROWS, strict=True):
             for axes, rule in zip(row, rules, strict=True):
-                _lines_of(axes, block, rule, quantity, layers, colours)
+                _lines_of(axes, group, rule, quantity, layers, colours)
         headings = [heading(rule, int(95 * (place["right"] - place["left"]) / across)) for rule in rules]
         _dress(panels, headings)
         lines = max(words.count("\n") for words in headings) + 1
-        figure.text(0.3 / 10.0, above + (0.23 + 0.16 * lines) / height, block.title, fontsize=9.5, color=INK, va="center")
+        figure.text(0.3 / 10.0, above + (0.23 + 0.16 * lines) / height, group.title, fontsize=9.5, color=INK, va="center")
         bar = figure.add_axes((place["right"] + 0.16 / 10, inside["bottom"], 0.13 / 10, inside["top"] - inside["bottom"]))
         _name_layers(figure, bar, layers, colours)
     save(figure, file)
@@ -60,9 +60,9 @@ def _bands(rules: Sequence[str]) -> list[Sequence[str]]:
     return [list(part) for part in np.array_split(rules, rows)]
 
 
-def _layers(block: Block) -> list[str]:
-    """Return the layers of a block's network, from the image to the code."""
-    runs = (run for runs in block.runs.values() for run in runs.values())
+def _layers(group: ComparisonGroup) -> list[str]:
+    """Return the layers of a group's network, from the image to the code."""
+    runs = (run for runs in group.runs.values() for run in runs.values())
     return list(dict.fromkeys(layer for run in runs if run.alignment for layer in run.alignment["update_angle"]))
 
 
@@ -71,11 +71,11 @@ def _colours(count: int) -> list[Any]:
     return [tuple(colour) for colour in colormaps["viridis"](np.linspace(0.0, 0.9, count))]
 
 
-def _lines_of(axes: Any, block: Block, rule: str, quantity: str, layers: Sequence[str], colours: Sequence[Any]) -> None:
+def _lines_of(axes: Any, group: ComparisonGroup, rule: str, quantity: str, layers: Sequence[str], colours: Sequence[Any]) -> None:
     axes.axhline(90, color="#777777", linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
     drawn = False
     for layer, colour in zip(layers, colours, strict=True):
-        epochs, values = aligned([run.alignment[quantity].get(layer, ()) for run in block.runs[rule].values() if run.alignment])
+        epochs, values = aligned([run.alignment[quantity].get(layer, ()) for run in group.runs[rule].values() if run.alignment])
         if not len(epochs):
             continue
         drawn = True

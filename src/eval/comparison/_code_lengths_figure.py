@@ -35,7 +35,7 @@ def draw_code_lengths(file: Path, panels: Sequence[BitsPanel], metric: str, titl
     place["top"] -= second_lines / figure.get_figheight()
     place |= {"left": 1.0 / 10.0, "wspace": 0.1, "hspace": _GAP / _PANEL}
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True, gridspec_kw=place)
-    lengths = sorted({bits for panel in panels for bits in panel.blocks})
+    lengths = sorted({bits for panel in panels for bits in panel.groups})
     places = dict(zip(lengths, _places(lengths), strict=True))
     for axes, panel, words in zip(grid.flat, panels, headings, strict=False):
         for rule in panel.rules:

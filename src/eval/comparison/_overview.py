@@ -1,4 +1,4 @@
-"""Several blocks of a comparison at a glance: a row per block, a column and a colour per learning rule."""
+"""Several groups of a comparison at a glance: a row per group, a column and a colour per learning rule."""
 
 from __future__ import annotations
 
@@ -10,52 +10,52 @@ from matplotlib.lines import Line2D
 
 from ..figures.style import INK, colour_of, page, place_of, quiet, save, shortened
 from ..records.metric_names import words_of
-from .groups import Block, describe_spread
+from .groups import ComparisonGroup, describe_spread
 
 _LONGEST = 48  # letters of a row's name that are drawn
 
 
-def overview(blocks: Sequence[Block], metric: str) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table: mean ± standard deviation of every block and rule, the best block first.
+def overview(groups: Sequence[ComparisonGroup], metric: str) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table: mean ± standard deviation of every group and rule, the best group first.
 
     Args:
-        blocks: what to tell of.
+        groups: what to tell of.
         metric: the metric of the cells.
     """
-    rules = _rules(blocks)
-    names = short_titles(blocks)
+    rules = _rules(groups)
+    names = short_titles(groups)
     rows = [
-        [name, *(describe_spread(block.spread(rule, metric)) if rule in block.runs else "-" for rule in rules)]
-        for name, block in _ordered(names, blocks, metric)
+        [name, *(describe_spread(group.spread(rule, metric)) if rule in group.runs else "-" for rule in rules)]
+        for name, group in _ordered(names, groups, metric)
     ]
     return ["settings", *rules], rows
 
 
-def short_titles(blocks: Sequence[Block]) -> list[str]:
-    """Return each block's title without the parts that all titles share."""
-    parts = [block.title.split(", ") for block in blocks]
+def short_titles(groups: Sequence[ComparisonGroup]) -> list[str]:
+    """Return each group's title without the parts that all titles share."""
+    parts = [group.title.split(", ") for group in groups]
     common = set.intersection(*(set(of_one) for of_one in parts)) if len(parts) > 1 else set()
     return [", ".join(part for part in of_one if part not in common) or ", ".join(of_one) for of_one in parts]
 
 
-def draw_overview(file: Path, blocks: Sequence[Block], metric: str, title: str, caption: str) -> None:
-    """Draw a line per block with a mark per rule.
+def draw_overview(file: Path, groups: Sequence[ComparisonGroup], metric: str, title: str, caption: str) -> None:
+    """Draw a line per group with a mark per rule.
 
     Args:
         file: the PNG to write.
-        blocks: what to draw.
+        groups: what to draw.
         metric: the metric of the marks.
         title: one line.
         caption: everything that must be stated beside the numbers.
     """
-    rules, rows = _rules(blocks), _ordered(short_titles(blocks), blocks, metric)
+    rules, rows = _rules(groups), _ordered(short_titles(groups), groups, metric)
     labels = [shortened(name, _LONGEST) for name, _ in rows]
     figure, place = page(9.5, 0.34 * len(rows) + 0.3, title, caption, head=0.95)
     place["left"] = max(place["left"], (0.3 + 0.078 * max(map(len, labels))) / 9.5)
     axes = figure.subplots(gridspec_kw=place)
     for rule, offset in zip(rules, np.linspace(-0.27, 0.27, len(rules)) if len(rules) > 1 else (0.0,), strict=True):
-        for line, (_, block) in enumerate(rows):
-            value = block.spread(rule, metric) if rule in block.runs else None
+        for line, (_, group) in enumerate(rows):
+            value = group.spread(rule, metric) if rule in group.runs else None
             if value is None:
                 continue
             if value.sd is not None:
@@ -74,13 +74,13 @@ def draw_overview(file: Path, blocks: Sequence[Block], metric: str, title: str, 
     save(figure, file)
 
 
-def _rules(blocks: Sequence[Block]) -> list[str]:
-    return sorted({rule for block in blocks for rule in block.runs}, key=place_of)
+def _rules(groups: Sequence[ComparisonGroup]) -> list[str]:
+    return sorted({rule for group in groups for rule in group.runs}, key=place_of)
 
 
-def _ordered(names: Sequence[str], blocks: Sequence[Block], metric: str) -> list[tuple[str, Block]]:
-    def best(block: Block) -> float:
-        spreads = [block.spread(rule, metric) for rule in block.runs]
+def _ordered(names: Sequence[str], groups: Sequence[ComparisonGroup], metric: str) -> list[tuple[str, ComparisonGroup]]:
+    def best(group: ComparisonGroup) -> float:
+        spreads = [group.spread(rule, metric) for rule in group.runs]
         return max((spread.mean for spread in spreads if spread), default=0.0)
 
-    return sorted(zip(names, blocks, strict=True), key=lambda row: -best(row[1]))
+    return sorted(zip(names, groups, strict=True), key=lambda row: -best(row[1]))

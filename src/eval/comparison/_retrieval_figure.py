@@ -10,31 +10,31 @@ import numpy as np
 
 from ..figures.style import INK, aligned, colour_of, draw_band, page_of_rules, place_of, quiet, save
 from ..records.retrieval_table import RetrievalCurves
-from .groups import Block
+from .groups import ComparisonGroup
 
 MARKED = 2  # the radius that has a dot: precision within it is what hash tables are judged by
 
 
-def draw_retrieval(file: Path, blocks: Sequence[Block], title: str, caption: str) -> None:
-    """Draw precision against recall by radius (left) and precision of the first N (right), a line per rule; a row per block.
+def draw_retrieval(file: Path, groups: Sequence[ComparisonGroup], title: str, caption: str) -> None:
+    """Draw precision against recall by radius (left) and precision of the first N (right), a line per rule; a row per group.
 
     Args:
         file: the PNG to write.
-        blocks: what to draw; each has a run whose precision and recall are known.
+        groups: what to draw; each has a run whose precision and recall are known.
         title: one line.
         caption: what lines, bands and dots are.
     """
-    found = [{rule: block.retrievals(rule) for rule in block.runs if block.retrievals(rule)} for block in blocks]
+    found = [{rule: group.retrievals(rule) for rule in group.runs if group.retrievals(rule)} for group in groups]
     rules = sorted({rule for of_block in found for rule in of_block}, key=place_of)
-    figure, place = page_of_rules(10.0, 3.5 * len(blocks), title, caption, rules)
+    figure, place = page_of_rules(10.0, 3.5 * len(groups), title, caption, rules)
     place |= {"right": 1 - 0.4 / 10.0, "wspace": 0.08, "hspace": 0.38}
-    rows = figure.subplots(len(blocks), 2, squeeze=False, sharey=True, gridspec_kw=place)
-    for (left, right), block, of_block in zip(rows, blocks, found, strict=True):
+    rows = figure.subplots(len(groups), 2, squeeze=False, sharey=True, gridspec_kw=place)
+    for (left, right), group, of_block in zip(rows, groups, found, strict=True):
         for rule, retrievals in of_block.items():
             _by_radius(left, rule, retrievals)
             depths, values = aligned([retrieval.precision_at for retrieval in retrievals])
             draw_band(right, depths, values, rule)
-        left.set_title(block.title, loc="left", fontsize=9.5, color=INK, pad=8)
+        left.set_title(group.title, loc="left", fontsize=9.5, color=INK, pad=8)
         left.set_xlim(-0.02, 1.02)
         right.set_xscale("log")
         right.set_xlim(0.92, max(2.0, 1.1 * right.dataLim.x1))

@@ -13,7 +13,7 @@ Curve = Sequence[tuple[int, float]]
 
 
 @dataclass(frozen=True)
-class Observation:
+class RunRecord:
     """One evaluated run.
 
     Args:
@@ -38,7 +38,7 @@ class Observation:
 
 
 @dataclass(frozen=True)
-class Block:
+class ComparisonGroup:
     """Runs that differ in rule and seed only.
 
     Args:
@@ -51,7 +51,7 @@ class Block:
     title: str
     settings: Mapping[str, str]
     split: str
-    runs: Mapping[str, Mapping[int, Observation]]
+    runs: Mapping[str, Mapping[int, RunRecord]]
 
     def measured(self) -> list[str]:
         """Return the rules of which some run measured its alignment."""
@@ -82,29 +82,29 @@ class Block:
         return holm({rule: one.p for rule, one in found.items() if one and one.p is not None})
 
 
-def build_blocks(observations: Iterable[Observation], metric: str) -> tuple[list[Block], list[str]]:
-    """Group runs into blocks.
+def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[ComparisonGroup], list[str]]:
+    """Group runs that differ in rule and seed only.
 
     Args:
-        observations: the runs, newest first.
+        runs: the runs, newest first.
         metric: the metric that orders the rules.
 
     Returns:
-        The blocks, and a remark on every run that was left out because a newer one has the same rule and seed.
+        The groups, and a remark on every run that was left out because a newer one has the same rule and seed.
     """
-    groups: dict[tuple[tuple[str, str], ...], dict[str, dict[int, Observation]]] = {}
+    by_settings: dict[tuple[tuple[str, str], ...], dict[str, dict[int, RunRecord]]] = {}
     remarks = []
-    for run in observations:
+    for run in runs:
         key = (*sorted(run.settings.items()), ("split", run.split))
-        seeds = groups.setdefault(key, {}).setdefault(run.rule, {})
+        seeds = by_settings.setdefault(key, {}).setdefault(run.rule, {})
         if run.seed in seeds:
             remarks.append(f"two runs of {run.rule} with seed {run.seed} and equal settings: the newer one counts")
         else:
             seeds[run.seed] = run
-    blocks = [_block(rules, metric) for rules in groups.values()]
-    titles = _titles([{**block.settings, "split": block.split} for block in blocks])
-    blocks = [Block(title, block.settings, block.split, block.runs) for title, block in zip(titles, blocks, strict=True)]
-    return sorted(blocks, key=lambda block: [_sortable(part) for part in block.title.split()]), remarks
+    groups = [_group(rules, metric) for rules in by_settings.values()]
+    titles = _titles([{**group.settings, "split": group.split} for group in groups])
+    groups = [ComparisonGroup(title, group.settings, group.split, group.runs) for title, group in zip(titles, groups, strict=True)]
+    return sorted(groups, key=lambda group: [_sortable(part) for part in group.title.split()]), remarks
 
 
 def describe_difference(difference: Difference | None, rule: str) -> str:
@@ -152,19 +152,19 @@ def difference_header() -> str:
     return f"difference to {BASELINE} [{CONFIDENCE:.0%} interval]"
 
 
-def _block(rules: Mapping[str, Mapping[int, Observation]], metric: str) -> Block:
+def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str) -> ComparisonGroup:
     first = next(iter(next(iter(rules.values())).values()))
-    unordered = Block("", first.settings, first.split, rules)
+    unordered = ComparisonGroup("", first.settings, first.split, rules)
 
     def place(rule: str) -> tuple[bool, float, str]:
         value = unordered.spread(rule, metric)
         return rule != BASELINE, -value.mean if value else 0.0, rule
 
-    return Block("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=place)})
+    return ComparisonGroup("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=place)})
 
 
 def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a title for each block: loss, architecture and bits, and whatever else differs between blocks."""
+    """Return a title for each group: loss, architecture and bits, and whatever else differs between groups."""
     always = ["loss", "architecture", "number_of_bits"]
     varying = [key for key in settings[0] if key not in always and len({other.get(key) for other in settings}) > 1] if settings else []
     titles = []

@@ -1,5 +1,5 @@
 """Codes and labels of other code bases."""
 
-from .codes import Foreign, Reading, read_foreign
+from .codes import ExternalCodes, Reading, read_external
 
-__all__ = ["Foreign", "Reading", "read_foreign"]
+__all__ = ["ExternalCodes", "Reading", "read_external"]

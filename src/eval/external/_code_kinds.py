@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from ...codes import pack
 from ...errors import DataError
-from ..arrays.array_files import Stored
+from ..arrays.array_files import LoadedArray
 from ..records.code_files import FoldCodes
 from ._packed_words import Words, is_whole, read_packed, words_of
 
 SIGNS, ZERO_ONE, FEATURES, PACKED = "±1", "0/1", "signs of real-valued features", "packed bits"
 
 
-def width_of(stored: Stored, bits: int | None, kind: str | None) -> int:
+def width_of(stored: LoadedArray, bits: int | None, kind: str | None) -> int:
     """Return the bits of a code as far as one table tells: its columns, but for packed codes of known length."""
     return bits if bits is not None and _packing(stored, bits, kind) else stored.values.shape[1]
 
 
-def kind_of(stored: Stored, bits: int | None, kind: str | None) -> str:
+def kind_of(stored: LoadedArray, bits: int | None, kind: str | None) -> str:
     """Return what the entries of a table are.
 
     Args:
@@ -53,7 +53,7 @@ def kind_of(stored: Stored, bits: int | None, kind: str | None) -> str:
     return FEATURES
 
 
-def check_certain(stored: Stored) -> None:
+def check_certain(stored: LoadedArray) -> None:
     """Refuse whole numbers that may be packed codes as well as features.
 
     Raises:
@@ -69,7 +69,9 @@ def check_certain(stored: Stored) -> None:
     )
 
 
-def read_codes(sides: Sequence[Stored], kinds: Sequence[str], bits: int | None, checksums: Sequence[str]) -> tuple[list[FoldCodes], str]:
+def read_codes(
+    sides: Sequence[LoadedArray], kinds: Sequence[str], bits: int | None, checksums: Sequence[str]
+) -> tuple[list[FoldCodes], str]:
     """Return the codes of queries and database, with their features where both sides hold them, and how they are packed.
 
     Raises:
@@ -87,18 +89,18 @@ def read_codes(sides: Sequence[Stored], kinds: Sequence[str], bits: int | None, 
     return found, str(words or "")
 
 
-def _packing(stored: Stored, bits: int | None, kind: str | None) -> bool:
+def _packing(stored: LoadedArray, bits: int | None, kind: str | None) -> bool:
     """Tell whether rows of whole numbers are packed codes, rather than a bit each."""
     if kind in ("bits", "features") or (kind is None and bits is None):
         return False
     return words_of([stored.values], bits) is not None and (kind == "packed" or bits != 1 or not _are_bits(stored))
 
 
-def _are_bits(stored: Stored) -> bool:
+def _are_bits(stored: LoadedArray) -> bool:
     return bool(((stored.values == 0) | (stored.values == 1) | (stored.values == -1)).all())
 
 
-def _common_words(sides: Sequence[Stored], bits: int | None) -> Words:
+def _common_words(sides: Sequence[LoadedArray], bits: int | None) -> Words:
     """Return how both sides are packed; refuse to compare what is packed in two ways."""
     both, own = words_of([side.values for side in sides], bits), [words_of([side.values], bits) for side in sides]
     full = {side.values.dtype.kind for side in sides if both and side.values.dtype.kind != "f" and 8 * side.values.itemsize == both.size}
@@ -108,7 +110,7 @@ def _common_words(sides: Sequence[Stored], bits: int | None) -> Words:
     return both
 
 
-def _check_conventions(sides: Sequence[Stored], kinds: Sequence[str]) -> None:
+def _check_conventions(sides: Sequence[LoadedArray], kinds: Sequence[str]) -> None:
     """Refuse a 0 that would be -1 in one file and +1 in the other, and packed codes whose order of bits is not known."""
     for one, other in ((0, 1), (1, 0)):
         values = sides[one].values
@@ -119,7 +121,7 @@ def _check_conventions(sides: Sequence[Stored], kinds: Sequence[str]) -> None:
             raise DataError(f"{sides[one]} holds {PACKED}, but {sides[other]} holds {kinds[other]}: write both in the same way")
 
 
-def _pack(side: Stored, kind: str, bits: int | None) -> NDArray[np.uint8]:
+def _pack(side: LoadedArray, kind: str, bits: int | None) -> NDArray[np.uint8]:
     """Return a side as bytes, the first bit highest; packed codes are bytes in that order where the other side is not packed."""
     if kind != PACKED:
         return pack(np.ascontiguousarray(side.values)) if kind != ZERO_ONE else np.packbits(side.values != 0, axis=1)

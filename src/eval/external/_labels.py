@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..arrays.array_files import Stored
+from ..arrays.array_files import LoadedArray
 from ..ranking.pair_checks import Labels
 
 CLASS_NUMBERS, CLASS_NAMES, CLASS_COLUMNS = "class numbers", "class names", "0/1, a column per class"
 _SHOWN = 3  # classes that a message lists
 
 
-def as_vectors(labels: Sequence[Stored], codes: Sequence[Stored]) -> list[Stored]:
+def as_vectors(labels: Sequence[LoadedArray], codes: Sequence[LoadedArray]) -> list[LoadedArray]:
     """Return class numbers and names as vectors, where both sides are a single column, or a row that is not that of a single item.
 
     Raises:
@@ -41,7 +41,7 @@ def as_vectors(labels: Sequence[Stored], codes: Sequence[Stored]) -> list[Stored
     return list(labels)
 
 
-def read_labels(labels: Sequence[Stored]) -> tuple[tuple[Labels, Labels], str, list[str]]:
+def read_labels(labels: Sequence[LoadedArray]) -> tuple[tuple[Labels, Labels], str, list[str]]:
     """Return labels as 0/1, (items, classes), what they were taken for, and what is to be known about them.
 
     Args:
@@ -68,7 +68,7 @@ def read_labels(labels: Sequence[Stored]) -> tuple[tuple[Labels, Labels], str, l
     return _one_hot(labels, classes), CLASS_NAMES if named else CLASS_NUMBERS, said
 
 
-def _check_numbers(labels: Sequence[Stored]) -> None:
+def _check_numbers(labels: Sequence[LoadedArray]) -> None:
     for side in labels:
         wrong = np.flatnonzero((side.values < 0) | (side.values != np.floor(side.values)))
         if len(wrong):
@@ -76,7 +76,7 @@ def _check_numbers(labels: Sequence[Stored]) -> None:
             raise DataError(f"{side} holds {value:g} in row {wrong[0]}, counted from 0: class numbers are whole numbers of at least 0")
 
 
-def _one_hot(labels: Sequence[Stored], classes: NDArray[Any]) -> tuple[Labels, Labels]:
+def _one_hot(labels: Sequence[LoadedArray], classes: NDArray[Any]) -> tuple[Labels, Labels]:
     """Return class numbers or names as 0/1, with a column for each class of either side."""
     queries, items = (np.zeros((len(side.values), len(classes)), dtype=np.uint8) for side in labels)
     for side, indicators in zip(labels, (queries, items), strict=True):
@@ -84,7 +84,7 @@ def _one_hot(labels: Sequence[Stored], classes: NDArray[Any]) -> tuple[Labels, L
     return queries, items
 
 
-def _zero_one(labels: Sequence[Stored]) -> tuple[Labels, Labels]:
+def _zero_one(labels: Sequence[LoadedArray]) -> tuple[Labels, Labels]:
     """Return 0/1 as bytes."""
     for side in labels:
         wrong = np.argwhere((side.values != 0) & (side.values != 1))

@@ -7,11 +7,11 @@ from dataclasses import replace
 from itertools import product
 
 from ...errors import DataError
-from ..arrays.array_files import Stored
+from ..arrays.array_files import LoadedArray
 from ..arrays.text_files import heading_note
 
 
-def settle_headings(codes: Sequence[Stored], labels: Sequence[Stored]) -> tuple[list[Stored], list[Stored]]:
+def settle_headings(codes: Sequence[LoadedArray], labels: Sequence[LoadedArray]) -> tuple[list[LoadedArray], list[LoadedArray]]:
     """Return codes and labels without the first rows that must be headings, because only then there is one label per code.
 
     Args:
@@ -25,7 +25,7 @@ def settle_headings(codes: Sequence[Stored], labels: Sequence[Stored]) -> tuple[
     return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
 
 
-def _settle(codes: Stored, labels: Stored) -> tuple[Stored, Stored]:
+def _settle(codes: LoadedArray, labels: LoadedArray) -> tuple[LoadedArray, LoadedArray]:
     ways = product(_readings(codes), _readings(labels))
     fitting = [(one, other) for one, other in ways if len(one.values) == len(other.values)]
     if len(fitting) > 1 and codes.values.shape[1] > 2:
@@ -36,7 +36,7 @@ def _settle(codes: Stored, labels: Stored) -> tuple[Stored, Stored]:
     return fitting[0] if fitting else (codes, labels)
 
 
-def _readings(stored: Stored) -> list[Stored]:
+def _readings(stored: LoadedArray) -> list[LoadedArray]:
     """Return a table as it is and, where its first row may be a heading, without it."""
     if not stored.perhaps_heading:
         return [stored]

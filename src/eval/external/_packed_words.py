@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..arrays.array_files import Stored
+from ..arrays.array_files import LoadedArray
 
 _SIZES = (8, 16, 32, 64)  # bits that a whole number may hold of a code
 
@@ -63,7 +63,7 @@ def words_of(sides: Sequence[NDArray[Any]], bits: int | None) -> Words | None:
     return Words(sizes[0], columns, low < 0) if sizes else None
 
 
-def read_packed(sides: Sequence[Stored], words: Words, bits: int | None) -> list[NDArray[np.uint8]]:
+def read_packed(sides: Sequence[LoadedArray], words: Words, bits: int | None) -> list[NDArray[np.uint8]]:
     """Return packed codes as bytes, (n, ceil(bits / 8)).
 
     A Hamming distance does not depend on which bit is which, so that the order of bytes and an offset (of 128, say) change nothing as
@@ -93,7 +93,7 @@ def read_packed(sides: Sequence[Stored], words: Words, bits: int | None) -> list
     return [np.packbits(np.unpackbits(part, axis=1)[:, kept], axis=1) for part in raw]
 
 
-def _bytes(side: Stored, words: Words) -> NDArray[np.uint8]:
+def _bytes(side: LoadedArray, words: Words) -> NDArray[np.uint8]:
     """Return whole numbers as the bytes that hold them, negative ones in two's complement."""
     values = side.values
     if values.dtype.kind == "f":

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...checksums import digest
 from ...errors import DataError
-from ..arrays.array_files import Stored, read_array
+from ..arrays.array_files import LoadedArray, read_array
 from ..arrays.text_files import UNKNOWN, Margins
 from ..ranking.pair_checks import Labels
 from ..records.code_files import FoldCodes
@@ -43,7 +43,7 @@ NOTHING_KNOWN = Reading()
 
 
 @dataclass(frozen=True)
-class Foreign:
+class ExternalCodes:
     """All that an evaluation needs, as found in files.
 
     Args:
@@ -60,7 +60,7 @@ class Foreign:
     understood: tuple[str, ...]
 
 
-def read_foreign(queries: str, database: str, query_labels: str, database_labels: str, reading: Reading = NOTHING_KNOWN) -> Foreign:
+def read_external(queries: str, database: str, query_labels: str, database_labels: str, reading: Reading = NOTHING_KNOWN) -> ExternalCodes:
     """Read codes and labels of queries and database.
 
     Args:
@@ -91,10 +91,10 @@ def read_foreign(queries: str, database: str, query_labels: str, database_labels
     facts = zip(ROLES, stored, [*kinds, taken, taken], (turned[0], turned[0], turned[1], turned[1]), strict=True)
     inputs = {role: _facts(one, kind, turn) | {"sha256": checksums[one.file]} for role, one, kind, turn in facts}
     details = zip(inputs.items(), stored, [_length(first, words), _length(second, words), "", ""], strict=True)
-    return Foreign((first, second), classes, inputs, (*(_understood(*item, one, more) for item, one, more in details), *said))
+    return ExternalCodes((first, second), classes, inputs, (*(_understood(*item, one, more) for item, one, more in details), *said))
 
 
-def _read(texts: Sequence[str], reading: Reading, *, labels: bool) -> list[Stored]:
+def _read(texts: Sequence[str], reading: Reading, *, labels: bool) -> list[LoadedArray]:
     read = [read_array(text, labels=labels, margins=reading.margins) for text in texts]
     return [_checked(one, (1, 2), "biufU") if labels else _checked(one, (2,), "biuf") for one in read]
 
@@ -104,18 +104,18 @@ def _length(codes: FoldCodes, words: str) -> str:
     return f": {len(codes.codes):,} code{'s' * many} of {codes.bits} bits{f' in {words}' if words else ''}"
 
 
-def _facts(stored: Stored, kind: str, turned: bool) -> dict[str, Any]:
+def _facts(stored: LoadedArray, kind: str, turned: bool) -> dict[str, Any]:
     return {"file": str(stored.file), "variable": stored.variable, "holds": stored.kind, "as": kind, "transposed": turned}
 
 
-def _understood(role: str, facts: dict[str, Any], stored: Stored, more: str) -> str:
+def _understood(role: str, facts: dict[str, Any], stored: LoadedArray, more: str) -> str:
     """Return what a file was taken for, in words."""
     taken = f"read as {facts['as']}" + " with a column per item" * facts["transposed"] + more
     name = f"{facts['file']}{':' if facts['variable'] else ''}{facts['variable']}"
     return "; ".join((f"{role}: {name}, {facts['holds']}, {taken}", *stored.notes))
 
 
-def _checked(stored: Stored, dimensions: tuple[int, ...], kinds: str) -> Stored:
+def _checked(stored: LoadedArray, dimensions: tuple[int, ...], kinds: str) -> LoadedArray:
     """Return an array of finite numbers, or of names where they may be, with a fitting number of dimensions."""
     values = stored.values
     if values.dtype.kind not in kinds:
@@ -131,7 +131,7 @@ def _checked(stored: Stored, dimensions: tuple[int, ...], kinds: str) -> Stored:
     return stored
 
 
-def _orientation(codes: Sequence[Stored], labels: Sequence[Stored], reading: Reading) -> tuple[bool, bool]:
+def _orientation(codes: Sequence[LoadedArray], labels: Sequence[LoadedArray], reading: Reading) -> tuple[bool, bool]:
     """Return whether codes and labels must be transposed: neither if they fit as stored, else the only way that makes them fit.
 
     Raises:
@@ -153,7 +153,7 @@ def _orientation(codes: Sequence[Stored], labels: Sequence[Stored], reading: Rea
     return fitting[0]
 
 
-def _misfit(codes: Sequence[Stored], labels: Sequence[Stored], reading: Reading, turned: tuple[bool, bool]) -> str | None:
+def _misfit(codes: Sequence[LoadedArray], labels: Sequence[LoadedArray], reading: Reading, turned: tuple[bool, bool]) -> str | None:
     """Return why four arrays do not fit together, or None where they do."""
     (queries, items), (query_labels, item_labels) = (
         [_turn(one) if turn else one for one in side] for side, turn in zip((codes, labels), turned, strict=True)
@@ -171,5 +171,5 @@ def _misfit(codes: Sequence[Stored], labels: Sequence[Stored], reading: Reading,
     return None
 
 
-def _turn(stored: Stored) -> Stored:
+def _turn(stored: LoadedArray) -> LoadedArray:
     return replace(stored, values=stored.values.T)

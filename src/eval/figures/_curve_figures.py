@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ..metrics.curves import Curves
-from ..ranking.groups import Counts, Reals
+from ..ranking.histograms import Counts, Reals
 from .style import FAINT_INK, INK, IRRELEVANT, RELEVANT, page, quiet, save
 
 _LINE = "#0072B2"

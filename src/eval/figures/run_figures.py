@@ -13,7 +13,7 @@ from ..metrics.bits import bit_statistics
 from ..metrics.curves import Curves
 from ..ranking.nearest import choose_queries, nearest_items
 from ..ranking.task import RetrievalTask
-from ..records.fold_metrics import Side
+from ..records.fold_metrics import LabeledCodes
 from ..records.run_tables import write_bits, write_correlations, write_depths, write_nearest, write_radius
 from ._bit_figure import draw_bits
 from ._curve_figures import draw_distances, draw_precision_at, draw_precision_recall
@@ -28,8 +28,8 @@ def draw_run(
     run: Run,
     fold: str,
     curves: Curves,
-    queries: Side,
-    database: Side,
+    queries: LabeledCodes,
+    database: LabeledCodes,
     galleries: tuple[Gallery, Gallery],
     *,
     classes: Sequence[str] = (),
@@ -80,7 +80,7 @@ def _draw_curves(files: _Files, curves: Curves) -> None:
     )  # fmt: skip
 
 
-def _draw_bits(files: _Files, queries: Side, database: Side) -> None:
+def _draw_bits(files: _Files, queries: LabeledCodes, database: LabeledCodes) -> None:
     folds = {files.fold: queries, "database": database}
     bits = {name: bit_statistics(side.codes.codes, side.codes.bits) for name, side in folds.items()}
     write_bits(files.table("bits"), bits)
@@ -93,7 +93,9 @@ def _draw_bits(files: _Files, queries: Side, database: Side) -> None:
     )  # fmt: skip
 
 
-def _draw_nearest(files: _Files, queries: Side, database: Side, galleries: tuple[Gallery, Gallery], classes: Sequence[str]) -> None:
+def _draw_nearest(
+    files: _Files, queries: LabeledCodes, database: LabeledCodes, galleries: tuple[Gallery, Gallery], classes: Sequence[str]
+) -> None:
     task = RetrievalTask(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
     shown = [nearest_items(task, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
     write_nearest(files.table("nearest"), shown, *(gallery.files for gallery in galleries))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ranking.groups import Counts, Groups, Reals, divisor, share
+from ..ranking.histograms import Counts, DistanceHistogram, Reals, denominator_of, safe_divide
 from ..ranking.threads import in_threads
 
 TOGETHER = 512  # queries that a thread takes at a time
 
 
-def expected_average_precision(groups: Groups, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
+def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
     r"""Return the mean of AP over uniformly random orders inside each distance group.
 
     A group of :math:`n` items, :math:`r` of them relevant, after :math:`N` items with :math:`R_0` relevant ones adds
@@ -20,7 +20,7 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
           = \frac rn \bigl[ b\,n + (R_0 + 1 - b (N+1)) (H_{N+n} - H_N) \bigr], \qquad b = \frac{r-1}{n-1}
 
     to the sum of precisions (:math:`H` harmonic numbers). Of a group that the cut divides only :math:`t` places count:
-    with a constant divisor the sum ends at :math:`t`; with the divisor *retrieved* the number :math:`m` of relevant items
+    with a constant denominator the sum ends at :math:`t`; with the denominator *retrieved* the number :math:`m` of relevant items
     in those places is hypergeometric, and given :math:`m` they are exchangeable.
 
     Reference: Computing Information Retrieval Performance Measures Efficiently in the Presence of Tied Scores,
@@ -37,7 +37,7 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
     Example:
         One relevant item among two at the same distance is first or second with equal chance:
 
-        >>> expected_average_precision(Groups.of(np.array([[[1, 1]]])), np.array([2]), "all")[0].tolist()
+        >>> expected_average_precision(DistanceHistogram.of(np.array([[[1, 1]]])), np.array([2]), "all")[0].tolist()
         [0.75]
     """
     from ._group_kernels import mean_over_draws, sum_expected
@@ -49,7 +49,7 @@ def expected_average_precision(groups: Groups, cut: Counts, denominator: str) ->
     in_threads(lambda rows: sum_expected(*(part[rows] for part in (*given, *results))), len(cut), TOGETHER)
     if denominator != "retrieved":
         precisions += rests
-    average = share(precisions, divisor(denominator, retrieved, groups.total_relevant, cut))
+    average = safe_divide(precisions, denominator_of(denominator, retrieved, groups.total_relevant, cut))
     found = (retrieved > 0).astype(np.float64)
     rows = np.flatnonzero(divided >= 0)
     if len(rows):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..._compiled import kernel
-from ..ranking.groups import Counts, Reals
+from ..ranking.histograms import Counts, Reals
 
 FAR = 20  # from this place on the series of harmonic sums is exact to the last digit
 NEGLIGIBLE = 1e-40  # a weight so small, beside 1 of the most probable draw, that adding it changes no sum in float64
@@ -56,7 +56,7 @@ def sum_expected(
         sizes, relevant, before, relevant_before: the groups of each query, (queries, distances).
         cuts: how many items count, (queries,).
         sums: receives the sum over the groups that the cut leaves whole, (queries,).
-        rests: receives the share of the group that it divides, as with a constant divisor, (queries,).
+        rests: receives the share of the group that it divides, as with a constant denominator, (queries,).
         retrieved: receives the relevant items of whole groups, (queries,).
         divided: receives the distance of the group that the cut divides, -1 for none, (queries,).
     """
@@ -88,7 +88,7 @@ def mean_over_draws(
     averages: Reals,
     chances: Reals,
 ) -> None:
-    r"""Average precision with the divisor *retrieved* where the cut divides a group: the mean over the relevant items in its places.
+    r"""Average precision with the denominator *retrieved* where the cut divides a group: the mean over the relevant items in its places.
 
     Their number m has probability :math:`P(m) = \binom rm \binom{n-r}{t-m} / \binom nt`. From the most probable m on, each
     neighbour follows from the ratio of the two, until nothing more can be added: no logarithm, and no factorial that overflows.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..ranking.groups import Counts, Reals
+from ..ranking.histograms import Counts, Reals
 
 
 def harmonic_sum(before: Counts, places: Counts) -> Reals:

@@ -9,8 +9,8 @@ import numpy as np
 
 from ...errors import BioDeepHashingError
 from ..ranking.blocks import MEMORY, blocks_of, collect
-from ..ranking.groups import Groups, Reals, divisor, share
-from ..ranking.rankings import Separations
+from ..ranking.feature_distances import FeatureDistances
+from ..ranking.histograms import DistanceHistogram, Reals, denominator_of, safe_divide
 from ..ranking.rows import Array
 from ..ranking.task import RetrievalTask
 from ._bounds import extreme_average_precision
@@ -92,12 +92,12 @@ def average_precision_per_query(task: RetrievalTask, specs: Sequence[APSpec], *,
         >>> results[specs[0]].values.tolist()
         [1.0, 1.0]
     """
-    averages = Averages(task, specs, memory)
+    averages = APAccumulator(task, specs, memory)
     collect(task, averages.blocks, [averages])
     return averages.results
 
 
-class Averages:
+class APAccumulator:
     """Collects average precisions over blocks of queries.
 
     Args:
@@ -110,12 +110,12 @@ class Averages:
 
     def __init__(self, task: RetrievalTask, specs: Sequence[APSpec], memory: int, *, shared: bool = False) -> None:
         by_feature = any(spec.ties == "feature" for spec in specs)
-        self.blocks = blocks_of(task, memory, bytes_per_pair=Separations.bytes_per_pair if by_feature else 0, shared=shared)
+        self.blocks = blocks_of(task, memory, bytes_per_pair=FeatureDistances.bytes_per_pair if by_feature else 0, shared=shared)
         self.results = {spec: AveragePrecision(np.zeros(task.queries), np.zeros(task.queries), spec.empty) for spec in specs}
         self._task = task
         self._separations = _separations(task, self.blocks[0].stop) if by_feature else None
 
-    def add(self, block: slice, groups: Groups) -> None:
+    def add(self, block: slice, groups: DistanceHistogram) -> None:
         """Add the queries of a block."""
         for ties in TIES:
             sharing = [spec for spec in self.results if spec.ties == ties]
@@ -158,7 +158,7 @@ def mean_over_queries(values: Reals, found: Reals, empty: str) -> float:
     return float(values.sum()) / counted if counted else 0.0
 
 
-def _closed_form(groups: Groups, spec: APSpec) -> tuple[Reals, Reals]:
+def _closed_form(groups: DistanceHistogram, spec: APSpec) -> tuple[Reals, Reals]:
     """Return average precision and chance to find something of a block of queries, from their histograms alone."""
     cut = groups.cut(spec.k, spec.radius)
     if spec.ties == "expected":
@@ -167,18 +167,18 @@ def _closed_form(groups: Groups, spec: APSpec) -> tuple[Reals, Reals]:
 
 
 def _ranked(
-    task: RetrievalTask, block: slice, groups: Groups, specs: Sequence[APSpec], order: Separations | None
+    task: RetrievalTask, block: slice, groups: DistanceHistogram, specs: Sequence[APSpec], order: FeatureDistances | None
 ) -> list[tuple[Reals, Reals]]:
     """Return the same for specs that share a ranking."""
     if not specs:
         return []
     cuts = np.stack([groups.cut(spec.k, spec.radius) for spec in specs], axis=1)
     sums, retrieved = task.precision_sums(block, groups, cuts, order)
-    divisors = [divisor(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(specs)]
-    return [(share(sums[:, i], divisors[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(specs))]
+    denominators = [denominator_of(m.denominator, retrieved[:, i], groups.total_relevant, cuts[:, i]) for i, m in enumerate(specs)]
+    return [(safe_divide(sums[:, i], denominators[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(specs))]
 
 
-def _separations(task: RetrievalTask, block: int) -> Separations:
+def _separations(task: RetrievalTask, block: int) -> FeatureDistances:
     if task.features is None:
         raise BioDeepHashingError('the tie rule "feature" needs a task with features')
-    return Separations(*task.features, block)
+    return FeatureDistances(*task.features, block)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ranking.groups import Counts, Groups, Reals, share
+from ..ranking.histograms import Counts, DistanceHistogram, Reals, safe_divide
 from ..ranking.task import RetrievalTask
 
 _STEPS = 25  # depths per power of ten: about a hundred for a database of 100,000
@@ -86,14 +86,14 @@ class CurveSums:
         self._distances = np.zeros((task.bins, 2), dtype=np.int64)
         self._relevant = np.zeros(task.queries, dtype=np.int64)
 
-    def add(self, block: slice, groups: Groups) -> None:
+    def add(self, block: slice, groups: DistanceHistogram) -> None:
         """Add the queries of a block."""
         starts, total = groups.starts, groups.total_relevant
         items, relevant = starts[:, 1:, 0], starts[:, 1:, 1]
         self._items += items.sum(axis=0)
         self._nonempty += (items > 0).sum(axis=0)
-        _add_rows(self._precision, share(relevant, items))
-        _add_rows(self._recall, share(relevant, total[:, None]))
+        _add_rows(self._precision, safe_divide(relevant, items))
+        _add_rows(self._recall, safe_divide(relevant, total[:, None]))
         self._distances += np.stack((groups.size - groups.relevant, groups.relevant), axis=2).sum(axis=0)
         self._relevant[block] = total
         ends = np.concatenate((np.ones((len(total), 1), dtype=bool), groups.size > 0), axis=1)

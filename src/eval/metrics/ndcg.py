@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UsageError
 from ..ranking.blocks import MEMORY, blocks_of, collect
-from ..ranking.groups import Counts, Groups, Reals, share
+from ..ranking.histograms import Counts, DistanceHistogram, Reals, safe_divide
 from ..ranking.task import RetrievalTask
 from .average_precision import mean_over_queries
 from .spec import EMPTY, APSpec, check_choice
@@ -71,15 +71,17 @@ class DiscountedGains:
         self._gains = _gains(task.levels, gain)
         self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, task.database + 2))))
 
-    def add(self, block: slice, groups: Groups) -> None:
+    def add(self, block: slice, groups: DistanceHistogram) -> None:
         """Add the queries of a block."""
-        means = share(np.einsum("qdl,l->qd", groups.counts, self._gains), groups.size)
+        means = safe_divide(np.einsum("qdl,l->qd", groups.counts, self._gains), groups.size)
         levels = groups.counts.sum(axis=1)
         self.found[block] = groups.total_relevant > 0
         places = np.arange(len(self._discounts))
         for k, values in self.values.items():
             discounts = self._discounts if k is None else self._discounts[np.minimum(places, min(k, len(places)))]
-            values[block] = share(_discounted(means, groups.size, discounts), _discounted(self._gains[::-1], levels[:, ::-1], discounts))
+            values[block] = safe_divide(
+                _discounted(means, groups.size, discounts), _discounted(self._gains[::-1], levels[:, ::-1], discounts)
+            )
 
 
 def _gains(levels: int, gain: str) -> Reals:

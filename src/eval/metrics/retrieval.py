@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ..ranking.blocks import MEMORY, collect
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 from ..ranking.task import RetrievalTask
-from .average_precision import AveragePrecision, Averages
+from .average_precision import APAccumulator, AveragePrecision
 from .curves import Curves, CurveSums
 from .ndcg import DiscountedGains
 from .spec import APSpec
@@ -62,7 +62,7 @@ def retrieval(
         (1.0, 1.0, [1.0, 1.0])
     """
     graded = len(ndcg) > 0
-    averages = Averages(task, specs, memory, shared=graded)
+    averages = APAccumulator(task, specs, memory, shared=graded)
     curves, gains = CurveSums(task), DiscountedGains(task, ndcg, gain)
     collect(task, averages.blocks, [averages, curves, *([gains] if graded else [])], shared=graded, progress=progress)
     return Retrieval(averages.results, curves.curves(), gains.values)

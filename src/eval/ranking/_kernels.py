@@ -11,7 +11,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ..._compiled import kernel
-from .groups import Counts, Reals
+from .histograms import Counts, Reals
 
 Words = NDArray[np.uint16]
 Bytes = NDArray[np.uint8]

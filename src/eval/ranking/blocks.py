@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from .groups import Groups
+from .histograms import DistanceHistogram
 from .task import RetrievalTask
 
 MEMORY = 96 * 2**20
@@ -16,7 +16,7 @@ _COUNTS_PER_GROUP = 14  # arrays (queries, distances) that groups and closed for
 class Collector(Protocol):
     """Something that is computed from the distance groups of all queries, block after block."""
 
-    def add(self, block: slice, groups: Groups) -> None:
+    def add(self, block: slice, groups: DistanceHistogram) -> None:
         """Add the queries of a block, given their distance groups."""
 
 
@@ -52,7 +52,7 @@ def collect(
         progress: called after each block with its number of queries.
     """
     for block in blocks:
-        groups = Groups.of(task.shared_histograms(block) if shared else task.histograms(block))
+        groups = DistanceHistogram.of(task.shared_histograms(block) if shared else task.histograms(block))
         for collector in collectors:
             collector.add(block, groups)
         if progress:

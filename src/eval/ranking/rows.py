@@ -87,7 +87,8 @@ def packed(queries: NDArray[Any], database: NDArray[Any], bits: int | None) -> P
     kinds = [_kind_of(side, values) for side, values in sides.items()]
     _check_alike(sides, kinds, bits)
     own, items = (np.packbits(v != 0, axis=1) if kind == _ZERO_ONE else pack(v) for v, kind in zip(sides.values(), kinds, strict=True))
-    return Packed((own, items), queries.shape[1], (queries, database) if kinds == [_FEATURES] * 2 else None)
+    real = _FEATURES in kinds and _SIGNS not in kinds
+    return Packed((own, items), queries.shape[1], (queries, database) if real else None)
 
 
 def _is_packed(values: NDArray[Any], bits: int | None) -> bool:
@@ -130,10 +131,10 @@ def checked_features(features: tuple[Array, Array], queries: int, database: int)
         BioDeepHashingError: when they are not (queries, bits) and (database, bits).
     """
     own, items = as_array("query features", features[0]), as_array("database features", features[1])
-    wanted = f"({queries}, bits) and ({database}, bits)"
+    needed = f"({queries}, bits) and ({database}, bits)"
     shapes = f"features of shape {own.shape} and {items.shape}"
     if own.ndim != 2 or items.ndim != 2 or (len(own), len(items)) != (queries, database):
-        raise BioDeepHashingError(f"{shapes} do not belong to these codes: {wanted} are needed")
+        raise BioDeepHashingError(f"{shapes} do not belong to these codes: {needed} are needed")
     if own.shape[1] != items.shape[1]:
-        raise BioDeepHashingError(f"{shapes} are of different width: {wanted} are needed")
+        raise BioDeepHashingError(f"{shapes} are of different width: {needed} are needed")
     return own, items

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
-from .groups import Counts, Groups, Reals
+from .feature_distances import FeatureDistances
+from .histograms import Counts, DistanceHistogram, Reals
 from .pair_checks import Labels, check_codes_and_labels, check_same
-from .rankings import Separations
 from .rows import Array, as_array, checked_features, packed
 from .threads import TOGETHER, in_threads
 
@@ -139,7 +139,9 @@ class RetrievalTask:
             histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
         return histograms
 
-    def precision_sums(self, queries: slice, groups: Groups, cuts: Counts, order: Separations | None = None) -> tuple[Reals, Counts]:
+    def precision_sums(
+        self, queries: slice, groups: DistanceHistogram, cuts: Counts, order: FeatureDistances | None = None
+    ) -> tuple[Reals, Counts]:
         r"""Return the sum of the precisions at the relevant items within each cut, and how many these are, both (queries, cuts).
 
         .. math:: \sum_{i \le k,\ \mathrm{rel}_i} \frac{\text{relevant items among the first } i}{i}
@@ -156,11 +158,11 @@ class RetrievalTask:
         Example:
             >>> codes, labels = np.array([[1], [0], [1]], dtype=np.uint8), np.array([[0], [1], [1]], dtype=np.uint8)
             >>> task, query = RetrievalTask(codes[1:2], codes, labels[1:2], labels), slice(0, 1)
-            >>> groups = Groups.of(task.histograms(query))
+            >>> groups = DistanceHistogram.of(task.histograms(query))
             >>> task.precision_sums(query, groups, np.array([[3]]))[0].round(4).tolist()  # 1/1 + 2/3
             [[1.6667]]
             >>> features = np.array([[1.0, 0.0]]), np.array([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
-            >>> task.precision_sums(query, groups, np.array([[3]]), Separations(*features, block=1))[0].tolist()  # 1/1 + 2/2
+            >>> task.precision_sums(query, groups, np.array([[3]]), FeatureDistances(*features, block=1))[0].tolist()  # 1/1 + 2/2
             [[2.0]]
         """
         from ._kernels import rank_by_feature, rank_by_index
@@ -217,7 +219,7 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint16]:
     return np.array(padded.view(np.uint16).T, order="C")
 
 
-def _share_to_order(groups: Groups, cuts: Counts) -> float:
+def _share_to_order(groups: DistanceHistogram, cuts: Counts) -> float:
     """Return the share of items in groups that hold a relevant item and are not beyond every cut."""
     wanted = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
     return float(groups.size[wanted].sum() / groups.size.sum())

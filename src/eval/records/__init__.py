@@ -2,12 +2,12 @@
 
 from .alignment_table import LayerCurves, read_alignment
 from .code_files import FoldCodes, read_fold, read_predictions
-from .fold_metrics import Side, fold_numbers, per_query
+from .fold_metrics import LabeledCodes, fold_metrics, per_query
 from .metric_names import (
     ALWAYS,
     DENOMINATOR,
     asked_measures,
-    divisor_of,
+    describe_denominator,
     is_metric,
     key_of,
     options_of,
@@ -16,7 +16,7 @@ from .metric_names import (
     unique,
     words_of,
 )
-from .result_file import Wanted, check_asked, is_current, want
+from .result_file import EvaluationPlan, check_asked, is_current, want
 from .retrieval_table import RetrievalCurves, read_retrieval
 from .run_codes import RunCodes, read_run
 from .same_items import check_same, count_contained, same_items
@@ -26,18 +26,18 @@ from .summary import summary
 __all__ = [
     "ALWAYS",
     "DENOMINATOR",
+    "EvaluationPlan",
     "FoldCodes",
+    "LabeledCodes",
     "LayerCurves",
     "RetrievalCurves",
     "RunCodes",
-    "Side",
-    "Wanted",
     "asked_measures",
     "check_asked",
     "check_same",
     "count_contained",
-    "divisor_of",
-    "fold_numbers",
+    "describe_denominator",
+    "fold_metrics",
     "is_current",
     "is_metric",
     "key_of",

@@ -14,7 +14,7 @@ from ..metrics.curves import Curves
 from ..metrics.health import code_health
 from ..metrics.retrieval import retrieval
 from ..metrics.spec import APSpec
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 from ..ranking.pair_checks import Labels
 from ..ranking.task import RetrievalTask
 from ..significance.bootstrap import LEVEL, METHOD, RESAMPLES, SEED, mean_intervals
@@ -23,7 +23,7 @@ from .metric_names import COMPATIBLE, CUTS, DENOMINATOR, NDCG_CUT, compatible_ke
 
 
 @dataclass(frozen=True)
-class Side:
+class LabeledCodes:
     """A fold, as the queries or as the database.
 
     Args:
@@ -40,14 +40,14 @@ class Side:
         return asdict(code_health(self.codes.codes, self.codes.bits, self.labels))
 
 
-def per_query(queries: Side, database: Side, measures: Sequence[APSpec]) -> dict[APSpec, AveragePrecision]:
+def per_query(queries: LabeledCodes, database: LabeledCodes, measures: Sequence[APSpec]) -> dict[APSpec, AveragePrecision]:
     """Return the average precision of every query under each measure."""
     return average_precision_per_query(_task(queries, database), measures)
 
 
-def fold_numbers(
-    queries: Side,
-    database: Side,
+def fold_metrics(
+    queries: LabeledCodes,
+    database: LabeledCodes,
     measures: Sequence[APSpec],
     *,
     leave_one_out: bool = False,
@@ -80,7 +80,7 @@ def fold_numbers(
     return compatible | rules | means | {"bootstrap": intervals} | counts, found.curves
 
 
-def _task(queries: Side, database: Side, leave_one_out: bool = False) -> RetrievalTask:
+def _task(queries: LabeledCodes, database: LabeledCodes, leave_one_out: bool = False) -> RetrievalTask:
     own, items = queries.codes, database.codes
     features = None if own.features is None or items.features is None else (own.features, items.features)
     labels = queries.labels, database.labels

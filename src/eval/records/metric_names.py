@@ -184,11 +184,11 @@ def words_of(metric: str) -> str:
     return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}"
 
 
-def divisor_of(measure: APSpec) -> str:
+def describe_denominator(measure: APSpec) -> str:
     """Return what an average precision is divided by, in words.
 
     Example:
-        >>> divisor_of(APSpec(k=1000)), divisor_of(APSpec(radius=2, denominator="all"))
+        >>> describe_denominator(APSpec(k=1000)), describe_denominator(APSpec(radius=2, denominator="all"))
         ('relevant items among the first k (retrieved)', 'relevant items in the database (all)')
     """
     inside = "within the radius" if measure.radius is not None else "among the first k"

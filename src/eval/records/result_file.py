@@ -16,7 +16,7 @@ _STATED = ("code_health", "bootstrap", "pictures", *FURTHER)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EvaluationPlan:
     """What is to stand in the result file of a fold.
 
     Args:
@@ -48,16 +48,16 @@ def check_asked(asked: Sequence[APSpec], no_features: bool) -> None:
         raise UsageError("the tie rule feature needs the features, and -no_features leaves them unread: leave out one of the two")
 
 
-def want(codes: RunCodes, fold: str, asked: Sequence[APSpec], *, plots: bool, no_features: bool) -> Wanted:
+def want(codes: RunCodes, fold: str, asked: Sequence[APSpec], *, plots: bool, no_features: bool) -> EvaluationPlan:
     """Return what is to be measured: what always is, what the result in place already holds, and what is asked for now."""
     known = _in_place(codes, fold)
     measures = unique([*ALWAYS, *(measure for key in known if (measure := measure_of(key))), *asked])
     if no_features:
         measures = [measure for measure in measures if measure.ties != "feature"]
-    return Wanted(known, codes.facts(fold), measures, plots or bool(known.get("pictures")))
+    return EvaluationPlan(known, codes.facts(fold), measures, plots or bool(known.get("pictures")))
 
 
-def is_current(wanted: Wanted, codes: RunCodes, fold: str) -> bool:
+def is_current(wanted: EvaluationPlan, codes: RunCodes, fold: str) -> bool:
     """Return whether the result in place came from the same files and holds everything wanted."""
     known, pictures = wanted.known, wanted.known.get("pictures", [])
     if wanted.drawn and not (pictures and all((codes.run.evaluation / name).is_file() for name in pictures)):

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from ...errors import RunError
 from ...runs import Run, home, read_json
 from .code_files import Predictions, read_fold, read_predictions
-from .fold_metrics import Side
+from .fold_metrics import LabeledCodes
 from .metric_names import FOLDS
 
 
@@ -38,7 +38,7 @@ class RunCodes:
     run: Run
     predictions: Predictions
     prepared: DataSet
-    sides: dict[str, Side]
+    sides: dict[str, LabeledCodes]
 
     @property
     def folds(self) -> list[str]:
@@ -93,5 +93,5 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
         metadata = prepared.fold(fold)
         checksum = prepared.split.sha256[metadata.file.name]
         codes = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=with_features)
-        sides[fold] = Side(codes, metadata.labels)
+        sides[fold] = LabeledCodes(codes, metadata.labels)
     return RunCodes(run, predictions, prepared, sides)

@@ -6,23 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import UsageError
-from .fold_metrics import Side
+from .fold_metrics import LabeledCodes
 
 
-def same_items(queries: Side, database: Side) -> bool:
+def same_items(queries: LabeledCodes, database: LabeledCodes) -> bool:
     """Return whether queries and database are equal, row by row: codes, labels, and features where both sides have them.
 
     Example:
         >>> from biodeephashing.eval.records import FoldCodes
         >>> codes = np.array([[1], [2]], dtype=np.uint8)
-        >>> side = Side(FoldCodes(codes, 8, 0, None, "", None), np.eye(2, dtype=np.uint8))
+        >>> side = LabeledCodes(FoldCodes(codes, 8, 0, None, "", None), np.eye(2, dtype=np.uint8))
         >>> same_items(side, side)
         True
     """
     return all(np.array_equal(one, other) for one, other in zip(_parts(queries), _parts(database), strict=True))
 
 
-def check_same(queries: Side, database: Side) -> None:
+def check_same(queries: LabeledCodes, database: LabeledCodes) -> None:
     """Refuse to leave queries out of a database where it is not certain which item each of them is.
 
     Raises:
@@ -35,17 +35,17 @@ def check_same(queries: Side, database: Side) -> None:
         )
 
 
-def count_contained(queries: Side, database: Side) -> int:
+def count_contained(queries: LabeledCodes, database: LabeledCodes) -> int:
     """Return how many queries have the code and the labels (and the features, where both sides have them) of a database item."""
     rows, items = (_joined(side) for side in (queries, database))
     return int(np.isin(rows, items).sum())
 
 
-def _parts(side: Side) -> list[NDArray[np.generic]]:
+def _parts(side: LabeledCodes) -> list[NDArray[np.generic]]:
     return [side.codes.codes, side.labels, *([] if side.codes.features is None else [side.codes.features])]
 
 
-def _joined(side: Side) -> NDArray[np.bytes_]:
+def _joined(side: LabeledCodes) -> NDArray[np.bytes_]:
     """Return all of an item as one string of bytes, (n,)."""
     codes, labels, *features = _parts(side)
     parts = [codes, np.packbits(labels.astype(bool), axis=1)]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..metrics.spec import APSpec
-from .metric_names import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, divisor_of, key_of, measure_of
+from .metric_names import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, describe_denominator, key_of, measure_of
 from .text_table import text_table
 
 
@@ -17,7 +17,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         results: what the result file of each fold holds.
         caption: what the numbers were made from, in words.
     """
-    lines = [caption, f"divisor: {divisor_of(APSpec())}", *map(_counts, results.items())]
+    lines = [caption, f"divisor: {describe_denominator(APSpec())}", *map(_counts, results.items())]
     lines += [line for item in results.items() for line in _health(*item)]
     rules = next(iter(results.values()))["bootstrap"]
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
@@ -31,7 +31,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     further = [[fold, *(f"{result[key]:.4f}" for key in FURTHER)] for fold, result in results.items()]
     lines += ["", text_table(["fold", *map(_words, FURTHER)], further)]
     asked = [
-        [fold, measure.ties, _cut(measure), divisor_of(measure), _cell(result, measure)]
+        [fold, measure.ties, _cut(measure), describe_denominator(measure), _cell(result, measure)]
         for fold, result in results.items()
         for measure in map(measure_of, result)
         if measure and measure not in ALWAYS

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 
 LEVEL = 0.95
 RESAMPLES = 5_000

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 from .bootstrap import Interval, mean_intervals
 from .permutation import SignFlipTest, sign_flip_test
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import BioDeepHashingError
-from ..ranking.groups import Reals
+from ..ranking.histograms import Reals
 
 DRAWS = 100_000
 EXACT = 20  # where at most this many queries differ, all 2^20 assignments of signs are tried

@@ -11,7 +11,7 @@ from PIL import Image
 from tracked_runs import observation, track
 
 from biodeephashing.eval.compare import compare
-from biodeephashing.eval.comparison import _code_lengths_figure, build_blocks, write_bits_csv
+from biodeephashing.eval.comparison import _code_lengths_figure, build_groups, write_bits_csv
 from biodeephashing.eval.comparison._code_lengths import bits_panels
 from biodeephashing.eval.comparison._code_lengths_figure import draw_code_lengths
 from biodeephashing.eval.figures import pen_of
@@ -22,7 +22,7 @@ MAPS = [f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number
 
 def blocks_of(runs):
     """Build blocks from (rule, seed, bits, value, loss)."""
-    return build_blocks(
+    return build_groups(
         [observation(rule, seed, value, number_of_bits=str(bits), loss=loss) for rule, seed, bits, value, loss in runs], "m"
     )[0]
 
@@ -50,14 +50,14 @@ def draw(blocks, tmp_path, monkeypatch):
 
 
 def test_blocks_that_differ_in_bits_only_share_a_panel(study):
-    assert [(panel.title, list(panel.blocks)) for panel in bits_panels(study)] == [("DCH, ?", [8, 16, 64]), ("DPSH, ?", [12, 16])]
+    assert [(panel.title, list(panel.groups)) for panel in bits_panels(study)] == [("DCH, ?", [8, 16, 64]), ("DPSH, ?", [12, 16])]
     assert bits_panels(study)[0].curves("bp", "m") == [[(8, 0.0), (16, 0.1), (64, 0.2)], [(8, 0.04), (16, 0.14), (64, 0.24)]]
     assert bits_panels(study)[0].curves("fa", "m") == [[(8, 0.5), (64, 0.7)], [(64, 0.9)]]
 
 
 def test_other_splits_and_settings_keep_apart():
     runs = [observation("bp", 0, 0.5, number_of_bits=bits, epochs=epochs) for bits, epochs in (("8", "1"), ("16", "2"))]
-    assert bits_panels(build_blocks(runs, "m")[0]) == []
+    assert bits_panels(build_groups(runs, "m")[0]) == []
 
 
 def test_the_numbers_by_hand(study, tmp_path):
@@ -128,7 +128,7 @@ def test_long_settings_keep_to_their_panels(tmp_path, monkeypatch):
         for bits in ("8", "16")
         for place, schedule in enumerate(schedules)
     ]
-    figure, panels = draw(build_blocks(runs, "m")[0], tmp_path, monkeypatch)
+    figure, panels = draw(build_groups(runs, "m")[0], tmp_path, monkeypatch)
     boxes = [panel._left_title.get_window_extent(figure.canvas.get_renderer()) for panel in panels]
     assert len(boxes) == 4
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[place + 1 :])

@@ -9,7 +9,7 @@ from tracked_runs import track
 
 from biodeephashing.errors import RunError
 from biodeephashing.eval.compare import compare
-from biodeephashing.eval.comparison import Observation, _retrieval_figure, build_blocks, draw_pictures
+from biodeephashing.eval.comparison import RunRecord, _retrieval_figure, build_groups, draw_pictures
 from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
 from biodeephashing.eval.figures import pen_of
 from biodeephashing.eval.records import RetrievalCurves, read_retrieval
@@ -34,7 +34,7 @@ def run(rule, seed, *, loss="DCH", bits=16):
     recall = [(radius, (radius + seed) / (bits + 8)) for radius in radii]
     precision = [(radius, 0.8 - 0.02 * radius - 0.1 * seed) for radius in radii]
     found = RetrievalCurves(precision, recall, [(n, 0.9 / (1 + 0.1 * seed) / n) for n in (1, 10, 100)])
-    return Observation(rule, seed, {"loss": loss, "number_of_bits": str(bits)}, "split", {"m": 0.5}, {}, {}, found)
+    return RunRecord(rule, seed, {"loss": loss, "number_of_bits": str(bits)}, "split", {"m": 0.5}, {}, {}, found)
 
 
 def draw(runs, tmp_path, monkeypatch):
@@ -42,7 +42,7 @@ def draw(runs, tmp_path, monkeypatch):
     kept = []
     real = _retrieval_figure.save
     monkeypatch.setattr(_retrieval_figure, "save", lambda figure, file: (kept.append(figure), real(figure, file)))
-    draw_retrieval(tmp_path / "retrieval.png", build_blocks(runs, "m")[0], "title", "caption")
+    draw_retrieval(tmp_path / "retrieval.png", build_groups(runs, "m")[0], "title", "caption")
     with Image.open(tmp_path / "retrieval.png") as picture:
         edges = np.asarray(picture.convert("L"))
     assert edges[:, 0].min() == edges[:, -1].min() == edges[0].min() == edges[-1].min() == 255
@@ -122,9 +122,9 @@ def test_one_bit_has_no_radius_2_worth_a_dot(tmp_path, monkeypatch):
 def test_the_caption_counts_the_runs_without(tmp_path, monkeypatch):
     captions = []
     monkeypatch.setattr("biodeephashing.eval.comparison.drawing.draw_retrieval", lambda *given: captions.append(given[-1]))
-    without = Observation("usf", 0, run("fa", 0).settings, "split", {"m": 0.5}, {})
+    without = RunRecord("usf", 0, run("fa", 0).settings, "split", {"m": 0.5}, {})
     for runs in ([run("fa", 0), run("fa", 1)], [run("fa", 0), run("fa", 1), without]):
-        blocks = build_blocks(runs, "m")[0]
+        blocks = build_groups(runs, "m")[0]
         assert "comparison-retrieval.png" in draw_pictures(tmp_path, blocks, "query_mAP_expected", "name")
     assert "Drawn" not in captions[0]
     assert "Seeds: 2." in captions[0]

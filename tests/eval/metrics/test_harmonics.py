@@ -14,7 +14,7 @@ from biodeephashing.eval.metrics._bounds import extreme_average_precision
 from biodeephashing.eval.metrics._expected import expected_average_precision
 from biodeephashing.eval.metrics._group_kernels import FAR
 from biodeephashing.eval.metrics._harmonics import harmonic_sum
-from biodeephashing.eval.ranking import Groups
+from biodeephashing.eval.ranking import DistanceHistogram
 
 EPSILON = np.finfo(np.float64).eps
 LATE = 1_000_000  # irrelevant items before the first relevant one
@@ -36,7 +36,7 @@ def test_the_whole_of_a_large_ranking():
 @pytest.mark.parametrize("relevant", [1, 2, 30])
 def test_relevant_items_after_very_many_others(relevant):
     """They come last in one group with the others under the rule worst, and in a group of their own under every rule."""
-    together, apart = Groups.of(np.array([[[LATE, relevant]]])), Groups.of(np.array([[[LATE, 0], [0, relevant]]]))
+    together, apart = DistanceHistogram.of(np.array([[[LATE, relevant]]])), DistanceHistogram.of(np.array([[[LATE, 0], [0, relevant]]]))
     values = [extreme_average_precision(groups, groups.total, "all", best=False)[0].item() for groups in (together, apart)]
     values.append(extreme_average_precision(apart, apart.total, "all", best=True)[0].item())
     values.append(expected_average_precision(apart, apart.total, "all")[0].item())
@@ -45,7 +45,7 @@ def test_relevant_items_after_very_many_others(relevant):
 
 
 def test_relevant_items_before_a_cut_that_divides_them():
-    groups = Groups.of(np.array([[[LATE, 0], [0, 30]]]))
+    groups = DistanceHistogram.of(np.array([[[LATE, 0], [0, 30]]]))
     values, found = expected_average_precision(groups, np.array([LATE + 10]), "retrieved")
     assert values.item() == pytest.approx(math.fsum(j / (LATE + j) for j in range(1, 11)) / 10, abs=2 * EPSILON)
     assert found.item() == 1

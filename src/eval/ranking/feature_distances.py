@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
-from .groups import Reals
+from .histograms import Reals
 from .threads import in_threads, one_blas_thread, threads
 
 Units = NDArray[np.int32]
@@ -51,7 +51,7 @@ def unit_rows(features: NDArray[np.generic]) -> Units:
     return units
 
 
-class Separations:
+class FeatureDistances:
     r"""Numbers that order the database like the squared distance of unit features from a query, some queries at a time.
 
     .. math:: |u - v|^2 = |u|^2 + |v|^2 - 2 \langle u, v \rangle
@@ -68,7 +68,7 @@ class Separations:
         BioDeepHashingError: when a feature is not a finite number.
 
     Example:
-        >>> separations = Separations(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), block=1)
+        >>> separations = FeatureDistances(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), block=1)
         >>> (separations.of(slice(0, 1)) / GRID**2).tolist()  # |v|^2 / 2 - <u, v>
         [[-0.5, 0.5]]
     """
@@ -88,7 +88,7 @@ class Separations:
             share: share of the items that have to be ordered.
 
         Returns:
-            Separations, (queries, database) or (queries, 0); units of the queries; units of the database and, for each item, whether
+            Distances, (queries, database) or (queries, 0); units of the queries; units of the database and, for each item, whether
             they are not all zero.
         """
         few = share < _FEW and not self._columns.size

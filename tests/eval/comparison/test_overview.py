@@ -5,7 +5,7 @@ from PIL import Image
 from tracked_runs import observation, track
 
 from biodeephashing.eval.compare import compare
-from biodeephashing.eval.comparison import build_blocks
+from biodeephashing.eval.comparison import build_groups
 from biodeephashing.eval.comparison._overview import draw_overview, overview, short_titles
 
 
@@ -18,7 +18,7 @@ def blocks():
         observation("bp", 0, 0.2, number_of_bits="16", loss="CSQ"),
         observation("fa", 0, 0.9, number_of_bits="16", loss="CSQ"),
     ]
-    return build_blocks(runs, "m")[0]
+    return build_groups(runs, "m")[0]
 
 
 def test_a_row_per_block_and_a_column_per_rule(blocks):

@@ -41,6 +41,7 @@ def test_every_form_of_codes_is_the_same_task():
         assert (task.features is not None) == ("features" in form), form
     by_feature = [mean_average_precision(task, APSpec("feature")) for task in (SAMPLE.task, RetrievalTask(*SAMPLE.features, *LABELS))]
     assert by_feature[0] == by_feature[1]
+    assert RetrievalTask(np.ones((7, 12)), SAMPLE.database_features, *LABELS).features is not None  # ones may be features
     assert RetrievalTask(*FORMS["signs, int8"], *LABELS).bins == 13  # the columns tell the length of a code
 
 

@@ -20,7 +20,7 @@ from biodeephashing.errors import DataError
 from biodeephashing.eval import Curves, RetrievalTask, retrieval
 from biodeephashing.eval.figures import IRRELEVANT, RELEVANT, Gallery, _bit_figure, _curve_figures, draw_run, query_examples
 from biodeephashing.eval.figures._curve_figures import median, spread_out
-from biodeephashing.eval.records import FoldCodes, Side
+from biodeephashing.eval.records import FoldCodes, LabeledCodes
 from biodeephashing.eval.records.run_tables import write_radius
 from biodeephashing.runs import Run
 
@@ -33,8 +33,8 @@ def curves_of(sample: Sample) -> Curves:
     return retrieval(RetrievalTask(*sample.arrays, bits=sample.bits), []).curves
 
 
-def side(features: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> Side:
-    return Side(FoldCodes(codes, features.shape[1], 0, features, "", ""), labels)
+def side(features: np.ndarray, codes: np.ndarray, labels: np.ndarray) -> LabeledCodes:
+    return LabeledCodes(FoldCodes(codes, features.shape[1], 0, features, "", ""), labels)
 
 
 def gallery(name: str, count: int, missing: tuple[int, ...] = ()) -> Gallery:

@@ -12,7 +12,7 @@ Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Groups:
+class DistanceHistogram:
     """The items of each query, grouped by distance; arrays are (queries, distances).
 
     Args:
@@ -24,7 +24,7 @@ class Groups:
             or, where only relevance was counted, none and any.
 
     Example:
-        >>> groups = Groups.of(np.array([[[1, 1], [0, 2]]]))
+        >>> groups = DistanceHistogram.of(np.array([[[1, 1], [0, 2]]]))
         >>> groups.size.tolist(), groups.relevant_before.tolist()
         ([[2, 2]], [[0, 1]])
     """
@@ -36,7 +36,7 @@ class Groups:
     counts: Counts
 
     @classmethod
-    def of(cls, histograms: Counts) -> Groups:
+    def of(cls, histograms: Counts) -> DistanceHistogram:
         """Build the groups from histograms (queries, distances, levels): irrelevant items, then relevant ones of one or more levels."""
         irrelevant, relevant = histograms[:, :, 0], histograms[:, :, 1:].sum(axis=2)
         size = irrelevant + relevant
@@ -68,11 +68,11 @@ class Groups:
         return total if k is None else np.minimum(total, min(k, int(total.max())))
 
 
-def divisor(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Counts) -> NDArray[np.generic]:
+def denominator_of(rule: str, retrieved: NDArray[np.generic], relevant: Counts, cut: Counts) -> NDArray[np.generic]:
     """Return what the sum of precisions is divided by: ``retrieved``, ``min`` (of R and the cut) or ``all`` (R)."""
     return {"retrieved": retrieved, "min": np.minimum(relevant, cut), "all": relevant}[rule]
 
 
-def share(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Reals:
+def safe_divide(numerator: NDArray[np.generic], denominator: NDArray[np.generic]) -> Reals:
     """Divide, taking x / 0 as 0: a query that finds nothing has an average precision of 0."""
     return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)  # type: ignore[operator]

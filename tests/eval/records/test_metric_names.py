@@ -15,7 +15,7 @@ from biodeephashing.eval.records.metric_names import (
     NDCG_CUT,
     asked_measures,
     compatible_key,
-    divisor_of,
+    describe_denominator,
     further_numbers,
     is_metric,
     key_of,
@@ -126,4 +126,4 @@ def test_options_make_what_they_name():
 
 def test_every_divisor_is_told_apart():
     measures = [APSpec(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
-    assert len({divisor_of(measure) for measure in measures}) == 5  # "all" asks for no cut
+    assert len({describe_denominator(measure) for measure in measures}) == 5  # "all" asks for no cut

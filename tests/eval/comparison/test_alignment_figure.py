@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from biodeephashing.errors import RunError
-from biodeephashing.eval.comparison import Observation, _alignment_figure, build_blocks
+from biodeephashing.eval.comparison import RunRecord, _alignment_figure, build_groups
 from biodeephashing.eval.comparison._alignment_figure import draw_alignment
 from biodeephashing.eval.figures.style import shortened
 from biodeephashing.eval.records import read_alignment
@@ -23,7 +23,7 @@ def run(rule, seed, layers, *, angle=80.0, epochs=(0, 2, 3), architecture="lenet
     if rule == "drtp":
         alignment["weight_angle"] = dict.fromkeys(layers, ())
     settings = {"loss": "DCH", "architecture": architecture, "number_of_bits": "16"}
-    return Observation(rule, seed, settings, "split", {"m": 0.5}, {}, alignment)
+    return RunRecord(rule, seed, settings, "split", {"m": 0.5}, {}, alignment)
 
 
 def draw(runs, tmp_path, monkeypatch):
@@ -31,7 +31,7 @@ def draw(runs, tmp_path, monkeypatch):
     kept = []
     real = _alignment_figure.save
     monkeypatch.setattr(_alignment_figure, "save", lambda figure, file: (kept.append(figure), real(figure, file)))
-    draw_alignment(tmp_path / "a.png", build_blocks(runs, "m")[0], "title", "caption")
+    draw_alignment(tmp_path / "a.png", build_groups(runs, "m")[0], "title", "caption")
     assert (tmp_path / "a.png").stat().st_size > 10_000
     [figure] = kept
     return figure, [axes for axes in figure.axes if axes.get_title() != "" or axes.get_xlabel()]
@@ -118,7 +118,7 @@ def test_long_maps_keep_to_their_panels(tmp_path, monkeypatch):
 
 
 def test_only_rules_that_were_measured_have_a_panel(tmp_path, monkeypatch):
-    unmeasured = Observation("usf", 0, run("fa", 0, ["a"]).settings, "split", {"m": 0.9}, {})
+    unmeasured = RunRecord("usf", 0, run("fa", 0, ["a"]).settings, "split", {"m": 0.9}, {})
     figure, _ = draw([run("fa", 0, ["a"]), unmeasured], tmp_path, monkeypatch)
     assert [axes.get_title() for axes in figure.axes if axes.lines and axes.get_title()] == ["fa"]
 

@@ -20,7 +20,7 @@ from biodeephashing.codes import hamming, pack
 from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query, leave_one_out_average_precision, retrieval
 from biodeephashing.eval.metrics import DENOMINATORS, TIES, _expected, _group_kernels
 from biodeephashing.eval.ranking import _kernels as kernels
-from biodeephashing.eval.ranking import rankings
+from biodeephashing.eval.ranking import feature_distances
 from biodeephashing.eval.ranking.threads import TOGETHER, in_threads, one_blas_thread, threads
 
 CUTS = [{}, {"k": 1}, {"k": 777}, {"k": 10**6}, {"radius": 3}, {"radius": 10**4}]
@@ -83,7 +83,7 @@ def test_separations_of_few_items_and_of_all_give_the_same_bits(monkeypatch, bit
     sample.database_features[5:9] = 0
     near, found = [APSpec("feature", k=k) for k in (1, 40)], defaultdict(set)
     for few in (0.0, 0.3, 2.0):  # the share below which they are found one by one: never, sometimes, always
-        monkeypatch.setattr(rankings, "_FEW", few)
+        monkeypatch.setattr(feature_distances, "_FEW", few)
         for measures in (RANKED, *([measure] for measure in near)):
             for memory in (1, 2**20):
                 results = average_precision_per_query(sample.task, measures, memory=memory)
@@ -94,7 +94,7 @@ def test_separations_of_few_items_and_of_all_give_the_same_bits(monkeypatch, bit
 
 def test_units_make_room_for_products():
     sample = Sample(3, queries=4, database=300, bits=8)
-    order = rankings.Separations(sample.query_features, sample.database_features, 4)
+    order = feature_distances.FeatureDistances(sample.query_features, sample.database_features, 4)
     separations, own, units, alive = order.near(slice(1, 3), 0.01)
     products = own.astype(np.int64) @ units.T
     assert separations.shape == (2, 0)
@@ -108,8 +108,8 @@ def test_units_make_room_for_products():
 def test_rows_of_any_size_become_units(size):
     rows = np.random.default_rng(0).normal(size=(50, 33))
     want = np.array([[float(x) / math.sqrt(sum(float(y) ** 2 for y in row)) * 2**26 for x in row] for row in rows])
-    np.testing.assert_allclose(rankings.unit_rows(rows * size), want, atol=0.51, rtol=0)
-    assert not rankings.unit_rows(0 * rows).any()
+    np.testing.assert_allclose(feature_distances.unit_rows(rows * size), want, atol=0.51, rtol=0)
+    assert not feature_distances.unit_rows(0 * rows).any()
 
 
 @pytest.mark.parametrize(("count", "workers"), [(102, 4), (1, 4), (17, 1), (5, 13), (0, 2)])
@@ -246,7 +246,7 @@ def test_each_kernel_is_compiled_once():
 
 
 def test_the_units_of_features_are_the_same_in_both_files():
-    assert kernels.GRID == rankings.GRID
+    assert kernels.GRID == feature_distances.GRID
     assert 2 * kernels.HALF == kernels.GRID**2
 
 
