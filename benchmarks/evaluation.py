@@ -8,7 +8,6 @@ All numbers are per pair. All take turns within every round, in an order drawn a
 because a busy machine can only make a round longer.
 
     python benchmarks/evaluation.py -sizes cifar coco imagenet -threads 1 4 -rounds 5
-    python benchmarks/evaluation.py -sizes coco -threads 1 -device cuda
     python benchmarks/evaluation.py -sizes coco imagenet cifar -scaling -threads 4 -rounds 8
     python benchmarks/evaluation.py -sizes coco -memory
     python benchmarks/evaluation.py -compile
@@ -78,14 +77,12 @@ def problem(name: str, queries: int | None) -> Problem:
     return Problem(*zip(*sides, strict=True))
 
 
-def engine(data: Problem, rules: list[tuple[str, int | None]], device: str | None = None) -> float:
-    """Evaluate with this project: checks, packing of labels, ways to a device and everything else included."""
-    from biodeephashing.eval import Measure, Pairs, average_precision_per_query
+def engine(data: Problem, rules: list[tuple[str, int | None]]) -> float:
+    """Evaluate with this project: checks, packing of labels and everything else included."""
+    from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query
 
-    measures = [Measure(ties, k=k) for ties, k in rules]
-    results = average_precision_per_query(
-        Pairs(*data.codes, *data.labels), measures, query_features=data.features[0], database_features=data.features[1], device=device
-    )
+    measures = [APSpec(ties, k=k) for ties, k in rules]
+    results = average_precision_per_query(RetrievalTask(*data.codes, *data.labels, features=data.features), measures)
     return results[measures[0]].mean()
 
 
@@ -136,15 +133,13 @@ def faiss_search(data: Problem) -> Callable[[], float]:
     return lambda: float(index.search(data.codes[0], len(data.codes[1]))[0].mean())
 
 
-def tasks_of(data: Problem, device: str | None) -> dict[str, tuple[Callable[[], float], int]]:
+def tasks_of(data: Problem) -> dict[str, tuple[Callable[[], float], int]]:
     """Return what is timed, and how many pairs each goes through."""
     items, few = len(data.codes[1]), data.first(SLOW_QUERIES)
     pairs, some = len(data.codes[0]) * items, len(few.codes[0]) * items
     tasks: dict[str, tuple[Callable[[], float], int]] = {}
     for name, rules in MEASURES.items():
         tasks[name] = (lambda rules=rules: engine(data, rules), pairs)
-        if device:
-            tasks[f"{name}, PyTorch on {device}"] = (lambda rules=rules: engine(data, rules, device), pairs)
     tasks["NumPy argsort loop"] = (argsort_loop(few), some)
     tasks["torchmetrics"] = (torchmetrics_loop(few), some)
     if importlib.util.find_spec("faiss"):
@@ -152,9 +147,9 @@ def tasks_of(data: Problem, device: str | None) -> dict[str, tuple[Callable[[], 
     return tasks
 
 
-def times(name: str, rounds: int, queries: int | None, device: str | None) -> dict[str, tuple[float, float]]:
+def times(name: str, rounds: int, queries: int | None) -> dict[str, tuple[float, float]]:
     """Return best and median nanoseconds per pair of every task; runs in a process that was started with its number of threads."""
-    tasks = tasks_of(problem(name, queries), device)
+    tasks = tasks_of(problem(name, queries))
     seconds: dict[str, list[float]] = {task: [] for task in tasks}
     for task, _ in tasks.values():  # warm-up: compilation, memory
         task()
@@ -218,10 +213,11 @@ def in_process(threads: int, function: Callable[..., object], *arguments: object
 def compilation() -> list[str]:
     """Return how long importing numba and the first evaluation take with an empty cache and with a full one."""
     script = (
-        "import time, numpy as np; from biodeephashing.eval import Measure, Pairs, average_precision_per_query as f;"
-        "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter(); from biodeephashing.eval import _kernels;"
+        "import time, numpy as np; from biodeephashing.eval import APSpec, RetrievalTask, average_precision_per_query as f;"
+        "c, y = np.zeros((9, 8), np.uint8), np.ones((9, 2), np.uint8); s = time.perf_counter();"
+        "from biodeephashing.eval.ranking import _kernels;"
         "t, p = time.perf_counter(), time.process_time();"
-        "f(Pairs(c, c, y, y), [Measure({0!r}, k=k) for k in (None, 5)], query_features=y, database_features=y);"
+        "f(RetrievalTask(c, c, y, y, features=(y, y)), [APSpec({0!r}, k=k) for k in (None, 5)]);"
         "print(f'{{t - s:.2f}} | {{time.perf_counter() - t:.2f}} | {{time.process_time() - p:.2f}}')"
     )
     rows = []
@@ -298,7 +294,6 @@ def main() -> None:
     parser.add_argument("-sizes", nargs="+", default=list(SIZES), choices=list(SIZES), help="which problems")
     parser.add_argument("-queries", type=int, default=None, help="at most so many queries")
     parser.add_argument("-threads", type=int, nargs="+", default=[1, 4], help="threads")
-    parser.add_argument("-device", default=None, choices=["cpu", "cuda"], help="time the engine by PyTorch on this device, too")
     parser.add_argument("-rounds", type=int, default=5, help="rounds")
     parser.add_argument("-scaling", action="store_true", help="measure one thread against several, in turns within every round")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
@@ -336,7 +331,7 @@ def main() -> None:
         print("| size | threads | what | ns per pair, best | median | times as fast as the argsort loop |\n|---|---:|---|---:|---:|---:|")
         for name in options.sizes:
             for threads in options.threads:
-                found = in_process(threads, times, name, options.rounds, options.queries, options.device)
+                found = in_process(threads, times, name, options.rounds, options.queries)
                 slow = found["NumPy argsort loop"][0]
                 for task, (best, median) in found.items():
                     print(f"| {name} | {threads} | {task} | {best:.2f} | {median:.2f} | {slow / best:.1f} |", flush=True)

@@ -104,9 +104,7 @@ def evaluate_parser() -> StrictParser:
         "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
     )
     parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
-    parser.add_argument(
-        "-device", "--device", default="cpu", metavar="DEVICE", help="where to compute: cpu, or a graphics card (cuda, cuda:1)"
-    )
+    parser.add_argument("-device", "--device", default="cpu", metavar="DEVICE", help="has no effect: the CPU is used")
     add_measures(parser)
     return parser
 

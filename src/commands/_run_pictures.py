@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ..data import ImageFold
 from ..eval import Curves
-from ..eval._run_codes import RunCodes
-from ..eval._run_figures import draw_run
-from ..eval._sheet_figure import Gallery
+from ..eval.figures.query_examples import Gallery
+from ..eval.figures.run_figures import draw_run
+from ..eval.records.run_codes import RunCodes
 
 
 def draw_pictures(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from ..arguments import given_images
 from ..data.own_images import check_given
 from ..errors import RunError, UsageError, nearest
-from ..eval._alignment import read_alignment
-from ..eval._comparison import Observation, build_blocks
-from ..eval._comparison_pictures import draw_pictures
-from ..eval._comparison_tables import console_text, write_bits_csv, write_csv, write_markdown
-from ..eval._numbers import divisor_of, is_metric, options_of, parse_metric, words_of
-from ..eval._paired_queries import PairedQueries, check_same_queries, describe_pair, pair_queries
-from ..eval._retrieval import read_retrieval
+from ..eval.comparison.drawing import draw_pictures
+from ..eval.comparison.groups import RunRecord, build_groups
+from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
+from ..eval.comparison.two_runs import check_same_queries, describe_pair
+from ..eval.records.alignment_table import read_alignment
+from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
+from ..eval.records.retrieval_table import read_retrieval
+from ..eval.significance.paired_queries import PairedQueries, pair_queries
 from ..hparams import from_mapping, table
 from ..parsers import METRIC
 from ..runs import Run, comparison_folder, home
@@ -56,7 +57,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     fold, _ = parse_metric(metric)
     runs, remarks = _evaluated(database, experiment, metric)
     columns, incomplete = _columns(runs, fold, metric)
-    blocks, doubles = build_blocks([_observation(run, fold) for run in runs], metric)
+    blocks, doubles = build_groups([_observation(run, fold) for run in runs], metric)
     folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
     title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
     pictures = draw_pictures(folder, blocks, metric, name)
@@ -86,7 +87,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
     paired = pair_queries(own, other)
-    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {divisor_of(measure)}\n\n{describe_pair(paired)}")
+    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {describe_denominator(measure)}\n\n{describe_pair(paired)}")
     return paired
 
 
@@ -154,14 +155,14 @@ def _apart(run: TrackedRun) -> dict[str, str]:
     return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
 
 
-def _observation(run: TrackedRun, fold: str) -> Observation:
+def _observation(run: TrackedRun, fold: str) -> RunRecord:
     settings = _apart(run)
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
     split = run.tags.get("split", "split unknown")
     folder = home() / run.tags["run_directory"]
     alignment = read_alignment(folder / "alignment.csv")
     retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
-    return Observation(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+    return RunRecord(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
 
 
 def _unknown_experiment(database: str, experiment: str) -> RunError:

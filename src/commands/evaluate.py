@@ -16,14 +16,14 @@ from tqdm import tqdm
 from ..arguments import given_measures
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
-from ..eval import Curves, Measure
-from ..eval._fold_numbers import fold_numbers, per_query
-from ..eval._groups import Reals
-from ..eval._numbers import DENOMINATOR, asked_measures, tracked_numbers
-from ..eval._result_file import Wanted, check_asked, is_current, want
-from ..eval._run_codes import RunCodes, read_run
-from ..eval._staging import staging
-from ..eval._summary import summary
+from ..eval import APSpec, Curves
+from ..eval.ranking.histograms import Reals
+from ..eval.records.fold_metrics import fold_metrics, per_query
+from ..eval.records.metric_names import DENOMINATOR, asked_measures, tracked_numbers
+from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, want
+from ..eval.records.run_codes import RunCodes, read_run
+from ..eval.records.staging import staging
+from ..eval.records.summary import summary
 from ..hparams import Settings
 from ..runs import Run, home, write_json
 from ..surroundings import has_terminal
@@ -33,14 +33,13 @@ from ..tracking import open_tracker
 def evaluate(
     run: Run,
     *,
-    asked: Sequence[Measure] = (),
+    asked: Sequence[APSpec] = (),
     no_features: bool = False,
     plots: bool = False,
     no_skip: bool = False,
     quiet: bool = False,
     tracking: bool | None = None,
     prepared: Prepared | None = None,
-    device: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
@@ -53,13 +52,12 @@ def evaluate(
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
         prepared: the run's data set, where several runs share it; None reads it.
-        device: where to compute: None for the compiled loops, else a graphics card ("cuda", "cuda:1").
 
     Returns:
         What the JSON file of each fold holds.
 
     Raises:
-        UsageError: when the tie rule "feature" is asked for without features, or a device cannot be used.
+        UsageError: when the tie rule "feature" is asked for without features.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
         DataError: when the data set is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
@@ -82,7 +80,7 @@ def evaluate(
     new = [fold for fold in wanted if fold not in current]
     if new:
         with staging(run.evaluation) as folder:
-            made = {fold: _measured(codes, fold, wanted[fold], device, folder, quiet) for fold in new}
+            made = {fold: _measured(codes, fold, wanted[fold], folder, quiet) for fold in new}
             if tracked:
                 _track(codes, settings, made, wanted, folder)
             for fold, result in made.items():
@@ -96,7 +94,7 @@ def evaluate(
     return results
 
 
-def query_values(run: Run, fold: str, measure: Measure) -> tuple[Reals, str]:
+def query_values(run: Run, fold: str, measure: APSpec) -> tuple[Reals, str]:
     """Measure every query of a fold of a run.
 
     Args:
@@ -124,11 +122,11 @@ def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) ->
         (folder / name).replace(run.evaluation / name)
 
 
-def _measured(codes: RunCodes, fold: str, wanted: Wanted, device: str | None, folder: Path, quiet: bool) -> dict[str, Any]:
+def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
     queries, database = codes.sides[fold], codes.sides["database"]
     with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
-        numbers, curves = fold_numbers(queries, database, wanted.measures, device=device, progress=bar.update)
+        numbers, curves = fold_metrics(queries, database, wanted.measures, progress=bar.update)
     health = {fold: queries.health, "database": database.health}
     pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
     return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
@@ -148,7 +146,7 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _track(
-    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Wanted], folder: Path
+    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, EvaluationPlan], folder: Path
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
@@ -204,11 +202,8 @@ def from_arguments(arguments: Namespace) -> None:
     """
     asked = asked_measures(*given_measures(arguments))
     check_asked(asked, arguments.no_features)
-    device = None if arguments.device == "cpu" else arguments.device
-    if device is not None:
-        from ..eval._torch_pairs import usable  # PyTorch, for a graphics card only
-
-        usable(device)
+    if arguments.device != "cpu":
+        print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     paths = _matching(arguments.path)
     sets: dict[str, Prepared] = {}
@@ -227,7 +222,6 @@ def from_arguments(arguments: Namespace) -> None:
                 no_skip=arguments.no_skip,
                 tracking=tracking,
                 prepared=sets[run.database],
-                device=device,
             )
         except BioDeepHashingError as error:
             if len(paths) == 1:

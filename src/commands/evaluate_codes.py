@@ -9,13 +9,13 @@ from typing import Any
 
 from ..arguments import given_measures
 from ..errors import UsageError
-from ..eval import Measure
-from ..eval._fold_numbers import Side, fold_numbers
-from ..eval._foreign_codes import Foreign, Reading, read_foreign
-from ..eval._numbers import ALWAYS, asked_measures, unique
-from ..eval._same_items import check_same, count_contained, same_items
-from ..eval._summary import summary
-from ..eval._text_files import Margins
+from ..eval import APSpec
+from ..eval.arrays.text_files import Margins
+from ..eval.external.codes import ExternalCodes, Reading, read_external
+from ..eval.records.fold_metrics import LabeledCodes, fold_metrics
+from ..eval.records.metric_names import ALWAYS, asked_measures, unique
+from ..eval.records.same_items import check_same, count_contained, same_items
+from ..eval.records.summary import summary
 from ..parsers import CODE_FILES
 from ..runs import write_json
 
@@ -32,7 +32,7 @@ def evaluate_codes(
     heading: bool | None = None,
     index: bool | None = None,
     leave_one_out: bool = False,
-    asked: Sequence[Measure] = (),
+    asked: Sequence[APSpec] = (),
     output: Path | None = None,
     no_skip: bool = False,
     quiet: bool = False,
@@ -75,9 +75,9 @@ def evaluate_codes(
     if output:
         _check_output(output, no_skip)
     reading = Reading(bits, kind, transpose, Margins(heading, index))
-    found = read_foreign(queries, database, query_labels, database_labels, reading)
+    found = read_external(queries, database, query_labels, database_labels, reading)
     measures = _measures(found, asked)
-    query, items = (Side(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    query, items = (LabeledCodes(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
     if leave_one_out:
         check_same(query, items)
     understood = [*found.understood, *_relation(query, items, leave_one_out)]
@@ -85,7 +85,7 @@ def evaluate_codes(
         print("\n".join(understood))
     health = {"query": query.health, "database": items.health}
     facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
-    numbers, _ = fold_numbers(query, items, measures, leave_one_out=leave_one_out)
+    numbers, _ = fold_metrics(query, items, measures, leave_one_out=leave_one_out)
     result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
     if output:
         write_json(output, result, indent=4)
@@ -105,7 +105,7 @@ def _check_output(output: Path, no_skip: bool) -> None:
         raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
 
 
-def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
+def _measures(found: ExternalCodes, asked: Sequence[APSpec]) -> list[APSpec]:
     """Return what is always measured, as far as the codes allow, and what is asked for."""
     if found.codes[0].features is not None:
         return unique([*ALWAYS, *asked])
@@ -115,7 +115,7 @@ def _measures(found: Foreign, asked: Sequence[Measure]) -> list[Measure]:
     return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
 
 
-def _relation(query: Side, items: Side, leave_one_out: bool) -> list[str]:
+def _relation(query: LabeledCodes, items: LabeledCodes, leave_one_out: bool) -> list[str]:
     """Return what queries and database have in common, and what looks odd about their sizes."""
     queries, database = len(query.labels), len(items.labels)
     if leave_one_out:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError, nearest
-from ..eval._table import text_table
+from ..eval.records.text_table import text_table
 from ..hparams import GROUP, Settings
 from ..runs import Run, known_runs, read_json
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from biodeephashing.codes import hamming
-from biodeephashing.eval import Measure
-from biodeephashing.eval._rankings import GRID, unit_rows
+from biodeephashing.eval import APSpec
+from biodeephashing.eval.ranking.feature_distances import GRID, unit_rows
 
 
 def order_by_index(distances: np.ndarray) -> np.ndarray:
@@ -31,12 +31,12 @@ def histograms(query_codes, database_codes, query_labels, database_labels) -> np
     return np.stack([np.bincount(row, minlength=2 * bins).reshape(bins, 2) for row in keys])
 
 
-def values(arrays, measures: Sequence[Measure], features=None) -> dict[Measure, np.ndarray]:
+def values(arrays, measures: Sequence[APSpec], features=None) -> dict[APSpec, np.ndarray]:
     """AP of every query under the tie rules index and feature; each query is sorted once for each of the two."""
     query_codes, database_codes, query_labels, database_labels = arrays
     distances = hamming(query_codes, database_codes)
     relevance = (query_labels.astype(int) @ database_labels.T.astype(int)) > 0
-    gaps = separations(features["query_features"], features["database_features"]) if features else None
+    gaps = separations(*features) if features else None
     found = {measure: [] for measure in measures}
     for query, near in enumerate(distances):
         ranks = {}
@@ -48,7 +48,7 @@ def values(arrays, measures: Sequence[Measure], features=None) -> dict[Measure, 
     return {measure: np.array(of_queries) for measure, of_queries in found.items()}
 
 
-def value(distances: np.ndarray, ranks: np.ndarray, measure: Measure) -> float:
+def value(distances: np.ndarray, ranks: np.ndarray, measure: APSpec) -> float:
     """AP of one query, given the ranks of its relevant items."""
     cut = (distances <= measure.radius).sum() if measure.radius is not None else min(measure.k or len(distances), len(distances))
     inside = int((ranks <= cut).sum())

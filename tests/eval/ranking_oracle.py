@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from biodeephashing.codes import pack
+from biodeephashing.eval import RetrievalTask
 
 
 def precision_at_hits(ranking: list[int], cut: int) -> list[float]:
@@ -93,8 +94,12 @@ class Sample:
         return self.query_codes, self.database_codes, self.query_labels, self.database_labels
 
     @property
-    def features(self) -> dict[str, np.ndarray]:
-        return {"query_features": self.query_features, "database_features": self.database_features}
+    def task(self) -> RetrievalTask:
+        return RetrievalTask(*self.arrays, features=self.features)
+
+    @property
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.query_features, self.database_features
 
     def per_query(self):  # distances, relevance and feature gaps of every query
         for features, labels in zip(self.query_features, self.query_labels, strict=True):

@@ -16,10 +16,11 @@ from tracked_runs import LEVELS, SPLIT, observation, track
 
 from biodeephashing.commands.compare import compare
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.eval._comparison import build_blocks, describe_difference
-from biodeephashing.eval._figures import colour_of, draw_bars, draw_curves
-from biodeephashing.eval._intervals import holm, paired_difference, spread
 from biodeephashing.eval.compare import main
+from biodeephashing.eval.comparison import build_groups, describe_difference
+from biodeephashing.eval.comparison._seed_figures import draw_bars, draw_curves
+from biodeephashing.eval.figures import colour_of
+from biodeephashing.eval.significance import holm, paired_difference, spread
 from biodeephashing.hparams import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run
@@ -242,20 +243,20 @@ def test_where_nobody_measured_nothing_is_drawn_or_said(study, capsys):
 
 
 def test_the_newer_of_two_equal_runs_counts():
-    blocks, remarks = build_blocks([observation("fa", 0, 0.5), observation("fa", 0, 0.1)], "m")
+    blocks, remarks = build_groups([observation("fa", 0, 0.5), observation("fa", 0, 0.1)], "m")
     assert blocks[0].values("fa", "m") == {0: 0.5}
     assert remarks == ["two runs of fa with seed 0 and equal settings: the newer one counts"]
 
 
 def test_the_baseline_comes_first_and_then_the_best():
     runs = [observation("fa", 0, 0.1), observation("bp", 0, 0.2), observation("usf", 0, 0.9)]
-    assert list(build_blocks(runs, "m")[0][0].runs) == ["bp", "usf", "fa"]
+    assert list(build_groups(runs, "m")[0][0].runs) == ["bp", "usf", "fa"]
 
 
 def test_titles_name_what_differs_and_sort_by_number():
-    blocks, _ = build_blocks([observation("fa", 0, 0.1, number_of_bits=bits, epochs="9") for bits in ("64", "8", "16")], "m")
+    blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits=bits, epochs="9") for bits in ("64", "8", "16")], "m")
     assert [block.title for block in blocks] == ["DCH, ?, 8 bits", "DCH, ?, 16 bits", "DCH, ?, 64 bits"]
-    blocks, _ = build_blocks([observation("fa", 0, 0.1, number_of_bits="8", learning_rate=rate) for rate in ("0.1", "0.01")], "m")
+    blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits="8", learning_rate=rate) for rate in ("0.1", "0.01")], "m")
     assert [block.title for block in blocks] == ["DCH, ?, 8 bits, learning rate 0.01", "DCH, ?, 8 bits, learning rate 0.1"]
 
 
@@ -300,7 +301,7 @@ def test_holm_rejects_what_stepping_down_rejects(chances, level):
 
 def test_only_rules_that_share_seeds_are_counted_as_tests():
     runs = [observation(rule, seed, 0.5 + 0.1 * seed * place) for place, rule in enumerate(("bp", "fa", "usf")) for seed in (0, 1)]
-    (block,), _ = build_blocks([*runs, observation("kp", 7, 0.9), observation("wm", 0, 0.9)], "m")
+    (block,), _ = build_groups([*runs, observation("kp", 7, 0.9), observation("wm", 0, 0.9)], "m")
     assert block.adjusted("m").keys() == {"fa", "usf"}
     assert block.adjusted("m")["fa"] == pytest.approx(2 * block.difference("fa", "m").p)
 
@@ -314,7 +315,7 @@ def test_every_rule_has_a_colour_of_its_own():
 
 def test_long_maps_of_rules_can_be_drawn(tmp_path):
     rules = ["bp", *(f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(9))]
-    blocks, _ = build_blocks([observation(rule, seed, 0.5) for rule in rules for seed in (0, 1)], "m")
+    blocks, _ = build_groups([observation(rule, seed, 0.5) for rule in rules for seed in (0, 1)], "m")
     draw_bars(tmp_path / "bars.png", blocks, "m", "title", "caption")
     draw_curves(tmp_path / "curves.png", blocks, "title", "caption")
     for name in ("bars", "curves"):

@@ -21,10 +21,10 @@ from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import UsageError
-from biodeephashing.eval import Measure, mean_average_precision
-from biodeephashing.eval._health import code_health
-from biodeephashing.eval._numbers import ALWAYS, key_of
+from biodeephashing.eval import APSpec, RetrievalTask, mean_average_precision
 from biodeephashing.eval.eval_codes import main
+from biodeephashing.eval.metrics import code_health
+from biodeephashing.eval.records import ALWAYS, key_of
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -39,12 +39,12 @@ README = Path(__file__).parents[2] / "README.md"
 def test_every_form_gives_the_numbers_of_the_engine(sample, tmp_path, ending, kind):
     files = files_of(tmp_path, sample, ending, kind)
     result = evaluate_codes(*files, bits=BITS if kind == "packed" else None, quiet=True)
-    features = sample.features if kind == "features" else {}
+    features = sample.features if kind == "features" else None
     for measure in ALWAYS:
         if measure.ties == "feature" and not features:
             assert key_of(measure) not in result
             continue
-        want = mean_average_precision(*sample.arrays, k=measure.k, ties=measure.ties, **features)
+        want = mean_average_precision(RetrievalTask(*sample.arrays, features=features), APSpec(k=measure.k, ties=measure.ties))
         assert result[key_of(measure)] == pytest.approx(want, abs=1e-15)
     assert ("mAP" in result) == ("tie_mode" in result) == bool(features)
     zeros = np.count_nonzero(sample.query_features == 0) + np.count_nonzero(sample.database_features == 0)
@@ -57,10 +57,10 @@ def test_every_form_gives_the_numbers_of_the_engine(sample, tmp_path, ending, ki
 
 
 def test_the_numbers_of_a_run_are_those_of_its_files(fabricated, tmp_path):
-    want = evaluate(fabricated, asked=[Measure("index", radius=2)], quiet=True)["query"]
+    want = evaluate(fabricated, asked=[APSpec("index", radius=2)], quiet=True)["query"]
     labels = [write(tmp_path, ".npy", fold, load_fold(fabricated.database, fold).labels) for fold in ("query", "database")]
     codes = [str(fabricated.features_file(fold)) for fold in ("query", "database")]
-    got = evaluate_codes(*codes, *labels, asked=[Measure("index", radius=2)], quiet=True)
+    got = evaluate_codes(*codes, *labels, asked=[APSpec("index", radius=2)], quiet=True)
     assert set(got) - set(want) == {"bits", "inputs", "understood", "leave_one_out"}
     assert set(want) - set(got) == {
         *("hparams", "output_path", "datafold", "split", "checkpoint", "codes_sha256", "features_sha256", "metadata_sha256", "pictures")
@@ -76,7 +76,7 @@ def test_class_numbers_are_a_column_per_class(tmp_path, ending):
     files = files_of(tmp_path, sample, kind="signs")[:2]
     files += [write(tmp_path, ending, name, values.astype(float)) for name, values in zip(NAMES[2:], numbers, strict=True)]
     result = evaluate_codes(*files, quiet=True)
-    assert result["mAP_expected"] == mean_average_precision(*sample.arrays)
+    assert result["mAP_expected"] == mean_average_precision(RetrievalTask(*sample.arrays))
     assert result["inputs"]["query_labels"]["as"] == "class numbers"
 
 
@@ -85,7 +85,7 @@ def test_sparse_labels_of_matlab(sample, tmp_path):
     for at, labels in ((2, sample.query_labels), (3, sample.database_labels)):
         savemat(tmp_path / f"{at}.mat", {"L": csc_matrix(labels.astype(float))})
         files[at] = str(tmp_path / f"{at}.mat")
-    assert evaluate_codes(*files, quiet=True)["mAP_expected"] == mean_average_precision(*sample.arrays)
+    assert evaluate_codes(*files, quiet=True)["mAP_expected"] == mean_average_precision(RetrievalTask(*sample.arrays))
 
 
 def test_a_name_may_be_left_out_where_one_table_fits(sample, tmp_path):
@@ -126,7 +126,7 @@ def test_further_numbers(sample, tmp_path, capsys):
     flags = [text for name, file in zip(NAMES, files, strict=True) for text in (f"-{name}", file)]
     main([*flags, "-ties", "index", "feature", "-k", "5", "-radius", "2", "-denominator", "min", "-o", str(tmp_path / "new" / "r.json")])
     result = json.loads((tmp_path / "new" / "r.json").read_text())
-    want = mean_average_precision(*sample.arrays, k=5, ties="feature", denominator="min", **sample.features)
+    want = mean_average_precision(sample.task, APSpec(k=5, ties="feature", denominator="min"))
     assert result["mAP_feature_at_k=5_min"] == pytest.approx(want, abs=1e-15)
     assert "first 5" in capsys.readouterr().out
     assert len(result["bootstrap"]["intervals"]) == len(ALWAYS) + 4
@@ -151,6 +151,6 @@ def test_the_command_of_the_readme(sample, tmp_path):
     )  # fmt: skip
     done = subprocess.run([sys.executable, script.__file__, *line.split()], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "theirs.json").read_text())["mAP_expected"] == mean_average_precision(*sample.arrays)
+    assert json.loads((tmp_path / "theirs.json").read_text())["mAP_expected"] == mean_average_precision(RetrievalTask(*sample.arrays))
     again = subprocess.run([sys.executable, script.__file__, *line.split()], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (again.returncode, again.stderr.count("\n")) == (2, 1)

@@ -12,7 +12,7 @@ from ranking_oracle import Sample
 from biodeephashing.codes import pack
 from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.errors import DataError
-from biodeephashing.eval._foreign_codes import Reading, read_foreign
+from biodeephashing.eval.external import Reading, read_external
 
 
 @settings(max_examples=60, deadline=None)
@@ -34,7 +34,7 @@ def test_turned_tables_are_turned_back_or_refused(tmp_path_factory, sizes, bits,
     arrays += [labels.T if turned[1] else labels for labels in (sample.query_labels, sample.database_labels)]
     files = [write(folder, ".npy", name, values) for name, values in zip(NAMES, arrays, strict=True)]
     try:
-        found = read_foreign(*files, Reading(bits=width, transpose=turned[0] and told))
+        found = read_external(*files, Reading(bits=width, transpose=turned[0] and told))
     except DataError:
         assert turned != (False, False)
         return
@@ -61,9 +61,9 @@ def test_a_turned_table_is_said(sample, tmp_path, capsys):
 def test_square_tables_are_read_as_stored_unless_told(tmp_path):
     sample = Sample(0, 8, 8, 8)
     files = files_of(tmp_path, sample)
-    straight = read_foreign(*files).codes[0].codes
+    straight = read_external(*files).codes[0].codes
     assert np.array_equal(straight, sample.query_codes)
-    assert np.array_equal(read_foreign(*files, Reading(transpose=True)).codes[0].codes, pack(sample.query_features.T))
+    assert np.array_equal(read_external(*files, Reading(transpose=True)).codes[0].codes, pack(sample.query_features.T))
 
 
 def test_a_table_that_can_be_turned_in_two_ways_is_refused(tmp_path):
@@ -73,5 +73,5 @@ def test_a_table_that_can_be_turned_in_two_ways_is_refused(tmp_path):
     for at in (2, 3):
         np.save(files[at], np.load(files[at]).T)
     with pytest.raises(DataError, match="transposed in more than one way they would: give -transpose"):
-        read_foreign(*files)
-    assert np.array_equal(read_foreign(*files, Reading(transpose=True)).labels[0], sample.query_labels)
+        read_external(*files)
+    assert np.array_equal(read_external(*files, Reading(transpose=True)).labels[0], sample.query_labels)

@@ -16,7 +16,7 @@ from scipy.io import savemat
 from biodeephashing.codes import pack
 from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.eval import Measure, Pairs, retrieval
+from biodeephashing.eval import APSpec, RetrievalTask, retrieval
 from biodeephashing.eval.eval_codes import main
 
 SINGLE = Sample(7, 9, 30, 64, classes=4, single=True)
@@ -93,7 +93,7 @@ def test_codes_packed_in_two_ways_are_refused(tmp_path):
 def test_whole_numbers_are_features_where_somebody_says_so(tmp_path):
     features = [np.rint(side * 10) for side in (SINGLE.query_features, SINGLE.database_features)]
     result = evaluate_codes(*saved(tmp_path, [*features, *CLASSES]), kind="features", quiet=True)
-    want = retrieval(Pairs(*SINGLE.arrays), [Measure("feature")], **SINGLE.features).average_precision[Measure("feature")].mean()
+    want = retrieval(SINGLE.task, [APSpec("feature")]).average_precision[APSpec("feature")].mean()
     assert result["mAP"] == pytest.approx(want, abs=1e-12)
 
 
@@ -196,13 +196,13 @@ def test_queries_that_are_in_the_database_are_named_and_left_out(sample, tmp_pat
     assert any("each query finds itself: -leave_one_out" in line for line in evaluate_codes(*same, quiet=True)["understood"])
     main([word for name, file in zip(NAMES, same, strict=True) for word in (f"-{name}", file)] + ["-leave_one_out"])
     assert "each query is ranked against the 29 other items" in capsys.readouterr().out
-    result, measures = evaluate_codes(*same, leave_one_out=True, quiet=True), [Measure("index"), Measure("feature", k=1000)]
+    result, measures = evaluate_codes(*same, leave_one_out=True, quiet=True), [APSpec("index"), APSpec("feature", k=1000)]
     found = []
     for row in range(30):
         own, rest = slice(row, row + 1), np.arange(30) != row
         codes, labels, features = (side for side in (sample.database_codes, sample.database_labels, sample.database_features))
-        pairs = Pairs(codes[own], codes[rest], labels[own], labels[rest], bits=12)
-        one = retrieval(pairs, measures, ndcg=[1000], query_features=features[own], database_features=features[rest])
+        task = RetrievalTask(codes[own], codes[rest], labels[own], labels[rest], features=(features[own], features[rest]), bits=12)
+        one = retrieval(task, measures, ndcg=[1000])
         found.append([*(one.average_precision[measure].mean() for measure in measures), one.ndcg[1000].mean(), one.curves.precision_at[-1]])
     keys = ("mAP_index", "mAP_feature_at_k=1000", "nDCG_expected_at_k=1000", "precision_expected_at_k=1000")
     assert [result[key] for key in keys] == pytest.approx(np.mean(found, axis=0), abs=1e-12)

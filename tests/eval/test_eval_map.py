@@ -22,11 +22,16 @@ from scripts import run_script
 
 from biodeephashing.codes import binarise, hamming, pack
 from biodeephashing.commands.evaluate import evaluate
-from biodeephashing.eval import Measure, Pairs, average_precision_per_query, mean_average_precision, normalized_discounted_cumulative_gain
-from biodeephashing.eval._bootstrap import mean_intervals
-from biodeephashing.eval._health import code_health
-from biodeephashing.eval.average_precision import DENOMINATORS, TIES
+from biodeephashing.eval import (
+    APSpec,
+    RetrievalTask,
+    average_precision_per_query,
+    mean_average_precision,
+    normalized_discounted_cumulative_gain,
+)
 from biodeephashing.eval.eval_map import main
+from biodeephashing.eval.metrics import DENOMINATORS, TIES, code_health
+from biodeephashing.eval.significance import mean_intervals
 from biodeephashing.runs import HOME_VARIABLE
 
 
@@ -38,7 +43,7 @@ def test_numbers_and_keys(fabricated, fold):
     (queries, query_labels, query_features), (database, labels, features) = arrays_of(fabricated, fold), arrays_of(fabricated, "database")
     for ties in ("expected", "index", "feature", "worst", "best"):
         want = mean_average_precision(
-            queries, database, query_labels, labels, ties=ties, query_features=query_features, database_features=features
+            RetrievalTask(queries, database, query_labels, labels, features=(query_features, features)), APSpec(ties=ties)
         )
         assert result[f"mAP_{ties}"] == pytest.approx(want, abs=1e-15)
     for cut in CUTS:
@@ -67,15 +72,15 @@ def test_numbers_beside_the_average_precisions(fabricated):
     assert result["nonempty_at_radius=2"] == near.any(axis=1).mean()
     for k in (100, 1000):  # beyond the 32 items: all of them
         assert result[f"precision_expected_at_k={k}"] == pytest.approx(relevant.mean(), abs=1e-15)
-    want = normalized_discounted_cumulative_gain(queries, database, query_labels, labels)
+    want = normalized_discounted_cumulative_gain(RetrievalTask(queries, database, query_labels, labels))
     assert result["nDCG_expected_at_k=1000"] == pytest.approx(want, abs=1e-14)
 
 
 def test_intervals_are_of_the_queries(fabricated):
     result = evaluate(fabricated, quiet=True)["query"]
     (queries, query_labels, _), (database, labels, _) = arrays_of(fabricated, "query"), arrays_of(fabricated, "database")
-    measure = Measure("index", k=1000)
-    values = average_precision_per_query(Pairs(queries, database, query_labels, labels), [measure])[measure].values
+    measure = APSpec("index", k=1000)
+    values = average_precision_per_query(RetrievalTask(queries, database, query_labels, labels), [measure])[measure].values
     (want,) = mean_intervals(values[:, None])
     found = result["bootstrap"]["intervals"]
     assert found["mAP_index_at_k=1000"] == [want.low, want.high]
@@ -100,7 +105,9 @@ def test_what_is_asked_for_stands_beside_the_rest(fabricated, capsys):
     for ties in ("expected", "index"):
         for name, cut in cuts.items():
             for denominator, end in (("retrieved", ""), ("min", "_min")):
-                want = mean_average_precision(queries, database, query_labels, labels, ties=ties, denominator=denominator, **cut)
+                want = mean_average_precision(
+                    RetrievalTask(queries, database, query_labels, labels), APSpec(ties=ties, denominator=denominator, **cut)
+                )
                 assert result[f"mAP_{ties}{name}{end}"] == pytest.approx(want, abs=1e-15)
     assert {key: result[key] for key in always if key != "bootstrap"} == {key: always[key] for key in always if key != "bootstrap"}
     for key, interval in always["bootstrap"]["intervals"].items():
@@ -214,7 +221,7 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     from biodeephashing.tracking import finished_runs
 
     run = write_run(tiny_database, tracking="on")
-    result = evaluate(run, asked=[Measure("best", radius=2, denominator="all")], plots=True, quiet=True)
+    result = evaluate(run, asked=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
     (tracked,) = finished_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]

@@ -14,10 +14,11 @@ from biodeephashing.commands.compare import compare_runs
 from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.data.split import checksums
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.eval import Measure
-from biodeephashing.eval._numbers import key_of
-from biodeephashing.eval._paired_queries import describe_pair, pair_queries
+from biodeephashing.eval import APSpec
 from biodeephashing.eval.compare import main
+from biodeephashing.eval.comparison import describe_pair
+from biodeephashing.eval.records import key_of
+from biodeephashing.eval.significance import pair_queries
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_the_numbers_are_those_of_the_result_files(two, metric, fold, key):
 
 
 def test_numbers_that_are_not_always_made(two, capsys):
-    measure = Measure("index", k=5, denominator="min")
+    measure = APSpec("index", k=5, denominator="min")
     paired = compare_runs(folders(two), metric="query_mAP_index_at_5_min")
     results = [evaluate(run, asked=[measure], quiet=True)["query"][key_of(measure)] for run in two]
     assert [paired.first.value, paired.second.value] == pytest.approx(results, abs=1e-14)

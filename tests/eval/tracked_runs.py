@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from biodeephashing.eval._comparison import Observation
+from biodeephashing.eval.comparison import RunRecord
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
 
@@ -28,5 +28,5 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     tracker.close(status)
 
 
-def observation(rule: str, seed: int, value: float, **settings: str) -> Observation:
-    return Observation(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
+def observation(rule: str, seed: int, value: float, **settings: str) -> RunRecord:
+    return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})

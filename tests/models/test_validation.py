@@ -12,7 +12,7 @@ from biodeephashing.backbones import build_network
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, Metadata, load_fold
 from biodeephashing.errors import UsageError
-from biodeephashing.eval import mean_average_precision
+from biodeephashing.eval import RetrievalTask, mean_average_precision
 from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._validation import Validation
@@ -69,7 +69,7 @@ def test_val_images_are_ranked_against_train_only_where_one_is_alone(prepare_tin
     wanted = []
     for row in range(4 * val):
         rest = np.arange(len(all_codes)) != row
-        wanted.append(mean_average_precision(packed["val"][[row]], all_codes[rest], labels["val"][[row]], all_labels[rest]))
+        wanted.append(mean_average_precision(RetrievalTask(packed["val"][[row]], all_codes[rest], labels["val"][[row]], all_labels[rest])))
     assert best["val_mAP"] == pytest.approx(np.mean(wanted), abs=1e-12)
     out = capsys.readouterr().out
     assert ("the 3 others and the 32 of train, because 4 of them" if val == 1 else "the 15 others\n") in out

@@ -1,0 +1,20 @@
+"""Runs side by side: tables and figures."""
+
+from .drawing import draw_pictures
+from .groups import ComparisonGroup, RunRecord, build_groups, describe_difference
+from .tables import console_text, write_bits_csv, write_csv, write_markdown
+from .two_runs import check_same_queries, describe_pair
+
+__all__ = [
+    "ComparisonGroup",
+    "RunRecord",
+    "build_groups",
+    "check_same_queries",
+    "console_text",
+    "describe_difference",
+    "describe_pair",
+    "draw_pictures",
+    "write_bits_csv",
+    "write_csv",
+    "write_markdown",
+]

@@ -1,0 +1,181 @@
+"""Learning rules side by side: runs that differ in nothing but rule and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..records.alignment_table import LayerCurves
+from ..records.retrieval_table import RetrievalCurves
+from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread, holm, paired_difference, spread
+
+Curve = Sequence[tuple[int, float]]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One evaluated run.
+
+    Args:
+        rule: its learning rule.
+        seed: its seed.
+        settings: what must be equal for two runs to be compared.
+        split: the split its numbers were made on, in words.
+        metrics: its numbers.
+        curves: its training curves, (epoch, value).
+        alignment: the curves of its layers, (epochs trained, value), by quantity and layer; empty where nothing was measured.
+        retrieval: its precision and recall at every radius and depth; None where nobody asked for them.
+    """
+
+    rule: str
+    seed: int
+    settings: Mapping[str, str]
+    split: str
+    metrics: Mapping[str, float]
+    curves: Mapping[str, Curve]
+    alignment: LayerCurves = field(default_factory=dict)
+    retrieval: RetrievalCurves | None = None
+
+
+@dataclass(frozen=True)
+class ComparisonGroup:
+    """Runs that differ in rule and seed only.
+
+    Args:
+        title: the settings they share, in a few words.
+        settings: all settings they share.
+        split: the split all numbers were made on, in words.
+        runs: the run of every seed of every rule, the baseline first, then by falling mean.
+    """
+
+    title: str
+    settings: Mapping[str, str]
+    split: str
+    runs: Mapping[str, Mapping[int, RunRecord]]
+
+    def measured(self) -> list[str]:
+        """Return the rules of which some run measured its alignment."""
+        return [rule for rule, runs in self.runs.items() if any(run.alignment for run in runs.values())]
+
+    def retrievals(self, rule: str) -> list[RetrievalCurves]:
+        """Return precision and recall at every radius and depth of the seeds of a rule that have them."""
+        return [run.retrieval for run in self.runs.get(rule, {}).values() if run.retrieval]
+
+    def values(self, rule: str, metric: str) -> dict[int, float]:
+        """Return a metric for each seed of a rule that has it."""
+        return {seed: run.metrics[metric] for seed, run in sorted(self.runs.get(rule, {}).items()) if metric in run.metrics}
+
+    def spread(self, rule: str, metric: str) -> Spread | None:
+        """Return mean and standard deviation over seeds."""
+        values = self.values(rule, metric)
+        return spread(list(values.values())) if values else None
+
+    def difference(self, rule: str, metric: str) -> Difference | None:
+        """Return the difference to the baseline, paired by seed."""
+        if rule == BASELINE or BASELINE not in self.runs:
+            return None
+        return paired_difference(self.values(rule, metric), self.values(BASELINE, metric))
+
+    def adjusted(self, metric: str) -> dict[str, float]:
+        """Return the p of every rule whose difference has one, adjusted for the number of these rules (Holm)."""
+        found = {rule: self.difference(rule, metric) for rule in self.runs}
+        return holm({rule: one.p for rule, one in found.items() if one and one.p is not None})
+
+
+def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[ComparisonGroup], list[str]]:
+    """Group runs that differ in rule and seed only.
+
+    Args:
+        runs: the runs, newest first.
+        metric: the metric that orders the rules.
+
+    Returns:
+        The groups, and a remark on every run that was left out because a newer one has the same rule and seed.
+    """
+    by_settings: dict[tuple[tuple[str, str], ...], dict[str, dict[int, RunRecord]]] = {}
+    remarks = []
+    for run in runs:
+        key = (*sorted(run.settings.items()), ("split", run.split))
+        seeds = by_settings.setdefault(key, {}).setdefault(run.rule, {})
+        if run.seed in seeds:
+            remarks.append(f"two runs of {run.rule} with seed {run.seed} and equal settings: the newer one counts")
+        else:
+            seeds[run.seed] = run
+    groups = [_group(rules, metric) for rules in by_settings.values()]
+    titles = _titles([{**group.settings, "split": group.split} for group in groups])
+    groups = [ComparisonGroup(title, group.settings, group.split, group.runs) for title, group in zip(titles, groups, strict=True)]
+    return sorted(groups, key=lambda group: [_sortable(part) for part in group.title.split()]), remarks
+
+
+def describe_difference(difference: Difference | None, rule: str) -> str:
+    """Return a difference to the baseline with its interval as text.
+
+    Example:
+        >>> describe_difference(Difference(-0.01, -0.02, 0.0, 3, 0.05), "fa")
+        '-0.0100 [-0.0200, +0.0000]'
+    """
+    if rule == BASELINE:
+        return "baseline"
+    if difference is None:
+        return f"no {BASELINE} with these seeds"
+    if difference.low is None:
+        return f"{difference.mean:+.4f} (interval needs 2 seeds)"
+    return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
+
+
+def describe_p(p: float | None) -> str:
+    """Return a p as text.
+
+    Example:
+        >>> describe_p(0.0312), describe_p(3e-7), describe_p(None)
+        ('0.0312', '< 0.0001', '-')
+    """
+    if p is None:
+        return "-"
+    return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
+
+
+def describe_spread(value: Spread | None) -> str:
+    """Return a mean and its standard deviation as text.
+
+    Example:
+        >>> describe_spread(spread([0.5, 0.7])), describe_spread(spread([0.5]))
+        ('0.6000 ± 0.1414', '0.5000')
+    """
+    if value is None:
+        return "-"
+    return f"{value.mean:.4f}" + (f" ± {value.sd:.4f}" if value.sd is not None else "")
+
+
+def difference_header() -> str:
+    """Return the heading of the column of differences."""
+    return f"difference to {BASELINE} [{CONFIDENCE:.0%} interval]"
+
+
+def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str) -> ComparisonGroup:
+    first = next(iter(next(iter(rules.values())).values()))
+    unordered = ComparisonGroup("", first.settings, first.split, rules)
+
+    def place(rule: str) -> tuple[bool, float, str]:
+        value = unordered.spread(rule, metric)
+        return rule != BASELINE, -value.mean if value else 0.0, rule
+
+    return ComparisonGroup("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=place)})
+
+
+def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
+    """Return a title for each group: loss, architecture and bits, and whatever else differs between groups."""
+    always = ["loss", "architecture", "number_of_bits"]
+    varying = [key for key in settings[0] if key not in always and len({other.get(key) for other in settings}) > 1] if settings else []
+    titles = []
+    for own in settings:
+        parts = [own.get("loss", "?"), own.get("architecture", "?"), f"{own.get('number_of_bits', '?')} bits"]
+        titles.append(", ".join(parts + [f"{key.replace('_', ' ')} {own.get(key, '?')}" for key in varying]))
+    return titles
+
+
+def _sortable(part: str) -> tuple[bool, float, str]:
+    try:
+        return False, float(part.strip(",")), ""
+    except ValueError:
+        return True, 0.0, part

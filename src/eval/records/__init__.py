@@ -1,0 +1,59 @@
+"""The files of runs that evaluation reads and writes, and the metrics that they hold."""
+
+from .alignment_table import LayerCurves, read_alignment
+from .code_files import FoldCodes, read_fold, read_predictions
+from .fold_metrics import LabeledCodes, fold_metrics, per_query
+from .metric_names import (
+    ALWAYS,
+    DENOMINATOR,
+    asked_measures,
+    describe_denominator,
+    is_metric,
+    key_of,
+    options_of,
+    parse_metric,
+    tracked_numbers,
+    unique,
+    words_of,
+)
+from .result_file import EvaluationPlan, check_asked, is_current, want
+from .retrieval_table import RetrievalCurves, read_retrieval
+from .run_codes import RunCodes, read_run
+from .same_items import check_same, count_contained, same_items
+from .staging import staging
+from .summary import summary
+
+__all__ = [
+    "ALWAYS",
+    "DENOMINATOR",
+    "EvaluationPlan",
+    "FoldCodes",
+    "LabeledCodes",
+    "LayerCurves",
+    "RetrievalCurves",
+    "RunCodes",
+    "asked_measures",
+    "check_asked",
+    "check_same",
+    "count_contained",
+    "describe_denominator",
+    "fold_metrics",
+    "is_current",
+    "is_metric",
+    "key_of",
+    "options_of",
+    "parse_metric",
+    "per_query",
+    "read_alignment",
+    "read_fold",
+    "read_predictions",
+    "read_retrieval",
+    "read_run",
+    "same_items",
+    "staging",
+    "summary",
+    "tracked_numbers",
+    "unique",
+    "want",
+    "words_of",
+]

@@ -1,0 +1,97 @@
+"""The codes of a run beside the labels of its data set, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ...errors import RunError
+from ...runs import Run, home, read_json
+from .code_files import Predictions, read_fold, read_predictions
+from .fold_metrics import LabeledCodes
+from .metric_names import FOLDS
+
+
+class DataSet(Protocol):
+    """What must be known of a prepared data set."""
+
+    @property
+    def split(self) -> Any:
+        """How it is divided into folds, with the checksum of each metadata file."""
+
+    def fold(self, fold: str, /) -> Any:
+        """Return the metadata of a fold: its file, paths and labels."""
+
+
+@dataclass(frozen=True)
+class RunCodes:
+    """What a run predicted, read and checked.
+
+    Args:
+        run: the run.
+        predictions: what prediction says about it.
+        prepared: its data set.
+        sides: codes and labels of every fold that was read, the database among them.
+    """
+
+    run: Run
+    predictions: Predictions
+    prepared: DataSet
+    sides: dict[str, LabeledCodes]
+
+    @property
+    def folds(self) -> list[str]:
+        """The folds whose images are queries."""
+        return [fold for fold in FOLDS if fold in self.sides]
+
+    def facts(self, fold: str) -> dict[str, Any]:
+        """Return what a result file states about where its numbers come from."""
+        split, pair = self.prepared.split, (fold, "database")
+        return {
+            "hparams": read_json(self.run.hparams_file),
+            "output_path": self.run.evaluation_file(fold).relative_to(home()).as_posix(),
+            "datafold": fold,
+            "split": {
+                "caption": split.caption,
+                "protocol": split.protocol,
+                "partial": split.partial,
+                "note": split.note,
+                "sizes": dict(split.sizes),
+                "overlaps": dict(split.overlaps),
+            },
+            "checkpoint": self.predictions.checkpoint,
+            "codes_sha256": {side: self.sides[side].codes.codes_sha256 for side in pair},
+            "features_sha256": {side: self.sides[side].codes.features_sha256 for side in pair},
+            "metadata_sha256": {side: split.sha256[f"{side}_metadata.txt"] for side in pair},
+        }
+
+    def recorded_features(self, fold: str) -> dict[str, Any]:
+        """Return the checksums that the features had when they were predicted, be they read or not."""
+        return {side: self.predictions.folds[side].get("features_sha256") for side in (fold, "database")}
+
+
+def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None, with_features: bool = True) -> RunCodes:
+    """Read the codes of a run and the labels they belong to.
+
+    Args:
+        run: a predicted run.
+        prepared: its data set.
+        folds: the folds whose images are queries; None for every predicted one of query and val.
+        with_features: False leaves the files of the features alone.
+
+    Raises:
+        RunError: when the run was not trained or predicted, or a file of it cannot be used.
+        DataError: when the data set is missing or was changed.
+    """
+    predictions = read_predictions(run)
+    folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds
+    if not folds:
+        raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")
+    sides = {}
+    for fold in (*folds, "database"):
+        metadata = prepared.fold(fold)
+        checksum = prepared.split.sha256[metadata.file.name]
+        codes = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=with_features)
+        sides[fold] = LabeledCodes(codes, metadata.labels)
+    return RunCodes(run, predictions, prepared, sides)
