@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -23,7 +22,7 @@ from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
-from ...runs import Run, write_json
+from ...runs import Run, only_process, write_json
 from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
@@ -80,7 +79,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
-    with _only_process(run):
+    with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
         if settings.no_skip:
             clear(run)
         run.mark("training")
@@ -234,17 +233,6 @@ def accelerator(settings: Settings) -> str:
     if on_gpu and settings.devices > torch.cuda.device_count():
         raise UsageError(f"-devices {settings.devices}: this machine has {torch.cuda.device_count()} CUDA devices")
     return "gpu" if on_gpu else "cpu"
-
-
-@contextmanager
-def _only_process(run: Run) -> Iterator[None]:
-    run.directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.directory / ".lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise RunError(f"another process is training this run: {run}") from error
 
 
 @contextmanager

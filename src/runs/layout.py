@@ -1,20 +1,15 @@
-"""Where everything lies: the only module that knows paths, and the only way files are written."""
+"""Where everything lies: the only module that knows paths and the names of files."""
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .errors import RunError, nearest
-from .hparams import GROUP, Settings, from_mapping
+from ..errors import RunError, nearest
+from ..hparams import GROUP, Settings, from_mapping
+from .files import read_json
 
 HOME_VARIABLE = "BIODEEPHASHING_HOME"
 STATUSES = ("training", "finished", "interrupted")
@@ -198,66 +193,6 @@ def known_runs() -> list[Run]:
     """Return all runs below the project root, in the order of their paths."""
     runs = (Run(*folder.parts[-3:]) for folder in sorted((home() / "models" / GROUP).glob("*/*/*")))
     return [run for run in runs if run.hparams_file.is_file() or run.status]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a file and rename it into place only if the block succeeds.
-
-    Args:
-        path: the file to write or replace; its folder is made.
-
-    Example:
-        >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "a" / "b.txt"
-        >>> with replacing(target) as temporary:
-        ...     _ = temporary.write_text("whole")
-        >>> target.read_text()
-        'whole'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}"[-60:], dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private to its owner
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:  # writing into an open file does not say which
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any], *, indent: int = 1) -> None:
-    """Write a JSON file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent) + "\n", "utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RunError: when the file is missing or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: has the run been trained?") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: it does not hold a JSON object")
-    return content
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _nearest_sibling(folder: Path) -> str:
