@@ -13,11 +13,15 @@ from .layout import (
     processed_folder,
     raw_folder,
 )
+from .methods import DEFAULT_METHOD, METHODS, check_method
 
 __all__ = [
+    "DEFAULT_METHOD",
     "HOME_VARIABLE",
+    "METHODS",
     "STATUSES",
     "Run",
+    "check_method",
     "comparison_folder",
     "experiment_folder",
     "experiments_folder",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...runs import write_csv
+from ...runs import retrieval_csv, write_csv
 from ..metrics.bits import BitStatistics
 from ..metrics.curves import Curves
 from ..ranking.nearest import Neighbours
@@ -16,15 +16,14 @@ from ..ranking.nearest import Neighbours
 
 def write_radius(file: Path, curves: Curves) -> None:
     """Write a line per Hamming radius: what lies within it, and how many pairs are at exactly that distance."""
-    header = ["radius", "items", "nonempty", "precision", "recall", "irrelevant_pairs", "relevant_pairs"]
     columns = (curves.items, curves.nonempty, curves.precision, curves.recall, curves.distances[:, 0], curves.distances[:, 1])
-    write_csv(file, header, zip(range(len(curves.items)), *(column.tolist() for column in columns), strict=True))
+    retrieval_csv.write_radius(file, zip(range(len(curves.items)), *(column.tolist() for column in columns), strict=True))
 
 
 def write_depths(file: Path, curves: Curves) -> None:
     """Write a line per ranking depth."""
     columns = (curves.depths, curves.precision_at, curves.recall_at)
-    write_csv(file, ["n", "precision", "recall"], zip(*(column.tolist() for column in columns), strict=True))
+    retrieval_csv.write_depth(file, zip(*(column.tolist() for column in columns), strict=True))
 
 
 def write_bits(file: Path, sides: Mapping[str, BitStatistics]) -> None:

@@ -22,7 +22,8 @@ from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
-from ...runs import Run, only_process, write_json
+from ...runs import Run, only_process
+from ...runs.hparams_json import write_hparams
 from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
@@ -83,7 +84,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
         if settings.no_skip:
             clear(run)
         run.mark("training")
-        write_json(run.hparams_file, recorded_settings(settings))
+        write_hparams(run.hparams_file, recorded_settings(settings))
         record_split(run)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
@@ -95,11 +96,12 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
 
 def clear(run: Run) -> None:
     """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "predictions.json", "alignment.csv", "status=*.out")
+    records = (run.predictions_file.name, run.alignment_file.name)
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
-    for path in run.evaluation.glob("*-prediction_mAP.json"):
+    for path in run.evaluation.glob(run.evaluation_file("*").name):
         path.unlink()
 
 
