@@ -26,6 +26,7 @@ from ..eval.records.staging import staging
 from ..eval.records.summary import summary
 from ..hparams import Settings
 from ..runs import Run, home
+from ..runs.hparams_json import HPARAMS_FILE
 from ..runs.result_json import write_result
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
@@ -180,7 +181,7 @@ def _matching(patterns: Sequence[str]) -> list[str]:
             found.append(pattern)  # what is not there is said when its turn comes
             continue
         folders = _below(Path(), pattern) or _below(home(), pattern)
-        folders = [path for path in sorted(folders) if (Path(path) / "hparams.json").is_file()]
+        folders = [path for path in sorted(folders) if (Path(path) / HPARAMS_FILE).is_file()]
         if not folders:
             raise RunError(f"no run directory matches {pattern}")
         found += folders

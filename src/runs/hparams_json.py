@@ -10,6 +10,8 @@ from ..hparams import Settings, from_mapping
 from .files import read_json, write_json
 from .methods import DEFAULT_METHOD
 
+HPARAMS_FILE = "hparams.json"
+
 
 def hparams_of(settings: Settings, method: str = DEFAULT_METHOD) -> dict[str, Any]:
     """Return the settings of training under their long names, and the method as ``model``.

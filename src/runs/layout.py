@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import RunError, nearest, unknown_name
 from ..hparams import Settings
-from .hparams_json import method_of, read_settings
+from .hparams_json import HPARAMS_FILE, method_of, read_settings
 from .methods import DEFAULT_METHOD, METHODS
 from .split_json import SPLIT_FILE
 
@@ -129,7 +129,7 @@ class Run:
     @property
     def hparams_file(self) -> Path:
         """The settings the run was made with."""
-        return self.directory / "hparams.json"
+        return self.directory / HPARAMS_FILE
 
     @property
     def split_file(self) -> Path:
