@@ -239,7 +239,9 @@ def fabricate(home: Path, name: str) -> str:
     from biodeephashing.data.metadata import LABEL_NAMES_FILE, write_label_names, write_metadata
     from biodeephashing.data.split import checksums, metadata_file
     from biodeephashing.hparams import FOLDS, Settings
-    from biodeephashing.runs import Run, processed_folder, write_json
+    from biodeephashing.runs import Run, processed_folder
+    from biodeephashing.runs.hparams_json import hparams_of, write_hparams
+    from biodeephashing.runs.predictions_json import Predictions, write_predictions
 
     os.environ["BIODEEPHASHING_HOME"] = str(home)
     data, (queries, items, bits, classes, _) = problem(name, None), SIZES[name]
@@ -264,11 +266,10 @@ def fabricate(home: Path, name: str) -> str:
     sizes = {"train": 10, "val": queries, "query": queries, "database": items}
     write_split(folder, Split("LARGE", "drawn", "at random", 0, sizes, names, "nowhere", False, "", found))
     (run.directory / "best-epoch=0.ckpt").write_bytes(b"weights")
-    write_json(run.hparams_file, settings.as_dict("train"))
+    write_hparams(run.hparams_file, hparams_of(settings))
     for fold in facts:
         facts[fold]["metadata_sha256"] = found[f"{fold}_metadata.txt"]
-    checkpoint = {"checkpoint": "best-epoch=0.ckpt", "checkpoint_sha256": digest(run.directory / "best-epoch=0.ckpt")}
-    write_json(run.directory / "predictions.json", checkpoint | {"bits": bits, "folds": facts})
+    write_predictions(run.predictions_file, Predictions("best-epoch=0.ckpt", digest(run.best_checkpoint), bits, facts))
     return str(run.directory)
 
 

@@ -18,7 +18,6 @@ from .phrases import database_name, parse_schedule, tidy_constants
 from .registry import names_in_timm, names_on_disk
 from .rulemaps import PRESETS, rules_named, tidy
 
-GROUP = "PenaltyStrategies"
 PHASES = ("train", "predict")
 FOLDS = ("train", "val", "query", "database")
 LONGEST_NAME = 255  # bytes a file system allows for one folder
@@ -214,9 +213,9 @@ class Settings:
         return name
 
     def as_dict(self, phase: str) -> dict[str, Any]:
-        """Return what ``hparams.json`` holds: every setting of a phase under its long name, and the model group."""
+        """Return every setting of a phase under its long name, as files hold them."""
         values = {f.name: getattr(self, f.name) for f, setting in table() if phase in setting.phases}
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()} | {"model": GROUP}
+        return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
 
     def _check_mode(self) -> None:
         object.__setattr__(self, "mode", tidy(self.mode))

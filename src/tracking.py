@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +13,10 @@ from typing import Any, Literal
 
 from ._mlflow_store import Store, has_no_store, how_to_open, store_file
 from ._provenance import git_commit
-from .errors import TrackingError
 from .hparams import Settings
-from .runs import Run, home, write_json
+from .runs import Run, home
+from .runs.hparams_json import hparams_of
+from .runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
 
 __all__ = [
     "NoTracker",
@@ -30,7 +30,6 @@ __all__ = [
     "tracked_runs",
 ]
 
-RECORD = "mlflow.json"
 CURVES = ("val_mAP", "train_loss")
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 
@@ -168,8 +167,8 @@ def open_tracker(
             client.set_tag(run_id, "superseded", "true")
         if run_id is None or fresh:
             tags = _tags_of(run, settings) | ({"mlflow.parentRunId": parent} if parent else {})
-            run_id = _create_run(store, client, run.database, run.experiment, run.name, tags, settings.as_dict("train"))
-            write_json(run.directory / RECORD, {"tracking_uri": store.public_uri, "run_id": run_id})
+            run_id = _create_run(store, client, run.database, run.experiment, run.name, tags, hparams_of(settings, run.method))
+            write_tracked_as(run.mlflow_file, TrackedAs(store.public_uri, run_id))
         else:
             client.update_run(run_id, status="RUNNING")
         if phase:
@@ -232,16 +231,11 @@ def _recorded_run(run: Run, store: Store, client: Any) -> str | None:
     """Return the MLflow run that the run directory records, if this store has it."""
     from mlflow.exceptions import MlflowException
 
-    try:
-        record = json.loads((run.directory / RECORD).read_text("utf-8"))
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise TrackingError(f"{run.directory / RECORD} is damaged ({error}): remove it to start a new MLflow run") from error
-    if record.get("tracking_uri") != store.public_uri:
+    tracked = read_tracked_as(run.mlflow_file)
+    if tracked is None or tracked.tracking_uri != store.public_uri:
         return None
     with suppress(MlflowException):  # a run that the store no longer has
-        found = client.get_run(record["run_id"])
+        found = client.get_run(tracked.run_id)
         return found.info.run_id if found.info.lifecycle_stage == "active" else None
     return None
 

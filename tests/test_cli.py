@@ -15,6 +15,8 @@ from biodeephashing.commands.menu import COMMANDS, entrance_of
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run, write_json
+from biodeephashing.runs.hparams_json import hparams_of
+from biodeephashing.runs.predictions_json import Predictions, write_predictions
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {"prepare": ["DIGITS"], "download": ["CIFAR_10"]}
@@ -101,13 +103,14 @@ def runs(project_home):
         )
         run = Run.of(settings)
         run.mark(status)
-        write_json(run.hparams_file, settings.as_dict("train"))
+        write_json(run.hparams_file, hparams_of(settings))
         for name, size in (("epoch=2-val_mAP=0.50000000.ckpt", 1500), ("best-epoch=3.ckpt", 70), ("last.ckpt", 5)):
             (run.directory / name).write_bytes(bytes(size))
         made.append(run)
     made[1].hparams_file.write_text("{")
     codes = {"query": "aa", "database": "bb"}
-    write_json(made[0].directory / "predictions.json", {"folds": {fold: {"codes_sha256": digest} for fold, digest in codes.items()}})
+    folds = {fold: {"codes_sha256": digest} for fold, digest in codes.items()}
+    write_predictions(made[0].predictions_file, Predictions("best-epoch=3.ckpt", "", 16, folds))
     write_json(made[0].evaluation_file("query"), {"mAP_expected": 0.8125, "codes_sha256": codes})
     return made
 
@@ -119,7 +122,7 @@ def test_the_list_of_runs(runs, capsys):
     assert rows["0", "finished"][:5] == ["TINY/shelf", "PenaltyStrategies", "DCH", "16", "fa"]
     assert {key: row[7] for key, row in rows.items()} == {("0", "finished"): "0.8125", ("?", "finished"): "-", ("2", "training"): "-"}
     assert lines[-1].startswith("3 runs, ")
-    write_json(runs[0].directory / "predictions.json", {"folds": {}})  # predicted anew: the score is of former codes
+    write_predictions(runs[0].predictions_file, Predictions("best-epoch=3.ckpt", "", 16, {}))  # now the score is of former codes
     assert [one.score for one in list_runs("TINY", "shelf")] == [None] * 3
     with pytest.raises(RunError, match="nearest is -exp shelf"):
         main(["list", "-exp", "self"])

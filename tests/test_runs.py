@@ -11,18 +11,21 @@ from biodeephashing.errors import RunError, UsageError
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import (
     HOME_VARIABLE,
+    METHODS,
     STATUSES,
     Run,
     comparison_folder,
     experiment_folder,
     experiments_folder,
     home,
+    known_runs,
     processed_folder,
     raw_folder,
     read_json,
     replacing,
     write_json,
 )
+from biodeephashing.runs.hparams_json import hparams_of, write_hparams
 
 SETTINGS = Settings(architecture="bio-vgg16", loss="DCH", number_of_bits=32, database="DIGITS", experiment_name="e1")
 
@@ -36,7 +39,7 @@ def root(tmp_path, monkeypatch):
 @pytest.fixture
 def run(root):
     run = Run.of(SETTINGS)
-    write_json(run.hparams_file, SETTINGS.as_dict("train"))
+    write_json(run.hparams_file, hparams_of(SETTINGS))
     return run
 
 
@@ -64,7 +67,9 @@ def test_places(root):
     assert raw_folder("CIFAR_10") == root / "data" / "raw" / "CIFAR_10"
     assert experiments_folder() == root / "experiments"
     assert experiment_folder("DIGITS", "e1") == root / "models" / "PenaltyStrategies" / "DIGITS" / "e1"
-    assert comparison_folder("DIGITS", "e1") == root / "eval" / "PenaltyStrategies" / "DIGITS" / "e1"
+    assert experiment_folder("DIGITS", "e1", "LLC") == root / "models" / "LLC" / "DIGITS" / "e1"
+    for methods, name in {(): "PenaltyStrategies", ("LLC", "LLC"): "LLC", ("LLC", "ITQ"): "comparison"}.items():
+        assert comparison_folder("DIGITS", "e1", *methods) == root / "eval" / name / "DIGITS" / "e1", methods
 
 
 def test_files_of_a_run(root):
@@ -110,11 +115,34 @@ def test_a_missing_experiment(root):
         Run.at("models/PenaltyStrategies/DIGITS/nowhere/x")
 
 
-@pytest.mark.parametrize("place", ["models/PenaltyStrategies/DIGITS/e1", "models/Other/DIGITS/e1/x", "somewhere", "."])
+@pytest.mark.parametrize("place", ["models/PenaltyStrategies/DIGITS/e1", "somewhere", "."])
 def test_a_folder_that_is_no_run(root, run, place):
     (root / place).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(RunError, match=r"is not a run directory: those lie at models/PenaltyStrategies/<DB>/<EXP>/<NAME>"):
+    with pytest.raises(RunError, match=r"is not a run directory: those lie at models/<METHOD>/<DB>/<EXP>/<NAME>"):
         Run.at(place)
+
+
+def test_a_run_of_another_method(root, run, monkeypatch):
+    other = Run.of(SETTINGS, "LLC")
+    misspelt = root / "models" / "PenaltyStrategy" / "DIGITS" / "e1" / "x"
+    with pytest.raises(RunError, match=r"no run directory .*: unknown method 'PenaltyStrategy': did you mean 'PenaltyStrategies'"):
+        Run.at(misspelt)
+    misspelt.mkdir(parents=True)
+    with pytest.raises(RunError, match="not a run directory: unknown method 'PenaltyStrategy': did you mean 'PenaltyStrategies'"):
+        Run.at(misspelt)
+    write_hparams(other.hparams_file, hparams_of(SETTINGS, "LLC"))
+    assert known_runs() == [other, run]
+    for ask in (lambda: Run.at(other.directory), other.settings):
+        with pytest.raises(RunError, match="is a run of the method LLC, which is not installed; installed: PenaltyStrategies"):
+            ask()
+    monkeypatch.setitem(METHODS._entries, "LLC", "biodeephashing.models.LLC")
+    assert Run.at(other.directory) == other
+    assert other.settings() == SETTINGS
+    assert other.evaluation == root / "eval" / "LLC" / "DIGITS" / "e1" / SETTINGS.name
+    other.directory.rename(root / "copy")
+    run.directory.rename(other.directory)  # the other run's settings, in the place of this one
+    with pytest.raises(RunError, match=r"describes another run \(PenaltyStrategies/DIGITS/e1/"):
+        other.settings()
 
 
 def test_a_file_is_no_run(run):
@@ -136,7 +164,7 @@ def test_a_renamed_folder_is_noticed(run, level):
     parts[["database", "experiment", "name"].index(level)] = "renamed"
     folders[level].rename(folders[level].with_name("renamed"))
     renamed = Run.at(experiment_folder(*parts[:2]) / parts[2])
-    with pytest.raises(RunError, match=r"describes another run \(DIGITS/e1/-loss=DCH.*\): the folder was renamed or copied"):
+    with pytest.raises(RunError, match=r"describes another run \(PenaltyStrategies/DIGITS/e1/.*\): the folder was renamed or copied"):
         renamed.settings()
 
 
@@ -154,7 +182,7 @@ def test_damaged_settings(run, text):
 
 
 def test_settings_with_a_foreign_key(run):
-    write_json(run.hparams_file, SETTINGS.as_dict("train") | {"colour": "red"})
+    write_json(run.hparams_file, hparams_of(SETTINGS) | {"colour": "red"})
     with pytest.raises(UsageError, match=r"hparams.json: unknown setting 'colour'"):
         run.settings()
 

@@ -16,6 +16,7 @@ from sqlalchemy import make_url
 from biodeephashing.errors import TrackingError
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
+from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.tracking import (
     NoTracker,
     Tracker,
@@ -83,7 +84,7 @@ def test_four_processes_share_a_fresh_store(home):
 def test_settings_and_tags(home):
     run = next(run for run in finished_runs("TINY", "trial") if run.settings["seed"] == "2")
     settings = settings_of(2)
-    assert run.settings == {name: str(value) for name, value in settings.as_dict("train").items()}
+    assert run.settings == {name: str(value) for name, value in hparams_of(settings).items()}
     wanted = {"mode": "usf", "loss": "DCH", "arch": "bio-lenet", "database": "TINY", "bits": "1", "seed": "2"}
     assert wanted.items() <= run.tags.items()
     assert run.tags["run_directory"] == f"models/PenaltyStrategies/TINY/trial/{settings.name}"

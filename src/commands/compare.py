@@ -13,13 +13,13 @@ from ..eval.comparison.drawing import draw_pictures
 from ..eval.comparison.groups import RunRecord, build_groups
 from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
-from ..eval.records.alignment_table import read_alignment
 from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
-from ..eval.records.retrieval_table import read_retrieval
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
 from ..hparams import from_mapping, table
 from ..parsers import METRIC
-from ..runs import Run, comparison_folder, home
+from ..runs import Run, comparison_folder
+from ..runs.alignment_csv import alignment_curves, read_alignment
+from ..runs.retrieval_csv import read_retrieval
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 
@@ -58,7 +58,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     runs, remarks = _evaluated(database, experiment, metric)
     columns, incomplete = _columns(runs, fold, metric)
     blocks, doubles = build_groups([_observation(run, fold) for run in runs], metric)
-    folder, name = comparison_folder(database, experiment), f"{database} / {experiment}"
+    folder, name = comparison_folder(database, experiment, *{_run_of(run).method for run in runs}), f"{database} / {experiment}"
     title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
     pictures = draw_pictures(folder, blocks, metric, name)
     write_csv(folder / "comparison.csv", blocks, list(columns.values()))
@@ -159,10 +159,14 @@ def _observation(run: TrackedRun, fold: str) -> RunRecord:
     settings = _apart(run)
     settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
     split = run.tags.get("split", "split unknown")
-    folder = home() / run.tags["run_directory"]
-    alignment = read_alignment(folder / "alignment.csv")
-    retrieval = read_retrieval(Run(*folder.parts[-3:]).evaluation, fold)
+    tracked = _run_of(run)
+    alignment = alignment_curves(read_alignment(tracked.alignment_file))
+    retrieval = read_retrieval(tracked.evaluation, fold)
     return RunRecord(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+
+
+def _run_of(run: TrackedRun) -> Run:
+    return Run.in_folder(Path(run.tags["run_directory"]))
 
 
 def _unknown_experiment(database: str, experiment: str) -> RunError:

@@ -25,7 +25,9 @@ from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
 from ..hparams import Settings
-from ..runs import Run, home, write_json
+from ..runs import Run, home
+from ..runs.hparams_json import HPARAMS_FILE
+from ..runs.result_json import write_result
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
 
@@ -84,7 +86,7 @@ def evaluate(
             if tracked:
                 _track(codes, settings, made, wanted, folder)
             for fold, result in made.items():
-                write_json(folder / run.evaluation_file(fold).name, result, indent=4)
+                write_result(folder / run.evaluation_file(fold).name, result)
             for fold, result in made.items():
                 _put_in_place(run, fold, result["pictures"], folder)
         results |= made
@@ -179,7 +181,7 @@ def _matching(patterns: Sequence[str]) -> list[str]:
             found.append(pattern)  # what is not there is said when its turn comes
             continue
         folders = _below(Path(), pattern) or _below(home(), pattern)
-        folders = [path for path in sorted(folders) if (Path(path) / "hparams.json").is_file()]
+        folders = [path for path in sorted(folders) if (Path(path) / HPARAMS_FILE).is_file()]
         if not folders:
             raise RunError(f"no run directory matches {pattern}")
         found += folders

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ..errors import RunError, nearest
 from ..eval.records.text_table import text_table
-from ..hparams import GROUP, Settings
-from ..runs import Run, known_runs, read_json
+from ..hparams import Settings
+from ..runs import Run, known_runs
+from ..runs.predictions_json import read_predictions
+from ..runs.result_json import read_result
 
 HEADER = ("dataset/experiment", "method", "loss", "bits", "rule", "seed", "status", "query mAP", "disk")
 
@@ -121,7 +123,7 @@ def _disk(folder: Path) -> int:
 
 def _score(run: Run) -> float | None:
     try:
-        result, folds = read_json(run.evaluation_file("query")), read_json(run.directory / "predictions.json")["folds"]
+        result, folds = read_result(run.evaluation_file("query")), read_predictions(run.predictions_file).folds
         current = all(result["codes_sha256"][fold] == folds[fold]["codes_sha256"] for fold in ("query", "database"))
         return float(result["mAP_expected"]) if current else None
     except (RunError, KeyError, TypeError, ValueError):
@@ -132,4 +134,4 @@ def _row(one: Listed) -> list[str]:
     settings = one.settings
     known = [settings.loss, str(settings.number_of_bits), settings.mode, str(settings.seed)] if settings else ["?"] * 4
     score = "-" if one.score is None else f"{one.score:.4f}"
-    return [f"{one.run.database}/{one.run.experiment}", GROUP, *known, one.status, score, words_of_size(one.disk)]
+    return [f"{one.run.database}/{one.run.experiment}", one.run.method, *known, one.status, score, words_of_size(one.disk)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import UsageError, unknown_name
-from ..models import METHODS, check_method
+from ..runs import METHODS, check_method
 
 PACKAGE = "biodeephashing"
 COMMANDS = {

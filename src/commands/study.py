@@ -11,11 +11,10 @@ from typing import Any
 from ..arguments import given_images, read_config
 from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
-from ..hparams import GROUP, Settings, from_mapping, table
+from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back
-from ..models import check_method
 from ..models.PenaltyStrategies._grid import run_grid
-from ..runs import Run
+from ..runs import DEFAULT_METHOD, Run, check_method
 from ..tracking import how_to_open
 from .compare import compare
 
@@ -90,7 +89,7 @@ def cells_of(arguments: Namespace) -> list[Settings]:
     """
     given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
     values = read_config(arguments.config) | given
-    check_method(str(values.pop("model", GROUP)))
+    check_method(str(values.pop("model", DEFAULT_METHOD)))
     return expand(values, str(arguments.config or "command line"))
 
 

@@ -21,13 +21,12 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..errors import DataError
 from ..interrupts import held_back
-from ..runs import replacing
+from ..runs import only_process, replacing
 from ..surroundings import has_terminal
 
 VERSION = 1  # of what is written; another one makes every cache anew
@@ -100,8 +99,7 @@ def pixel_map(
     if kept := _find(files.values(), len(paths)):
         return kept
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock"):
+        with only_process(folder / ".lock"):
             if kept := _find(files.values(), len(paths)):  # another process was faster
                 return kept
             for leftover in [*folder.glob(".*.npy"), *(old for old in folder.glob(f"{fold}-*-*.npy") if not old.stem.endswith(key))]:

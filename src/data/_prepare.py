@@ -9,11 +9,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
 from ..errors import DataError
 from ..hparams import FOLDS
-from ..runs import processed_folder
+from ..runs import only_process, processed_folder
 from ._checks import check, uniform
 from ._splits import overlaps
 from ._threads import in_threads
@@ -51,8 +50,7 @@ def prepare(
     new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
     if folder.exists() and not no_skip and not os.access(folder.parent, os.W_OK):  # a read-only share needs no lock: nothing changes there
         return _checked(database, skip_unreadable), False
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_name(f".{database}.lock")):
+    with only_process(folder.with_name(f".{database}.lock")):
         _tidy(folder, new, old)  # after a process that was killed
         _check_spelling(folder)
         if folder.exists() and not no_skip:

@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 from ..checksums import digest
 from ..errors import DataError, UsageError
-from ..runs import raw_folder, replacing
+from ..runs import only_process, raw_folder, replacing
 from ._fetch import Wanted, fetch_all
 from ._parts import Part, Place, placing, unpack
 
@@ -117,7 +115,7 @@ def bring(
         raise UsageError("-from takes what is on disk and -url what is on a server: give one of them")
     raw = raw_folder(published.database)
     raw.mkdir(parents=True, exist_ok=True)
-    with FileLock(raw.with_name(f".{raw.name}.lock")):
+    with only_process(raw.with_name(f".{raw.name}.lock")):
         lacking = [archive for archive in published.archives if archive.lacks(raw)]
         if source is None:
             held = [archive for archive in lacking if (raw / archive.name).is_file()]

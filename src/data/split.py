@@ -12,10 +12,10 @@ from typing import Any
 from ..checksums import digest
 from ..errors import DataError, unknown_name
 from ..hparams import FOLDS
-from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder, write_json
+from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
+from ..runs.split_json import SPLIT_FILE, write_split_facts
 from ._catalogue import SETS, command_for, script_of
 
-SPLIT_FILE = "split.json"
 _SCRIPTS = Path(__file__).parent
 _KINDS = {
     "database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list,
@@ -86,7 +86,7 @@ def checksums(folder: Path) -> dict[str, str]:
 
 def write_split(folder: Path, split: Split) -> None:
     """Write ``split.json`` into the folder of a prepared data set."""
-    write_json(folder / SPLIT_FILE, dataclasses.asdict(split))
+    write_split_facts(folder, dataclasses.asdict(split))
 
 
 def read_split(database: str) -> Split:

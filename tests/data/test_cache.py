@@ -214,7 +214,7 @@ def test_a_read_only_folder_with_a_cache_is_enough(tiny_database: str, monkeypat
     metadata = load_fold(tiny_database, "val")
     ImageFold(metadata, "none", cache=True)
     decoded.clear()
-    monkeypatch.setattr(_cache, "FileLock", None)
+    monkeypatch.setattr(_cache, "only_process", None)
     assert ImageFold(metadata, "none", cache=True)[0][0].shape == (3, 32, 32)
     assert decoded == []
 

@@ -166,7 +166,7 @@ def test_interrupted_preparation_leaves_what_was_there(project_home: Path, failu
 def test_a_set_in_a_read_only_folder_is_used_as_it_is(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("SET", lambda: content_of(touch))
     monkeypatch.setattr(_prepare.os, "access", lambda *_: False)
-    monkeypatch.setattr(_prepare, "FileLock", None)
+    monkeypatch.setattr(_prepare, "only_process", None)
     split, written = prepare("SET", lambda: pytest.fail("built for nothing"))
     assert (split.database, written) == ("SET", False)
 

@@ -12,6 +12,7 @@ from biodeephashing.data.metadata import load_fold
 from biodeephashing.data.split import read_split
 from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
+from biodeephashing.runs.hparams_json import hparams_of
 
 
 def write_predictions(run: Run, bits: int, folds: tuple[str, ...]) -> None:
@@ -38,7 +39,7 @@ def write_run(database: str, *, bits: int = 12, folds: tuple[str, ...] = ("train
     chosen = Settings(database=database, number_of_bits=bits, **known)
     run = Run.of(chosen)
     run.mark("finished")
-    run.hparams_file.write_text(json.dumps(chosen.as_dict("train")))
+    run.hparams_file.write_text(json.dumps(hparams_of(chosen)))
     (run.directory / "best-epoch=3.ckpt").write_bytes(b"weights")
     rng = np.random.default_rng(chosen.seed)
     centres = rng.normal(size=(len(read_split(database).classes), bits))

@@ -19,10 +19,10 @@ from biodeephashing.errors import RunError
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
 from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
-from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import convert
 from biodeephashing.runs import Run
+from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.tracking import NoTracker
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
@@ -66,7 +66,7 @@ def changing(settings, monkeypatch):
 
 
 def rows_of(run):
-    with alignment_file(run).open(newline="") as stream:
+    with run.alignment_file.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -88,7 +88,7 @@ def check_that_training_does_not_notice(settings):
         outcomes.append({key: content[key] for key in ("state_dict", "optimizer_states", "follower", "learning_rule", "loops")})
         outcomes[-1]["best"] = read_checkpoint(run.best_checkpoint)["network"]
         outcomes[-1]["random"] = torch.get_rng_state()
-    assert alignment_file(run).exists()
+    assert run.alignment_file.exists()
     for key in outcomes[0]:
         assert same(outcomes[0][key], outcomes[1][key]), key
 
@@ -198,7 +198,7 @@ def test_a_resumed_run_goes_on_with_its_curve(settings, monkeypatch):
     run = Run.of(settings)
     assert [int(row["epoch"]) for row in rows_of(run)[::4]] == [0, 2]
     train(settings, quiet=True)
-    assert alignment_file(run).read_text() == alignment_file(whole).read_text()
+    assert run.alignment_file.read_text() == whole.alignment_file.read_text()
 
 
 def test_measuring_may_begin_late_and_no_skip_begins_again(settings, monkeypatch):
@@ -207,11 +207,11 @@ def test_measuring_may_begin_late_and_no_skip_begins_again(settings, monkeypatch
         with pytest.raises(KeyboardInterrupt):
             train(settings, quiet=True)
     run = Run.of(settings)
-    assert not alignment_file(run).exists()
+    assert not run.alignment_file.exists()
     train(replace(settings, align_every=1), quiet=True)
     assert [int(row["epoch"]) for row in rows_of(run)[::4]] == [1, 2, 3]
     train(replace(settings, no_skip=True), quiet=True)
-    assert not alignment_file(run).exists()
+    assert not run.alignment_file.exists()
 
 
 def test_a_damaged_table_is_named(settings, monkeypatch):
@@ -221,9 +221,9 @@ def test_a_damaged_table_is_named(settings, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             train(settings, quiet=True)
     run = Run.of(settings)
-    alignment_file(run).write_text("epoch,layer\n")
-    assert read_rows(alignment_file(run)) == []
-    alignment_file(run).write_text("epoch,layer,rule\nsome,thing,else\n")
+    run.alignment_file.write_text("epoch,layer\n")
+    assert read_alignment(run.alignment_file) == []
+    run.alignment_file.write_text("epoch,layer,rule\nsome,thing,else\n")
     with pytest.raises(RunError, match=r"alignment\.csv is damaged .*remove it"):
         train(settings, quiet=True)
     assert run.status == "interrupted"

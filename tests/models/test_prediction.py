@@ -55,6 +55,9 @@ def test_prediction_skips_what_is_current_and_redoes_what_is_not(settings, capsy
     run.codes_file("val").write_bytes(run.codes_file("val").read_bytes()[:-1])  # truncated
     predict(settings)
     assert capsys.readouterr().out.count("skipped") == 3
+    run.predictions_file.write_text("{")  # nothing is known of the codes
+    predict(settings)
+    assert capsys.readouterr().out.count("skipped") == 0
     content = read_checkpoint(run.best_checkpoint)
     content["network"]["hash_layer.bias"] += 1
     torch.save(content, run.best_checkpoint)

@@ -21,11 +21,11 @@ from biodeephashing.data import ImageFold, load_fold, loader
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.losses import LOSSES
 from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._alignment import alignment_file, read_rows
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
 from biodeephashing.models.PenaltyStrategies._module import HashingModule
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
+from biodeephashing.runs.alignment_csv import read_alignment
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
@@ -136,7 +136,7 @@ def test_two_processes_give_the_gradient_of_one(settings):
     torch.manual_seed(0)
     start = build_network("lenet", bits=12).state_dict()
     assert all((one[f"network.{key}"] - start[key]).abs().max() > 1e-4 for key in start)
-    measured = [read_rows(alignment_file(run)) for run in (alone, Run.of(two))]
+    measured = [read_alignment(run.alignment_file) for run in (alone, Run.of(two))]
     assert len(measured[0]) == 3 * 4
     for (epoch, here), (other_epoch, there) in zip(*measured, strict=True):
         assert (epoch, here.name, here.rule) == (other_epoch, there.name, there.rule)

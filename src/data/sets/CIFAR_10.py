@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 from PIL import Image
 
 from ...checksums import copy_and_digest, digest
 from ...errors import DataError, UsageError
-from ...runs import raw_folder, replacing
+from ...runs import only_process, raw_folder, replacing
 from .. import _archives, _cifar, _splits
 from .._catalogue import check_protocol
 from .._cifar import Official
@@ -57,7 +56,7 @@ def download(
     raw = raw_folder(_cifar.DATABASE)
     folder = raw / _cifar.FOLDER
     raw.mkdir(parents=True, exist_ok=True)
-    with FileLock(raw.with_name(f".{raw.name}.lock")):
+    with only_process(raw.with_name(f".{raw.name}.lock")):
         if len(_cifar.verified(folder, official)) == len(official.files):
             return []
         if source is None:

@@ -6,10 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from filelock import FileLock
-
 from ...errors import DataError
-from ...runs import raw_folder
+from ...runs import only_process, raw_folder
 from .. import _imagenet, _lists, _splits
 from .._catalogue import check_protocol
 from .._kaggle import COMPETITION, ELSEWHERE, ask_kaggle
@@ -48,7 +46,7 @@ def download(source: Path | None = None, lists: Path | None = None) -> list[str]
     names = named_images(lists) if lists else None
     raw = raw_folder("ImageNet")
     raw.mkdir(parents=True, exist_ok=True)
-    with FileLock(raw.with_name(f".{raw.name}.lock")):
+    with only_process(raw.with_name(f".{raw.name}.lock")):
         if not _lacks(raw, names):
             return []
         if source is not None and source.is_dir():

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ...runs.retrieval_csv import RetrievalCurves
 from ..figures.style import INK, aligned, colour_of, draw_band, page_of_rules, place_of, quiet, save
-from ..records.retrieval_table import RetrievalCurves
 from .groups import ComparisonGroup
 
 MARKED = 2  # the radius that has a dot: precision within it is what hash tables are judged by

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..records.alignment_table import LayerCurves
-from ..records.retrieval_table import RetrievalCurves
+from ...runs.alignment_csv import LayerCurves
+from ...runs.retrieval_csv import RetrievalCurves
 from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread, holm, paired_difference, spread
 
 Curve = Sequence[tuple[int, float]]

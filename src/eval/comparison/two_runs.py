@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...errors import RunError
 from ...runs import Run
-from ..records.code_files import read_predictions
+from ..records.code_files import current_predictions
 from ..records.text_table import text_table
 from ..significance.bootstrap import LEVEL, METHOD, RESAMPLES, Interval
 from ..significance.paired_queries import PairedQueries
@@ -20,7 +20,7 @@ def check_same_queries(runs: tuple[Run, Run], fold: str) -> None:
     first, second = runs
     if first == second:
         raise RunError(f"{first} is given twice: name two runs")
-    facts = [read_predictions(run).folds for run in runs]
+    facts = [current_predictions(run).folds for run in runs]
     for side in (fold, "database"):
         checksums = [str(folds[side].get("metadata_sha256")) for folds in facts if side in folds]
         if len(set(checksums)) > 1:

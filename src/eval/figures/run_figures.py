@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...runs import Run
+from ...runs.retrieval_csv import DEPTH, RADIUS
 from ..metrics.bits import bit_statistics
 from ..metrics.curves import Curves
 from ..ranking.nearest import choose_queries, nearest_items
@@ -60,7 +61,7 @@ def draw_run(
 
 
 def _draw_curves(files: _Files, curves: Curves) -> None:
-    write_radius(files.table("radius"), curves)
+    write_radius(files.table(RADIUS), curves)
     draw_precision_recall(
         files.picture("precision_recall"), curves, files.title("precision and recall by Hamming radius"),
         "A point per radius: precision and recall of the items within it, means over all queries; where nothing lies within the radius, "
@@ -72,7 +73,7 @@ def _draw_curves(files: _Files, curves: Curves) -> None:
         "All pairs of a query and a database item; the shares of each kind of pair add up to 1. Dashed: the median, the least distance "
         f"that half of the pairs do not exceed. {files.stated}",
     )  # fmt: skip
-    write_depths(files.table("depth"), curves)
+    write_depths(files.table(DEPTH), curves)
     draw_precision_at(
         files.picture("precision_at_n"), curves, files.title("precision of the first N items"),
         f"Relevant items among the first N, divided by N; mean over all queries; {_WITHOUT}. Chance: the share of relevant items among "
@@ -83,8 +84,8 @@ def _draw_curves(files: _Files, curves: Curves) -> None:
 def _draw_bits(files: _Files, queries: LabeledCodes, database: LabeledCodes) -> None:
     folds = {files.fold: queries, "database": database}
     bits = {name: bit_statistics(side.codes.codes, side.codes.bits) for name, side in folds.items()}
-    write_bits(files.table("bits"), bits)
-    write_correlations(files.table("bit_correlation"), bits)
+    write_bits(files.table("bits.csv"), bits)
+    write_correlations(files.table("bit_correlation.csv"), bits)
     draw_bits(
         files.picture("bits"), bits, files.title("balance and correlation of the bits"),
         "Above: the share of the images in which a bit is +1 (an output of exactly 0 is +1); 0.5 is best; a bit that is the same in all "
@@ -98,7 +99,7 @@ def _draw_nearest(
 ) -> None:
     task = RetrievalTask(queries.codes.codes, database.codes.codes, queries.labels, database.labels)
     shown = [nearest_items(task, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
-    write_nearest(files.table("nearest"), shown, *(gallery.files for gallery in galleries))
+    write_nearest(files.table("nearest.csv"), shown, *(gallery.files for gallery in galleries))
     draw_nearest(
         files.picture("nearest"), shown, *galleries, [words_for(queries.labels[one.query], classes) for one in shown],
         files.title("queries and their nearest database images"),
@@ -138,7 +139,7 @@ class _Files:
         return self._file(f"{what}.png")
 
     def table(self, what: str) -> Path:
-        return self._file(f"{what}.csv")
+        return self._file(what)
 
     def _file(self, name: str) -> Path:
         self.made.append(self.folder / f"{self.fold}-{name}")

@@ -1,7 +1,6 @@
 """The files of runs that evaluation reads and writes, and the metrics that they hold."""
 
-from .alignment_table import LayerCurves, read_alignment
-from .code_files import FoldCodes, read_fold, read_predictions
+from .code_files import FoldCodes, current_predictions, read_fold
 from .fold_metrics import LabeledCodes, fold_metrics, per_query
 from .metric_names import (
     ALWAYS,
@@ -17,7 +16,6 @@ from .metric_names import (
     words_of,
 )
 from .result_file import EvaluationPlan, check_asked, is_current, want
-from .retrieval_table import RetrievalCurves, read_retrieval
 from .run_codes import RunCodes, read_run
 from .same_items import check_same, count_contained, same_items
 from .staging import staging
@@ -29,13 +27,12 @@ __all__ = [
     "EvaluationPlan",
     "FoldCodes",
     "LabeledCodes",
-    "LayerCurves",
-    "RetrievalCurves",
     "RunCodes",
     "asked_measures",
     "check_asked",
     "check_same",
     "count_contained",
+    "current_predictions",
     "describe_denominator",
     "fold_metrics",
     "is_current",
@@ -44,10 +41,7 @@ __all__ = [
     "options_of",
     "parse_metric",
     "per_query",
-    "read_alignment",
     "read_fold",
-    "read_predictions",
-    "read_retrieval",
     "read_run",
     "same_items",
     "staging",

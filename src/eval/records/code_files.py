@@ -16,27 +16,10 @@ from numpy.typing import NDArray
 from ...checksums import digest
 from ...codes import pack
 from ...errors import DataError, RunError
-from ...runs import Run, read_json
+from ...runs import Run
+from ...runs.predictions_json import PREDICT, Predictions, read_predictions
 from ..arrays.array_files import read_npy
 from ..arrays.text_files import in_short
-
-_RECORD = "predictions.json"
-_PREDICT = "run predict.py with the settings of this run"
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What prediction says about the files it wrote.
-
-    Args:
-        checkpoint: name of the checkpoint they were made with.
-        bits: length of a code.
-        folds: the facts about each predicted fold.
-    """
-
-    checkpoint: str
-    bits: int
-    folds: Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -60,30 +43,18 @@ class FoldCodes:
     features_sha256: str | None
 
 
-def read_predictions(run: Run) -> Predictions:
+def current_predictions(run: Run) -> Predictions:
     """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint.
 
     Raises:
         RunError: when the run was not trained, not predicted, or was trained again since.
     """
     checkpoint = run.best_checkpoint
-    file = run.directory / _RECORD
-    if not file.exists():
-        raise RunError(f"{run.directory} holds no {_RECORD}, so it has no codes yet: {_PREDICT}")
-    try:
-        content = read_json(file)
-    except RunError as error:
-        raise RunError(f"{error}: {_PREDICT}") from error
-    try:
-        made_with, bits = content["checkpoint"], int(content["bits"])
-        predictions = Predictions(made_with, bits, {fold: dict(facts) for fold, facts in content["folds"].items()})
-        recorded = content["checkpoint_sha256"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{file} is damaged ({_lacking(error)}): {_PREDICT}") from error
-    if recorded != digest(checkpoint):
+    predictions = read_predictions(run.predictions_file)
+    if predictions.checkpoint_sha256 != digest(checkpoint):
         raise RunError(
             f"the codes of {run.directory} were made with another checkpoint ({predictions.checkpoint}) "
-            f"than the present {checkpoint.name}: {_PREDICT}"
+            f"than the present {checkpoint.name}: {PREDICT}"
         )
     return predictions
 
@@ -104,38 +75,33 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     """
     facts = predictions.folds.get(fold)
     if facts is None:
-        raise RunError(f"the fold {fold} of {run.directory} has no codes: {_PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
+        raise RunError(f"the fold {fold} of {run.directory} has no codes: {PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
     codes, codes_file = _read_codes(run, fold, shape)
     features = _read_features(run.features_file(fold), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
-        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {_PREDICT}")
+        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {PREDICT}")
     codes_sha256 = digest(codes_file)
     # packed anew, codes that are read from text are the bytes that were predicted
-    _check_unchanged(codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
+    _check_unchanged(run, codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
     if features is None:
         return FoldCodes(codes, predictions.bits, _recorded_zeros(run, fold, facts), None, codes_sha256, None)
     features_sha256 = digest(run.features_file(fold))
-    _check_unchanged(run.features_file(fold), facts.get("features_sha256"), features_sha256)
+    _check_unchanged(run, run.features_file(fold), facts.get("features_sha256"), features_sha256)
     if not np.array_equal(codes, pack(features)):
-        raise RunError(f"{codes_file} does not hold the signs of {run.features_file(fold).name}: {_PREDICT}")
+        raise RunError(f"{codes_file} does not hold the signs of {run.features_file(fold).name}: {PREDICT}")
     return FoldCodes(codes, predictions.bits, int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
 
 
-def _lacking(error: Exception) -> str:
-    """Return what is wrong with a record, a missing key in words."""
-    return f"it says nothing of {error}" if isinstance(error, KeyError) else str(error)
-
-
-def _check_unchanged(file: Path, recorded: object, found: str) -> None:
+def _check_unchanged(run: Run, file: Path, recorded: object, found: str) -> None:
     if recorded != found:
-        raise RunError(f"{file} was changed after it was predicted (its checksum is not that of {_RECORD}): {_PREDICT}")
+        raise RunError(f"{file} was changed after it was predicted (its checksum is not that of {run.predictions_file.name}): {PREDICT}")
 
 
 def _recorded_zeros(run: Run, fold: str, facts: Mapping[str, Any]) -> int:
     zeros = facts.get("zeros")
     if not isinstance(zeros, int):
-        raise RunError(f"{run.directory / _RECORD} is damaged (no zeros of the fold {fold}): {_PREDICT}")
+        raise RunError(f"{run.predictions_file} is damaged (no zeros of the fold {fold}): {PREDICT}")
     return zeros
 
 
@@ -148,10 +114,10 @@ def _digest_of(codes: NDArray[np.uint8]) -> str:
 
 def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     if not file.exists():
-        raise RunError(f"{file} is missing, and the tie rule feature needs it: {_PREDICT}; eval_map.py -no_features measures the rest")
+        raise RunError(f"{file} is missing, and the tie rule feature needs it: {PREDICT}; eval_map.py -no_features measures the rest")
     features = _load(file)
     if features.shape != shape or features.dtype != np.float32:
-        raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {_PREDICT}")
+        raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {PREDICT}")
     if not np.isfinite(features).all():
         row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
         raise RunError(f"row {row} of {file} {features.shape} holds NaN or infinity: the training of this run diverged")
@@ -164,10 +130,10 @@ def _read_codes(run: Run, fold: str, shape: tuple[int, int]) -> tuple[NDArray[np
     if not file.exists() and text.exists():
         return _read_text(text, shape), text
     if not file.exists():
-        raise RunError(f"{file} is missing: {_PREDICT}")
+        raise RunError(f"{file} is missing: {PREDICT}")
     codes, wanted = _load(file), (shape[0], (shape[1] + 7) // 8)
     if codes.shape != wanted or codes.dtype != np.uint8:
-        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {wanted} ({shape[1]} bits, packed) is expected: {_PREDICT}")
+        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {wanted} ({shape[1]} bits, packed) is expected: {PREDICT}")
     return codes, file
 
 
@@ -179,7 +145,7 @@ def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is not a table of -1, 0 and 1: {in_short(error)}") from error
     if values.shape != shape:
-        raise RunError(f"{file} holds {values.shape}, but {shape} (images, bits) is expected: {_PREDICT}")
+        raise RunError(f"{file} holds {values.shape}, but {shape} (images, bits) is expected: {PREDICT}")
     if not np.isin(values, (-1, 0, 1)).all():
         raise RunError(f"{file} holds values other than -1, 0 and 1")
     return pack(values)
@@ -189,4 +155,4 @@ def _load(file: Path) -> NDArray[Any]:
     try:
         return read_npy(file)
     except DataError as error:
-        raise RunError(f"{error}: {_PREDICT}") from error
+        raise RunError(f"{error}: {PREDICT}") from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import RunError, UsageError
-from ...runs import read_json
+from ...runs.result_json import read_result
 from ..metrics.spec import APSpec
 from .metric_names import ALWAYS, FURTHER, key_of, measure_of, unique
 from .run_codes import RunCodes
@@ -73,6 +73,6 @@ def is_current(wanted: EvaluationPlan, codes: RunCodes, fold: str) -> bool:
 def _in_place(codes: RunCodes, fold: str) -> dict[str, Any]:
     """Return the result on disk; a damaged one counts as none and is made again."""
     try:
-        return read_json(codes.run.evaluation_file(fold))
+        return read_result(codes.run.evaluation_file(fold))
     except RunError:
         return {}

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...errors import RunError
-from ...runs import Run, home, read_json
-from .code_files import Predictions, read_fold, read_predictions
+from ...runs import Run, home
+from ...runs.hparams_json import read_hparams
+from ...runs.predictions_json import Predictions
+from .code_files import current_predictions, read_fold
 from .fold_metrics import LabeledCodes
 from .metric_names import FOLDS
 
@@ -49,7 +51,7 @@ class RunCodes:
         """Return what a result file states about where its numbers come from."""
         split, pair = self.prepared.split, (fold, "database")
         return {
-            "hparams": read_json(self.run.hparams_file),
+            "hparams": read_hparams(self.run.hparams_file),
             "output_path": self.run.evaluation_file(fold).relative_to(home()).as_posix(),
             "datafold": fold,
             "split": {
@@ -84,7 +86,7 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
         RunError: when the run was not trained or predicted, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    predictions = read_predictions(run)
+    predictions = current_predictions(run)
     folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds
     if not folds:
         raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")

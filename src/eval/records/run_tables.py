@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ...runs import replacing
+from ...runs import retrieval_csv, write_csv
 from ..metrics.bits import BitStatistics
 from ..metrics.curves import Curves
 from ..ranking.nearest import Neighbours
@@ -18,21 +16,20 @@ from ..ranking.nearest import Neighbours
 
 def write_radius(file: Path, curves: Curves) -> None:
     """Write a line per Hamming radius: what lies within it, and how many pairs are at exactly that distance."""
-    header = ["radius", "items", "nonempty", "precision", "recall", "irrelevant_pairs", "relevant_pairs"]
     columns = (curves.items, curves.nonempty, curves.precision, curves.recall, curves.distances[:, 0], curves.distances[:, 1])
-    _write(file, header, zip(range(len(curves.items)), *(column.tolist() for column in columns), strict=True))
+    retrieval_csv.write_radius(file, zip(range(len(curves.items)), *(column.tolist() for column in columns), strict=True))
 
 
 def write_depths(file: Path, curves: Curves) -> None:
     """Write a line per ranking depth."""
     columns = (curves.depths, curves.precision_at, curves.recall_at)
-    _write(file, ["n", "precision", "recall"], zip(*(column.tolist() for column in columns), strict=True))
+    retrieval_csv.write_depth(file, zip(*(column.tolist() for column in columns), strict=True))
 
 
 def write_bits(file: Path, sides: Mapping[str, BitStatistics]) -> None:
     """Write a line per bit: the share of the items of each fold in which it is +1."""
     shares = [side.shares.tolist() for side in sides.values()]
-    _write(file, ["bit", *sides], zip(range(len(shares[0])), *shares, strict=True))
+    write_csv(file, ["bit", *sides], zip(range(len(shares[0])), *shares, strict=True))
 
 
 def write_correlations(file: Path, sides: Mapping[str, BitStatistics]) -> None:
@@ -40,7 +37,7 @@ def write_correlations(file: Path, sides: Mapping[str, BitStatistics]) -> None:
     first, second = np.triu_indices(len(next(iter(sides.values())).shares), 1)
     found = [side.correlations[first, second].tolist() for side in sides.values()]
     cells = [[None if isnan(value) else value for value in values] for values in found]
-    _write(file, ["bit", "other_bit", *sides], zip(first.tolist(), second.tolist(), *cells, strict=True))
+    write_csv(file, ["bit", "other_bit", *sides], zip(first.tolist(), second.tolist(), *cells, strict=True))
 
 
 def write_nearest(file: Path, shown: Sequence[Neighbours], query_files: Sequence[str], database_files: Sequence[str]) -> None:
@@ -53,11 +50,4 @@ def write_nearest(file: Path, shown: Sequence[Neighbours], query_files: Sequence
             zip(one.rows.tolist(), one.distances.tolist(), one.relevant.tolist(), strict=True), start=1
         )
     )
-    _write(file, header, rows)
-
-
-def _write(file: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+    write_csv(file, header, rows)

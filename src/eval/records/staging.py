@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from ...errors import RunError
+from ...runs import only_process
 
 _PREFIX = ".new-"
 
@@ -17,7 +18,8 @@ _PREFIX = ".new-"
 def staging(folder: Path) -> Iterator[Path]:
     """Give a folder beside results for new ones, which take their places when all are there: a full disk costs none of the old.
 
-    It is gone at the end. What a process left that was killed goes the next time that nobody else makes results here.
+    It is gone at the end. What a process left that was killed goes the next time that results are made here: the lock of a process
+    ends with it.
 
     Args:
         folder: where the results lie; it is made.
@@ -31,30 +33,26 @@ def staging(folder: Path) -> Iterator[Path]:
         >>> [path.name for path in results.iterdir()]
         ['numbers.json']
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _in_use(folder), TemporaryDirectory(prefix=_PREFIX, dir=folder) as name:
-        yield Path(name)
+    for left in {path.with_suffix("") for path in folder.glob(f"{_PREFIX}*")}:
+        with suppress(RunError), _alone(left):  # a process at work
+            pass
+    new = folder / f"{_PREFIX}{secrets.token_hex(4)}"
+    with _alone(new):  # from before the folder is there, so that nobody takes it for left behind
+        new.mkdir()
+        yield new
 
 
 @contextmanager
-def _in_use(folder: Path) -> Iterator[None]:
-    """Clear away what was left behind if nobody uses a folder, and let others know from then on that somebody does.
+def _alone(new: Path) -> Iterator[None]:
+    """Hold the lock of a folder of new results, and remove both at the end.
 
-    A lock ends with its process, however that ends: who can have a folder alone knows that all in it are dead.
+    Raises:
+        RunError: when another process holds it.
     """
-    if sys.platform == "win32":  # folders have no locks there
-        yield
-        return
-    import fcntl
-
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # somebody uses it; or the file system has no locks: nobody can say what is dead, so nobody clears away
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for left in folder.glob(f"{_PREFIX}*"):
-                shutil.rmtree(left, ignore_errors=True)
-        with suppress(OSError):  # no locks here
-            fcntl.flock(handle, fcntl.LOCK_SH)  # nothing of our own is there yet, should another clear away before we have it
-        yield
-    finally:
-        os.close(handle)
+    lock = new.with_suffix(".lock")
+    with only_process(lock, wait=0):
+        try:
+            yield
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            lock.unlink(missing_ok=True)

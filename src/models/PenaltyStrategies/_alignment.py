@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -17,13 +15,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
 from ...bio import QUANTITIES, Alignment, measure_alignment
-from ...errors import RunError
-from ...runs import Run, replacing
+from ...runs import Run
+from ...runs.alignment_csv import AlignmentRow, read_alignment, write_alignment
 from ._callbacks import Curves
 from ._module import Batch, HashingModule
-
-COLUMNS = ("epoch", "layer", "rule", *QUANTITIES)
-Row = tuple[int, Alignment]
 
 
 class AlignmentCurves(Checkpoint):
@@ -41,15 +36,15 @@ class AlignmentCurves(Checkpoint):
     """
 
     def __init__(self, run: Run, every: int, curves: Curves) -> None:
-        self.file = alignment_file(run)
+        self.file = run.alignment_file
         self.every = every
         self.curves = curves
-        self._rows: list[Row] = []
+        self._rows: list[AlignmentRow] = []
         self._batch: Batch | None = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Take up the curve of the epochs that an interrupted training had finished."""
-        self._rows = [row for row in read_rows(self.file) if row[0] < trainer.current_epoch] if self.file.exists() else []
+        self._rows = [row for row in read_alignment(self.file, QUANTITIES) if row.epoch < trainer.current_epoch]
 
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Batch, batch_index: int) -> None:
         """Measure on the first batch of an epoch that is due, and remember the batch."""
@@ -72,14 +67,9 @@ class AlignmentCurves(Checkpoint):
             found = measure_alignment(module.network, partial(_loss, trainer, module, self._batch, put_back), average=average)
         if trainer.is_global_zero:
             found = [replace(one, name=one.name.removeprefix("backbone.")) for one in found]
-            self._rows += [(epoch, one) for one in found]
-            write_rows(self.file, self._rows)
+            self._rows += [AlignmentRow(epoch, one.name, one.rule, {name: getattr(one, name) for name in QUANTITIES}) for one in found]
+            write_alignment(self.file, QUANTITIES, self._rows)
             self.curves.log_values(trainer, curve_points(found), epoch)
-
-
-def alignment_file(run: Run) -> Path:
-    """Return the table of a run's measurements."""
-    return run.directory / "alignment.csv"
 
 
 def curve_points(found: list[Alignment]) -> dict[str, float]:
@@ -91,32 +81,6 @@ def curve_points(found: list[Alignment]) -> dict[str, float]:
     """
     values = {f"{quantity}/{one.name}": getattr(one, quantity) for quantity in QUANTITIES for one in found}
     return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def write_rows(file: Path, rows: list[Row]) -> None:
-    """Write all measurements of a run; what does not exist is an empty cell."""
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for epoch, one in rows:
-            values = (getattr(one, quantity) for quantity in QUANTITIES)
-            writer.writerow([epoch, one.name, one.rule, *("" if math.isnan(value) else value for value in values)])
-
-
-def read_rows(file: Path) -> list[Row]:
-    """Read what :func:`write_rows` wrote.
-
-    Raises:
-        RunError: when the file holds something else.
-    """
-    try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            return [
-                (int(row["epoch"]), Alignment(row["layer"], row["rule"], *(float(row[quantity] or math.nan) for quantity in QUANTITIES)))
-                for row in csv.DictReader(stream)
-            ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{file} is damaged ({error}): remove it and run the same command again") from error
 
 
 def _loss(trainer: pl.Trainer, module: HashingModule, batch: Batch, put_back: Callable[[], None]) -> Tensor:

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
 from ...hparams import Settings
 from ...runs import Run
+from ...runs.hparams_json import hparams_of
 from ...tracking import NoTracker, Tracker, open_tracker
 from ._checkpoints import write_checkpoint
 from ._module import HashingModule
@@ -64,7 +65,7 @@ class Checkpoints(Checkpoint):
             {
                 "epoch": epoch,
                 "val_mAP": value,
-                "hparams": self.settings.as_dict("train"),
+                "hparams": hparams_of(self.settings),
                 "learning_rule": module.learning_rule(),
                 "network": module.plain_weights(),
                 "loss": module.loss.state_dict(),

@@ -13,7 +13,8 @@ from ...data import EpochSampler, ImageFold, Metadata, Transformation, loader, t
 from ...errors import RunError
 from ...hparams import Settings
 from ...preprocessing import Preprocessing
-from ...runs import Run, read_json
+from ...runs import Run
+from ...runs.hparams_json import hparams_of, read_hparams
 
 
 def transformation_of(settings: Settings) -> Transformation:
@@ -23,7 +24,7 @@ def transformation_of(settings: Settings) -> Transformation:
 
 def recorded_settings(settings: Settings) -> dict[str, Any]:
     """Return what ``hparams.json`` holds: the settings of training, and what they do to an image in full."""
-    return settings.as_dict("train") | {"preprocessing": transformation_of(settings).preprocessing.record()}
+    return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
 
 def check_preprocessing(run: Run, settings: Settings) -> None:
@@ -32,7 +33,7 @@ def check_preprocessing(run: Run, settings: Settings) -> None:
     Raises:
         RunError: when ``hparams.json`` records another preprocessing; a run from before there was such a record is let through.
     """
-    record = read_json(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
+    record = read_hparams(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
     if record is not None and (before := Preprocessing.of_record(record)) != (now := transformation_of(settings).preprocessing):
         raise RunError(
             f"{run} was trained with {before}; now -trf {settings.transformations} means {now.instead_of(before)}: "

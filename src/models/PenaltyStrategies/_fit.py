@@ -10,7 +10,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from filelock import FileLock, Timeout
 from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
@@ -23,7 +22,8 @@ from ...errors import DataError, RunError, UsageError, full_card, unknown_name
 from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...phrases import parse_constants
-from ...runs import Run, write_json
+from ...runs import Run, only_process
+from ...runs.hparams_json import write_hparams
 from ...surroundings import has_terminal
 from ._alignment import AlignmentCurves
 from ._callbacks import Bar, Checkpoints, Curves
@@ -80,11 +80,11 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
-    with _only_process(run):
+    with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
         if settings.no_skip:
             clear(run)
         run.mark("training")
-        write_json(run.hparams_file, recorded_settings(settings))
+        write_hparams(run.hparams_file, recorded_settings(settings))
         record_split(run)
         with _marking_interruptions(run):
             if resume is None or not _is_done(resume, settings):
@@ -96,11 +96,12 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
 
 def clear(run: Run) -> None:
     """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "predictions.json", "alignment.csv", "status=*.out")
+    records = (run.predictions_file.name, run.alignment_file.name)
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
-    for path in run.evaluation.glob("*-prediction_mAP.json"):
+    for path in run.evaluation.glob(run.evaluation_file("*").name):
         path.unlink()
 
 
@@ -234,17 +235,6 @@ def accelerator(settings: Settings) -> str:
     if on_gpu and settings.devices > torch.cuda.device_count():
         raise UsageError(f"-devices {settings.devices}: this machine has {torch.cuda.device_count()} CUDA devices")
     return "gpu" if on_gpu else "cpu"
-
-
-@contextmanager
-def _only_process(run: Run) -> Iterator[None]:
-    run.directory.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run.directory / ".lock", timeout=0)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise RunError(f"another process is training this run: {run}") from error
 
 
 @contextmanager

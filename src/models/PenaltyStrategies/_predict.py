@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from ...checksums import digest
 from ...data import ImageFold, load_fold
 from ...errors import RunError
 from ...hparams import Settings
-from ...runs import Run, read_json, replacing, write_json
+from ...runs import Run, replacing
+from ...runs.hparams_json import write_hparams
+from ...runs.predictions_json import Predictions, read_predictions, write_predictions
 from ...surroundings import has_terminal
 from ...tracking import open_tracker
 from ._checkpoints import read_checkpoint
@@ -61,42 +64,36 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
     check_preprocessing(run, settings)
     checkpoint = run.best_checkpoint
     task = _Task(run, settings, checkpoint, digest(checkpoint), quiet)
-    known = _read_predictions(task)
+    known = _known_folds(task)
     network: HashNetwork | None = None
     started, images = time.monotonic(), 0
     for fold, data in folds.items():
         metadata_digest = digest(data.file)
-        if not settings.no_skip and _is_current(task, known["folds"].get(fold), fold, metadata_digest):
+        if not settings.no_skip and _is_current(task, known.get(fold), fold, metadata_digest):
             task.say(f"skipped: {fold} is up to date with {checkpoint.name} (-no_skip writes it again)")
             continue
         network = network or _load_network(task)
         features = _forward(network, images_of(data, settings), settings, f"{fold:>8}", quiet)
-        known["folds"][fold] = _write_fold(task, fold, features, metadata_digest)
-        write_json(run.directory / "predictions.json", known)
+        known[fold] = _write_fold(task, fold, features, metadata_digest)
+        write_predictions(run.predictions_file, Predictions(checkpoint.name, task.checkpoint_digest, settings.number_of_bits, known))
         images += len(features)
-        zeros = known["folds"][fold]["zeros"]
+        zeros = known[fold]["zeros"]
         task.say(f"{fold}: {len(features):,} codes of {settings.number_of_bits} bits, {zeros:,} exact zeros (counted as +1)")
-    write_json(run.hparams_file, recorded_settings(settings) | {"datafolds": list(settings.datafolds)})
+    write_hparams(run.hparams_file, recorded_settings(settings) | {"datafolds": list(settings.datafolds)})
     if images:
         _track(task, images, time.monotonic() - started)
 
 
-def _read_predictions(task: _Task) -> dict[str, Any]:
-    """Return what is known of the codes on disk, or a fresh record when they belong to another checkpoint."""
-    fresh: dict[str, Any] = {
-        "checkpoint": task.checkpoint.name,
-        "checkpoint_sha256": task.checkpoint_digest,
-        "bits": task.settings.number_of_bits,
-        "folds": {},
-    }
-    path = task.run.directory / "predictions.json"
-    if not path.exists():
-        return fresh
-    known = read_json(path)
-    return known if known.get("checkpoint_sha256") == task.checkpoint_digest else fresh
+def _known_folds(task: _Task) -> dict[str, Mapping[str, Any]]:
+    """Return the facts about the codes on disk; none when they belong to another checkpoint, or their record is damaged."""
+    try:
+        known = read_predictions(task.run.predictions_file)
+    except RunError:
+        return {}
+    return dict(known.folds) if known.checkpoint_sha256 == task.checkpoint_digest else {}
 
 
-def _is_current(task: _Task, facts: dict[str, Any] | None, fold: str, metadata_digest: str) -> bool:
+def _is_current(task: _Task, facts: Mapping[str, Any] | None, fold: str, metadata_digest: str) -> bool:
     if facts is None or facts["metadata_sha256"] != metadata_digest:
         return False
     wanted = {"features_sha256": task.run.features_file(fold), "codes_sha256": task.run.codes_file(fold)}

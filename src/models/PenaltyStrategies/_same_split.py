@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...data.split import SPLIT_FILE, metadata_file, read_facts, write_split
+from ...data.split import metadata_file, read_facts, write_split
 from ...errors import RunError
-from ...runs import Run, processed_folder, read_json
+from ...runs import Run, processed_folder
+from ...runs.split_json import read_split_facts
 
 _DECIDING = ("train", "val")  # folds that a network's weights come from
 
@@ -23,15 +24,15 @@ def check_split(run: Run) -> None:
         RunError: when the images of train or val, or their labels, were others.
         DataError: when the data set was prepared by something else.
     """
-    file = run.directory / SPLIT_FILE
-    if not file.exists() or not processed_folder(run.database).is_dir():
+    before = read_split_facts(run.directory)
+    if before is None or not processed_folder(run.database).is_dir():
         return
-    before, now = read_json(file), read_facts(run.database)
-    names = {fold: metadata_file(file.parent, fold).name for fold in _DECIDING}
+    now = read_facts(run.database)
+    names = {fold: metadata_file(run.directory, fold).name for fold in _DECIDING}
     changed = [fold for fold, name in names.items() if before.get("sha256", {}).get(name) != now.sha256[name]]
     if changed:
         raise RunError(
             f"{run} was trained on another split of {run.database}: since then it was prepared anew, with other images or labels in "
-            f"{' and '.join(changed)}. Run train.py with the same settings and -no_skip, or prepare the data set as {file} says it was "
-            f"({before.get('protocol')}, seed {before.get('seed')})"
+            f"{' and '.join(changed)}. Run train.py with the same settings and -no_skip, or prepare the data set as {run.split_file} "
+            f"says it was ({before.get('protocol')}, seed {before.get('seed')})"
         )

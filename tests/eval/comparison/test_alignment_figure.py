@@ -11,7 +11,7 @@ from biodeephashing.errors import RunError
 from biodeephashing.eval.comparison import RunRecord, _alignment_figure, build_groups
 from biodeephashing.eval.comparison._alignment_figure import draw_alignment
 from biodeephashing.eval.figures.style import shortened
-from biodeephashing.eval.records import read_alignment
+from biodeephashing.runs.alignment_csv import alignment_curves, read_alignment
 
 RULES = ["bp", "brsf", "dfa", "drtp", "fa", "frsf", "kp", "usf", "wm"]
 
@@ -126,12 +126,12 @@ def test_only_rules_that_were_measured_have_a_panel(tmp_path, monkeypatch):
 def test_a_table_keeps_the_order_of_the_layers(tmp_path):
     file = tmp_path / "alignment.csv"
     file.write_text("epoch,layer,rule,weight_angle,update_angle\n0,z,fa,90.5,\n0,a,dfa,,1e-3\n2,z,fa,80,nan\n2,a,dfa,,2\n")
-    found = read_alignment(file)
+    found = alignment_curves(read_alignment(file))
     assert found["weight_angle"] == {"z": [(0, 90.5), (2, 80.0)], "a": []}
     assert list(found["weight_angle"]) == ["z", "a"]
     assert found["update_angle"] == {"z": [], "a": [(0, 0.001), (2, 2.0)]}
     file.write_text("epoch,layer,rule,weight_angle,update_angle\n")
-    assert read_alignment(file) == {}
+    assert read_alignment(file) == []
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,20 @@
-"""Precision and recall of a run at every Hamming radius and ranking depth, read from the tables of its evaluation."""
+"""``<fold>-radius.csv`` and ``<fold>-depth.csv``: precision and recall of a run at every Hamming radius and ranking depth."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ...errors import RunError
+from ..errors import RunError
+from .files import write_csv
 
 Points = Sequence[tuple[int, float]]
+RADIUS, DEPTH = "radius.csv", "depth.csv"  # behind "<fold>-"
+_RADIUS_COLUMNS = ("radius", "items", "nonempty", "precision", "recall", "irrelevant_pairs", "relevant_pairs")
+_DEPTH_COLUMNS = ("n", "precision", "recall")
 _ROUNDING = 1e-9  # a mean over many queries may end a little above 1
 
 
@@ -28,6 +33,21 @@ class RetrievalCurves:
     precision_at: Points
 
 
+def write_radius(file: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a row per Hamming radius.
+
+    Args:
+        file: the file to write.
+        rows: radius, items within it, share of queries that have some, precision, recall, and pairs at exactly that distance.
+    """
+    write_csv(file, _RADIUS_COLUMNS, rows)
+
+
+def write_depth(file: Path, rows: Iterable[Sequence[Any]]) -> None:
+    """Write a row per ranking depth: depth, precision, recall."""
+    write_csv(file, _DEPTH_COLUMNS, rows)
+
+
 def read_retrieval(folder: Path, fold: str) -> RetrievalCurves | None:
     """Read ``<fold>-radius.csv`` and ``<fold>-depth.csv`` of a run.
 
@@ -44,7 +64,7 @@ def read_retrieval(folder: Path, fold: str) -> RetrievalCurves | None:
     Example:
         >>> read_retrieval(Path("nowhere"), "query")
     """
-    by_radius, by_depth = folder / f"{fold}-radius.csv", folder / f"{fold}-depth.csv"
+    by_radius, by_depth = folder / f"{fold}-{RADIUS}", folder / f"{fold}-{DEPTH}"
     if not (by_radius.exists() and by_depth.exists()):
         return None
     precision, recall = _read_points(by_radius, "radius", "precision", "recall")

@@ -1,20 +1,17 @@
-"""Where everything lies: the only module that knows paths, and the only way files are written."""
+"""Where everything lies: the only module that knows paths and the names of files."""
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from .errors import RunError, nearest
-from .hparams import GROUP, Settings, from_mapping
+from ..errors import RunError, nearest, unknown_name
+from ..hparams import Settings
+from .hparams_json import HPARAMS_FILE, method_of, read_settings
+from .methods import DEFAULT_METHOD, METHODS
+from .split_json import SPLIT_FILE
 
 HOME_VARIABLE = "BIODEEPHASHING_HOME"
 STATUSES = ("training", "finished", "interrupted")
@@ -40,14 +37,21 @@ def experiments_folder() -> Path:
     return home() / "experiments"
 
 
-def experiment_folder(database: str, experiment: str) -> Path:
-    """Return the folder of all runs of an experiment on a data set."""
-    return home() / "models" / GROUP / database / experiment
+def experiment_folder(database: str, experiment: str, method: str = DEFAULT_METHOD) -> Path:
+    """Return the folder of all runs of a method in an experiment on a data set."""
+    return home() / "models" / method / database / experiment
 
 
-def comparison_folder(database: str, experiment: str) -> Path:
-    """Return the folder a comparison of the runs of an experiment is written to."""
-    return home() / "eval" / GROUP / database / experiment
+def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
+    """Return the folder a comparison of the runs of an experiment is written to.
+
+    Args:
+        database: the data set.
+        experiment: the experiment.
+        methods: the methods of the runs, none for the default one; several share the folder ``comparison``.
+    """
+    distinct = {*methods} or {DEFAULT_METHOD}
+    return home() / "eval" / ("comparison" if len(distinct) > 1 else distinct.pop()) / database / experiment
 
 
 @dataclass(frozen=True)
@@ -58,32 +62,46 @@ class Run:
         database: the data set.
         experiment: the experiment.
         name: the run's name, as :attr:`Settings.name` builds it.
+        method: the method that trains it.
     """
 
     database: str
     experiment: str
     name: str
+    method: str = DEFAULT_METHOD
 
     @classmethod
-    def of(cls, settings: Settings) -> Run:
-        """Return the run that settings describe."""
-        return cls(settings.database, settings.experiment_name, settings.name)
+    def of(cls, settings: Settings, method: str = DEFAULT_METHOD) -> Run:
+        """Return the run of a method that settings describe."""
+        return cls(settings.database, settings.experiment_name, settings.name, method)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Run:
+        """Return the run of a path that ends in ``<METHOD>/<DB>/<EXP>/<NAME>``, there or not.
+
+        Example:
+            >>> Run.in_folder(Path("models/PenaltyStrategies/DIGITS/demo/-mode=bp")).experiment
+            'demo'
+        """
+        method, database, experiment, name = folder.parts[-4:]
+        return cls(database, experiment, name, method)
 
     @classmethod
     def at(cls, path: str | Path) -> Run:
         """Return the run whose folder a path names: absolute, from the working directory, or from the project root.
 
         Raises:
-            RunError: when there is no run at that place.
+            RunError: when there is no run at that place, or it is of a method that is not installed.
         """
         folder = Path(path).absolute()
         folder = folder if folder.is_dir() else home() / path
         if not folder.is_dir():
-            raise RunError(f"there is no run directory {folder}{_nearest_sibling(folder)}")
+            raise RunError(f"there is no run directory {folder}{_nearest(folder)}")
         parts = folder.resolve().parts
-        if len(parts) < 5 or parts[-5:-3] != ("models", GROUP):
-            raise RunError(f"{folder} is not a run directory: those lie at models/{GROUP}/<DB>/<EXP>/<NAME>")
-        run = cls(*parts[-3:])
+        if len(parts) < 5 or parts[-5] != "models":
+            raise RunError(f"{folder} is not a run directory: those lie at models/<METHOD>/<DB>/<EXP>/<NAME>")
+        run = cls.in_folder(folder.resolve())
+        run.check_method()
         if run.directory.resolve() != folder.resolve():
             raise RunError(f"{folder} lies outside the project root {home()}: set {HOME_VARIABLE} to its root")
         return run
@@ -91,12 +109,12 @@ class Run:
     @property
     def directory(self) -> Path:
         """Folder of settings, checkpoints and codes."""
-        return experiment_folder(self.database, self.experiment) / self.name
+        return experiment_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def evaluation(self) -> Path:
         """Folder of the run's numbers and pictures."""
-        return comparison_folder(self.database, self.experiment) / self.name
+        return comparison_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def logs(self) -> Path:
@@ -111,7 +129,27 @@ class Run:
     @property
     def hparams_file(self) -> Path:
         """The settings the run was made with."""
-        return self.directory / "hparams.json"
+        return self.directory / HPARAMS_FILE
+
+    @property
+    def split_file(self) -> Path:
+        """The facts about the split the run was trained on."""
+        return self.directory / SPLIT_FILE
+
+    @property
+    def mlflow_file(self) -> Path:
+        """Which MLflow run belongs to the run."""
+        return self.directory / "mlflow.json"
+
+    @property
+    def alignment_file(self) -> Path:
+        """How far each layer was from backpropagation."""
+        return self.directory / "alignment.csv"
+
+    @property
+    def predictions_file(self) -> Path:
+        """Which checkpoint the codes belong to, and the facts about each fold."""
+        return self.directory / "predictions.json"
 
     def features_file(self, fold: str) -> Path:
         """Raw hash-layer outputs of a fold, float32 (n, bits)."""
@@ -166,16 +204,28 @@ class Run:
         """Read the run's settings back.
 
         Raises:
-            RunError: when ``hparams.json`` is missing, damaged or describes another run.
+            RunError: when ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
         """
-        values = read_json(self.hparams_file)
-        settings = from_mapping(values, str(self.hparams_file))
-        if Run.of(settings) != self:
+        self.check_method()
+        settings, method = read_settings(self.hparams_file), method_of(self.hparams_file) or self.method
+        if Run.of(settings, method) != self:
             raise RunError(
-                f"{self.hparams_file} describes another run ({settings.database}/{settings.experiment_name}/{settings.name}): "
+                f"{self.hparams_file} describes another run ({method}/{settings.database}/{settings.experiment_name}/{settings.name}): "
                 f"the folder was renamed or copied"
             )
         return settings
+
+    def check_method(self) -> None:
+        """Refuse a run whose method is not there.
+
+        Raises:
+            RunError: when the method is not installed, or its directory has the name of no method.
+        """
+        if self.method in METHODS:
+            return
+        if method_of(self.hparams_file) == self.method:
+            raise RunError(f"{self} is a run of the method {self.method}, which is not installed; installed: {', '.join(METHODS)}")
+        raise RunError(f"{self} is not a run directory: {unknown_name('method', self.method, METHODS)}")
 
     @property
     def quoted(self) -> str:
@@ -195,72 +245,15 @@ class Run:
 
 
 def known_runs() -> list[Run]:
-    """Return all runs below the project root, in the order of their paths."""
-    runs = (Run(*folder.parts[-3:]) for folder in sorted((home() / "models" / GROUP).glob("*/*/*")))
+    """Return the runs of all methods below the project root, in the order of their paths."""
+    runs = (Run.in_folder(folder) for folder in sorted((home() / "models").glob("*/*/*/*")))
     return [run for run in runs if run.hparams_file.is_file() or run.status]
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a file and rename it into place only if the block succeeds.
-
-    Args:
-        path: the file to write or replace; its folder is made.
-
-    Example:
-        >>> import tempfile
-        >>> target = Path(tempfile.mkdtemp()) / "a" / "b.txt"
-        >>> with replacing(target) as temporary:
-        ...     _ = temporary.write_text("whole")
-        >>> target.read_text()
-        'whole'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=f".{path.name}"[-60:], dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private to its owner
-        temporary.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:  # writing into an open file does not say which
-            error.filename = str(path)
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any], *, indent: int = 1) -> None:
-    """Write a JSON file whole or not at all."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent) + "\n", "utf-8")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        RunError: when the file is missing or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(f"{path} is missing: has the run been trained?") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{path} is damaged: {error}") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path} is damaged: it does not hold a JSON object")
-    return content
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _nearest_sibling(folder: Path) -> str:
+def _nearest(folder: Path) -> str:
+    """Return what a path to no directory may mean: another method, or the directory beside it with the nearest name."""
+    if len(folder.parts) > 4 and folder.parts[-5] == "models" and folder.parts[-4] not in METHODS:
+        return f": {unknown_name('method', folder.parts[-4], METHODS)}"
     siblings = [path.name for path in folder.parent.glob("*") if path.is_dir()] if folder.parent.is_dir() else []
     guess = nearest(folder.name, siblings)
     return f"; the nearest is {guess!r}" if guess else ""

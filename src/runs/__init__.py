@@ -1,0 +1,37 @@
+"""Runs: where everything lies, one module per file format that a run writes, and how files are written."""
+
+from .files import only_process, read_json, replacing, write_csv, write_json
+from .layout import (
+    HOME_VARIABLE,
+    STATUSES,
+    Run,
+    comparison_folder,
+    experiment_folder,
+    experiments_folder,
+    home,
+    known_runs,
+    processed_folder,
+    raw_folder,
+)
+from .methods import DEFAULT_METHOD, METHODS, check_method
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "HOME_VARIABLE",
+    "METHODS",
+    "STATUSES",
+    "Run",
+    "check_method",
+    "comparison_folder",
+    "experiment_folder",
+    "experiments_folder",
+    "home",
+    "known_runs",
+    "only_process",
+    "processed_folder",
+    "raw_folder",
+    "read_json",
+    "replacing",
+    "write_csv",
+    "write_json",
+]
