@@ -11,10 +11,10 @@ from typing import Any
 from ..arguments import given_images, read_config
 from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
+from ..executors.local import run_grid
 from ..hparams import GROUP, Settings, from_mapping, table
 from ..interrupts import held_back
 from ..models import check_method
-from ..models.PenaltyStrategies._grid import run_grid
 from ..runs import Run
 from ..tracking import how_to_open
 from .compare import compare

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ..data.own_images import prepare_given
 from ..hparams import Settings
-from ..models.PenaltyStrategies._fit import Manner, fit
-from ..models.PenaltyStrategies._same_split import check_split
 from ..runs import Run
+from ..training.fit import Manner, fit
+from ..training.same_split import check_split
 
 
 def train(settings: Settings, *, quiet: bool = False, parent: str | None = None) -> Run:

@@ -12,20 +12,20 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ... import codes
-from ...backbones import HashNetwork, build_network
-from ...checksums import digest
-from ...data import ImageFold, load_fold
-from ...errors import RunError
-from ...hparams import Settings
-from ...runs import Run, read_json, replacing, write_json
-from ...surroundings import has_terminal
-from ...tracking import open_tracker
-from ._checkpoints import read_checkpoint
-from ._feeding import batches_of, check_preprocessing, images_of, recorded_settings
-from ._fit import accelerator
-from ._module import lay_out
-from ._same_split import check_split
+from .. import codes
+from ..backbones import HashNetwork, build_network
+from ..checksums import digest
+from ..data import ImageFold, load_fold
+from ..errors import RunError
+from ..hparams import Settings
+from ..runs import Run, read_json, replacing, write_json
+from ..surroundings import has_terminal
+from ..tracking import open_tracker
+from ..training.checkpoints import read_checkpoint
+from ..training.feeding import batches_of, check_preprocessing, images_of, recorded_settings
+from ..training.fit import accelerator
+from ..training.module import lay_out
+from ..training.same_split import check_split
 
 
 @dataclass(frozen=True)

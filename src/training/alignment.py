@@ -16,11 +16,11 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
-from ...bio import QUANTITIES, Alignment, measure_alignment
-from ...errors import RunError
-from ...runs import Run, replacing
-from ._callbacks import Curves
-from ._module import Batch, HashingModule
+from ..bio import QUANTITIES, Alignment, measure_alignment
+from ..errors import RunError
+from ..runs import Run, replacing
+from .callbacks import Curves
+from .module import Batch, HashingModule
 
 COLUMNS = ("epoch", "layer", "rule", *QUANTITIES)
 Row = tuple[int, Alignment]

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ... import codes
-from ...backbones import HashNetwork
-from ...bio import (
+from .. import codes
+from ..backbones import HashNetwork
+from ..bio import (
     FeedbackUpdater,
     NormConstraint,
     apply_rule,
@@ -28,15 +28,15 @@ from ...bio import (
     rule_names,
     rule_state,
 )
-from ...errors import RunError
-from ...eval import leave_one_out_average_precision
-from ...hparams import Settings
-from ...losses import HashingLoss
-from ...phrases import parse_schedule
-from ...rulemaps import rule_map
-from ._feeding import transformation_of
-from ._quiet import quieten
-from ._validation import Validation
+from ..errors import RunError
+from ..eval import leave_one_out_average_precision
+from ..hparams import Settings
+from ..losses import HashingLoss
+from ..phrases import parse_schedule
+from ..rulemaps import rule_map
+from .feeding import transformation_of
+from .quiet import quieten
+from .validation import Validation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,

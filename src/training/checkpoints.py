@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from ...errors import RunError
-from ...interrupts import held_back
-from ...runs import replacing
+from ..errors import RunError
+from ..interrupts import held_back
+from ..runs import replacing
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:

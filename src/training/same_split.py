@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ...data.split import SPLIT_FILE, metadata_file, read_facts, write_split
-from ...errors import RunError
-from ...runs import Run, processed_folder, read_json
+from ..data.split import SPLIT_FILE, metadata_file, read_facts, write_split
+from ..errors import RunError
+from ..runs import Run, processed_folder, read_json
 
 _DECIDING = ("train", "val")  # folds that a network's weights come from
 

@@ -17,24 +17,24 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
 
-from ...backbones import HashNetwork, build_network
-from ...data import ImageFold, Metadata, Prepared
-from ...errors import DataError, RunError, UsageError, full_card, unknown_name
-from ...hparams import Settings
-from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
-from ...phrases import parse_constants
-from ...runs import Run, write_json
-from ...surroundings import has_terminal
-from ._alignment import AlignmentCurves
-from ._callbacks import Bar, Checkpoints, Curves
-from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._checks import check_batches, check_input, check_rules
-from ._feeding import Feeding, batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
-from ._module import HashingModule
-from ._plan import plan_of
-from ._quiet import quieten
-from ._same_split import check_split, record_split
-from ._validation import Validation
+from ..backbones import HashNetwork, build_network
+from ..data import ImageFold, Metadata, Prepared
+from ..errors import DataError, RunError, UsageError, full_card, unknown_name
+from ..hparams import Settings
+from ..losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
+from ..phrases import parse_constants
+from ..runs import Run, write_json
+from ..surroundings import has_terminal
+from .alignment import AlignmentCurves
+from .callbacks import Bar, Checkpoints, Curves
+from .checkpoints import WholeFileCheckpointIO, read_checkpoint
+from .checks import check_batches, check_input, check_rules
+from .feeding import Feeding, batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
+from .module import HashingModule
+from .plan import plan_of
+from .quiet import quieten
+from .same_split import check_split, record_split
+from .validation import Validation
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
 

@@ -8,12 +8,12 @@ import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ...backbones import preprocessing_of, weights_choice
-from ...data import EpochSampler, ImageFold, Metadata, Transformation, loader, transformation
-from ...errors import RunError
-from ...hparams import Settings
-from ...preprocessing import Preprocessing
-from ...runs import Run, read_json
+from ..backbones import preprocessing_of, weights_choice
+from ..data import EpochSampler, ImageFold, Metadata, Transformation, loader, transformation
+from ..errors import RunError
+from ..hparams import Settings
+from ..preprocessing import Preprocessing
+from ..runs import Run, read_json
 
 
 def transformation_of(settings: Settings) -> Transformation:

@@ -17,12 +17,12 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ...errors import BioDeepHashingError, describe, full_card
-from ...hparams import Settings, table
-from ...runs import Run
-from ...surroundings import has_terminal
-from ...tracking import start_parent
-from ._cards import see, shares
+from ..errors import BioDeepHashingError, describe, full_card
+from ..hparams import Settings, table
+from ..runs import Run
+from ..surroundings import has_terminal
+from ..tracking import start_parent
+from .gpus import see, shares
 
 Work: TypeAlias = Callable[..., str]
 
