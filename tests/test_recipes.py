@@ -10,8 +10,8 @@ from many_cases import each_case
 from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data._catalogue import script_of
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.parsers import study_parser
-from biodeephashing.training.fit import build_loss
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))

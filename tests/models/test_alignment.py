@@ -18,6 +18,7 @@ from biodeephashing.data import ImageFold, load_fold, loader, normalise
 from biodeephashing.errors import RunError
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.tracking import NoTracker
 from biodeephashing.training import callbacks, fit
@@ -143,7 +144,7 @@ def test_numbers_are_those_of_the_network_its_loss_and_its_batch(settings):
     """The first row again from scratch: the same network, the batch that the order of the epoch begins with."""
     run = train(replace(settings, align_every=1, epochs=1, mode="features.3=dfa,*=usf"), quiet=True)
     fold = load_fold(settings.database, "train")
-    module = fit._module(settings, fold, fresh=True)
+    module = fit.build_module(settings, fold, build_loss, fresh=True)
     convert(module.network, replace(settings, mode="features.3=dfa,*=usf"))
     batches = loader(ImageFold(fold, "none"), batch_size=8, num_workers=0, shuffle=True, seed=0)
     batches.sampler.set_epoch(0)

@@ -15,6 +15,7 @@ from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.losses import LOSSES, HashingLoss
 from biodeephashing.losses.dch import DCH
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint
@@ -78,9 +79,9 @@ def state_of(run):
 
 def test_a_constant_reaches_the_loss(settings):
     fold = load_fold(settings.database, "train")
-    loss = fit.build_loss(replace(settings, constants="gamma=20"), fold)
+    loss = build_loss(replace(settings, constants="gamma=20"), fold)
     assert loss.gamma == 20
-    loss = fit.build_loss(replace(settings, loss="HashNet", constants="period=7,alpha=2e-1"), fold)
+    loss = build_loss(replace(settings, loss="HashNet", constants="period=7,alpha=2e-1"), fold)
     assert (loss.period, loss.alpha) == (7, 0.2)
 
 
@@ -109,14 +110,14 @@ def test_a_constant_that_cannot_be_is_named_before_anything_is_written(settings,
 
 def test_the_facts_of_the_train_fold_reach_the_loss(settings):
     fold = load_fold(settings.database, "train")
-    loss = fit.build_loss(settings, fold)
+    loss = build_loss(settings, fold)
     assert (loss.bits, loss.classes, loss.train_size, loss.similar_probability) == (12, 4, 32, 0.25)
     assert loss.multi_label is False
     labels = fold.labels.copy()
     labels[3] = 0  # an image without a class makes none of many
-    assert fit.build_loss(settings, replace(fold, labels=labels)).multi_label is False
+    assert build_loss(settings, replace(fold, labels=labels)).multi_label is False
     labels[5] = [1, 0, 1, 0]
-    assert fit.build_loss(settings, replace(fold, labels=labels)).multi_label is True
+    assert build_loss(settings, replace(fold, labels=labels)).multi_label is True
 
 
 # ---------------------------------------------------------------- weights, features and statistics
@@ -139,7 +140,7 @@ def test_what_a_loss_learns_and_keeps_survives_a_resume(choose, monkeypatch, nam
 @pytest.mark.parametrize("name", ["own normalisation", *LEARNING])
 def test_what_a_loss_learns_moves_with_its_own_group(choose, name):
     settings = choose(name, epochs=1)
-    module = fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     own = [id(p) for group in module.configure_optimizers()["optimizer"].param_groups[2:] for p in group["params"]]
     assert sorted(own) == sorted(id(p) for p in module.loss.parameters())
     start = {key: value.clone() for key, value in module.loss.named_parameters()}
@@ -171,7 +172,7 @@ def test_codes_are_the_signs_of_normalised_outputs(choose, name):
     run = train(settings, quiet=True)
     predict(settings, quiet=True)
     fold = load_fold(settings.database, "val")
-    module = fit._module(settings, load_fold(settings.database, "train"), fresh=False).eval()
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=False).eval()
     convert(module.network, settings)
     module.load_state_dict(state_of(run))
     images = ImageFold(fold, "none")

@@ -12,6 +12,7 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
 
@@ -87,7 +88,7 @@ def test_a_schedule_survives_a_resume(settings, seen, monkeypatch, schedule, opt
 
 
 def groups_of(settings):
-    module = fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     return module, module.configure_optimizers()["optimizer"].param_groups
 
 

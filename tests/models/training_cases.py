@@ -9,6 +9,7 @@ from biodeephashing.bio import give_target
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
@@ -21,7 +22,7 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def steps_by_hand(settings: Settings, batches: list[Batch]) -> HashingModule:
     """Return the module of a run after an optimizer step for each batch, taken without a trainer."""
-    module = fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     convert(module.network, settings)
     module.train()
     optimizer = module.configure_optimizers()["optimizer"]
