@@ -11,12 +11,12 @@ from typing import Any
 from ..arguments import given_images, read_config
 from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
-from ..executors.local import run_grid
 from ..hparams import GROUP, Settings, from_mapping, table
 from ..interrupts import held_back
 from ..models import check_method
 from ..runs import Run
 from ..tracking import how_to_open
+from ._grid import run_grid
 from .compare import compare
 
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
