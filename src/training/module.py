@@ -106,6 +106,7 @@ class HashingModule(pl.LightningModule):
         """Convert the network; here, because every process of a distributed training comes by."""
         quieten()
         convert(self.network, self.settings)
+        self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
 
@@ -146,6 +147,10 @@ class HashingModule(pl.LightningModule):
     def on_train_batch_end(self, *args: Any) -> None:
         """Let losses with a schedule count the step."""
         self.loss.advance()
+
+    def on_train_epoch_end(self) -> None:
+        """Let losses do what they do between epochs; checkpoints are written after it."""
+        self.loss.on_epoch_end()
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.

@@ -47,12 +47,27 @@ class Referring(DCH):
         return (codes @ codes.T - features @ features.T).square().mean()
 
 
+class Remembering(DCH):
+    """A loss with a memory of the whole train fold, which moves between epochs."""
+
+    def on_fit_start(self, labels):
+        self.register_buffer("bank", labels.clone())
+        self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+    def objective(self, codes, labels, index):
+        assert torch.equal(self.bank[index], labels)
+        return super().objective(codes, labels, index) * (1 + self.epochs)
+
+
 def built(name):
     torch.manual_seed(0)
     return LOSSES[name](bits=12, classes=4, train_size=32, similar_probability=0.25, penalty=0.1)
 
 
-OWN = {"own normalisation": Normalised, "own reference": Referring}
+OWN = {"own normalisation": Normalised, "own reference": Referring, "own memory": Remembering}
 LEARNING = sorted(name for name in LOSSES if list(built(name).parameters()))
 REFERRING = sorted(name for name in LOSSES if LOSSES[name].needs_reference)
 NORMALISING = sorted(name for name in LOSSES if LOSSES[name].affine is not HashingLoss.affine)
@@ -135,6 +150,15 @@ def test_what_a_loss_learns_and_keeps_survives_a_resume(choose, monkeypatch, nam
         assert torch.equal(one[key], other[key]), key
     best = read_checkpoint(run.best_checkpoint)
     assert best["loss"].keys() == {key.removeprefix("loss.") for key in one if key.startswith("loss.")}
+
+
+def test_a_loss_gets_the_labels_of_the_train_fold_and_hears_of_each_epoch(choose, monkeypatch):
+    settings = choose("own memory", epochs=2)
+    whole, run = train_and_break_off(monkeypatch, settings, 1), train(settings, quiet=True)
+    for state in (state_of(whole), state_of(run)):
+        assert state["loss.epochs"] == 2
+        assert np.array_equal(state["loss.bank"], load_fold(settings.database, "train").labels)
+    assert torch.equal(state_of(run)["network.hash_layer.weight"], state_of(whole)["network.hash_layer.weight"])
 
 
 @pytest.mark.parametrize("name", ["own normalisation", *LEARNING])
