@@ -18,7 +18,7 @@ from .. import codes
 from ..backbones import HashNetwork, build_network
 from ..data import Metadata, Transformation
 from ..data.given_images import Given, rgb_images
-from ..errors import RunError, UsageError
+from ..errors import RunError, UsageError, unknown_name
 from ..hparams import Settings
 from ..preprocessing import Preprocessing
 from ..runs import Run, read_json
@@ -27,7 +27,7 @@ from ..training.checkpoints import read_checkpoint
 from ..training.devices import lay_out
 from ..training.feeding import batches_of, images_of, transformation_of
 
-_HALF = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+_HALF = {"32": None, "64": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # codes need no double precision
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,13 @@ class Encoder:
     .. math:: F = f(\mathrm{preprocess}(x)), \qquad b = \operatorname{sign} F
 
     Args:
-        network: maps images (B, 3, H, W) to features (B, bits).
+        network: maps images (B, 3, H, W) to features (B, bits); it is brought to the device, and set to evaluation.
         preprocessing: what happens to an image before it.
         device: where to compute, as PyTorch names it.
         precision: "32", or "bf16-mixed" or "16-mixed" to compute in half precision where PyTorch's autocast does.
+
+    Raises:
+        UsageError: for an unknown precision, or a device that does not exist.
 
     Example:
         >>> from biodeephashing.preprocessing import OWN_SIZE
@@ -65,10 +68,15 @@ class Encoder:
     def __init__(
         self, network: nn.Module, preprocessing: Preprocessing, *, device: str | torch.device = "cpu", precision: str = "32"
     ) -> None:  # fmt: skip
-        self.device = torch.device(device)
-        self.network = lay_out(network.to(self.device).eval(), self.device)
+        if precision not in _HALF:
+            raise unknown_name("precision", precision, _HALF)
+        try:
+            self.device = torch.device(device)
+            self.network = lay_out(network.to(self.device).eval(), self.device)
+        except (RuntimeError, AssertionError) as error:  # PyTorch's ways to say that there is no such device
+            raise UsageError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
         self.transformation = Transformation(preprocessing)
-        self._half = _HALF.get(precision)
+        self._half = _HALF[precision]
 
     @classmethod
     def of(cls, run: Run | str | Path, *, device: str | torch.device = "auto", precision: str | None = None) -> Encoder:
@@ -103,6 +111,8 @@ class Encoder:
             UsageError: for no image at all, or one of an impossible type or shape.
             RunError: when features are not finite.
         """
+        if batch_size < 1:
+            raise UsageError(f"batch_size {batch_size} is not possible: it must be at least 1")
         one_by_one, parts = rgb_images(images), list[NDArray[np.float32]]()
         while batch := list(islice(one_by_one, batch_size)):
             parts += [self.features(torch.from_numpy(pixels)) for pixels in self._stacked(batch)]

@@ -99,6 +99,11 @@ def test_what_is_no_image_is_refused(run, tmp_path):
             encoder.encode(images)
         assert type(caught.value) is kind, case
         assert re.search(message, str(caught.value)), case
+    for keywords, message in (({"precision": "fp16"}, "unknown precision 'fp16'"), ({"device": "gpu"}, "device 'gpu' cannot be used")):
+        with pytest.raises(UsageError, match=message):
+            Encoder(Mean(), OWN_SIZE, **keywords)
+    with pytest.raises(UsageError, match="batch_size 0"):
+        encoder.encode(torch.zeros(3, 4, 4, dtype=torch.uint8), batch_size=0)
     run.mark("interrupted")
     with pytest.raises(RunError, match="interrupted"):
         Encoder.of(run)
