@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..data.own_images import check_given
 from ..hparams import Settings
-from ..models.PenaltyStrategies._predict import write_codes
+from ..models.encode import write_codes
 from ..runs import Run
 
 

@@ -13,9 +13,9 @@ from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
 from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back
-from ..models.PenaltyStrategies._grid import run_grid
 from ..runs import DEFAULT_METHOD, Run, check_method
 from ..tracking import how_to_open
+from ._grid import run_grid
 from .compare import compare
 
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ..data.own_images import prepare_given
 from ..hparams import Settings
-from ..models.PenaltyStrategies._fit import Manner, fit
-from ..models.PenaltyStrategies._same_split import check_split
+from ..models import method_of
 from ..runs import Run
+from ..training.manner import Manner
+from ..training.same_split import check_split
 
 
 def train(settings: Settings, *, quiet: bool = False, parent: str | None = None) -> Run:
@@ -34,7 +35,7 @@ def train(settings: Settings, *, quiet: bool = False, parent: str | None = None)
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    fit(run, settings, Manner(quiet=quiet, parent=parent))
+    method_of(run).train(run, settings, Manner(quiet=quiet, parent=parent))
     return run
 
 

@@ -59,10 +59,20 @@ def decode(file: Path) -> tuple[Image.Image, str]:
         ('RGB', (40, 30), 'L')
     """
     with _opened(file) as image:
-        image.load()  # before its orientation is read, because that of a TIFF is applied here
-        turn = _UPRIGHT.get(_orientation(image))
-        colours = image.convert("RGB")
-        return colours if turn is None else colours.transpose(turn), image.mode
+        return upright(image), image.mode
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return an opened image in RGB, upright as its EXIF block says.
+
+    Raises:
+        UnreadableError: if it has more than 8 bits a channel.
+    """
+    _check_depth(image)
+    image.load()  # before its orientation is read, because that of a TIFF is applied here
+    turn = _UPRIGHT.get(_orientation(image))
+    colours = image.convert("RGB")
+    return colours if turn is None else colours.transpose(turn)
 
 
 def fault_of(file: Path) -> str:
@@ -73,6 +83,7 @@ def fault_of(file: Path) -> str:
     """
     try:
         with _opened(file) as image:
+            _check_depth(image)
             image.draft(None, (1, 1))
             image.crop((0, 0, 1, 1)).convert("RGB")  # decodes the whole image
     except UnreadableError as error:
@@ -99,7 +110,6 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(file) as image:
             _check_size(image, most)
-            _check_depth(image)
             yield image
     except FileNotFoundError as error:
         raise UnreadableError("is missing") from error

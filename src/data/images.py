@@ -125,16 +125,13 @@ class ImageFold(Dataset[Item]):
         return pixels(image)
 
     def _at_its_size(self, row: int) -> Pixels:
-        return pixels(self._brought_to_size([self.image(row)])[0])
+        geometry = self.transformation.geometry
+        assert geometry is not None
+        return pixels(geometry(self.image(row)))
 
     def _decoded(self, rows: Sequence[int]) -> list[Pixels]:
         images = [self.image(row) for row in rows]
-        as_they_are = self._augment is not None or (len({image.size for image in images}) == 1 and self._can_wait(*images[0].size[::-1]))
-        return [pixels(image) for image in (images if as_they_are else self._brought_to_size(images))]
-
-    def _brought_to_size(self, images: list[Image.Image]) -> list[Image.Image]:
-        geometry = self.transformation.geometry
-        return images if geometry is None else [geometry(image) for image in images]
+        return self.transformation.bytes_of(images) if self._augment is None else [pixels(image) for image in images]
 
     def _can_wait(self, height: int, width: int) -> bool:
         """Tell whether an image is changed later: at random, or by the device."""

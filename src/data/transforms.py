@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 
@@ -40,6 +40,20 @@ class Transformation:
     def can_wait(self, height: int, width: int) -> bool:
         """Tell whether an image is so small that :meth:`finish` may do its geometry."""
         return self.geometry is None or (self.geometry.is_plain and max(height, width) < self.geometry.size[0])
+
+    def bytes_of(self, images: Sequence[Image.Image]) -> list[Pixels]:
+        """Return decoded RGB images as uint8 (3, H, W): brought to size, unless all are alike and :meth:`finish` may do that.
+
+        Args:
+            images: upright, in RGB.
+
+        Example:
+            >>> [image.shape for image in TRANSFORMS["imagenet"].bytes_of([Image.new("RGB", (400, 300))])]
+            [(3, 224, 224)]
+        """
+        geometry = self.geometry
+        wait = geometry is None or (len({image.size for image in images}) == 1 and self.can_wait(*images[0].size[::-1]))
+        return [pixels(image if wait or geometry is None else geometry(image)) for image in images]
 
     def finish(self, images: torch.Tensor) -> torch.Tensor:
         """Return images as the network takes them: brought to size, if they were too small to do that earlier, and normalised.

@@ -38,7 +38,8 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
 
     A method says how outputs become codes (:meth:`relax`), what is minimised over codes (:meth:`objective`) and, where it
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
-    a continuation moves in :meth:`advance` and keeps its step in a buffer; a normalisation that belongs to the codes is
+    a continuation moves in :meth:`advance` and keeps its step in a buffer; a memory of the whole train fold begins in
+    :meth:`on_fit_start`, and what is solved between epochs goes into :meth:`on_epoch_end`; a normalisation that belongs to the codes is
     told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
@@ -163,6 +164,21 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         the hash layer of the network it keeps.
         """
         return None
+
+    def on_fit_start(self, labels: Tensor) -> None:
+        """Take the labels of the whole train fold, by data-set index, before the first step: nothing, unless the method uses them.
+
+        Each process of a training calls it, a resumed one before the state of the loss is loaded: what the method registers here
+        as a buffer goes on from where it was.
+
+        Args:
+            labels: 0 or 1, float32 (N, C), on the CPU.
+        """
+        return
+
+    def on_epoch_end(self) -> None:
+        """Take note that an epoch is over, before it is kept in a checkpoint: nothing, unless the method does something then."""
+        return
 
     def advance(self) -> None:
         """Take note that the optimiser made a step: nothing, unless the method has a schedule."""

@@ -18,12 +18,13 @@ from biodeephashing.data import ImageFold, load_fold, loader, normalise
 from biodeephashing.errors import RunError
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
-from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._module import convert
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.tracking import NoTracker
+from biodeephashing.training import callbacks, fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.module import convert
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 
@@ -107,7 +108,7 @@ def test_a_loss_that_moves_with_every_pass_does_not_notice_either(changing, monk
 
 
 def test_flags_gradients_and_counters_stay(changing, monkeypatch):
-    from biodeephashing.models.PenaltyStrategies import _alignment
+    from biodeephashing.training import alignment
 
     seen = []
 
@@ -120,7 +121,7 @@ def test_flags_gradients_and_counters_stay(changing, monkeypatch):
         seen.append(all(before[0]))
         return found
 
-    monkeypatch.setattr(_alignment, "measure_alignment", watched)
+    monkeypatch.setattr(alignment, "measure_alignment", watched)
     train(replace(changing, align_every=1), quiet=True)
     assert seen == [True, True, True]  # in training mode, as training is
 
@@ -143,7 +144,7 @@ def test_numbers_are_those_of_the_network_its_loss_and_its_batch(settings):
     """The first row again from scratch: the same network, the batch that the order of the epoch begins with."""
     run = train(replace(settings, align_every=1, epochs=1, mode="features.3=dfa,*=usf"), quiet=True)
     fold = load_fold(settings.database, "train")
-    module = _fit._module(settings, fold, fresh=True)
+    module = fit.build_module(settings, fold, build_loss, fresh=True)
     convert(module.network, replace(settings, mode="features.3=dfa,*=usf"))
     batches = loader(ImageFold(fold, "none"), batch_size=8, num_workers=0, shuffle=True, seed=0)
     batches.sampler.set_epoch(0)
@@ -173,7 +174,7 @@ def test_curves_go_to_mlflow_and_tensorboard(settings, monkeypatch):
         def log_metrics(self, metrics, step=None):
             logged.extend((name, value, step) for name, value in metrics.items())
 
-    monkeypatch.setattr(_callbacks, "open_tracker", lambda *_, **__: Recorder())
+    monkeypatch.setattr(callbacks, "open_tracker", lambda *_, **__: Recorder())
     run = train(replace(settings, align_every=2, mode="dfa"), quiet=True)
     curves = {name: [(step, value) for other, value, step in logged if other == name] for name, _, _ in logged if "/" in name}
     expected = {f"update_angle/{layer}" for layer in LENET} | {f"{quantity}/hash_layer" for quantity in QUANTITIES}

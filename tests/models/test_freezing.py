@@ -10,8 +10,8 @@ from biodeephashing.backbones import build_network
 from biodeephashing.bio import RULES
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
-from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.training import fit
+from biodeephashing.training.checkpoints import read_checkpoint
 
 
 def first_weights(settings):
@@ -42,13 +42,13 @@ def test_without_it_the_backbone_learns(settings):
 def test_a_frozen_backbone_gathers_no_statistics_and_drops_nothing_out(settings, monkeypatch, architecture, mode):
     settings = replace(settings, freeze=True, epochs=2, architecture=architecture, mode=mode)
     modes = []
-    original = _fit.HashingModule.training_step
+    original = fit.HashingModule.training_step
 
     def step(self, *arguments):
         modes.append((self.network.backbone.training, self.network.hash_layer.training, self.loss.training))
         return original(self, *arguments)
 
-    monkeypatch.setattr(_fit.HashingModule, "training_step", step)
+    monkeypatch.setattr(fit.HashingModule, "training_step", step)
     run = train(settings, quiet=True)
     assert set(modes) == {(False, True, True)}
     before, after = first_weights(settings), read_checkpoint(run.best_checkpoint)["network"]

@@ -15,10 +15,11 @@ from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.losses import LOSSES, HashingLoss
 from biodeephashing.losses.dch import DCH
-from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._module import convert
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
+from biodeephashing.training import fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.module import convert
 
 
 class Normalised(DCH):
@@ -46,12 +47,27 @@ class Referring(DCH):
         return (codes @ codes.T - features @ features.T).square().mean()
 
 
+class Remembering(DCH):
+    """A loss with a memory of the whole train fold, which moves between epochs."""
+
+    def on_fit_start(self, labels):
+        self.register_buffer("bank", labels.clone())
+        self.register_buffer("epochs", torch.zeros((), dtype=torch.int64))
+
+    def on_epoch_end(self):
+        self.epochs += 1
+
+    def objective(self, codes, labels, index):
+        assert torch.equal(self.bank[index], labels)
+        return super().objective(codes, labels, index) * (1 + self.epochs)
+
+
 def built(name):
     torch.manual_seed(0)
     return LOSSES[name](bits=12, classes=4, train_size=32, similar_probability=0.25, penalty=0.1)
 
 
-OWN = {"own normalisation": Normalised, "own reference": Referring}
+OWN = {"own normalisation": Normalised, "own reference": Referring, "own memory": Remembering}
 LEARNING = sorted(name for name in LOSSES if list(built(name).parameters()))
 REFERRING = sorted(name for name in LOSSES if LOSSES[name].needs_reference)
 NORMALISING = sorted(name for name in LOSSES if LOSSES[name].affine is not HashingLoss.affine)
@@ -78,9 +94,9 @@ def state_of(run):
 
 def test_a_constant_reaches_the_loss(settings):
     fold = load_fold(settings.database, "train")
-    loss = _fit.build_loss(replace(settings, constants="gamma=20"), fold)
+    loss = build_loss(replace(settings, constants="gamma=20"), fold)
     assert loss.gamma == 20
-    loss = _fit.build_loss(replace(settings, loss="HashNet", constants="period=7,alpha=2e-1"), fold)
+    loss = build_loss(replace(settings, loss="HashNet", constants="period=7,alpha=2e-1"), fold)
     assert (loss.period, loss.alpha) == (7, 0.2)
 
 
@@ -109,14 +125,14 @@ def test_a_constant_that_cannot_be_is_named_before_anything_is_written(settings,
 
 def test_the_facts_of_the_train_fold_reach_the_loss(settings):
     fold = load_fold(settings.database, "train")
-    loss = _fit.build_loss(settings, fold)
+    loss = build_loss(settings, fold)
     assert (loss.bits, loss.classes, loss.train_size, loss.similar_probability) == (12, 4, 32, 0.25)
     assert loss.multi_label is False
     labels = fold.labels.copy()
     labels[3] = 0  # an image without a class makes none of many
-    assert _fit.build_loss(settings, replace(fold, labels=labels)).multi_label is False
+    assert build_loss(settings, replace(fold, labels=labels)).multi_label is False
     labels[5] = [1, 0, 1, 0]
-    assert _fit.build_loss(settings, replace(fold, labels=labels)).multi_label is True
+    assert build_loss(settings, replace(fold, labels=labels)).multi_label is True
 
 
 # ---------------------------------------------------------------- weights, features and statistics
@@ -136,10 +152,19 @@ def test_what_a_loss_learns_and_keeps_survives_a_resume(choose, monkeypatch, nam
     assert best["loss"].keys() == {key.removeprefix("loss.") for key in one if key.startswith("loss.")}
 
 
+def test_a_loss_gets_the_labels_of_the_train_fold_and_hears_of_each_epoch(choose, monkeypatch):
+    settings = choose("own memory", epochs=2)
+    whole, run = train_and_break_off(monkeypatch, settings, 1), train(settings, quiet=True)
+    for state in (state_of(whole), state_of(run)):
+        assert state["loss.epochs"] == 2
+        assert np.array_equal(state["loss.bank"], load_fold(settings.database, "train").labels)
+    assert torch.equal(state_of(run)["network.hash_layer.weight"], state_of(whole)["network.hash_layer.weight"])
+
+
 @pytest.mark.parametrize("name", ["own normalisation", *LEARNING])
 def test_what_a_loss_learns_moves_with_its_own_group(choose, name):
     settings = choose(name, epochs=1)
-    module = _fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     own = [id(p) for group in module.configure_optimizers()["optimizer"].param_groups[2:] for p in group["params"]]
     assert sorted(own) == sorted(id(p) for p in module.loss.parameters())
     start = {key: value.clone() for key, value in module.loss.named_parameters()}
@@ -171,7 +196,7 @@ def test_codes_are_the_signs_of_normalised_outputs(choose, name):
     run = train(settings, quiet=True)
     predict(settings, quiet=True)
     fold = load_fold(settings.database, "val")
-    module = _fit._module(settings, load_fold(settings.database, "train"), fresh=False).eval()
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=False).eval()
     convert(module.network, settings)
     module.load_state_dict(state_of(run))
     images = ImageFold(fold, "none")

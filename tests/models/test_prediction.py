@@ -13,10 +13,10 @@ from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._feeding import batches_of, images_of
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
 from biodeephashing.runs import Run
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.feeding import batches_of, images_of
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])

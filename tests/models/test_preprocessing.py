@@ -13,10 +13,10 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, transformation
 from biodeephashing.errors import RunError
 from biodeephashing.hparams import Settings
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._feeding import preprocessing_line
 from biodeephashing.preprocessing import Preprocessing
 from biodeephashing.runs import read_json, write_json
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.feeding import preprocessing_line
 
 
 def test_images_come_as_the_weights_want_them_and_the_run_says_how(settings):

@@ -12,12 +12,13 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, normalise
 from biodeephashing.errors import BioDeepHashingError, RuleError
 from biodeephashing.eval.eval_map import main as eval_main
-from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._module import convert
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.models.PenaltyStrategies.predict import main as predict_main
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
+from biodeephashing.training import fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.module import convert
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 LONG = "[f]eature[s].0=fa,[f]eature[s].3=frsf,[c]lassifie[r].0=usf,[h]ash_laye[r]=bp,*=bp"
@@ -105,7 +106,7 @@ def test_a_norm_that_cannot_be_held_is_refused_before_anything_is_written(settin
 def gradients_of_the_first_step(settings):
     """The network before the first step and its gradients for all images at once."""
     fold = load_fold(settings.database, "train")
-    module = _fit._module(settings, fold, fresh=True)
+    module = fit.build_module(settings, fold, build_loss, fresh=True)
     convert(module.network, settings)
     images, labels, index = zip(*(ImageFold(fold, "none")[row] for row in range(len(fold.labels))), strict=True)
     labels, index = torch.stack([torch.as_tensor(row) for row in labels]), torch.as_tensor(index)

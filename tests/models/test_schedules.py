@@ -12,8 +12,9 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.losses import LOSSES
 from biodeephashing.losses.dch import DCH
-from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
+from biodeephashing.training import callbacks, fit
+from biodeephashing.training.checkpoints import read_checkpoint
 
 STEPS = 4  # per epoch: 32 images, 8 a batch
 
@@ -46,7 +47,7 @@ def seen(monkeypatch):
     def note(self, trainer, module, optimizer):
         rates.append([group["lr"] for group in optimizer.param_groups])
 
-    monkeypatch.setattr(_callbacks.Curves, "on_before_optimizer_step", note, raising=False)
+    monkeypatch.setattr(callbacks.Curves, "on_before_optimizer_step", note, raising=False)
     return rates
 
 
@@ -87,7 +88,7 @@ def test_a_schedule_survives_a_resume(settings, seen, monkeypatch, schedule, opt
 
 
 def groups_of(settings):
-    module = _fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     return module, module.configure_optimizers()["optimizer"].param_groups
 
 

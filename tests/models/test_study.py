@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import cells_of, expand, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
+from biodeephashing.executors.gpus import VARIABLE, shares
 from biodeephashing.hparams import Settings
-from biodeephashing.models.PenaltyStrategies._cards import VARIABLE, shares
-from biodeephashing.models.PenaltyStrategies._grid import run_grid
 from biodeephashing.models.PenaltyStrategies.study import main
 from biodeephashing.parsers import study_parser
 from biodeephashing.runs import Run
@@ -154,11 +154,11 @@ def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, se
 
 ENDLESS = """
 import time
-from biodeephashing.models.PenaltyStrategies import _grid
-from biodeephashing.models.PenaltyStrategies._grid import run_grid
+from biodeephashing.executors import local
+from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand
 
-_grid.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
+local.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
 
 def work(settings, parent):
     try:

@@ -20,12 +20,13 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader
 from biodeephashing.errors import BioDeepHashingError, DataError, RunError, UsageError
 from biodeephashing.losses import LOSSES
-from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._module import HashingModule
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
+from biodeephashing.training import fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.module import HashingModule
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
@@ -115,7 +116,7 @@ def test_penalties_act(settings):
 @pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop"])
 def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     chosen = replace(settings, optimizer=optimizer)
-    module = _fit._module(chosen, load_fold(chosen.database, "train"), fresh=True)
+    module = fit.build_module(chosen, load_fold(chosen.database, "train"), build_loss, fresh=True)
     groups = module.configure_optimizers()["optimizer"].param_groups
     assert [group["lr"] for group in groups[:2]] == [1e-3, 1e-2]
     assert {id(p) for p in groups[1]["params"]} == {id(p) for p in module.network.hash_layer.parameters()}
@@ -262,7 +263,7 @@ def test_no_batch_waits_for_a_gpu(settings, monkeypatch, rule):
 def test_features_for_a_loss_leave_a_gpu_empty(settings):
     chosen, reserved = replace(settings, device="cuda", loss="BiHalf"), []
     for _ in range(2):  # the first time leaves what cuBLAS works in
-        _fit._module(chosen, load_fold(chosen.database, "train"), fresh=True)
+        fit.build_module(chosen, load_fold(chosen.database, "train"), build_loss, fresh=True)
         reserved.append(torch.cuda.memory_reserved())
         torch.cuda.empty_cache()
     assert reserved[1] == torch.cuda.memory_reserved()
@@ -276,10 +277,10 @@ def test_features_for_a_loss_leave_a_gpu_empty(settings):
     ],
 )
 def test_what_ended_one_of_several_processes_is_said(settings, monkeypatch, error, message):
-    def fit(*args, **kwargs):
+    def caught(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(_fit.pl.Trainer, "fit", fit)
+    monkeypatch.setattr(fit.pl.Trainer, "fit", caught)
     with pytest.raises(RunError, match=message):
         train(settings, quiet=True)
 

@@ -13,9 +13,9 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, Metadata, load_fold
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import RetrievalTask, mean_average_precision
-from biodeephashing.models.PenaltyStrategies import _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._validation import Validation
+from biodeephashing.training import fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.validation import Validation
 
 
 def fold(name: str, labels: np.ndarray, paths: list[str] | None = None) -> Metadata:
@@ -81,7 +81,7 @@ def test_an_mean_average_precision_that_cannot_move_chooses_nothing(prepare_tiny
     database = prepare_tiny("VAL1", {"train": 8, "val": 1, "query": 4, "database": 8})
     told = Validation.of(fold("train", np.zeros((2, 4))), fold("val", np.eye(4)))
     assert (told.unreachable, told.companions, told.can_move) == (4, None, False)
-    monkeypatch.setattr(_fit.Validation, "of", lambda train, val: told)
+    monkeypatch.setattr(fit.Validation, "of", lambda train, val: told)
     run = train(replace(settings, database=database, epochs=3, patience=1, min_delta=0.9))
     assert run.best_checkpoint.name == "best-epoch=2.ckpt"
     assert "val mAP cannot change" in capsys.readouterr().out

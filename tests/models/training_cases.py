@@ -9,10 +9,11 @@ from biodeephashing.bio import give_target
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.hparams import Settings
-from biodeephashing.models.PenaltyStrategies import _callbacks, _fit
-from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint
-from biodeephashing.models.PenaltyStrategies._module import Batch, HashingModule, convert
+from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
+from biodeephashing.training import callbacks, fit
+from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.module import Batch, HashingModule, convert
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -21,7 +22,7 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def steps_by_hand(settings: Settings, batches: list[Batch]) -> HashingModule:
     """Return the module of a run after an optimizer step for each batch, taken without a trainer."""
-    module = _fit._module(settings, load_fold(settings.database, "train"), fresh=True)
+    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
     convert(module.network, settings)
     module.train()
     optimizer = module.configure_optimizers()["optimizer"]
@@ -46,7 +47,7 @@ def interrupt_in_epoch(monkeypatch, epoch, error):
         if trainer.current_epoch == epoch and index == 1:
             raise error
 
-    monkeypatch.setattr(_callbacks.Curves, "on_train_batch_start", break_off, raising=False)
+    monkeypatch.setattr(callbacks.Curves, "on_train_batch_start", break_off, raising=False)
 
 
 def train_and_break_off(monkeypatch, settings, epoch) -> Run:

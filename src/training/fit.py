@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import lightning.pytorch as pl
 import torch
@@ -16,43 +15,34 @@ from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
 
-from ...backbones import HashNetwork, build_network
-from ...data import ImageFold, Metadata, Prepared
-from ...errors import DataError, RunError, UsageError, full_card, unknown_name
-from ...hparams import Settings
-from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
-from ...phrases import parse_constants
-from ...runs import Run, only_process
-from ...runs.hparams_json import write_hparams
-from ...surroundings import has_terminal
-from ._alignment import AlignmentCurves
-from ._callbacks import Bar, Checkpoints, Curves
-from ._checkpoints import WholeFileCheckpointIO, read_checkpoint
-from ._checks import check_batches, check_input, check_rules
-from ._feeding import Feeding, batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
-from ._module import HashingModule
-from ._plan import plan_of
-from ._quiet import quieten
-from ._same_split import check_split, record_split
-from ._validation import Validation
+from ..backbones import HashNetwork, build_network
+from ..data import ImageFold, Metadata, Prepared
+from ..errors import DataError, RunError, UsageError, full_card
+from ..hparams import Settings
+from ..losses import HashingLoss
+from ..runs import Run, only_process
+from ..runs.hparams_json import write_hparams
+from ..surroundings import has_terminal
+from .alignment import AlignmentCurves
+from .callbacks import Bar, Checkpoints, Curves
+from .checkpoint_io import WholeFileCheckpointIO
+from .checkpoints import read_checkpoint
+from .checks import check_batches, check_input, check_rules
+from .data_module import Feeding
+from .devices import accelerator, device_of
+from .feeding import batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
+from .manner import Manner
+from .module import HashingModule
+from .plan import plan_of
+from .quiet import quieten
+from .same_split import check_split, record_split
+from .validation import Validation
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
+LossOf: TypeAlias = Callable[[Settings, Metadata], HashingLoss]
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a training shows itself.
-
-    Args:
-        quiet: print nothing.
-        parent: MLflow id of the grid the run belongs to, if any.
-    """
-
-    quiet: bool = False
-    parent: str | None = None
-
-
-def fit(run: Run, settings: Settings, manner: Manner) -> None:
+def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> None:
     """Train a run to its end, going on from its last finished epoch if there is one.
 
     Everything that can be wrong with the settings, the data or the weights shows before the run's folder is touched.
@@ -60,6 +50,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     Args:
         run: where everything goes.
         settings: the run's settings.
+        build_loss: returns the method's loss for the settings and the train fold.
         manner: how it shows itself.
 
     Raises:
@@ -76,7 +67,7 @@ def fit(run: Run, settings: Settings, manner: Manner) -> None:
     if resume is not None:
         check_split(run)
         check_preprocessing(run, settings)
-    module = _module(settings, folds["train"], fresh=resume is None, validation=validation)
+    module = build_module(settings, folds["train"], build_loss, fresh=resume is None, validation=validation)
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
@@ -105,42 +96,26 @@ def clear(run: Run) -> None:
         path.unlink()
 
 
-def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
-    """Build the loss of a run with its penalties, for the facts of the train fold."""
-    labels = train_fold.labels
-    loss = LOSSES[settings.loss](
-        bits=settings.number_of_bits,
-        classes=labels.shape[1],
-        train_size=len(labels),
-        similar_probability=similar_probability(torch.from_numpy(labels)),
-        penalty=settings.penalty,
-        cube=not settings.no_cube,
-        multi_label=bool((labels.sum(axis=1) > 1).any()),
-        **_constants(settings),
-    )
-    for name, penalty in PENALTIES.items():
-        loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
-    return loss
-
-
-def _constants(settings: Settings) -> dict[str, Any]:
-    """Return the constants that the run sets, having seen that they are the method's own: what all losses share is not for them."""
-    constants, shared = parse_constants(settings.constants), keywords_of(HashingLoss)
-    own = [name for name in keywords_of(LOSSES[settings.loss]) if name not in shared]
-    for name in constants:
-        if name in shared:
-            raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
-        if name not in own:
-            raise unknown_name(f"constant of {settings.loss}", name, own)
-    return constants
-
-
 def _feeding(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
     companions = None if validation.companions is None else images_of(folds["train"], settings)
     return Feeding(images_of(folds["train"], settings, training=True), images_of(folds["val"], settings), settings, companions)
 
 
-def _module(settings: Settings, train_fold: Metadata, *, fresh: bool, validation: Validation | None = None) -> HashingModule:
+def build_module(
+    settings: Settings, train_fold: Metadata, build_loss: LossOf, *, fresh: bool, validation: Validation | None = None
+) -> HashingModule:
+    """Build what a run trains: network, loss, and one image to check them with.
+
+    Args:
+        settings: the run's settings.
+        train_fold: the images to learn from.
+        build_loss: returns the method's loss for the settings and the train fold.
+        fresh: whether the training starts anew; a resume brings its own weights.
+        validation: how the val fold is ranked; None for its images against each other.
+
+    Raises:
+        UsageError: when network, images and settings do not fit together.
+    """
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
@@ -155,7 +130,7 @@ def _module(settings: Settings, train_fold: Metadata, *, fresh: bool, validation
 
 def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tensor:
     """Return what the backbone, as it is before any training, makes of all images of a fold, by data-set index."""
-    device = torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
+    device = device_of(settings)
     backbone = network.backbone.to(device).eval()
     images = images_of(fold, settings)
     bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
@@ -221,20 +196,6 @@ def _fit(
     finally:
         for number, handler in handlers.items():
             _restore(number, handler)
-
-
-def accelerator(settings: Settings) -> str:
-    """Return Lightning's word for where to compute.
-
-    Raises:
-        UsageError: when a CUDA device is asked for and there is none, or more devices than there are.
-    """
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("-device cuda: PyTorch sees no CUDA device on this machine; use -device cpu or auto")
-    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
-    if on_gpu and settings.devices > torch.cuda.device_count():
-        raise UsageError(f"-devices {settings.devices}: this machine has {torch.cuda.device_count()} CUDA devices")
-    return "gpu" if on_gpu else "cpu"
 
 
 @contextmanager

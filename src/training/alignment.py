@@ -14,11 +14,11 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor, nn
 
-from ...bio import QUANTITIES, Alignment, measure_alignment
-from ...runs import Run
-from ...runs.alignment_csv import AlignmentRow, read_alignment, write_alignment
-from ._callbacks import Curves
-from ._module import Batch, HashingModule
+from ..bio import QUANTITIES, Alignment, measure_alignment
+from ..runs import Run
+from ..runs.alignment_csv import AlignmentRow, read_alignment, write_alignment
+from .callbacks import Curves
+from .module import Batch, HashingModule
 
 
 class AlignmentCurves(Checkpoint):

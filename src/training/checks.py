@@ -6,12 +6,12 @@ import copy
 
 import torch
 
-from ...backbones import preprocessing_of
-from ...bio import NormConstraint, check_reach, remove_rule
-from ...errors import UsageError
-from ...hparams import Settings
-from ...preprocessing import IMAGENET, Preprocessing
-from ._module import HashingModule, convert
+from ..backbones import preprocessing_of
+from ..bio import NormConstraint, check_reach, remove_rule
+from ..errors import UsageError
+from ..hparams import Settings
+from ..preprocessing import IMAGENET, Preprocessing
+from .module import HashingModule, convert
 
 
 def check_input(module: HashingModule, settings: Settings) -> None:

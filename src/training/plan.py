@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...data import Metadata
-from ...data.feeding import single_image_left
-from ...hparams import Settings
-from ._feeding import preprocessing_line
-from ._validation import Validation
+from ..data import Metadata
+from ..data.feeding import single_image_left
+from ..hparams import Settings
+from .feeding import preprocessing_line
+from .validation import Validation
 
 
 def plan_of(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> list[str]:

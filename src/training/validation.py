@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data import Metadata
+from ..data import Metadata
 
 _BLOCK = 256  # queries compared at once
 

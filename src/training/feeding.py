@@ -1,20 +1,19 @@
-"""The folds as Lightning wants them: loaders made in each process, for its share of every batch."""
+"""What happens to the images of a run before the network, and its folds in batches for forward passes."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
-import lightning.pytorch as pl
 import torch
 from torch.utils.data import DataLoader
 
-from ...backbones import preprocessing_of, weights_choice
-from ...data import EpochSampler, ImageFold, Metadata, Transformation, loader, transformation
-from ...errors import RunError
-from ...hparams import Settings
-from ...preprocessing import Preprocessing
-from ...runs import Run
-from ...runs.hparams_json import hparams_of, read_hparams
+from ..backbones import preprocessing_of, weights_choice
+from ..data import ImageFold, Metadata, Transformation, loader, transformation
+from ..errors import RunError
+from ..hparams import Settings
+from ..preprocessing import Preprocessing
+from ..runs import Run
+from ..runs.hparams_json import hparams_of, read_hparams
 
 
 def transformation_of(settings: Settings) -> Transformation:
@@ -76,52 +75,3 @@ def batches_of(images: ImageFold, settings: Settings, device: torch.device) -> D
         seed=settings.seed,
         pin_memory=device.type == "cuda",
     )
-
-
-class Feeding(pl.LightningDataModule):
-    """Feeds the train and the val fold.
-
-    Args:
-        train_images: images to learn from.
-        val_images: images to choose the best epoch by.
-        settings: the run's settings.
-        companions: images that the val images are ranked against beside each other; None for none.
-    """
-
-    def __init__(
-        self, train_images: ImageFold, val_images: ImageFold, settings: Settings, companions: ImageFold | None = None
-    ) -> None:  # fmt: skip
-        super().__init__()
-        self.train_images = train_images
-        self.val_images = val_images
-        self.settings = settings
-        self.companions = companions
-
-    def train_dataloader(self) -> DataLoader:
-        """Return this process's share of the train fold, in the order that seed and epoch give."""
-        batches = self._loader(self.train_images, shuffle=True)
-        # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
-        cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
-        return batches
-
-    def val_dataloader(self) -> list[DataLoader]:
-        """Return this process's share of the val fold, and of its companions where it has some."""
-        folds = [self.val_images] if self.companions is None else [self.val_images, self.companions]
-        return [self._loader(fold, shuffle=False) for fold in folds]
-
-    def _trainer(self) -> pl.Trainer:
-        assert self.trainer is not None
-        return self.trainer
-
-    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
-        trainer = self._trainer()
-        return loader(
-            images,
-            batch_size=self.settings.batch_size,
-            num_workers=self.settings.num_workers,
-            shuffle=shuffle,
-            seed=self.settings.seed,
-            rank=trainer.global_rank,
-            world_size=trainer.world_size,
-            pin_memory=trainer.strategy.root_device.type == "cuda",
-        )

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from ...errors import RunError
-from ...interrupts import held_back
-from ...runs import replacing
+from ..errors import RunError
+from ..interrupts import held_back
+from ..runs import replacing
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -44,15 +43,3 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     if not isinstance(content, dict):
         raise RunError(f"{path} does not hold a checkpoint")
     return content
-
-
-class WholeFileCheckpointIO(TorchCheckpointIO):
-    """Lightning's checkpoint files, written and read as everything else here: renamed into place, data only."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint whole or not at all."""
-        write_checkpoint(Path(path), checkpoint)
-
-    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        """Read a checkpoint; code in it is never run."""
-        return read_checkpoint(Path(path))

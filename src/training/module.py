@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ... import codes
-from ...backbones import HashNetwork
-from ...bio import (
+from .. import codes
+from ..backbones import HashNetwork
+from ..bio import (
     FeedbackUpdater,
     NormConstraint,
     apply_rule,
@@ -28,15 +28,16 @@ from ...bio import (
     rule_names,
     rule_state,
 )
-from ...errors import RunError
-from ...eval import leave_one_out_average_precision
-from ...hparams import Settings
-from ...losses import HashingLoss
-from ...phrases import parse_schedule
-from ...rulemaps import rule_map
-from ._feeding import transformation_of
-from ._quiet import quieten
-from ._validation import Validation
+from ..errors import RunError
+from ..eval import leave_one_out_average_precision
+from ..hparams import Settings
+from ..losses import HashingLoss
+from ..phrases import parse_schedule
+from ..rulemaps import rule_map
+from .devices import lay_out
+from .feeding import transformation_of
+from .quiet import quieten
+from .validation import Validation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -46,11 +47,6 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 }
 
 Batch = tuple[Tensor, Tensor, Tensor]
-
-
-def lay_out(network: HashNetwork, device: torch.device) -> HashNetwork:
-    """Lay the weights out channels last on a CPU, where pooling is several times faster that way; values stay the same."""
-    return network.to(memory_format=torch.channels_last) if device.type == "cpu" else network
 
 
 def convert(network: HashNetwork, settings: Settings) -> None:
@@ -110,6 +106,7 @@ class HashingModule(pl.LightningModule):
         """Convert the network; here, because every process of a distributed training comes by."""
         quieten()
         convert(self.network, self.settings)
+        self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
 
@@ -150,6 +147,10 @@ class HashingModule(pl.LightningModule):
     def on_train_batch_end(self, *args: Any) -> None:
         """Let losses with a schedule count the step."""
         self.loss.advance()
+
+    def on_train_epoch_end(self) -> None:
+        """Let losses do what they do between epochs; checkpoints are written after it."""
+        self.loss.on_epoch_end()
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.

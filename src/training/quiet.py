@@ -4,7 +4,7 @@ import logging
 import multiprocessing
 import warnings
 
-from ...surroundings import settle
+from ..surroundings import settle
 
 
 def quieten() -> None:

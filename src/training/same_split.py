@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ...data.split import metadata_file, read_facts, write_split
-from ...errors import RunError
-from ...runs import Run, processed_folder
-from ...runs.split_json import read_split_facts
+from ..data.split import metadata_file, read_facts, write_split
+from ..errors import RunError
+from ..runs import Run, processed_folder
+from ..runs.split_json import read_split_facts
 
 _DECIDING = ("train", "val")  # folds that a network's weights come from
 

@@ -1,0 +1,41 @@
+"""What every executor does, wherever its processes are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+Unit = TypeVar("Unit")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Unit, Result]):
+    """How a unit of work ended.
+
+    Args:
+        unit: the unit.
+        result: what the work returned; None where it failed.
+        error: why it failed, or None.
+    """
+
+    unit: Unit
+    result: Result | None = None
+    error: Exception | None = None
+
+
+class Executor(Protocol):
+    """Hands out units of work, and yields the outcome of each as it ends.
+
+    A unit that fails does not stop the others. When the generator is closed, units at work are interrupted as by Ctrl-C and the
+    waiting ones are dropped.
+    """
+
+    def run(self, work: Callable[[Unit], Result], units: Sequence[Unit]) -> Generator[Outcome[Unit, Result], None, None]:
+        """Do the work of all units.
+
+        Args:
+            work: what is done with a unit; it can be pickled, and so can the units and the results.
+            units: the units.
+        """

@@ -1,0 +1,43 @@
+"""The loss of a run with its penalties."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ...data import Metadata
+from ...errors import UsageError, unknown_name
+from ...hparams import Settings
+from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
+from ...phrases import parse_constants
+
+
+def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
+    """Build the loss of a run with its penalties, for the facts of the train fold."""
+    labels = train_fold.labels
+    loss = LOSSES[settings.loss](
+        bits=settings.number_of_bits,
+        classes=labels.shape[1],
+        train_size=len(labels),
+        similar_probability=similar_probability(torch.from_numpy(labels)),
+        penalty=settings.penalty,
+        cube=not settings.no_cube,
+        multi_label=bool((labels.sum(axis=1) > 1).any()),
+        **_constants(settings),
+    )
+    for name, penalty in PENALTIES.items():
+        loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
+    return loss
+
+
+def _constants(settings: Settings) -> dict[str, Any]:
+    """Return the constants that the run sets, having seen that they are the method's own: what all losses share is not for them."""
+    constants, shared = parse_constants(settings.constants), keywords_of(HashingLoss)
+    own = [name for name in keywords_of(LOSSES[settings.loss]) if name not in shared]
+    for name in constants:
+        if name in shared:
+            raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
+        if name not in own:
+            raise unknown_name(f"constant of {settings.loss}", name, own)
+    return constants

@@ -1,0 +1,1 @@
+"""What methods share when they train: the Lightning module, its callbacks, checkpoints, feeding and validation."""

@@ -1,0 +1,60 @@
+"""The folds as Lightning wants them: loaders made in each process, for its share of every batch."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import lightning.pytorch as pl
+from torch.utils.data import DataLoader
+
+from ..data import EpochSampler, ImageFold, loader
+from ..hparams import Settings
+
+
+class Feeding(pl.LightningDataModule):
+    """Feeds the train and the val fold.
+
+    Args:
+        train_images: images to learn from.
+        val_images: images to choose the best epoch by.
+        settings: the run's settings.
+        companions: images that the val images are ranked against beside each other; None for none.
+    """
+
+    def __init__(
+        self, train_images: ImageFold, val_images: ImageFold, settings: Settings, companions: ImageFold | None = None
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.train_images = train_images
+        self.val_images = val_images
+        self.settings = settings
+        self.companions = companions
+
+    def train_dataloader(self) -> DataLoader:
+        """Return this process's share of the train fold, in the order that seed and epoch give."""
+        batches = self._loader(self.train_images, shuffle=True)
+        # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
+        cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
+        return batches
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """Return this process's share of the val fold, and of its companions where it has some."""
+        folds = [self.val_images] if self.companions is None else [self.val_images, self.companions]
+        return [self._loader(fold, shuffle=False) for fold in folds]
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer
+
+    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
+        trainer = self._trainer()
+        return loader(
+            images,
+            batch_size=self.settings.batch_size,
+            num_workers=self.settings.num_workers,
+            shuffle=shuffle,
+            seed=self.settings.seed,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
