@@ -107,7 +107,7 @@ def _listed(run: Run) -> Listed:
     try:
         settings = run.settings()
     except BioDeepHashingError:
-        settings = None  # of a folder that was renamed, a damaged file, or a rule or loss that is gone: what else there is to know is listed
+        settings = None  # of a folder that was renamed, a damaged file, or a rule that is gone: what else there is to know is listed
     return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
 
 
