@@ -88,7 +88,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], besides: Iterable[s
         >>> print(unknown_name("loss", "DHC", ["DCH", "DSH"]))
         unknown loss 'DHC': did you mean 'DCH'? Known: DCH, DSH.
     """
-    names = sorted(known, key=str.lower)
+    names = sorted(known, key=lambda name: (name.lower(), name))
     guess = nearest(name, [*names, *besides])
     hint = f": did you mean {guess!r}?" if guess else "."
     listing = ", ".join(names) if names else "none"

@@ -295,7 +295,9 @@ def convert(field: dataclasses.Field[Any], value: Any, where: str) -> Any:
             raise UsageError(f"{where}: {value!r} is neither true nor false")
         return truth
     if isinstance(value, (bool, list, dict)) or value is None:
-        raise UsageError(f"{where}: {value!r} is not {_words_for(target)}")
+        raise UsageError(
+            f"{where}: {value!r} is not {_words_for(target)}{', and only a study takes lists' if isinstance(value, list) else ''}"
+        )
     try:
         return field.metadata["setting"].read(str(value)) if target is str else target(str(value))
     except ValueError as error:
@@ -315,6 +317,7 @@ def check_value(setting: Setting, value: Any) -> None:
             raise UsageError(f"-{setting.flag} {item!r} is not possible: it must be a finite number")
         if setting.check and not setting.check[0](item):
             unit = f" {setting.unit}" if setting.unit else ""
+            unit = unit.removesuffix("s") if setting.check is _AT_LEAST_1 else unit
             raise UsageError(f"-{setting.flag} {item!r} is not possible: it must be {setting.check[1]}{unit}")
 
 

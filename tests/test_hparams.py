@@ -220,7 +220,7 @@ def test_a_penalty_is_not_a_loss():
         ({"number_of_bits": 0}, "-nbits 0 is not possible: it must be from 1 to 1024 bits"),
         ({"number_of_bits": -8}, "-nbits -8 is not possible"),
         ({"number_of_bits": 1025}, "-nbits 1025 is not possible"),
-        ({"batch_size": 0}, "-bs 0 is not possible: it must be at least 1 images"),
+        ({"batch_size": 0}, "-bs 0 is not possible: it must be at least 1 image"),
         ({"epochs": 0}, "-ep 0"),
         ({"patience": 0}, "-pt 0"),
         ({"seed": -1}, "-seed -1"),

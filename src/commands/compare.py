@@ -170,10 +170,10 @@ def _run_of(run: TrackedRun) -> Run:
 
 
 def _unknown_experiment(database: str, experiment: str) -> RunError:
-    known = known_experiments()
+    known = [name for name in known_experiments() if name != f"{database}/{experiment}"]  # a failed run leaves its empty experiment
     guess = nearest(f"{database}/{experiment}", known)
     if not known:
-        return RunError(f"MLflow knows no runs of {database}/{experiment}, nor of any other experiment: train with -tracking on first")
+        return RunError(f"MLflow knows no runs of {database}/{experiment}, nor of any other experiment: train first, without -tracking off")
     hint = f"the nearest is -db {guess.partition('/')[0]} -exp {guess.partition('/')[2]}; " if guess else ""
     return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
 

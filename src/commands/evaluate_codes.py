@@ -91,6 +91,8 @@ def evaluate_codes(
         write_json(output, result, indent=4)
     if not quiet:
         print(summary({"query": result}, _caption(result)))
+        if output:
+            print(f"\nwritten: {output}")
     return result
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RunError, nearest
+from ..errors import BioDeepHashingError, RunError, nearest
 from ..eval.records.text_table import text_table
 from ..hparams import Settings
 from ..runs import Run, known_runs
@@ -108,8 +108,8 @@ def from_arguments(arguments: Namespace) -> None:
 def _listed(run: Run) -> Listed:
     try:
         settings = run.settings()
-    except RunError:
-        settings = None  # of a folder that was renamed, or a damaged file: what else there is to know is listed
+    except BioDeepHashingError:
+        settings = None  # of a folder that was renamed, a damaged file, or a rule that is gone: what else there is to know is listed
     return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
 
 

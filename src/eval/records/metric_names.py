@@ -128,7 +128,7 @@ def parse_metric(metric: str) -> tuple[str, APSpec]:
     if not found:
         guess = nearest(metric, [metric_of(fold, measure) for fold in FOLDS for measure in ALWAYS])
         raise UsageError(
-            f"unknown metric {metric!r}:{f' did you mean {guess!r}?' if guess else ''} Write FOLD_mAP_TIES, FOLD being one of "
+            f"unknown metric {metric!r}{f': did you mean {guess!r}?' if guess else '.'} Write FOLD_mAP_TIES, FOLD being one of "
             f"{', '.join(FOLDS)} and TIES one of {', '.join(TIES)}; for a cut _at_1000 or _at_radius_2 behind it, and then _min or _all "
             f"for such a divisor"
         )
