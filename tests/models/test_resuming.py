@@ -15,9 +15,8 @@ from training_cases import equal, interrupt_in_epoch, train_and_break_off, weigh
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.errors import RunError
-from biodeephashing.models.PenaltyStrategies import _fit
 from biodeephashing.models.PenaltyStrategies._checkpoints import read_checkpoint, write_checkpoint
-from biodeephashing.runs import Run
+from biodeephashing.runs import Run, only_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -171,7 +170,7 @@ def test_a_full_disk_leaves_the_former_checkpoint(settings, monkeypatch):
 
 def test_two_processes_cannot_train_the_same_run(settings):
     run = Run.of(settings)
-    with _fit._only_process(run), pytest.raises(RunError, match="another process"):
+    with only_process(run.directory / ".lock"), pytest.raises(RunError, match="another process"):
         train(settings, quiet=True)
 
 
