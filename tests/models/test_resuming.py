@@ -15,7 +15,7 @@ from training_cases import equal, interrupt_in_epoch, train_and_break_off, weigh
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.errors import RunError
-from biodeephashing.runs import Run
+from biodeephashing.runs import Run, only_process
 from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint, write_checkpoint
 
@@ -171,7 +171,7 @@ def test_a_full_disk_leaves_the_former_checkpoint(settings, monkeypatch):
 
 def test_two_processes_cannot_train_the_same_run(settings):
     run = Run.of(settings)
-    with fit._only_process(run), pytest.raises(RunError, match="another process"):
+    with only_process(run.directory / ".lock"), pytest.raises(RunError, match="another process"):
         train(settings, quiet=True)
 
 
