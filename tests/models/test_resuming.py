@@ -16,7 +16,6 @@ from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.errors import RunError
 from biodeephashing.runs import Run, only_process
-from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
