@@ -37,6 +37,26 @@ def called(name: str) -> Iterator[None]:
         _CALLED.reset(token)
 
 
+def command_line(script: str) -> str:
+    """Return how to call a script: as a file, or by the one command where that was used to get here.
+
+    Args:
+        script: its path below the root of the checkout.
+
+    Example:
+        >>> command_line("src/eval/eval_map.py")
+        'python src/eval/eval_map.py'
+        >>> with called("biodeephashing predict"):
+        ...     command_line("src/eval/eval_map.py"), command_line("src/data/process/DIGITS.py")
+        ('biodeephashing evaluate', 'biodeephashing prepare DIGITS')
+    """
+    if _CALLED.get() is None:
+        return f"python {script}"
+    folder, name = script.removesuffix(".py").split("/")[-2:]
+    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes"}.get(name, name)
+    return f"biodeephashing {({'process': 'prepare ', 'download': 'download '}).get(folder, '')}{command}"
+
+
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Help that names the defaults which say something, and leaves addresses whole."""
 

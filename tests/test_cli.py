@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from scripts import run_script
 
 import biodeephashing
 from biodeephashing.cli import main
@@ -61,6 +62,15 @@ def test_the_version_and_the_installed_command(capsys):
     assert capsys.readouterr().out == f"biodeephashing {biodeephashing.__version__}\n"
     (entry,) = re.findall(r"\[project\.scripts\]\nbiodeephashing = \"([\w.]+):(\w+)\"", (ROOT / "pyproject.toml").read_text("utf-8"))
     assert callable(getattr(import_module(entry[0]), entry[1]))
+
+
+def test_what_comes_next_is_said_as_the_user_calls_it(project_home, capsys):
+    main(["prepare", "DIGITS"])
+    assert "next: biodeephashing train -exp" in capsys.readouterr().out
+    run_script(ROOT / "src" / "data" / "process" / "DIGITS.py")
+    assert "next: python src/models/PenaltyStrategies/train.py -exp" in capsys.readouterr().out
+    main(["help"])
+    assert "evaluate-codes" in capsys.readouterr().out
 
 
 def test_unknown_names_are_answered_with_the_nearest():

@@ -41,9 +41,9 @@ def help_for(words: Sequence[str]) -> str | None:
         >>> print(help_for(["download", "-h"]).splitlines()[0])
         usage: biodeephashing download NAME ...
     """
-    if words and words[-1] not in ("-h", "--help"):
+    if words and words[0] != "help" and words[-1] not in ("-h", "--help"):
         return None
-    if len(words) < 2:
+    if len(words) < 2 or words[0] == "help":
         return _menu()
     if len(words) == 2 and words[0] in _PER_DATASET:
         names = ", ".join(_names(words[0]))

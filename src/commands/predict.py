@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..arguments import command_line
 from ..data.own_images import check_given
 from ..hparams import Settings
 from ..models.encode import write_codes
@@ -39,4 +40,4 @@ def predict_and_advise(settings: Settings, images: Path | None = None) -> None:
         DataError: when the prepared images stem from another place.
     """
     check_given(images)
-    print(f"next: python src/eval/eval_map.py -p {predict(settings).quoted}")
+    print(f"next: {command_line('src/eval/eval_map.py')} -p {predict(settings).quoted}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from importlib import import_module
 
+from ..arguments import command_line
 from ..data._lists import export
 from ..data._unreadable import words_of_left_out
 from ..data.own_images import prepare_own
@@ -69,4 +70,4 @@ def report(split: Split, written: bool, train: str = _TRAINING) -> None:
     print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
     for line in split.understood:
         print(line)
-    print(f"next: python src/models/PenaltyStrategies/train.py -exp bioexp -db {split.database} {train}")
+    print(f"next: {command_line('src/models/PenaltyStrategies/train.py')} -exp bioexp -db {split.database} {train}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+from ..arguments import command_line
 from ..data.own_images import prepare_given
 from ..hparams import Settings
 from ..models import method_of
@@ -52,7 +53,8 @@ def reason_to_skip(run: Run, settings: Settings) -> str | None:
 
 def next_commands(run: Run) -> str:
     """Return the two commands that follow a training."""
-    return f"next: python src/models/PenaltyStrategies/predict.py -p {run.quoted}\nthen: python src/eval/eval_map.py -p {run.quoted}"
+    predict, evaluate = command_line("src/models/PenaltyStrategies/predict.py"), command_line("src/eval/eval_map.py")
+    return f"next: {predict} -p {run.quoted}\nthen: {evaluate} -p {run.quoted}"
 
 
 def train_and_advise(settings: Settings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:

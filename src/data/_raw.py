@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..arguments import command_line
 from ..checksums import digest
 from ..errors import DataError, UsageError
 from ..runs import only_process, raw_folder, replacing
@@ -210,7 +211,7 @@ def summary(published: Published, missing: Sequence[str]) -> str:
         return f"{published.title} is incomplete in {place}: {'; '.join(missing)}\n{published.advice}"
     kept = [archive.name for archive in published.archives if (raw / archive.name).is_file()]
     spare = f" ({', '.join(kept)} there may be deleted)" if kept else ""
-    return f"{published.title} is complete in {place}{spare}\nnext: python src/data/process/{published.database}.py"
+    return f"{published.title} is complete in {place}{spare}\nnext: {command_line(f'src/data/process/{published.database}.py')}"
 
 
 def _open(file: Path, archive: Archive, raw: Path, *, check: bool) -> None:

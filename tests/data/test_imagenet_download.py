@@ -88,7 +88,7 @@ def test_from_kaggle(project_home: Path, archive: Path, monkeypatch: pytest.Monk
     assert files(project_home) == FILES
     assert [path.name for path in raw(project_home).iterdir() if path.name.startswith(ImageNet.COMPETITION)] == [archive.name]
     out = capsys.readouterr().out
-    assert out.endswith("next: python src/data/process/ImageNet.py\n")
+    assert out.endswith("next: biodeephashing prepare ImageNet\n")
     assert "long explanation" not in out
     install(monkeypatch, authenticate=raising(AssertionError("it is all there")))
     assert ImageNet.download() == []

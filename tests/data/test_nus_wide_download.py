@@ -257,7 +257,7 @@ class TestAll:
         assert capsys.readouterr().out == (
             "3 photographs of NUS-WIDE are in data/raw/NUS_WIDE/images/\n"
             "2 could not be had; data/raw/NUS_WIDE/images_missing.csv says why\n"
-            "NUS-WIDE is complete in data/raw/NUS_WIDE/\nnext: python src/data/process/NUS_WIDE.py\n"
+            "NUS-WIDE is complete in data/raw/NUS_WIDE/\nnext: biodeephashing prepare NUS_WIDE\n"
         )
         raw = project_home / "data" / "raw" / "NUS_WIDE"
         assert {path.name for path in (raw / "images").iterdir()} == {"0001_1.jpg", "0003_3.jpg", "0004_4.jpg"}

@@ -260,7 +260,7 @@ def test_command_line_to_the_end(
     monkeypatch.setattr(script, "published", lambda: pets)
     assert main(["download", Path(script.__file__).stem, "-url", site.serve_files(bodies)]) == 0
     assert capsys.readouterr().out == (
-        "Pets is complete in data/raw/PETS/ (labels.zip, pets.zip there may be deleted)\nnext: python src/data/process/PETS.py\n"
+        "Pets is complete in data/raw/PETS/ (labels.zip, pets.zip there may be deleted)\nnext: biodeephashing prepare PETS\n"
     )
     (raw(project_home) / "pets" / "1.jpg").unlink()
     with pytest.raises(DataError, match="no archive of Pets that is missing"):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ...arguments import command_line
 from ...checksums import copy_and_digest, digest
 from ...errors import DataError, UsageError
 from ...runs import only_process, raw_folder, replacing
@@ -113,10 +114,10 @@ def obtain(source: Path | None = None, url: str | None = None) -> tuple[str, boo
     """
     missing = download(source, url)
     if not missing:
-        return "CIFAR-10 is complete in data/raw/CIFAR_10/\nnext: python src/data/process/CIFAR_10.py", True
+        return f"CIFAR-10 is complete in data/raw/CIFAR_10/\nnext: {command_line('src/data/process/CIFAR_10.py')}", True
     return (
         f"CIFAR-10 is incomplete: {', '.join(missing)} missing in data/raw/CIFAR_10/\n"
-        "next: python src/data/process/CIFAR_10.py -allow_partial   (or complete it first)"
+        f"next: {command_line('src/data/process/CIFAR_10.py')} -allow_partial   (or complete it first)"
     ), False
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+from ...arguments import command_line
 from ...errors import DataError
 from ...runs import only_process, raw_folder
 from .. import _imagenet, _lists, _splits
@@ -119,8 +120,8 @@ def obtain(source: Path | None = None, lists: Path | None = None) -> tuple[str, 
     missing = download(source, lists)
     if missing:
         return f"ImageNet is incomplete in data/raw/ImageNet/: {'; '.join(missing)}\n{ELSEWHERE}.", False
-    text = f"ImageNet is complete in data/raw/ImageNet/ ({COMPETITION}.zip there may be deleted)\nnext: python src/data/process/ImageNet.py"
-    return text, True
+    text = f"ImageNet is complete in data/raw/ImageNet/ ({COMPETITION}.zip there may be deleted)"
+    return f"{text}\nnext: {command_line('src/data/process/ImageNet.py')}", True
 
 
 def process(
