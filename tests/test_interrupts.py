@@ -37,6 +37,7 @@ raise SystemExit(guard(work))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "when", "name"),
     [

@@ -228,6 +228,7 @@ def test_compiles_into_one_graph_that_several_steps_share(kind, name):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a C++ compiler")
 @pytest.mark.parametrize("one_of_a_kind", ["frsf", "brsf", "kp", "dfa"])
 def test_compiles_into_machine_code(one_of_a_kind):

@@ -88,6 +88,7 @@ def fragile(settings, parent):
     return f"seed {settings.seed} is fine, on card {os.environ.get(VARIABLE)}"
 
 
+@pytest.mark.slow
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_cards(monkeypatch, 0)
     cells = expand({"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
@@ -137,6 +138,7 @@ def look_round(settings, parent):
     return f"process {os.getpid()} sees {os.environ.get(VARIABLE)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cards", "jobs", "seen"),
     [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"])],

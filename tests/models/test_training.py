@@ -124,6 +124,7 @@ def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     assert groups[0].get("momentum", 0) == (0.9 if optimizer == "sgd" else 0)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(settings):
     """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8, and measure the same."""
     mode = "features.0=wm,features.3=brsf,classifier.0=kp,hash_layer=dfa"  # all that draws afresh, learns or looks at the whole network
