@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from biodeephashing.commands._grid import run_grid
-from biodeephashing.commands.study import cells_of, expand, study
+from biodeephashing.commands.study import cells_of, expand, run_cell, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.executors.gpus import VARIABLE, shares
 from biodeephashing.hparams import Settings
@@ -58,23 +58,33 @@ def test_the_flags_win_over_the_file(tmp_path):
     ]
 
 
-def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
-    arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
-    main([*arguments, "-lr", "1e-3", "-jobs", "2"])
-    out, err = capfd.readouterr()
-    told = out + err
-    assert "mode=bp:" in told
-    assert "mode=fa:" in told
-    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
-    names = {path.name for path in comparison.iterdir() if path.is_file()}
-    assert names == {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
+COMPARISON = {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
 
+
+def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
+    flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
     with pytest.raises(BioDeepHashingError, match=r"2 of 4 cells failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
-        main([*arguments, "-lr", "1e-3", "1e30", "-jobs", "1"])
-    out, err = capfd.readouterr()
-    assert (out + err).count("was trained already") == 2
-    cells = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
-    assert all(Run.of(cell).status is None for cell in cells)  # other settings, other folders: nothing else was touched
+        main([*flags, "-lr", "1e-3", "1e30", "-jobs", "1"])
+    told = "".join(capfd.readouterr())
+    assert all(f"mode={mode} learning_rate=0.001:" in told for mode in ("bp", "fa"))
+    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
+    assert {path.name for path in comparison.iterdir() if path.is_file()} == COMPARISON
+    cells = cells_of(study_parser().parse_args([*flags, "-lr", "1e-3"]))
+    assert all("was trained already" in run_cell(cell, None) for cell in cells)
+
+
+@pytest.mark.slow
+def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, capfd):
+    flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa", "-lr", "1e-3"]
+    main([*flags, "-jobs", "2"])
+    told = "".join(capfd.readouterr())
+    assert all(f"mode={mode}:" in told for mode in ("bp", "fa"))
+    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
+    assert {path.name for path in comparison.iterdir() if path.is_file()} == COMPARISON
+    main([*flags, "-seed", "0", "1", "-jobs", "1"])
+    assert "".join(capfd.readouterr()).count("was trained already") == 2
+    default = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
+    assert all(Run.of(cell).status is None for cell in default)  # other settings, other directories: nothing else was touched
 
 
 def fragile(settings, parent):
