@@ -1,4 +1,4 @@
-"""The reference page of the losses: written from their docstrings, complete, readable, and its examples run; so does the loss of one's own."""
+"""The reference page of the losses: written from their docstrings, complete, readable; its examples run, and that of one's own loss."""
 
 import importlib.util
 import re
