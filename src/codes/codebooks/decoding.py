@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ def top_k_accuracy(
 
 
 def exact_accuracy(
-    features: Features, codebook: NDArray[Any], classes: NDArray[np.integer], *, ties: Literal["own", "expected"] = "own"
+    features: Features, codebook: NDArray[Any], classes: NDArray[np.integer], *, ties: str = "own"
 ) -> float:  # fmt: skip
     """Return the share of images with exactly the code of their class (ED, exact decoding).
 
@@ -121,9 +121,9 @@ def exact_accuracy(
         UnknownNameError: for an unknown tie rule.
 
     Example:
-        >>> codebook = np.array([[1, 1], [1, 1]])
-        >>> exact_accuracy(np.ones((1, 2)), codebook, np.array([0])), exact_accuracy(np.ones((1, 2)), codebook, np.array([0]), ties="expected")
-        (1.0, 0.5)
+        >>> codes, codebook = np.ones((1, 2)), np.ones((2, 2))
+        >>> [exact_accuracy(codes, codebook, np.array([0]), ties=ties) for ties in ("own", "expected")]
+        [1.0, 0.5]
     """
     if ties not in ("own", "expected"):
         raise unknown_name("tie rule", ties, ("own", "expected"))
