@@ -105,7 +105,7 @@ def test_wrong_questions():
         exact_accuracy(features, codebook, classes, ties="index")
     with pytest.raises(UsageError, match="the 0 nearest"):
         top_k_accuracy(features, codebook, classes, k=0)
-    with pytest.raises(UsageError, match="4 bits .* codebook of 3"):
+    with pytest.raises(UsageError, match=r"4 bits .* codebook of 3"):
         nearest_class(features, codebook[:, :3])
     with pytest.raises(UsageError, match="from 6 to 6"):
         exact_accuracy(features, codebook, np.full(9, 6))
@@ -161,7 +161,7 @@ def test_the_tree_joins_by_mean_distance(seed, classes):
 def test_what_a_bit_says():
     groups = bit_groups(np.array([[0.0, -0.1], [-0.2, -0.3], [0.4, -0.5]]), ["cat", "dog", "owl"])
     assert groups == [(["cat", "owl"], ["dog"]), ([], ["cat", "dog", "owl"])]
-    with pytest.raises(UsageError, match="2 class codes .* 1"):
+    with pytest.raises(UsageError, match=r"2 class codes .* 1"):
         bit_groups(np.ones((2, 2)), ["cat"])
 
 

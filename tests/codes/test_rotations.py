@@ -1,5 +1,6 @@
 """Rotations against products of reflections, written derivatives and SciPy; and what no rotation may change."""
 
+import itertools
 import math
 
 import numpy as np
@@ -217,7 +218,7 @@ def test_300_epochs_in_single_precision_stay_orthogonal_and_find_the_corners():
 def test_itq_never_rises_and_takes_the_nearest_rotation(rows, bits, seed):
     features, start = normal(rows, bits, seed), random_rotation(bits, seeded(seed + 1))
     rotation, objectives = itq(features, start, rounds=8)
-    assert all(after <= before + 1e-9 for before, after in zip(objectives, objectives[1:], strict=False))
+    assert all(after <= before + 1e-9 for before, after in itertools.pairwise(objectives))
     np.testing.assert_allclose(rotation @ rotation.T, np.eye(bits), atol=1e-12)
     turn = start
     for objective in objectives:
