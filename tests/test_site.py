@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 ROOT = Path(__file__).parents[1]
-MODULES = ("bio", "losses", "codes", "eval", "models.encoder", "data")
+MODULES = ("bio", "losses", "codes", "codes.codebooks", "codes.rotations", "codes.solvers", "eval", "models.encoder", "data")
 LOADING = {
     "link": "href",
     "script": "src",
