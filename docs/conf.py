@@ -23,6 +23,7 @@ myst_heading_anchors = 4  # links to headings, as GitHub names them
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_inherit_docstrings = False
 add_module_names = False
+autodoc_type_aliases = {"NDArray": "NDArray"}
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_numpy_docstring = False
