@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from pathlib import Path
 
-from biodeephashing.hparams import table
+from biodeephashing.settings.common import table
 
 HEADER = """# Settings
 

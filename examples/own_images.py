@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import guard
-from biodeephashing.hparams import from_mapping
 from biodeephashing.runs import HOME_VARIABLE
+from biodeephashing.settings.arguments import StrictParser
+from biodeephashing.settings.common import from_mapping
 
 if TYPE_CHECKING:
     from PIL import ImageDraw

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from biodeephashing import __version__
-from biodeephashing.arguments import called
 from biodeephashing.commands.menu import entrance_of, help_for
 from biodeephashing.errors import guard
+from biodeephashing.settings.arguments import called
 
 
 def main(argv: Sequence[str] | None = None) -> object:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from ._mlflow_store import Store, has_no_store, how_to_open, store_file
 from ._provenance import git_commit
-from .hparams import Settings
 from .runs import Run, home
 from .runs.hparams_json import hparams_of
 from .runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
+from .settings.common import Settings
 
 __all__ = [
     "NoTracker",

@@ -14,10 +14,10 @@ from biodeephashing.cli import main
 from biodeephashing.commands.list_runs import list_runs
 from biodeephashing.commands.menu import COMMANDS, entrance_of
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run, write_json
 from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.runs.predictions_json import Predictions, write_predictions
+from biodeephashing.settings.common import Settings
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {"prepare": ["DIGITS"], "download": ["CIFAR_10"]}
@@ -90,7 +90,7 @@ def test_unknown_names_are_answered_with_the_nearest():
 
 def test_a_method_in_the_file_of_a_grid(tmp_path):
     from biodeephashing.commands.study import cells_of
-    from biodeephashing.parsers import study_parser
+    from biodeephashing.settings.parsers import study_parser
 
     config = tmp_path / "grid.yaml"
     for method, cells in (("PenaltyStrategies", 2), ("LLC", 0)):

@@ -17,7 +17,7 @@ from torch import nn
 import biodeephashing
 from biodeephashing.backbones import BACKBONES, Backbone
 from biodeephashing.commands.study import cells_of
-from biodeephashing.parsers import study_parser
+from biodeephashing.settings.parsers import study_parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

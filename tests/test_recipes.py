@@ -11,7 +11,7 @@ from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data._catalogue import script_of
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
-from biodeephashing.parsers import study_parser
+from biodeephashing.settings.parsers import study_parser
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))

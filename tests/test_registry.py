@@ -76,7 +76,7 @@ def test_names_on_disk_reads_one_registry_of_a_folder(tmp_path, monkeypatch):
 
 def test_names_on_disk_imports_nothing_heavy():
     code = (
-        "import sys; from biodeephashing.registry import names_on_disk; import biodeephashing.hparams, biodeephashing.arguments, "
+        "import sys; from biodeephashing.registry import names_on_disk; import biodeephashing.settings.arguments, "
         "biodeephashing.runs; assert 'DCH' in names_on_disk('losses', 'LOSSES'); "
         "print([m for m in ('torch', 'numpy', 'yaml', 'mlflow', 'lightning', 'biodeephashing.losses') if m in sys.modules])"
     )

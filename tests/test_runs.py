@@ -8,7 +8,6 @@ import subprocess
 import pytest
 
 from biodeephashing.errors import RunError, UsageError
-from biodeephashing.hparams import Settings
 from biodeephashing.runs import (
     HOME_VARIABLE,
     METHODS,
@@ -26,6 +25,7 @@ from biodeephashing.runs import (
     write_json,
 )
 from biodeephashing.runs.hparams_json import hparams_of, write_hparams
+from biodeephashing.settings.common import Settings
 
 SETTINGS = Settings(architecture="bio-vgg16", loss="DCH", number_of_bits=32, database="DIGITS", experiment_name="e1")
 

@@ -14,9 +14,9 @@ import pytest
 from sqlalchemy import make_url
 
 from biodeephashing.errors import TrackingError
-from biodeephashing.hparams import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
 from biodeephashing.runs.hparams_json import hparams_of
+from biodeephashing.settings.common import Settings
 from biodeephashing.tracking import (
     NoTracker,
     Tracker,
@@ -43,7 +43,7 @@ def open_run(seed: int = 0, **details) -> Tracker:
 
 WRITE = """
 import sys
-from biodeephashing.hparams import Settings
+from biodeephashing.settings.common import Settings
 from biodeephashing.runs import Run
 from biodeephashing.tracking import open_tracker
 

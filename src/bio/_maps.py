@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RuleError, nearest
-from ..rulemaps import parse_rule_map
+from ..settings.rule_maps import parse_rule_map
 from ._rule import RULES, BroadcastRule, LearningRule, Rule
 
 RuleOrMap = str | LearningRule | Mapping[str, str | LearningRule]

@@ -13,8 +13,8 @@ from tqdm import tqdm
 from ..errors import BioDeepHashingError, describe, full_card
 from ..executors import Executor, LocalPool, Outcome
 from ..executors.gpus import shares
-from ..hparams import Settings, table
 from ..runs import Run
+from ..settings.common import Settings, table
 from ..surroundings import has_terminal
 from ..tracking import start_parent
 

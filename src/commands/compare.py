@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..arguments import given_images
 from ..data.own_images import check_given
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.drawing import draw_pictures
@@ -15,11 +14,12 @@ from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, wr
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
 from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
-from ..hparams import from_mapping, table
-from ..parsers import METRIC
 from ..runs import Run, comparison_folder
 from ..runs.alignment_csv import alignment_curves, read_alignment
 from ..runs.retrieval_csv import read_retrieval
+from ..settings.arguments import given_images
+from ..settings.common import from_mapping, table
+from ..settings.parsers import METRIC
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..arguments import given_measures
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
@@ -24,10 +23,11 @@ from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, 
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
-from ..hparams import Settings
 from ..runs import Run, home
 from ..runs.hparams_json import HPARAMS_FILE
 from ..runs.result_json import write_result
+from ..settings.arguments import given_measures
+from ..settings.common import Settings
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..errors import BioDeepHashingError, RunError, nearest
 from ..eval.records.text_table import text_table
-from ..hparams import Settings
 from ..runs import Run, known_runs
 from ..runs.predictions_json import read_predictions
 from ..runs.result_json import read_result
+from ..settings.common import Settings
 
 HEADER = ("dataset/experiment", "method", "loss", "bits", "rule", "seed", "status", "query mAP", "disk")
 

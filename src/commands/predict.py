@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..arguments import command_line
 from ..data.own_images import check_given
-from ..hparams import Settings
 from ..models.encode import write_codes
 from ..runs import Run
+from ..settings.arguments import command_line
+from ..settings.common import Settings
 
 
 def predict(settings: Settings, *, quiet: bool = False) -> Run:

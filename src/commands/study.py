@@ -8,12 +8,12 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..arguments import given_images, read_config
 from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
-from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back
 from ..runs import DEFAULT_METHOD, Run, check_method
+from ..settings.arguments import given_images, read_config
+from ..settings.common import Settings, from_mapping, table
 from ..tracking import how_to_open
 from ._grid import run_grid
 from .compare import compare

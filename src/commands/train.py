@@ -5,11 +5,11 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from ..arguments import command_line
 from ..data.own_images import prepare_given
-from ..hparams import Settings
 from ..models import method_of
 from ..runs import Run
+from ..settings.arguments import command_line
+from ..settings.common import Settings
 from ..training.manner import Manner
 from ..training.same_split import check_split
 

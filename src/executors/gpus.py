@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ..hparams import Settings
+from ..settings.common import Settings
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from ..hparams import Settings
 from ..interrupts import held_back
 from ..runs import METHODS, Run, check_method
+from ..settings.common import Settings
 
 if TYPE_CHECKING:
     from ..data import Metadata

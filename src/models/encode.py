@@ -14,10 +14,10 @@ from .. import codes
 from ..checksums import digest
 from ..data import load_fold
 from ..errors import RunError
-from ..hparams import Settings
 from ..runs import Run, replacing
 from ..runs.hparams_json import write_hparams
 from ..runs.predictions_json import Predictions, read_predictions, write_predictions
+from ..settings.common import Settings
 from ..tracking import open_tracker
 from ..training.feeding import check_preprocessing, recorded_settings
 from ..training.same_split import check_split

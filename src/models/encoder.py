@@ -19,10 +19,10 @@ from ..backbones import HashNetwork, build_network
 from ..data import Metadata, Transformation
 from ..data.given_images import Given, rgb_images
 from ..errors import RunError, UsageError, unknown_name
-from ..hparams import Settings
 from ..preprocessing import Preprocessing
 from ..runs import Run
 from ..runs.hparams_json import read_hparams
+from ..settings.common import Settings
 from ..surroundings import has_terminal
 from ..training.checkpoints import read_checkpoint
 from ..training.devices import lay_out

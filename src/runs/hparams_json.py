@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..hparams import Settings, from_mapping
+from ..settings.common import Settings, from_mapping
 from .files import read_json, write_json
 from .methods import DEFAULT_METHOD
 

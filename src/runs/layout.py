@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RunError, nearest, unknown_name
-from ..hparams import Settings
+from ..settings.common import Settings
 from .hparams_json import HPARAMS_FILE, method_of, read_settings
 from .methods import DEFAULT_METHOD, METHODS
 from .split_json import SPLIT_FILE

@@ -10,9 +10,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
-from ..hparams import Settings
 from ..runs import Run
 from ..runs.hparams_json import hparams_of
+from ..settings.common import Settings
 from ..tracking import NoTracker, Tracker, open_tracker
 from .checkpoints import write_checkpoint
 from .module import HashingModule

@@ -9,8 +9,8 @@ import torch
 from ..backbones import preprocessing_of
 from ..bio import NormConstraint, check_reach, remove_rule
 from ..errors import UsageError
-from ..hparams import Settings
 from ..preprocessing import IMAGENET, Preprocessing
+from ..settings.common import Settings
 from .module import HashingModule, convert
 
 

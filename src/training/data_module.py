@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
 from ..data import EpochSampler, ImageFold, loader
-from ..hparams import Settings
+from ..settings.common import Settings
 
 
 class Feeding(pl.LightningDataModule):

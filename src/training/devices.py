@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..errors import UsageError
-from ..hparams import Settings
+from ..settings.common import Settings
 
 Network = TypeVar("Network", bound=nn.Module)
 

@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 from ..backbones import preprocessing_of, weights_choice
 from ..data import ImageFold, Metadata, Transformation, loader, transformation
 from ..errors import RunError
-from ..hparams import Settings
 from ..preprocessing import Preprocessing
 from ..runs import Run
 from ..runs.hparams_json import hparams_of, read_hparams
+from ..settings.common import Settings
 
 
 def transformation_of(settings: Settings) -> Transformation:

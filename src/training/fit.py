@@ -18,10 +18,10 @@ from tqdm import tqdm
 from ..backbones import HashNetwork, build_network
 from ..data import ImageFold, Metadata, Prepared
 from ..errors import DataError, RunError, UsageError, full_card
-from ..hparams import Settings
 from ..losses import HashingLoss
 from ..runs import Run, only_process
 from ..runs.hparams_json import write_hparams
+from ..settings.common import Settings
 from ..surroundings import has_terminal
 from .alignment import AlignmentCurves
 from .callbacks import Bar, Checkpoints, Curves

@@ -30,10 +30,10 @@ from ..bio import (
 )
 from ..errors import RunError
 from ..eval import leave_one_out_average_precision
-from ..hparams import Settings
 from ..losses import HashingLoss
-from ..phrases import parse_schedule
-from ..rulemaps import rule_map
+from ..settings.common import Settings
+from ..settings.phrases import parse_schedule
+from ..settings.rule_maps import rule_map
 from .devices import lay_out
 from .feeding import transformation_of
 from .quiet import quieten

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ..data import Metadata
 from ..data.feeding import single_image_left
-from ..hparams import Settings
+from ..settings.common import Settings
 from .feeding import preprocessing_line
 from .validation import Validation
 

@@ -18,9 +18,9 @@ from biodeephashing.data._decoding import UnreadableError, decode, fault_of
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.data.transforms import pixels
 from biodeephashing.errors import DataError, UnknownNameError, UsageError, describe
-from biodeephashing.hparams import table
 from biodeephashing.preprocessing import IMAGENET
 from biodeephashing.registry import names_on_disk
+from biodeephashing.settings.common import table
 
 
 def fold_of(folder: Path, *files: str, transformation: str = "none") -> ImageFold:

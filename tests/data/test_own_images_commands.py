@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from biodeephashing.arguments import given_images
 from biodeephashing.data import read_split
 from biodeephashing.data.own_images import check_given, prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.eval import compare
-from biodeephashing.hparams import from_mapping
 from biodeephashing.models.PenaltyStrategies import predict, study, train
-from biodeephashing.phrases import own_place
+from biodeephashing.settings.arguments import given_images
+from biodeephashing.settings.common import from_mapping
+from biodeephashing.settings.phrases import own_place
 
 SETTINGS = shlex.split("-exp own -trf none -arch bio-lenet -loss DCH -nbits 8 -bs 8 -ep 1 -nw 0 -device cpu")
 

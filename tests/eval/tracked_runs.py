@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from biodeephashing.eval.comparison import RunRecord
-from biodeephashing.hparams import Settings
 from biodeephashing.runs import Run
+from biodeephashing.settings.common import Settings
 
 LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
 SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}

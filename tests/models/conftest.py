@@ -2,7 +2,7 @@
 
 import pytest
 
-from biodeephashing.hparams import Settings
+from biodeephashing.settings.common import Settings
 
 
 @pytest.fixture

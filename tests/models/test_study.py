@@ -15,10 +15,10 @@ from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import cells_of, expand, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.executors.gpus import VARIABLE, shares
-from biodeephashing.hparams import Settings
 from biodeephashing.models.PenaltyStrategies.study import main
-from biodeephashing.parsers import study_parser
 from biodeephashing.runs import Run
+from biodeephashing.settings.common import Settings
+from biodeephashing.settings.parsers import study_parser
 
 SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", "-nbits", "8", "-bs", "8", "-ep", "1", "-nw", "0"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
 from biodeephashing.data._catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, SETS
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings.arguments import StrictParser, add_skip_unreadable, whole_number
+from biodeephashing.settings.common import FOLDS
 
 
 def parser_of(script: str, description: str | None, *, lists: str = "", images: bool = True) -> StrictParser:

@@ -8,9 +8,9 @@ import torch
 
 from ...data import Metadata
 from ...errors import UsageError, unknown_name
-from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
-from ...phrases import parse_constants
+from ...settings.common import Settings
+from ...settings.phrases import parse_constants
 
 
 def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...data import Metadata
-from ...hparams import Settings
 from ...interrupts import held_back
 from ...runs import Run
+from ...settings.common import Settings
 from ...training.devices import device_of
 from ...training.feeding import transformation_of
 from ...training.manner import Manner

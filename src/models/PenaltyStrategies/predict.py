@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.arguments import given_images
 from biodeephashing.errors import guard
 from biodeephashing.interrupts import held_back
-from biodeephashing.parsers import predict_parser, prediction_settings
+from biodeephashing.settings.arguments import given_images
+from biodeephashing.settings.parsers import predict_parser, prediction_settings
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.arguments import collect_settings, given_images
 from biodeephashing.errors import guard
 from biodeephashing.interrupts import held_back
-from biodeephashing.parsers import train_parser
+from biodeephashing.settings.arguments import collect_settings, given_images
+from biodeephashing.settings.parsers import train_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:

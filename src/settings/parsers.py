@@ -7,6 +7,8 @@ from argparse import SUPPRESS, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError, unknown_name
+from ..runs import Run
 from .arguments import (
     StrictParser,
     add_measures,
@@ -16,9 +18,7 @@ from .arguments import (
     given_settings,
     whole_number,
 )
-from .errors import UsageError, unknown_name
-from .hparams import Settings, table
-from .runs import Run
+from .common import Settings, table
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {

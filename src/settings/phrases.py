@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .errors import UsageError
+from ..errors import UsageError
 
 
 def parse_constants(text: str) -> dict[str, bool | int | float | str]:

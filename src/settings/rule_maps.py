@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import UsageError, nearest
+from ..errors import UsageError, nearest
 
 PRESETS = {
     "all-but-hash-layer": "the rule everywhere, bp in the hash layer",

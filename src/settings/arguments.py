@@ -14,8 +14,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import UsageError, nearest
-from .hparams import Settings, convert, from_mapping, table
+from ..errors import UsageError, nearest
+from .common import Settings, convert, from_mapping, table
 from .phrases import own_place
 
 _CALLED: ContextVar[str | None] = ContextVar("called", default=None)

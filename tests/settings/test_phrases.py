@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 
 from biodeephashing.errors import UsageError
-from biodeephashing.hparams import Settings
-from biodeephashing.phrases import Schedule, parse_constants, parse_schedule, tidy_constants
+from biodeephashing.settings.common import Settings
+from biodeephashing.settings.phrases import Schedule, parse_constants, parse_schedule, tidy_constants
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 WORDS = st.from_regex(r"[a-z][a-z.]{0,8}", fullmatch=True).filter(lambda word: word not in ("true", "false", "inf", "infinity", "nan"))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biodeephashing.errors import UnknownNameError, UsageError
-from biodeephashing.hparams import PHASES, Settings, from_mapping, table
 from biodeephashing.losses import LOSSES, PENALTIES
+from biodeephashing.settings.common import PHASES, Settings, from_mapping, table
 
 CONTRACT = {
     "experiment_name": "bioexp",

@@ -6,9 +6,9 @@ import sys
 import pytest
 from many_cases import each_case
 
-from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_settings, read_config
 from biodeephashing.errors import UsageError
-from biodeephashing.hparams import PHASES, Settings, table
+from biodeephashing.settings.arguments import StrictParser, add_settings, collect_settings, given_settings, read_config
+from biodeephashing.settings.common import PHASES, Settings, table
 
 # For every setting a legal text that is not its default, and the value it must become.
 SAMPLES = {
@@ -261,7 +261,7 @@ def test_help_of_a_script_lists_every_flag_and_loads_nothing_heavy(tmp_path, pha
     script = tmp_path / "some_phase.py"
     script.write_text(
         "import sys\n"
-        "from biodeephashing.arguments import StrictParser, add_settings\n"
+        "from biodeephashing.settings.arguments import StrictParser, add_settings\n"
         "from biodeephashing.errors import guard\n"
         "def main():\n"
         "    parser = StrictParser(description='Some phase.')\n"

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
 
-from .errors import UsageError, nearest, unknown_name
+from ..errors import UsageError, nearest, unknown_name
+from ..registry import names_in_timm, names_on_disk
 from .phrases import database_name, parse_schedule, tidy_constants
-from .registry import names_in_timm, names_on_disk
-from .rulemaps import PRESETS, rules_named, tidy
+from .rule_maps import PRESETS, rules_named, tidy
 
 PHASES = ("train", "predict")
 FOLDS = ("train", "val", "query", "database")
