@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from biodeephashing.errors import guard
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import HOME_VARIABLE
-from biodeephashing.settings.arguments import StrictParser
-from biodeephashing.settings.common import from_mapping
+from biodeephashing.settings.strict_parser import StrictParser
 
 if TYPE_CHECKING:
     from PIL import ImageDraw
@@ -76,7 +76,7 @@ def walk(folder: Path) -> dict[str, Any]:
 
     outcome = prepare_own(folder)
     print(outcome.split.caption)
-    run = train(from_mapping(SETTINGS | {"database": f"FOLDER:{folder}"}, __file__))
+    run = train(Settings.from_mapping(SETTINGS | {"database": f"FOLDER:{folder}"}, __file__))
     return evaluate(predict(run.settings()))["query"]
 
 

@@ -17,7 +17,7 @@ from ..data._looks import first_near
 from ..data._understood import alike, describe, lacking
 from ..errors import DataError
 from ..runs import home
-from ..settings.common import FOLDS
+from ..settings import FOLDS
 
 _SHOWN = 3  # examples of each finding
 _BROKEN = 20  # and of images that have to be replaced

@@ -16,7 +16,7 @@ from ..eval.records.metric_names import ALWAYS, asked_measures, unique
 from ..eval.records.same_items import check_same, count_contained, same_items
 from ..eval.records.summary import summary
 from ..runs import write_json
-from ..settings.arguments import given_measures
+from ..settings.flags import given_measures
 from ..settings.parsers import CODE_FILES
 
 

@@ -11,8 +11,8 @@ from ..data.own_images import prepare_own
 from ..data.own_lists import process
 from ..data.split import Split
 from ..errors import UsageError
-from ..settings.arguments import command_line
-from ..settings.common import FOLDS
+from ..settings import FOLDS
+from ..settings.strict_parser import command_line
 
 _TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
 _FIRST_TRAINING = {"DIGITS": "-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4"}

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..runs import only_process, processed_folder
-from ..settings.common import FOLDS
+from ..settings import FOLDS
 from ._checks import check, uniform
 from ._splits import overlaps
 from ._threads import in_threads

@@ -11,7 +11,7 @@ from pathlib import Path
 from ..checksums import digest
 from ..errors import DataError, UsageError
 from ..runs import only_process, raw_folder, replacing
-from ..settings.arguments import command_line
+from ..settings.strict_parser import command_line
 from ._fetch import Wanted, fetch_all
 from ._parts import Part, Place, placing, unpack
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..runs import processed_folder
-from ..settings.arguments import SKIPPED
+from ..settings.flags import SKIPPED
 from ._decoding import fault_of
 from ._threads import in_threads
 from .content import Content, LeftOut

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, unknown_name
 from ..runs import home, processed_folder, replacing
-from ..settings.common import FOLDS
+from ..settings import FOLDS
 from .split import metadata_file, read_split, remedy
 
 LABEL_NAMES_FILE = "label_names.txt"

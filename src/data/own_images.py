@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
 from ..runs import processed_folder
-from ..settings.phrases import absolute, name_of_own
+from ..settings.own_images import absolute, name_of_own
 from . import _splits
 from ._catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ._label_table import LabelTable

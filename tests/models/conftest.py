@@ -2,7 +2,7 @@
 
 import pytest
 
-from biodeephashing.settings.common import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 
 
 @pytest.fixture

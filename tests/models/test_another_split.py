@@ -13,8 +13,8 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold, write_metadata, write_split
 from biodeephashing.data.split import checksums, read_facts
 from biodeephashing.errors import BioDeepHashingError, RunError
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run, processed_folder, read_json
-from biodeephashing.settings.common import Settings
 
 ANOTHER = (
     r"was trained on another split of TINY: .* other images or labels in {}\. .*-no_skip.*split\.json says it was \(disjoint, seed 0\)"

@@ -8,9 +8,9 @@ import torch
 from biodeephashing.bio import give_target
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
-from biodeephashing.settings.common import Settings
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import Batch, HashingModule, convert

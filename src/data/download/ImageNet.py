@@ -7,7 +7,7 @@ from pathlib import Path
 
 from biodeephashing.data._kaggle import RULES, TOKEN
 from biodeephashing.errors import guard
-from biodeephashing.settings.arguments import StrictParser
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biodeephashing.errors import guard
-from biodeephashing.settings.arguments import StrictParser
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biodeephashing.errors import guard
-from biodeephashing.settings.arguments import StrictParser
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from ...checksums import copy_and_digest, digest
 from ...errors import DataError, UsageError
 from ...runs import only_process, raw_folder, replacing
-from ...settings.arguments import command_line
+from ...settings.strict_parser import command_line
 from .. import _archives, _cifar, _splits
 from .._catalogue import check_protocol
 from .._cifar import Official

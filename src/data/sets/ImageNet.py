@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ...runs import only_process, raw_folder
-from ...settings.arguments import command_line
+from ...settings.strict_parser import command_line
 from .. import _imagenet, _lists, _splits
 from .._catalogue import check_protocol
 from .._kaggle import COMPETITION, ELSEWHERE, ask_kaggle

@@ -12,9 +12,9 @@ from biodeephashing.errors import RunError
 from biodeephashing.eval.comparison import RunRecord, _retrieval_figure, build_groups, draw_pictures
 from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
 from biodeephashing.eval.figures import pen_of
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.retrieval_csv import RetrievalCurves, read_retrieval
-from biodeephashing.settings.common import Settings
 
 RADIUS = (
     "radius,items,nonempty,precision,recall,irrelevant_pairs,relevant_pairs\n0,1,0.5,0.5,0.1,1,2\n1,2,1,0.75,0.4,1,2\n2,9,1,0.25,1,7,2\n"
