@@ -67,7 +67,7 @@ def test_what_is_read_of_the_files_of_a_folder(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "b.py").write_text('@SHAPES.register("square")\nclass A: ...\nSHAPES.register("Circle")(1)\n')
     (folder / "a.py").write_text(
-        '"""@SHAPES.register("text")"""\n@COLOURS.register(\n    "red", help="warm", rank=-1)\nclass B: ...\n# @SHAPES.register("comment")\n'
+        '"""@SHAPES.register("text")"""\n@COLOURS.register(\n    "red", help="warm", rank=-1)\nclass B: ...\n# SHAPES.register("comment")\n'
     )
     (folder / "c.txt").write_text('@SHAPES.register("text")\n')
     assert names_on_disk("shapes", "SHAPES") == ("Circle", "square")

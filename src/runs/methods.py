@@ -30,7 +30,7 @@ METHODS: Registry[MethodPlaces] = Registry("method")  # the default comes first
 
 
 def register_method(name: str, *, settings: str, method: str) -> None:
-    """Add a method: a file of its own is enough.
+    """Add a method: a file of its own is enough, which may be imported and run as a script at once.
 
     Args:
         name: its name, the same as the attribute ``method`` of its table.
@@ -38,9 +38,11 @@ def register_method(name: str, *, settings: str, method: str) -> None:
         method: where its :class:`~biodeephashing.models.Method` is, ``module:attribute``.
 
     Raises:
-        BioDeepHashingError: if the name is taken.
+        BioDeepHashingError: if the name is taken by another method.
     """
-    METHODS.register(name)(MethodPlaces(settings, method))
+    places = MethodPlaces(settings, method)
+    if METHODS.get(name) != places:
+        METHODS.register(name)(places)
 
 
 register_method(
