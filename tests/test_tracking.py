@@ -45,6 +45,7 @@ WRITE = """
 import sys
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
+from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.tracking import open_tracker
 
 settings = Settings(database="TINY", experiment_name="trial", architecture="bio-lenet", mode="usf", loss="DCH", seed=int(sys.argv[1]))
