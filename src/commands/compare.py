@@ -14,7 +14,7 @@ from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, wr
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
 from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
-from ..runs import Run, comparison_folder, identifying_settings
+from ..runs import Run, comparison_folder, identifying_settings, run_of
 from ..runs.alignment_csv import alignment_curves, read_alignment
 from ..runs.retrieval_csv import read_retrieval
 from ..settings import CommonSettings
@@ -83,7 +83,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         DataError: when the data set is missing or was changed.
     """
     fold, measure = parse_metric(metric)
-    first, second = Run.at(paths[0]), Run.at(paths[1])
+    first, second = run_of(paths[0]), run_of(paths[1])
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
     paired = pair_queries(own, other)

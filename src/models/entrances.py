@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import UsageError
 from ..interrupts import held_back
-from ..runs import DEFAULT_METHOD, Run, check_method, refuse_foreign, settings_of
+from ..runs import DEFAULT_METHOD, check_method, refuse_foreign, run_of, settings_of
 from ..settings import CommonSettings
 from ..settings.flags import collect_settings, given_images, given_settings
 from ..settings.parsers import predict_parser, study_parser, train_parser
@@ -76,8 +76,9 @@ def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]
     rest = list(words)
     named = {} if not rest or rest[0].startswith("-") else {"the command line": rest.pop(0)}
     if run := _value_of(rest, *run_flags):
-        Run.at(run).check_method()
-        named[run] = Run.at(run).method
+        found = run_of(run)
+        found.check_method()
+        named[run] = found.method
     config = _value_of(rest, "-config", "--config")
     if config and (model := read_yaml(Path(config)).get("model")):
         named[config] = str(model)
@@ -98,7 +99,7 @@ def prediction_settings(table: type[CommonSettings], arguments: Namespace) -> Co
         return collect_settings(table, arguments, arguments.config)
     if arguments.config is not None:
         raise UsageError("-p names a run whose settings are known: leave out -config")
-    settings, given = Run.at(arguments.path).settings(), given_settings(table, arguments)
+    settings, given = run_of(arguments.path).settings(), given_settings(table, arguments)
     for field, row in table.table():
         identifies = row.named != "never" or field.name in ("database", "experiment_name")
         if identifies and field.name in given and given[field.name] != getattr(settings, field.name):

@@ -1,6 +1,7 @@
 """Runs: where everything lies, one module per file format that a run writes, and how files are written."""
 
 from .files import only_process, read_json, replacing, write_csv, write_json
+from .handles import run_of, runs_of
 from .layout import (
     HOME_VARIABLE,
     STATUSES,
@@ -43,6 +44,8 @@ __all__ = [
     "refuse_foreign",
     "register_method",
     "replacing",
+    "run_of",
+    "runs_of",
     "settings_of",
     "write_csv",
     "write_json",

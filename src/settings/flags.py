@@ -50,7 +50,7 @@ def given_measures(namespace: argparse.Namespace) -> list[Sequence[Any]]:
     """Return what :func:`add_measures` made a command line say: tie rules, cuts, radii and divisors.
 
     Example:
-        >>> parser = StrictParser()
+        >>> parser = argparse.ArgumentParser()
         >>> add_measures(parser)
         >>> given_measures(parser.parse_args(["-k", "10", "100"]))
         [(), [10, 100], (), ()]

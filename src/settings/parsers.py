@@ -33,7 +33,9 @@ def train_parser(table: type[CommonSettings]) -> StrictParser:
 def predict_parser(table: type[CommonSettings]) -> StrictParser:
     """Return the parser of ``predict.py`` with the settings of a method."""
     parser = StrictParser(description="Write the codes of a trained run.")
-    parser.add_argument("-p", "--path", metavar="RUN", help="run directory; its settings are read from there")
+    parser.add_argument(
+        "-p", "--path", metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md); its settings are read from there"
+    )
     _add_config(parser, "YAML file of settings; flags win over it")
     add_settings(parser, table, "predict")
     return parser
@@ -60,7 +62,14 @@ def evaluate_parser() -> StrictParser:
     """Return the parser of ``eval_map.py``."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
     parser.add_argument(
-        "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
+        "-p",
+        "--path",
+        nargs="+",
+        action="extend",
+        default=SUPPRESS,
+        required=True,
+        metavar="RUN",
+        help="runs: paths, DB/EXP for all of an experiment, or patterns (*), see docs/runs.md",
     )
     parser.add_argument(
         "-no_features",
@@ -108,9 +117,7 @@ def compare_parser() -> StrictParser:
     defaults = {field.name: field.default for field, _ in CommonSettings.table()}
     for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
         parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
-    parser.add_argument(
-        "-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two run directories, in place of -exp and -db"
-    )
+    parser.add_argument("-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two runs, in place of -exp and -db")
     parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
     return parser
 
