@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from biodeephashing.errors import RunError
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run, run_of, runs_of
 from biodeephashing.runs.hparams_json import hparams_of, write_hparams
 
@@ -27,7 +27,7 @@ def runs(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.chdir(tmp_path)
     made = {name: Run.of(settings) for name, settings in SETTINGS.items()}
-    made["LLC"] = Run.of(SETTINGS["zero"], "LLC")
+    made["LLC"] = dataclasses.replace(made["zero"], method="LLC")
     for run in made.values():
         write_hparams(run.hparams_file, hparams_of(FIRST))
     return made

@@ -12,7 +12,6 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..arguments import given_measures
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
@@ -23,9 +22,9 @@ from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, 
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
-from ..hparams import Settings
 from ..runs import Run, runs_of
 from ..runs.result_json import write_result
+from ..settings.flags import given_measures
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
 
@@ -69,8 +68,8 @@ def evaluate(
         biodeephashing.errors.RunError: ...
     """
     check_asked(asked, no_features)
-    settings = run.settings()
-    tracked = settings.tracking == "on" if tracking is None else tracking
+    hparams = run.hparams()
+    tracked = hparams.get("tracking") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
@@ -82,7 +81,7 @@ def evaluate(
         with staging(run.evaluation) as folder:
             made = {fold: _measured(codes, fold, wanted[fold], folder, quiet) for fold in new}
             if tracked:
-                _track(codes, settings, made, wanted, folder)
+                _track(codes, hparams, made, wanted, folder)
             for fold, result in made.items():
                 write_result(folder / run.evaluation_file(fold).name, result)
             for fold, result in made.items():
@@ -146,7 +145,11 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _track(
-    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, EvaluationPlan], folder: Path
+    codes: RunCodes,
+    hparams: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    wanted: Mapping[str, EvaluationPlan],
+    folder: Path,
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
@@ -159,7 +162,7 @@ def _track(
     for fold, result in results.items():
         gone = dict.fromkeys(tracked_numbers(fold, wanted[fold].known), nan)  # MLflow forgets no number: it is overwritten
         numbers |= gone | tracked_numbers(fold, result)
-    with open_tracker(run, settings, phase="evaluate") as tracker:
+    with open_tracker(run, hparams, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
         for name in (name for result in results.values() for name in result["pictures"]):

@@ -7,8 +7,9 @@ from fnmatch import translate
 from pathlib import Path
 
 from ..errors import RunError
-from ..hparams import table
+from ..settings.setting import kind_of
 from .layout import Run, home, known_runs
+from .methods import METHODS, settings_of
 
 _SHOWN = 10  # matches that an error message lists
 _NAME_LEVEL = 3  # of METHOD/DB/EXP/NAME
@@ -90,7 +91,8 @@ def _pattern(part: str, *, is_name: bool, whole: bool) -> re.Pattern[str]:
     pieces = part.split("*")
     texts = [_glob(piece) for piece in pieces]
     if is_name:
-        bare = "|".join(setting.flag for field, setting in table() if field.type == "bool")
+        rows = [row for method in METHODS for row in settings_of(method).table()]
+        bare = "|".join(sorted({setting.flag for field, setting in rows if kind_of(field) == "bool"}))
         end = rf"(?=$|-[A-Za-z]\w*=|-(?:{bare})(?:-|$))"
         texts = [text + end if re.search(r"=[^=]+$", piece) else text for piece, text in zip(pieces, texts, strict=True)]
         texts[1:] = [rf"(?<=-){text}" if re.match(r"\w+=", piece) else text for piece, text in zip(pieces[1:], texts[1:], strict=True)]
