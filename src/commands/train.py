@@ -53,7 +53,7 @@ def reason_to_skip(run: Run, settings: Settings) -> str | None:
 
 def next_commands(run: Run) -> str:
     """Return the two commands that follow a training."""
-    predict, evaluate = command_line("src/models/PenaltyStrategies/predict.py"), command_line("src/eval/eval_map.py")
+    predict, evaluate = command_line(f"src/models/{run.method}/predict.py"), command_line("src/eval/eval_map.py")
     return f"next: {predict} -p {run.quoted}\nthen: {evaluate} -p {run.quoted}"
 
 

@@ -6,10 +6,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import RunError, nearest, unknown_name
 from ..hparams import Settings
-from .hparams_json import HPARAMS_FILE, method_of, read_settings
+from .hparams_json import HPARAMS_FILE, method_of, read_hparams, read_settings
 from .methods import DEFAULT_METHOD, METHODS
 from .split_json import SPLIT_FILE
 
@@ -151,17 +152,17 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
-    def features_file(self, fold: str) -> Path:
-        """Raw hash-layer outputs of a fold, float32 (n, bits)."""
-        return self.directory / f"{fold}-features.npy"
+    def features_file(self, fold: str, view: str = "") -> Path:
+        """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
+        return self.directory / f"{_part(fold, view)}-features.npy"
 
-    def codes_file(self, fold: str) -> Path:
-        """Packed codes of a fold, uint8 (n, ceil(bits / 8))."""
-        return self.directory / f"{fold}-codes.npy"
+    def codes_file(self, fold: str, view: str = "") -> Path:
+        """Packed codes of a fold or a view of it, uint8 (n, ceil(bits / 8))."""
+        return self.directory / f"{_part(fold, view)}-codes.npy"
 
-    def hashes_file(self, fold: str) -> Path:
-        """Codes of a fold as text, one row of ±1 per image."""
-        return self.directory / f"{fold}-hashes.tsv"
+    def hashes_file(self, fold: str, view: str = "") -> Path:
+        """Codes of a fold or a view of it as text, one row of ±1 per item."""
+        return self.directory / f"{_part(fold, view)}-hashes.tsv"
 
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
@@ -208,12 +209,28 @@ class Run:
         """
         self.check_method()
         settings, method = read_settings(self.hparams_file), method_of(self.hparams_file) or self.method
-        if Run.of(settings, method) != self:
-            raise RunError(
-                f"{self.hparams_file} describes another run ({method}/{settings.database}/{settings.experiment_name}/{settings.name}): "
-                f"the folder was renamed or copied"
-            )
+        self._check_described(Run.of(settings, method))
         return settings
+
+    def hparams(self) -> dict[str, Any]:
+        """Read the values that the run was made with, whatever its method.
+
+        Raises:
+            RunError: when ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
+            UsageError: for a value that cannot be.
+        """
+        self.check_method()
+        values = read_hparams(self.hparams_file)
+        if self.method == DEFAULT_METHOD:
+            self.settings()  # whose table tells what the folder must be called
+        else:
+            self._check_described(Run(values.get("database", ""), values.get("experiment_name", ""), self.name, values.get("model", "")))
+        return values
+
+    def _check_described(self, described: Run) -> None:
+        if described != self:
+            where = f"{described.method}/{described.database}/{described.experiment}/{described.name}"
+            raise RunError(f"{self.hparams_file} describes another run ({where}): the folder was renamed or copied")
 
     def check_method(self) -> None:
         """Refuse a run whose method is not there.
@@ -248,6 +265,10 @@ def known_runs() -> list[Run]:
     """Return the runs of all methods below the project root, in the order of their paths."""
     runs = (Run.in_folder(folder) for folder in sorted((home() / "models").glob("*/*/*/*")))
     return [run for run in runs if run.hparams_file.is_file() or run.status]
+
+
+def _part(fold: str, view: str) -> str:
+    return f"{fold}-{view}" if view else fold
 
 
 def _nearest(folder: Path) -> str:

@@ -65,7 +65,7 @@ class Checkpoints(Checkpoint):
             {
                 "epoch": epoch,
                 "val_mAP": value,
-                "hparams": hparams_of(self.settings),
+                "hparams": hparams_of(self.settings, self.run.method),
                 "learning_rule": module.learning_rule(),
                 "network": module.plain_weights(),
                 "loss": module.loss.state_dict(),
@@ -130,7 +130,8 @@ class Curves(pl.Callback):
         plan = "\n".join([*self.plan, f"network: {module.summary()}"])
         if not self.quiet:
             print(plan)
-        self._tracker = open_tracker(self.run, self.settings, enabled=self.settings.tracking == "on", fresh=self.fresh, parent=self.parent)
+        hparams, enabled = hparams_of(self.settings, self.run.method), self.settings.tracking == "on"
+        self._tracker = open_tracker(self.run, hparams, enabled=enabled, fresh=self.fresh, parent=self.parent)
         self._tracker.set_tags({"plan": plan})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -21,9 +21,9 @@ def transformation_of(settings: Settings) -> Transformation:
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 
-def recorded_settings(settings: Settings) -> dict[str, Any]:
+def recorded_settings(run: Run, settings: Settings) -> dict[str, Any]:
     """Return what ``hparams.json`` holds: the settings of training, and what they do to an image in full."""
-    return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
+    return hparams_of(settings, run.method) | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
 
 def check_preprocessing(run: Run, settings: Settings) -> None:
