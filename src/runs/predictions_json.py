@@ -63,7 +63,7 @@ def write_predictions(file: Path, predictions: Predictions) -> None:
     made_with = predictions.fingerprint
     named = {"checkpoint": made_with.checkpoint, "checkpoint_sha256": made_with.sha256}
     origin = {"fingerprint": made_with.sha256} if made_with.checkpoint is None else named
-    folds = {fold: views[""] if "" in views else {"views": views} for fold, views in predictions.folds.items()}
+    folds = {fold: views.get("", {"views": views}) for fold, views in predictions.folds.items()}
     write_json(file, {**origin, "bits": predictions.bits, "folds": folds})
 
 
@@ -84,9 +84,10 @@ def read_predictions(file: Path) -> Predictions:
         raise RunError(f"{file.parent} holds no {file.name}, so it has no codes yet: {PREDICT}")
     try:
         content = read_json(file)
-        made_with = (content["fingerprint"],) if "fingerprint" in content else (content["checkpoint_sha256"], content["checkpoint"])
+        checkpoint = None if "fingerprint" in content else content["checkpoint"]
+        made_with = Fingerprint(content["fingerprint" if checkpoint is None else "checkpoint_sha256"], checkpoint)
         folds = {fold: dict(facts["views"]) if "views" in facts else {"": dict(facts)} for fold, facts in content["folds"].items()}
-        return Predictions(Fingerprint(*made_with), int(content["bits"]), folds)
+        return Predictions(made_with, int(content["bits"]), folds)
     except RunError as error:
         raise RunError(f"{error}: {PREDICT}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -31,7 +31,7 @@ def draw_run(
     curves: Curves,
     queries: LabeledCodes,
     database: LabeledCodes,
-    galleries: tuple[Gallery, Gallery],
+    galleries: tuple[Gallery, Gallery] | None,
     *,
     classes: Sequence[str] = (),
     split: str,
@@ -41,11 +41,11 @@ def draw_run(
 
     Args:
         run: the run.
-        fold: the fold whose images are the queries.
+        fold: the fold whose items are the queries, with the direction behind it where items have several views (query-i2t).
         curves: its curves.
         queries: codes and labels of the fold.
         database: codes and labels of the database.
-        galleries: the images of the fold and of the database.
+        galleries: the images of the fold and of the database; None draws no nearest images.
         classes: name of each column of the labels; none for their numbers.
         split: the split of the data, in words.
         folder: where to write.
@@ -56,7 +56,8 @@ def draw_run(
     files = _Files(run, fold, split, folder)
     _draw_curves(files, curves)
     _draw_bits(files, queries, database)
-    _draw_nearest(files, queries, database, galleries, classes)
+    if galleries:
+        _draw_nearest(files, queries, database, galleries, classes)
     return files.made
 
 
@@ -133,7 +134,8 @@ class _Files:
         self.made: list[Path] = []
 
     def title(self, words: str) -> str:
-        return f"{self.run.database}, {self.fold} fold: {words}"
+        fold, _, direction = self.fold.partition("-")
+        return f"{self.run.database}, {fold} fold{', ' * bool(direction)}{direction}: {words}"
 
     def picture(self, what: str) -> Path:
         return self._file(f"{what}.png")
