@@ -199,6 +199,7 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
         f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
         f"number of rules {'with the same method and settings' if several else 'in the table'}",
     ]
+    notes += [f"rule {NO_RULE}: the method has no learning rule"] if any("mode" not in run.settings for run in runs) else []
     return notes + ([f"of runs with several views: {describe_mean(views)}"] if views and not direction else [])
 
 

@@ -29,9 +29,9 @@ def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> It
         if anew:
             _clear(run)
         run.mark("training")
-        write_hparams(run.hparams_file, hparams)
-        record_split(run)
         try:
+            write_hparams(run.hparams_file, hparams)
+            record_split(run)
             yield
         except BaseException:
             run.mark("interrupted")

@@ -12,7 +12,7 @@ from ._code_lengths_figure import draw_code_lengths
 from ._overview import draw_overview
 from ._retrieval_figure import MARKED, draw_retrieval
 from ._seed_figures import draw_bars, draw_curves
-from .groups import ComparisonGroup, several_methods
+from .groups import NO_RULE, ComparisonGroup, several_methods
 
 OVERVIEW = "comparison-overview.png"
 _BAND = "Lines: mean over seeds; bands: from the lowest to the highest seed."
@@ -143,7 +143,9 @@ def _seeds(counts: Sequence[int]) -> str:
 
 
 def _splits(groups: Sequence[ComparisonGroup]) -> str:
-    return " | ".join(sorted({group.split for group in groups}))
+    """Return the splits, and what the dash in the place of a rule means."""
+    without = any(NO_RULE in group.runs for group in groups)
+    return " | ".join(sorted({group.split for group in groups})) + f". {NO_RULE}: no learning rule" * without
 
 
 _PICTURES: dict[str, tuple[str, Callable[[Path, Sequence[ComparisonGroup], str, str], bool]]] = {
