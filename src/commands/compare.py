@@ -13,7 +13,7 @@ from ..eval.comparison.drawing import compared, draw_pictures
 from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
 from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
-from ..eval.records.directions import describe_mean
+from ..eval.records.directions import describe_headline
 from ..eval.records.metric_names import describe_denominator, direction_of, is_metric, options_of, parse_metric, words_of
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
 from ..hparams import from_mapping, table
@@ -200,7 +200,7 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
         f"number of rules {'with the same method and settings' if several else 'in the table'}",
     ]
     notes += [f"rule {NO_RULE}: the method has no learning rule"] if any("mode" not in run.settings for run in runs) else []
-    return notes + ([f"of runs with several views: {describe_mean(views)}"] if views and not direction else [])
+    return notes + ([f"of runs with several views: the mean of {describe_headline(views)}"] if views and not direction else [])
 
 
 def from_arguments(arguments: Namespace) -> None:

@@ -64,7 +64,8 @@ class Projections:
     def _encoded(self, fold: Metadata, settings: ProjectionSettings, number: int) -> Encoded:
         rng = np.random.default_rng([settings.seed, number])
         projected = fold.labels @ rng.normal(size=(fold.labels.shape[1], settings.number_of_bits))
-        features = (projected + rng.normal(size=projected.shape)).astype(np.float32)
+        noise = np.random.default_rng([settings.seed, number, *fold.fold.encode()]).normal(size=projected.shape)
+        features = (projected + noise).astype(np.float32)
         return Encoded(features, pack(features))
 
 

@@ -113,7 +113,7 @@ def test_every_direction_is_that_of_a_double_loop(run, fold):
 def test_what_is_current_is_skipped(run, capsys):
     first = evaluate(run)
     said = capsys.readouterr().out
-    assert "query mean: mean of i2t and t2i" in said
+    assert "\nmean: of i2t and t2i\n" in said
     assert f"{first['query']['t2i']['mAP_expected']:.4f}" in said
     assert evaluate(run, no_features=True) == first
     assert capsys.readouterr().out.count("skipped:") == 2
@@ -162,7 +162,7 @@ def test_tracking_and_comparison(pairs, tiny_database, tracked_home, capsys):
     assert pictures == {f"query-{direction}-{name}.png" for direction in DIRECTIONS for name in what}
     folder = compare(tiny_database, "trial")
     said = capsys.readouterr().out
-    assert "of runs with several views: mean of i2t and t2i" in said
+    assert "of runs with several views: the mean of i2t and t2i" in said
     assert f"{np.mean([result['mAP_expected'] for result in results]):.4f}" in said
     assert not (folder / "comparison-retrieval.png").exists()
     compare(tiny_database, "trial", metric="query_mAP_expected_i2t")

@@ -129,13 +129,13 @@ class _Files:
     """Names the files of a fold, remembers them, and says what all of them state."""
 
     def __init__(self, run: Run, fold: str, split: str, folder: Path) -> None:
-        self.run, self.fold, self.folder = run, fold, folder
+        self.run, self.name, self.folder = run, fold, folder
+        self.fold, _, self.direction = fold.partition("-")
         self.stated = f"{split}. Run: {run.experiment} / {run.name}"
         self.made: list[Path] = []
 
     def title(self, words: str) -> str:
-        fold, _, direction = self.fold.partition("-")
-        return f"{self.run.database}, {fold} fold{', ' * bool(direction)}{direction}: {words}"
+        return f"{self.run.database}, {self.fold} fold{', ' * bool(self.direction)}{self.direction}: {words}"
 
     def picture(self, what: str) -> Path:
         return self._file(f"{what}.png")
@@ -144,5 +144,5 @@ class _Files:
         return self._file(what)
 
     def _file(self, name: str) -> Path:
-        self.made.append(self.folder / f"{self.fold}-{name}")
+        self.made.append(self.folder / f"{self.name}-{name}")
         return self.made[-1]

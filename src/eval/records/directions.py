@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 DIRECTION = "[a-z]2[a-z]"
@@ -55,11 +55,11 @@ def blocks_of(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {key: value for key, value in result.items() if re.fullmatch(DIRECTION, key)} or {"": result}
 
 
-def describe_mean(directions: Sequence[str]) -> str:
-    """Return what the headline of a run with several views is.
+def describe_headline(directions: Iterable[str]) -> str:
+    """Return the directions whose mean stands for a run with several views, in words.
 
     Example:
-        >>> describe_mean(["i2t", "t2i", "i2i", "t2t"])
-        'mean of i2t and t2i'
+        >>> describe_headline(["i2t", "t2i", "i2i", "t2t"])
+        'i2t and t2i'
     """
-    return f"mean of {' and '.join(headline(directions))}"
+    return " and ".join(headline(directions))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..metrics.spec import APSpec
-from .directions import blocks_of, describe_mean
+from .directions import blocks_of, describe_headline
 from .metric_names import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, describe_denominator, key_of, measure_of
 from .text_table import text_table
 
@@ -18,13 +18,13 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
         results: what the result file of each fold holds.
         caption: what the numbers were made from, in words.
     """
-    blocks = {f"{fold} {name}".rstrip(): block for fold, result in results.items() for name, block in blocks_of(result).items()}
-    means = {f"{fold} mean": result for fold, result in results.items() if "" not in blocks_of(result)}
+    results = {f"{fold} {name}".rstrip(): numbers for fold, result in results.items() for name, numbers in _with_means(result).items()}
+    blocks = {fold: result for fold, result in results.items() if "bootstrap" in result}
     lines = [caption, f"divisor: {describe_denominator(APSpec())}", *map(_counts, blocks.items())]
     lines += [line for item in blocks.items() for line in _health(*item)]
-    lines += [f"{name}: {describe_mean(list(blocks_of(result)))}" for name, result in means.items()]
+    means = [result for result in results.values() if "bootstrap" not in result]
+    lines += dict.fromkeys(f"mean: of {describe_headline(blocks_of(result))}" for result in means)  # once
     rules = next(iter(blocks.values()))["bootstrap"]
-    results = means | blocks
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
     rows = [
         [fold, ties, *(_cell(result, APSpec(ties, k=k)) for k in CUTS)]
@@ -44,6 +44,12 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     if asked:
         lines += ["", text_table(["fold", "tie rule", "cut", "divisor", "mAP"], asked)]
     return "\n".join(lines)
+
+
+def _with_means(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the numbers of each direction, those of several below their means."""
+    blocks = blocks_of(result)
+    return blocks if "" in blocks else {"mean": result} | blocks
 
 
 def _words(key: str) -> str:
