@@ -18,7 +18,7 @@ from .arguments import (
 )
 from .errors import UsageError, unknown_name
 from .hparams import Settings, table
-from .runs import Run
+from .runs import run_of
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
@@ -42,7 +42,9 @@ def train_parser() -> StrictParser:
 def predict_parser() -> StrictParser:
     """Return the parser of ``predict.py``."""
     parser = StrictParser(description="Write the codes of a trained run.")
-    parser.add_argument("-p", "--path", metavar="RUN", help="run directory; its settings are read from there")
+    parser.add_argument(
+        "-p", "--path", metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md); its settings are read from there"
+    )
     _add_config(parser, "YAML file of settings; flags win over it")
     add_settings(parser, "predict")
     return parser
@@ -58,7 +60,7 @@ def prediction_settings(arguments: Namespace) -> Settings:
         return collect_settings(arguments, arguments.config)
     if arguments.config is not None:
         raise UsageError("-p names a run whose settings are known: leave out -config")
-    run = Run.at(arguments.path)
+    run = run_of(arguments.path)
     settings, given = run.settings(), given_settings(arguments)
     for field, setting in table():
         identifies = setting.named != "never" or field.name in ("database", "experiment_name")
@@ -91,7 +93,14 @@ def evaluate_parser() -> StrictParser:
     """Return the parser of ``eval_map.py``."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
     parser.add_argument(
-        "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
+        "-p",
+        "--path",
+        nargs="+",
+        action="extend",
+        default=SUPPRESS,
+        required=True,
+        metavar="RUN",
+        help="runs: paths, DB/EXP for all of an experiment, or patterns (*), see docs/runs.md",
     )
     parser.add_argument(
         "-no_features",
@@ -139,9 +148,7 @@ def compare_parser() -> StrictParser:
     defaults = {field.name: field.default for field, _ in table()}
     for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
         parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
-    parser.add_argument(
-        "-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two run directories, in place of -exp and -db"
-    )
+    parser.add_argument("-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two runs, in place of -exp and -db")
     parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
     return parser
 

@@ -18,7 +18,7 @@ from ..eval.records.metric_names import describe_denominator, direction_of, is_m
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
 from ..hparams import from_mapping, table
 from ..parsers import METRIC
-from ..runs import DEFAULT_METHOD, Run, comparison_folder
+from ..runs import DEFAULT_METHOD, Run, comparison_folder, run_of
 from ..runs.alignment_csv import alignment_curves, read_alignment
 from ..runs.retrieval_csv import read_retrieval
 from ..tracking import TrackedRun, known_experiments, tracked_runs
@@ -86,7 +86,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         DataError: when the data set is missing or was changed.
     """
     fold, measure = parse_metric(metric)
-    first, second = Run.at(paths[0]), Run.at(paths[1])
+    first, second = run_of(paths[0]), run_of(paths[1])
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure, direction_of(metric)) for run in (first, second))
     paired = pair_queries(own, other)

@@ -6,7 +6,6 @@ import hashlib
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from glob import has_magic
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,7 @@ from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, 
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
-from ..runs import Run, home
-from ..runs.hparams_json import HPARAMS_FILE
+from ..runs import Run, runs_of
 from ..runs.result_json import write_result
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
@@ -190,29 +188,6 @@ def _say(quiet: bool, message: str) -> None:
         print(message)
 
 
-def _matching(patterns: Sequence[str]) -> list[str]:
-    """Return the run directories that paths and patterns name, each once."""
-    found: list[str] = []
-    for pattern in patterns:
-        if Path(pattern).exists() or not has_magic(pattern):
-            found.append(pattern)  # what is not there is said when its turn comes
-            continue
-        folders = _below(Path(), pattern) or _below(home(), pattern)
-        folders = [path for path in sorted(folders) if (Path(path) / HPARAMS_FILE).is_file()]
-        if not folders:
-            raise RunError(f"no run directory matches {pattern}")
-        found += folders
-    return list(dict.fromkeys(found))
-
-
-def _below(start: Path, pattern: str) -> list[str]:
-    """Return what a pattern matches; as much of its beginning as exists is a path, though it may hold ``[`` or ``?``."""
-    parts = Path(pattern).parts
-    there = max(count for count in range(len(parts) + 1) if start.joinpath(*parts[:count]).exists())
-    folder = start.joinpath(*parts[:there])
-    return [str(path) for path in folder.glob(str(Path(*parts[there:])))] if there < len(parts) else [str(folder)]
-
-
 def from_arguments(arguments: Namespace) -> None:
     """Evaluate every run that ``eval_map.py`` names; one that cannot be evaluated does not stop the others.
 
@@ -224,13 +199,12 @@ def from_arguments(arguments: Namespace) -> None:
     if arguments.device != "cpu":
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
-    paths = _matching(arguments.path)
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     sets: dict[str, Prepared] = {}
     failed = []
-    for number, path in enumerate(paths, start=1):
+    for number, run in enumerate(runs, start=1):
         try:
-            run = Run.at(path)
-            print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
+            print(f"[{number}/{len(runs)}] {run.directory}" if len(runs) > 1 else run.directory)
             if run.database not in sets:
                 sets[run.database] = Prepared(run.database)
             evaluate(
@@ -243,9 +217,9 @@ def from_arguments(arguments: Namespace) -> None:
                 prepared=sets[run.database],
             )
         except BioDeepHashingError as error:
-            if len(paths) == 1:
+            if len(runs) == 1:
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
-            failed.append(path)
+            failed.append(run)
     if failed:
-        raise RunError(f"{len(failed)} of {len(paths)} runs could not be evaluated")
+        raise RunError(f"{len(failed)} of {len(runs)} runs could not be evaluated")

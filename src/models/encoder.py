@@ -21,7 +21,7 @@ from ..data.given_images import Given, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..hparams import Settings
 from ..preprocessing import Preprocessing
-from ..runs import Run
+from ..runs import Run, run_of
 from ..runs.hparams_json import read_hparams
 from ..surroundings import has_terminal
 from ..training.checkpoints import read_checkpoint
@@ -84,14 +84,14 @@ class Encoder:
         """Return the encoder of a finished run: the network of its best epoch, and the preprocessing that ``hparams.json`` records.
 
         Args:
-            run: the run, or the path of its directory.
+            run: the run, or what stands for it: a path or ``DB/EXP[/NAME]``, see :func:`~biodeephashing.runs.runs_of`.
             device: where to compute, as PyTorch names it; "auto" for a GPU where there is one.
             precision: see :class:`Encoder`; that of the training if left out.
 
         Raises:
             RunError: if there is no such run, it is not finished, or a file of it is damaged.
         """
-        run = run if isinstance(run, Run) else Run.at(run)
+        run = run if isinstance(run, Run) else run_of(run)
         check_finished(run)
         settings, record = run.settings(), read_hparams(run.hparams_file).get("preprocessing")
         preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)

@@ -1,6 +1,7 @@
 """Runs: where everything lies, one module per file format that a run writes, and how files are written."""
 
 from .files import only_process, read_json, replacing, write_csv, write_json
+from .handles import run_of, runs_of
 from .layout import (
     HOME_VARIABLE,
     STATUSES,
@@ -32,6 +33,8 @@ __all__ = [
     "raw_folder",
     "read_json",
     "replacing",
+    "run_of",
+    "runs_of",
     "write_csv",
     "write_json",
 ]
