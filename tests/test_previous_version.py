@@ -60,10 +60,10 @@ def test_its_runs_are_listed_with_settings_and_results():
     finished, interrupted = list_runs()
     assert (finished.run, finished.status) == (FINISHED, "finished")
     assert (interrupted.run, interrupted.status) == (INTERRUPTED, "interrupted")
-    assert (finished.settings.mode, interrupted.settings.mode) == ("usf", "frsf")
+    assert [one.run.settings().mode for one in (finished, interrupted)] == ["usf", "frsf"]
     assert finished.score == json.loads(FINISHED.evaluation_file("query").read_text())["mAP_expected"]
     for one in (finished, interrupted):
-        assert Run.of(one.settings) == one.run
+        assert Run.of(one.run.settings()) == one.run
 
 
 @pytest.mark.usefixtures("root")
