@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from biodeephashing.backbones import HashNetwork, build_network
 from biodeephashing.bio import apply_rule, follow, give_target, rule_names
-from biodeephashing.data import _cifar
+from biodeephashing.data.sets import _cifar
 from biodeephashing.errors import DataError, RunError, UsageError
 from biodeephashing.rulemaps import rule_map
 from biodeephashing.runs import replacing

@@ -34,7 +34,7 @@ from biodeephashing.runs import home, raw_folder, write_json
 if TYPE_CHECKING:
     from cifar10_training import Folds
 
-    from biodeephashing.data._cifar import Official
+    from biodeephashing.data.sets._cifar import Official
 
 NETWORKS = ("lenet", "lenet3", "resnet20", "resnet56")
 PUBLISHED = {
@@ -182,7 +182,7 @@ def main(arguments: Sequence[str] | None = None, *, official: Official | None = 
 
     from cifar10_training import build, device_named, read_folds  # here: PyTorch takes seconds, and a misspelt flag should not wait
 
-    from biodeephashing.data import _cifar
+    from biodeephashing.data.sets import _cifar
 
     build(recipe)  # whatever is wrong with the rule shows before the data are read
     given = vars(options)

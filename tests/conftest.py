@@ -12,9 +12,9 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data._splits import one_hot
-from biodeephashing.data.content import Content
+from biodeephashing.data.prepare.content import Content
+from biodeephashing.data.prepare.splits import one_hot
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.runs import HOME_VARIABLE
 
 # a busy machine makes no example wrong

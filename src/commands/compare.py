@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..arguments import given_images
-from ..data.own_images import check_given
+from ..data.own.images import check_given
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.drawing import draw_pictures
 from ..eval.comparison.groups import RunRecord, build_groups

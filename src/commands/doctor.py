@@ -11,10 +11,10 @@ from itertools import combinations, combinations_with_replacement, zip_longest
 import numpy as np
 
 from ..data import Metadata, Prepared, Split, read_label_names
-from ..data._checks import uniform
-from ..data._examination import Examined, examine
-from ..data._looks import first_near
-from ..data._understood import alike, describe, lacking
+from ..data.images._looks import first_near
+from ..data.images.examination import Examined, examine
+from ..data.prepare.checks import uniform
+from ..data.prepare.labels import alike, describe, lacking
 from ..errors import DataError
 from ..hparams import FOLDS
 from ..runs import home

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..arguments import command_line
-from ..data.own_images import check_given
+from ..data.own.images import check_given
 from ..hparams import Settings
 from ..models.encode import write_codes
 from ..runs import Run

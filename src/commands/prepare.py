@@ -6,10 +6,10 @@ from argparse import Namespace
 from importlib import import_module
 
 from ..arguments import command_line
-from ..data._lists import export
-from ..data._unreadable import words_of_left_out
-from ..data.own_images import prepare_own
-from ..data.own_lists import process
+from ..data.own.images import prepare_own
+from ..data.own.lists import process
+from ..data.prepare.image_lists import export
+from ..data.prepare.unreadable import words_of_left_out
 from ..data.split import Split
 from ..errors import UsageError
 from ..hparams import FOLDS

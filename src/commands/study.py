@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..arguments import given_images, read_config
-from ..data.own_images import prepare_given
+from ..data.own.images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
 from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back

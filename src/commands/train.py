@@ -6,7 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..arguments import command_line
-from ..data.own_images import prepare_given
+from ..data.own.images import prepare_given
 from ..hparams import Settings
 from ..models import method_of
 from ..runs import Run

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .feeding import EpochSampler, loader
-    from .images import ImageFold
+    from .images.feeding import EpochSampler, loader
+    from .images.fold import ImageFold
+    from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
     from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
     from .split import Split, known_databases, read_split, write_split
-    from .transforms import TRANSFORMS, Transformation, normalise, transformation
 
 __all__ = [
     "TRANSFORMS",
@@ -45,13 +45,13 @@ _HOME = {
     "known_databases": "split",
     "read_split": "split",
     "write_split": "split",
-    "TRANSFORMS": "transforms",
-    "Transformation": "transforms",
-    "normalise": "transforms",
-    "transformation": "transforms",
-    "ImageFold": "images",
-    "EpochSampler": "feeding",
-    "loader": "feeding",
+    "TRANSFORMS": "images.transforms",
+    "Transformation": "images.transforms",
+    "normalise": "images.transforms",
+    "transformation": "images.transforms",
+    "ImageFold": "images.fold",
+    "EpochSampler": "images.feeding",
+    "loader": "images.feeding",
 }
 
 

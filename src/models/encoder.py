@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .. import codes
 from ..backbones import HashNetwork, build_network
 from ..data import Metadata, Transformation
-from ..data.given_images import Given, rgb_images
+from ..data.images.inputs import Given, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..hparams import Settings
 from ..preprocessing import Preprocessing
@@ -104,7 +104,7 @@ class Encoder:
 
         Args:
             images: a path, a Pillow image, an array, a tensor or a batch, or anything that yields such; see
-                :func:`~biodeephashing.data.given_images.rgb_images`.
+                :func:`~biodeephashing.data.images.inputs.rgb_images`.
             batch_size: images of a forward pass.
 
         Raises:

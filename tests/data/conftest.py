@@ -15,7 +15,7 @@ import pytest
 from flaky_site import FlakyServer, Handler, Site
 from raw_trees import photo
 
-from biodeephashing.data import _cifar
+from biodeephashing.data.sets import _cifar
 
 CLASS_NAMES = [b"airplane", b"automobile", b"bird", b"cat", b"deer", b"dog", b"frog", b"horse", b"ship", b"truck"]
 PER_BATCH = 40

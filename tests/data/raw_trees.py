@@ -12,8 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from biodeephashing.data import _dealt, _mirflickr, _voc
-from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
+from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet, _dealt, _mirflickr, _voc
 
 
 def photo(file: Path, number: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from biodeephashing.data._archives import members
+from biodeephashing.data.fetch.archives import members
 from biodeephashing.errors import DataError
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from biodeephashing.data import ImageFold, load_fold, loader
-from biodeephashing.data._augment import crop_and_flip, draws, shift_and_flip
+from biodeephashing.data.images._augment import crop_and_flip, draws, shift_and_flip
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
 

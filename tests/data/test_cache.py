@@ -19,8 +19,9 @@ import pytest
 import torch
 from PIL import Image
 
-from biodeephashing.data import TRANSFORMS, ImageFold, _cache, load_fold, loader, transformation
-from biodeephashing.data._cache import PixelMap, pixel_map
+from biodeephashing.data import TRANSFORMS, ImageFold, load_fold, loader, transformation
+from biodeephashing.data.images import _cache
+from biodeephashing.data.images._cache import PixelMap, pixel_map
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
 from biodeephashing.preprocessing import Preprocessing
@@ -267,7 +268,8 @@ def test_two_at_once_decode_once(tiny_database: str, decoded: list[int]) -> None
 
 SLOW = """
 import sys, time
-from biodeephashing.data import ImageFold, _cache, load_fold
+from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data.images import _cache
 if sys.argv[2] == "processes":
     _cache._MANY, _cache._processors = 1, lambda: 3
 decode = ImageFold.image

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from raw_trees import photo
 
-from biodeephashing.data._checks import check
-from biodeephashing.data._label_table import link
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data.content import Content, distinct_names, is_safe
+from biodeephashing.data.prepare.checks import check
+from biodeephashing.data.prepare.content import Content, distinct_names, is_safe
+from biodeephashing.data.prepare.label_table import link
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.errors import DataError
 
 

@@ -17,8 +17,8 @@ from scripts import run_script
 from torchvision.datasets import CIFAR10
 
 from biodeephashing.cli import main
-from biodeephashing.data import _cifar, load_fold, read_label_names, read_split
-from biodeephashing.data.sets import CIFAR_10
+from biodeephashing.data import load_fold, read_label_names, read_split
+from biodeephashing.data.sets import CIFAR_10, _cifar
 from biodeephashing.data.sets.CIFAR_10 import download
 from biodeephashing.errors import DataError, UsageError
 

@@ -14,9 +14,9 @@ from many_cases import each_case
 from PIL import Image
 
 from biodeephashing.data import TRANSFORMS, ImageFold, loader, normalise
-from biodeephashing.data._enlarge import _factors, _weights, enlarge
+from biodeephashing.data.images._enlarge import _factors, _weights, enlarge
+from biodeephashing.data.images.transforms import _colours, pixels
 from biodeephashing.data.metadata import Metadata
-from biodeephashing.data.transforms import _colours, pixels
 
 IMAGENET = TRANSFORMS["imagenet"]
 

@@ -27,7 +27,7 @@ from flaky_site import (
 )
 from urllib3.exceptions import ProtocolError
 
-from biodeephashing.data._fetch import Session, Wanted, fetch, fetch_all, in_parallel, reason
+from biodeephashing.data.fetch.transfer import Session, Wanted, fetch, fetch_all, in_parallel, reason
 from biodeephashing.errors import DataError, UsageError
 
 BODY = hashlib.shake_128(b"a file").digest(300_000)

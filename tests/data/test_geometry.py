@@ -12,8 +12,8 @@ from timm.data import create_transform
 from torchvision.transforms import v2
 
 from biodeephashing.data import TRANSFORMS, ImageFold, transformation
-from biodeephashing.data._augment import draws
-from biodeephashing.data._geometry import Geometry
+from biodeephashing.data.images._augment import draws
+from biodeephashing.data.images._geometry import Geometry
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.preprocessing import IMAGENET, OWN_SIZE, Preprocessing
 

@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from biodeephashing.data import TRANSFORMS, ImageFold, load_fold, loader, normalise
-from biodeephashing.data._decoding import UnreadableError, decode, fault_of
+from biodeephashing.data.images.decoding import UnreadableError, decode, fault_of
+from biodeephashing.data.images.transforms import pixels
 from biodeephashing.data.metadata import Metadata
-from biodeephashing.data.transforms import pixels
 from biodeephashing.errors import DataError, UnknownNameError, UsageError, describe
 from biodeephashing.hparams import table
 from biodeephashing.preprocessing import IMAGENET
@@ -34,7 +34,7 @@ def random_image(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def test_settings_and_registry_agree() -> None:
     (choices,) = [setting.choices for field, setting in table() if field.name == "transformations"]
-    assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data", "TRANSFORMS"))
+    assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data/images", "TRANSFORMS"))
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256), (32, 32), (256, 300), (1, 3), (333, 257), (224, 1000)])

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_trees import photo
 
-from biodeephashing.data import Split, _coco, _imagenet, doctor, load_fold, read_label_names, read_split
-from biodeephashing.data import own_lists as processor
-from biodeephashing.data._lists import by_name, export, join, read_list, write_list
+from biodeephashing.data import Split, doctor, load_fold, read_label_names, read_split
+from biodeephashing.data.own import lists as processor
+from biodeephashing.data.prepare.image_lists import by_name, export, join, read_list, write_list
 from biodeephashing.data.process import lists as script
+from biodeephashing.data.sets import _coco, _imagenet
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 

@@ -12,8 +12,8 @@ from flaky_site import Site, answering, breaking_after, chunked, page, redirecti
 from PIL import Image
 
 from biodeephashing.cli import main
-from biodeephashing.data import _flickr
-from biodeephashing.data._flickr import Failure, Photo, fetch_photos, read_photos, read_table, write_table
+from biodeephashing.data.fetch import flickr
+from biodeephashing.data.fetch.flickr import Failure, Photo, fetch_photos, read_photos, read_table, write_table
 from biodeephashing.data.sets import NUS_WIDE
 from biodeephashing.errors import DataError, UsageError
 
@@ -183,34 +183,34 @@ class TestFetching:
         assert failures == {"0001_1.jpg": Failure("0001_1.jpg", "", "the list has no address", True)}
 
     def test_too_large(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_flickr, "_LARGEST", 100)
+        monkeypatch.setattr(flickr, "_LARGEST", 100)
         failures = place.fetch(site.serve_files(PHOTOS), "0001_1.jpg")
         assert failures["0001_1.jpg"].reason == "what the server sent has more than 100 bytes"
 
     def test_no_network(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(_flickr, "_HOPELESS", 3)
+        monkeypatch.setattr(flickr, "_HOPELESS", 3)
         with pytest.raises(DataError, match=r"3 photographs in a row could not be fetched, the last one from http://127\.0\.0\.1:9/000"):
             place.fetch("http://127.0.0.1:9")
         assert [row[3] for row in place.rows()] == ["no"] * 3
 
     def test_interrupted(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C while the fourth is on its way: three are there, what is gone is in the table, and nothing is half there."""
-        real = _flickr._get
+        real = flickr._get
 
         def get(url: str, *rest: object) -> bytes:
             if "0004" in url:
                 raise KeyboardInterrupt
             return real(url, *rest)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(_flickr, "_get", get)
+        monkeypatch.setattr(flickr, "_get", get)
         url = site.serve_files(PHOTOS, {"0002_2.jpg": [answering(404)]})
         with pytest.raises(KeyboardInterrupt):
             place.fetch(url)
         assert {"0001_1.jpg", "0003_3.jpg"} <= set(place.held()) <= {"0001_1.jpg", "0003_3.jpg", "0005_5.jpg"}
         assert all(content == PHOTOS[name] for name, content in place.held().items())
         assert [row[0] for row in place.rows()] == ["0002_2.jpg"]
-        monkeypatch.setattr(_flickr, "_get", real)
+        monkeypatch.setattr(flickr, "_get", real)
         assert list(place.fetch(url)) == ["0002_2.jpg"]
         assert len(place.held()) == 4
 

@@ -13,10 +13,10 @@ from PIL import Image
 from raw_trees import photo
 
 from biodeephashing.data import load_fold, read_label_names, read_split
-from biodeephashing.data._label_table import LabelTable
-from biodeephashing.data._own_images import file_names, read_folder
-from biodeephashing.data.content import is_safe
-from biodeephashing.data.own_images import prepare_own
+from biodeephashing.data.own.folder import file_names, read_folder
+from biodeephashing.data.own.images import prepare_own
+from biodeephashing.data.prepare.content import is_safe
+from biodeephashing.data.prepare.label_table import LabelTable
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 

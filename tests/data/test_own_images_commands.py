@@ -13,7 +13,7 @@ from PIL import Image
 
 from biodeephashing.arguments import given_images
 from biodeephashing.data import read_split
-from biodeephashing.data.own_images import check_given, prepare_given, prepare_own
+from biodeephashing.data.own.images import check_given, prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.eval import compare

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from raw_trees import photo
 
 from biodeephashing.data import load_fold, read_label_names
-from biodeephashing.data._own_table import read_table
-from biodeephashing.data._splits import deal, per_class_share, share_sizes
-from biodeephashing.data.own_images import parse_fractions, prepare_own
+from biodeephashing.data.own.images import parse_fractions, prepare_own
+from biodeephashing.data.own.table import read_table
+from biodeephashing.data.prepare.splits import deal, per_class_share, share_sizes
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 

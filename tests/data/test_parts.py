@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from biodeephashing.data import _archives
-from biodeephashing.data._parts import Part, placing, unpack
+from biodeephashing.data.fetch import archives
+from biodeephashing.data.fetch.members import Part, placing, unpack
 from biodeephashing.errors import DataError
 
 Entry = tuple[str, bytes]
@@ -169,11 +169,11 @@ def test_damage(tmp_path: Path, pack: Callable[..., Path]) -> None:
 
 def test_more_members_than_a_list_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = zipped(tmp_path / "x.zip", *((f"images/{number}.jpg", b"1") for number in range(3)))
-    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 2)
+    monkeypatch.setattr(archives, "_MOST_MEMBERS", 2)
     with pytest.raises(DataError, match="is refused: it holds 3 files"):
         unpack(archive, tmp_path / "raw", placing([IMAGES]), limit=1 << 20)
     assert held(tmp_path / "raw") == {}
-    monkeypatch.setattr(_archives, "_MOST_MEMBERS", 3)
+    monkeypatch.setattr(archives, "_MOST_MEMBERS", 3)
     unpack(archive, tmp_path / "raw", placing([IMAGES]), limit=1 << 20)
     assert len(held(tmp_path / "raw")) == 3
 

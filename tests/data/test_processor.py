@@ -11,10 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from biodeephashing.data import TRANSFORMS, _processor, normalise
-from biodeephashing.data._enlarge import enlarge
-from biodeephashing.data._processor import block
-from biodeephashing.data.transforms import pixels
+from biodeephashing.data import TRANSFORMS, normalise
+from biodeephashing.data.images import _processor
+from biodeephashing.data.images._enlarge import enlarge
+from biodeephashing.data.images._processor import block
+from biodeephashing.data.images.transforms import pixels
 
 IMAGENET, NONE = TRANSFORMS["imagenet"], TRANSFORMS["none"]
 

@@ -9,8 +9,8 @@ import pytest
 from prepared_sets import dealt, names
 from raw_trees import nus_wide, photo
 
-from biodeephashing.data import _nus_wide, load_fold
-from biodeephashing.data.sets import NUS_WIDE
+from biodeephashing.data import load_fold
+from biodeephashing.data.sets import NUS_WIDE, _nus_wide
 from biodeephashing.errors import DataError
 
 

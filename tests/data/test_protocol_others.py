@@ -10,8 +10,8 @@ from PIL import Image
 from prepared_sets import dealt, names
 from raw_trees import imagenet, mirflickr, voc
 
-from biodeephashing.data import _mirflickr, _voc, load_fold, read_split
-from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, VOC2012, ImageNet
+from biodeephashing.data import load_fold, read_split
+from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, VOC2012, ImageNet, _mirflickr, _voc
 from biodeephashing.data.sets.CIFAR_10 import download
 from biodeephashing.errors import DataError
 

@@ -14,8 +14,8 @@ from scripts import run_script
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from biodeephashing.cli import main
-from biodeephashing.data._parts import Part
-from biodeephashing.data._raw import Archive, Published, bring, summary
+from biodeephashing.data.fetch.members import Part
+from biodeephashing.data.fetch.published import Archive, Published, bring, summary
 from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
 from biodeephashing.errors import DataError, UsageError
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from biodeephashing.data import TRANSFORMS
-from biodeephashing.data._enlarge import BITS, length_of
-from biodeephashing.data._reduce import _reach, reduce_and_crop
+from biodeephashing.data.images._enlarge import BITS, length_of
+from biodeephashing.data.images._reduce import _reach, reduce_and_crop
 
 
 def noise(width: int, height: int) -> Image.Image:

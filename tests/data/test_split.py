@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biodeephashing.data import _prepare, known_databases, load_fold, process, read_split
-from biodeephashing.data._catalogue import SETS
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data.content import Content
+from biodeephashing.data import known_databases, load_fold, process, read_split
+from biodeephashing.data.catalogue import SETS
+from biodeephashing.data.prepare import write
+from biodeephashing.data.prepare.content import Content
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
@@ -165,8 +166,8 @@ def test_interrupted_preparation_leaves_what_was_there(project_home: Path, failu
 
 def test_a_set_in_a_read_only_folder_is_used_as_it_is(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("SET", lambda: content_of(touch))
-    monkeypatch.setattr(_prepare.os, "access", lambda *_: False)
-    monkeypatch.setattr(_prepare, "only_process", None)
+    monkeypatch.setattr(write.os, "access", lambda *_: False)
+    monkeypatch.setattr(write, "only_process", None)
     split, written = prepare("SET", lambda: pytest.fail("built for nothing"))
     assert (split.database, written) == ("SET", False)
 

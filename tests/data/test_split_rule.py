@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.data._splits import deal, one_hot, overlaps, per_class, per_label, share
+from biodeephashing.data.prepare.splits import deal, one_hot, overlaps, per_class, per_label, share
 from biodeephashing.errors import DataError
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.data._understood import alike, describe, doubts, few
+from biodeephashing.data.prepare.labels import alike, describe, doubts, few
 
 
 @given(st.integers(2, 30), st.integers(2, 12), st.floats(0, 1), st.integers(0, 2**32 - 1))

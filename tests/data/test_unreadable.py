@@ -14,8 +14,9 @@ from raw_trees import PREPARED, photo
 
 from biodeephashing.arguments import StrictParser, add_skip_unreadable
 from biodeephashing.cli import main
-from biodeephashing.data import load_fold, own_lists, read_split
-from biodeephashing.data.own_images import prepare_given, prepare_own
+from biodeephashing.data import load_fold, read_split
+from biodeephashing.data.own import lists
+from biodeephashing.data.own.images import prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
@@ -101,11 +102,11 @@ def test_where_the_split_is_given_the_others_keep_their_folds(tmp_path: Path, pr
         file.write_text("".join(f"{10 * number + row}.jpg {row % 2} {1 - row % 2}\n" for row in range(10)))
     for row in range(30):
         photo(tmp_path / "photos" / f"{row}.jpg", row)
-    own_lists.process("WHOLE", files, tmp_path / "photos", val_from="database", val_size=4)
+    lists.process("WHOLE", files, tmp_path / "photos", val_from="database", val_size=4)
     for row in (3, 14, 25):
         (tmp_path / "photos" / f"{row}.jpg").unlink()  # a second name of the one that is prepared
         (tmp_path / "photos" / f"{row}.jpg").write_bytes(b"")
-    split, _ = own_lists.process("REST", files, tmp_path / "photos", val_from="database", val_size=4, skip_unreadable=Fraction("0.1"))
+    split, _ = lists.process("REST", files, tmp_path / "photos", val_from="database", val_size=4, skip_unreadable=Fraction("0.1"))
     broken = {"3.jpg", "14.jpg", "25.jpg"}
     assert lines_of("REST") == {fold: [line for line in lines if line[0] not in broken] for fold, lines in lines_of("WHOLE").items()}
     assert split.note == "3 of 30 images left out as unreadable"

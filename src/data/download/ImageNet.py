@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from biodeephashing.arguments import StrictParser
-from biodeephashing.data._kaggle import RULES, TOKEN
+from biodeephashing.data.fetch.kaggle import RULES, TOKEN
 from biodeephashing.errors import guard
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.process._entrance import parser_of
+from biodeephashing.data.parsers import parser_of
 from biodeephashing.errors import guard
 
 

@@ -13,14 +13,16 @@ from ...arguments import command_line
 from ...checksums import copy_and_digest, digest
 from ...errors import DataError, UsageError
 from ...runs import only_process, raw_folder, replacing
-from .. import _archives, _cifar, _splits
-from .._catalogue import check_protocol
-from .._cifar import Official
-from .._fetch import fetch
-from .._prepare import prepare
-from .._splits import Protocol
-from ..content import Content
+from ..catalogue import check_protocol
+from ..fetch import archives
+from ..fetch.transfer import fetch
+from ..prepare import splits
+from ..prepare.content import Content
+from ..prepare.splits import Protocol
+from ..prepare.write import prepare
 from ..split import Split
+from . import _cifar
+from ._cifar import Official
 
 _ADVICE = (
     "On a machine without network, copy the archive (or the folder of its files) from elsewhere and run "
@@ -82,7 +84,7 @@ def _take(source: Path, folder: Path, official: Official) -> None:
             with (inner / name).open("rb") as file:
                 _copy(file, str(inner / name), folder / name, official.files[name])
     elif source.is_file():
-        for name, stream in _archives.members(source, _cifar.FOLDER, [*official.files, _cifar.README], limit=_UNPACKED):
+        for name, stream in archives.members(source, _cifar.FOLDER, [*official.files, _cifar.README], limit=_UNPACKED):
             if name in official.files:
                 _copy(stream, f"{name} in {source}", folder / name, official.files[name])
     else:
@@ -182,11 +184,11 @@ def _content(name: str, allow_partial: bool, official: Official) -> Content:
     if name == "cifar10-2":
         folds = _official_folds(folder, names, batches.classes, classes, official)
     else:
-        folds = _splits.share(_splits.per_class(batches.classes, SIZES, names=classes, seed=SEED), protocol.shared)
+        folds = splits.share(splits.per_class(batches.classes, SIZES, names=classes, seed=SEED), protocol.shared)
     total = len(batches.files)
     return Content(
         files=batches.files,
-        labels=_splits.one_hot(batches.classes, len(classes)),
+        labels=splits.one_hot(batches.classes, len(classes)),
         classes=classes,
         folds=folds,
         write_image=lambda row, path: Image.fromarray(batches.image(row)).save(path),
@@ -206,7 +208,7 @@ def _official_folds(
     if batches[-1] != _cifar.TEST_BATCH or len(batches) == 1:
         raise DataError(f"cifar10-2 needs {_cifar.TEST_BATCH} and a training batch in {folder}: run `python src/data/download/CIFAR_10.py`")
     train, query = np.split(np.arange(len(numbers)), [len(numbers) - official.per_batch])
-    val = _splits.per_class(numbers[train], {"val": SIZES["val"]}, names=classes, seed=SEED)["val"]
+    val = splits.per_class(numbers[train], {"val": SIZES["val"]}, names=classes, seed=SEED)["val"]
     return {"train": train, "val": val, "query": query, "database": train}
 
 

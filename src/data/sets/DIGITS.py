@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from .. import _splits
-from .._prepare import prepare
-from ..content import Content
+from ..prepare import splits
+from ..prepare.content import Content
+from ..prepare.write import prepare
 from ..split import Split
 
 SIZES = {"train": 80, "query": 20, "val": 20}
@@ -68,9 +68,9 @@ def _content() -> Content:
     names = [str(name) for name in digits.target_names]
     return Content(
         files=[f"digit-{row:04d}.png" for row in range(len(images))],
-        labels=_splits.one_hot(classes, len(names)),
+        labels=splits.one_hot(classes, len(names)),
         classes=names,
-        folds=_splits.per_class(classes, SIZES, names=names, seed=SEED),
+        folds=splits.per_class(classes, SIZES, names=names, seed=SEED),
         write_image=lambda row, path: Image.fromarray(images[row]).save(path),
         protocol="disjoint",
         rule="per class, after one shuffle of all images: 80 train, 20 query, 20 val, the rest database",

@@ -9,14 +9,15 @@ from pathlib import Path
 from ...arguments import command_line
 from ...errors import DataError
 from ...runs import only_process, raw_folder
-from .. import _imagenet, _lists, _splits
-from .._catalogue import check_protocol
-from .._kaggle import COMPETITION, ELSEWHERE, ask_kaggle
-from .._parts import Part, placing, unpack
-from .._prepare import prepare
-from .._raw import take_files
-from ..content import Content
+from ..catalogue import check_protocol
+from ..fetch.kaggle import COMPETITION, ELSEWHERE, ask_kaggle
+from ..fetch.members import Part, placing, unpack
+from ..fetch.published import take_files
+from ..prepare import image_lists, splits
+from ..prepare.content import Content
+from ..prepare.write import prepare
 from ..split import Split
+from . import _imagenet
 from ._hashnet import list_files
 
 IMAGES = "ILSVRC/Data/CLS-LOC"
@@ -148,22 +149,22 @@ def process(
 
 def _content(name: str, folder: Path | None) -> Content:
     raw = raw_folder("ImageNet")
-    lists = _lists.read_lists(list_files(folder or raw / "lists"), columns=CLASSES)
-    listed, folds = _lists.join(lists, _imagenet.images_folder(raw), _imagenet.place)
+    lists = image_lists.read_lists(list_files(folder or raw / "lists"), columns=CLASSES)
+    listed, folds = image_lists.join(lists, _imagenet.images_folder(raw), _imagenet.place)
     table = _imagenet.with_synsets(listed)
     table.check_present(_imagenet.ADVICE)
     if name == "ImageNet_test":
         test = folds["query"]
         folds |= {"query": test[::2], "val": test[1::2]}
         rule = f"{_LISTS}; lines 1, 3, 5, ... of test.txt are queries, lines 2, 4, 6, ... val"
-        protocol = _splits.Protocol("train in database", rule, SEED, ("train-database",))
+        protocol = splits.Protocol("train in database", rule, SEED, ("train-database",))
     else:
-        rest = _lists.outside(folds)
-        drawn = _splits.per_class(table.labels[rest].argmax(axis=1), {"val": VAL}, names=table.classes, seed=SEED)
+        rest = image_lists.outside(folds)
+        drawn = splits.per_class(table.labels[rest].argmax(axis=1), {"val": VAL}, names=table.classes, seed=SEED)
         folds["val"] = rest[drawn["val"]]
         rule = (
             f"{_LISTS}, test.txt being the queries; val: {VAL} images per class of the database that are not in train.txt, "
             "after one shuffle; they stay in the database"
         )
-        protocol = _splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
-    return table.content(folds, protocol, source=_lists.source_of(lists), note=_lists.published(lists, SIZES))
+        protocol = splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
+    return table.content(folds, protocol, source=image_lists.source_of(lists), note=image_lists.published(lists, SIZES))

@@ -6,13 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from ...runs import raw_folder
-from .. import _coco, _lists, _splits
-from .._catalogue import check_protocol
-from .._parts import Part
-from .._prepare import prepare
-from .._raw import Archive, Published, bring, summary
-from ..content import Content
+from ..catalogue import check_protocol
+from ..fetch.members import Part
+from ..fetch.published import Archive, Published, bring, summary
+from ..prepare import image_lists, splits
+from ..prepare.content import Content
+from ..prepare.write import prepare
 from ..split import Split
+from . import _coco
 from ._hashnet import list_files
 
 SIZES = {"train": 10_000, "query": 5_000, "val": 5_000}
@@ -107,25 +108,25 @@ def _dealt(name: str) -> Content:
         rule = (
             f"{_DEALT.format(images='images with a label')}; the database also holds the training and the val images: all but the queries"
         )
-        protocol = _splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
+        protocol = splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
     else:
-        protocol = _splits.Protocol("disjoint", _DEALT.format(images="images, those without a label included"), SEED)
+        protocol = splits.Protocol("disjoint", _DEALT.format(images="images, those without a label included"), SEED)
     table.check_present(_coco.ADVICE)
-    folds = _splits.share(_splits.deal(len(table), SIZES, seed=SEED), protocol.shared)
+    folds = splits.share(splits.deal(len(table), SIZES, seed=SEED), protocol.shared)
     return table.content(folds, protocol, source=_coco.SOURCE)
 
 
 def _listed(folder: Path | None) -> Content:
     raw = raw_folder("MS_COCO")
-    lists = _lists.read_lists(list_files(folder or raw / "lists"), columns=CATEGORIES)
-    table, folds = _lists.join(lists, raw, _coco.place)
+    lists = image_lists.read_lists(list_files(folder or raw / "lists"), columns=CATEGORIES)
+    table, folds = image_lists.join(lists, raw, _coco.place)
     table.check_present(_coco.ADVICE)
-    rest = _lists.outside(folds)
-    folds["val"] = rest[_splits.deal(len(rest), {"val": SIZES["val"]}, seed=SEED)["val"]]
+    rest = image_lists.outside(folds)
+    folds["val"] = rest[splits.deal(len(rest), {"val": SIZES["val"]}, seed=SEED)["val"]]
     rule = (
         "the lists train.txt, test.txt (queries) and database.txt of the HashNet release, whose Caffe database contains the queries; "
         f"val: {SIZES['val']:,} images of the database that are in no other list, drawn after one shuffle; they stay in the database"
     )
     shared = ("train-database", "val-database", "query-database")
-    note = _lists.published(lists, {fold: SIZES[fold] for fold in ("train", "query")})
-    return table.content(folds, _splits.Protocol("coco-hashnet", rule, SEED, shared), source=_lists.source_of(lists), note=note)
+    note = image_lists.published(lists, {fold: SIZES[fold] for fold in ("train", "query")})
+    return table.content(folds, splits.Protocol("coco-hashnet", rule, SEED, shared), source=image_lists.source_of(lists), note=note)

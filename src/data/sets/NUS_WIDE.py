@@ -6,14 +6,17 @@ from fractions import Fraction
 from pathlib import Path
 
 from ...runs import raw_folder
-from .. import _flickr, _lists, _nus_wide, _raw, _splits
-from .._catalogue import check_protocol
-from .._flickr import Failure
-from .._parts import Part
-from .._prepare import prepare
-from .._raw import Archive, Published, take_files
-from ..content import Content
+from ..catalogue import check_protocol
+from ..fetch import flickr
+from ..fetch import published as raw_published
+from ..fetch.flickr import Failure
+from ..fetch.members import Part
+from ..fetch.published import Archive, Published, take_files
+from ..prepare import image_lists, splits
+from ..prepare.content import Content
+from ..prepare.write import prepare
 from ..split import Split
+from . import _nus_wide
 from ._hashnet import list_files
 
 TABLE = "images_missing.csv"
@@ -77,15 +80,15 @@ def download(
     raw = raw_folder("NUS_WIDE")
     if source and source.is_dir() and _take_photographs(source, raw) and not _holds_lists(source):
         source = None
-    missing = _raw.bring(published(), source, url, connections=min(connections, 4), pause=pause, timeout=timeout)
+    missing = raw_published.bring(published(), source, url, connections=min(connections, 4), pause=pause, timeout=timeout)
     if missing:
         return missing, 0, {}
-    photos, unreadable = _flickr.read_photos(raw / "NUS-WIDE-urls.txt")
+    photos, unreadable = flickr.read_photos(raw / "NUS-WIDE-urls.txt")
     if images:
-        photos = [_flickr.Photo(photo.name, (f"{images.rstrip('/')}/{photo.name}",)) for photo in photos]
-    known = {} if again or images else _flickr.read_table(raw / TABLE)
+        photos = [flickr.Photo(photo.name, (f"{images.rstrip('/')}/{photo.name}",)) for photo in photos]
+    known = {} if again or images else flickr.read_table(raw / TABLE)
     known |= {failure.file: failure for failure in unreadable}
-    failures = _flickr.fetch_photos(photos, raw / "images", raw / TABLE, known=known, connections=connections, pause=pause, timeout=timeout)
+    failures = flickr.fetch_photos(photos, raw / "images", raw / TABLE, known=known, connections=connections, pause=pause, timeout=timeout)
     return [], len(photos) + len(unreadable) - len(failures), failures
 
 
@@ -127,14 +130,14 @@ def obtain(
     """
     missing, there, failures = download(source, url, images=images, again=again, connections=connections)
     if missing:
-        return _raw.summary(published(), missing), False
+        return raw_published.summary(published(), missing), False
     lines = [f"{there:,} photographs of NUS-WIDE are in data/raw/NUS_WIDE/images/"]
     passing = sum(1 for failure in failures.values() if not failure.final)
     if failures:
         lines.append(f"{len(failures):,} could not be had; data/raw/NUS_WIDE/{TABLE} says why")
     if passing:
         lines.append(f"{passing:,} of these may come when this command is run again")
-    return "\n".join((*lines, _raw.summary(published(), []))), True
+    return "\n".join((*lines, raw_published.summary(published(), []))), True
 
 
 def process(
@@ -171,27 +174,27 @@ def _drawn(name: str) -> Content:
             f"{_KEPT}; after one shuffle, from the rarest to the most frequent concept: for each 500 train, 100 query and 100 val images "
             "that no other took; the database holds all but the queries"
         )
-        protocol = _splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
-        folds = _splits.share(_splits.per_label(table.labels, PER_CLASS, names=table.classes, seed=SEED), protocol.shared)
+        protocol = splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
+        folds = splits.share(splits.per_label(table.labels, PER_CLASS, names=table.classes, seed=SEED), protocol.shared)
     else:
         rule = f"{_KEPT}; a shuffled list of 10,500 train, 2,100 query, 2,100 val and else database is assigned to these"
-        protocol = _splits.Protocol("disjoint", rule, SEED)
-        folds = _splits.deal(len(table), SIZES, seed=SEED)
+        protocol = splits.Protocol("disjoint", rule, SEED)
+        folds = splits.deal(len(table), SIZES, seed=SEED)
     return table.content(folds, protocol, source=_nus_wide.SOURCE, note=note)
 
 
 def _listed(name: str, folder: Path | None) -> Content:
     raw = raw_folder("NUS_WIDE")
     columns, sizes = LISTED[name]
-    lists = _lists.read_lists(list_files(folder or raw / "lists"), columns=columns)
+    lists = image_lists.read_lists(list_files(folder or raw / "lists"), columns=columns)
     images = raw / _nus_wide.IMAGES
-    table, folds = _lists.join(lists, images, _lists.by_name(images))
+    table, folds = image_lists.join(lists, images, image_lists.by_name(images))
     table.check_present(_nus_wide.ADVICE)
-    rest, count = _lists.outside(folds), sizes["query"]
-    folds["val"] = rest[_splits.deal(len(rest), {"val": count}, seed=SEED)["val"]]
+    rest, count = image_lists.outside(folds), sizes["query"]
+    folds["val"] = rest[splits.deal(len(rest), {"val": count}, seed=SEED)["val"]]
     rule = (
         "the lists train.txt, test.txt (queries) and database.txt of the HashNet release; "
         f"val: {count:,} images of the database that are in no other list, drawn after one shuffle; they stay in the database"
     )
-    protocol = _splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
-    return table.content(folds, protocol, source=_lists.source_of(lists), note=_lists.published(lists, sizes))
+    protocol = splits.Protocol(name, rule, SEED, ("train-database", "val-database"))
+    return table.content(folds, protocol, source=image_lists.source_of(lists), note=image_lists.published(lists, sizes))

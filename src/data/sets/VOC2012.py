@@ -6,14 +6,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from ...runs import raw_folder
-from .. import _voc
-from .._catalogue import check_protocol
-from .._dealt import dealt
-from .._parts import Part
-from .._prepare import prepare
-from .._raw import Archive, Published, bring, summary
-from ..content import Content
+from ..catalogue import check_protocol
+from ..fetch.members import Part
+from ..fetch.published import Archive, Published, bring, summary
+from ..prepare.content import Content
+from ..prepare.write import prepare
 from ..split import Split
+from . import _voc
+from ._dealt import dealt
 
 
 def published() -> Published:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import DataError
-from .._lists import FILES
+from ..prepare.image_lists import FILES
 
 
 def list_files(folder: Path) -> Mapping[str, Path]:
