@@ -10,7 +10,7 @@ from itertools import combinations, combinations_with_replacement, zip_longest
 
 import numpy as np
 
-from ..data import Metadata, Prepared, Split, read_label_names
+from ..data import Metadata, PreparedDataset, Split, read_label_names
 from ..data.images._looks import first_near
 from ..data.images.examination import Examined, examine
 from ..data.prepare.checks import uniform
@@ -51,7 +51,7 @@ def examine_database(database: str) -> Diagnosis:
         UnknownNameError: for an unknown data set.
         DataError: when its split or metadata cannot be read, or were changed after it was prepared.
     """
-    prepared = Prepared(database)
+    prepared = PreparedDataset(database)
     split, folds = prepared.split, prepared.folds()
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
@@ -103,7 +103,7 @@ def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _misnamed(prepared: Prepared) -> Iterator[str]:
+def _misnamed(prepared: PreparedDataset) -> Iterator[str]:
     try:
         names = read_label_names(prepared.database)
     except DataError as error:

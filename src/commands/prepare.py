@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from importlib import import_module
 
 from ..arguments import command_line
 from ..data.own.images import prepare_own
 from ..data.own.lists import process
 from ..data.prepare.image_lists import export
 from ..data.prepare.unreadable import words_of_left_out
+from ..data.sets.dataset import FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
 from ..hparams import FOLDS
 
-_TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
-_FIRST_TRAINING = {"DIGITS": "-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4"}
 
-
-def prepare_set(name: str, options: Namespace) -> None:
-    """Prepare a public data set.
+def prepare_public(name: str, options: Namespace) -> None:
+    """Prepare a public dataset.
 
     Args:
-        name: its module in ``data/sets/``.
-        options: the arguments of its ``process``.
+        name: its file in ``data/sets/``.
+        options: the options of its ``process`` script.
     """
-    split, written = import_module(f"biodeephashing.data.sets.{name}").process(**vars(options))
-    report(split, written, _FIRST_TRAINING.get(name, _TRAINING))
+    dataset = public_dataset(name)
+    report(*dataset.prepare(**vars(options)), dataset.first_training)
 
 
 def prepare_folder(options: Namespace) -> None:
@@ -57,7 +54,7 @@ def prepare_lists(options: Namespace) -> None:
     report(*process(lists=lists, **given))
 
 
-def report(split: Split, written: bool, train: str = _TRAINING) -> None:
+def report(split: Split, written: bool, train: str = FIRST_TRAINING) -> None:
     """Print what was prepared, what its labels were understood to be, and the command that comes next.
 
     Args:

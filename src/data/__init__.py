@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from .images.feeding import EpochSampler, loader
     from .images.fold import ImageFold
     from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
-    from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
+    from .metadata import Metadata, PreparedDataset, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
     from .split import Split, known_databases, read_split, write_split
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "EpochSampler",
     "ImageFold",
     "Metadata",
-    "Prepared",
+    "PreparedDataset",
     "Split",
     "Transformation",
     "known_databases",
@@ -35,7 +35,7 @@ __all__ = [
 # Imported when first used: a processor answers -h without NumPy, and facts about a data set need no PyTorch, which takes seconds.
 _HOME = {
     "Metadata": "metadata",
-    "Prepared": "metadata",
+    "PreparedDataset": "metadata",
     "load_fold": "metadata",
     "read_label_names": "metadata",
     "read_metadata": "metadata",

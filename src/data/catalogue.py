@@ -1,68 +1,99 @@
-"""What the scripts of ``process/`` write: the table behind ``-protocol`` and behind what is said about sets that are not there."""
+"""Which public datasets there are, and what their scripts write; read from the files of ``sets/`` without importing them.
+
+``-h`` must answer before NumPy could be imported, and a misspelt name should not cost that import either.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 from ..errors import UsageError, unknown_name
 
-# Script, which is also the name of the download -> data sets it writes, the default first; a data set is named after its split.
-SETS: Mapping[str, tuple[str, ...]] = {
-    "CIFAR_10": ("CIFAR_10", "cifar10", "cifar10-1", "cifar10-2"),
-    "DIGITS": ("DIGITS",),
-    "ImageNet": ("ImageNet_test", "imagenet100"),
-    "MIRFLICKR25K": ("MIRFLICKR25K", "mirflickr"),
-    "MS_COCO": ("MS_COCO", "coco", "coco-hashnet"),
-    "NUS_WIDE": ("NUS_WIDE", "nuswide_21", "nuswide_21_m", "nuswide_81"),
-    "VOC2012": ("VOC2012", "voc2012"),
-}
-
-OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split when nothing else is given
+NAMES = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob("*.py") if path.stem not in ("__init__", "dataset")))
+OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split by default
 LIST_SOURCES = ("train", "query", "database")  # folds that lists must name
 
 
+@lru_cache
+def declared(name: str) -> Mapping[str, Any]:
+    """Return the constants of a dataset's file that are literals; of ``PROTOCOLS``, whose values are not, the names.
+
+    Example:
+        >>> declared("CIFAR_10")["PROTOCOLS"], declared("CIFAR_10")["DOWNLOAD_FLAGS"]
+        (('CIFAR_10', 'cifar10', 'cifar10-1', 'cifar10-2'), {'-from': {}, '-url': {}})
+    """
+    constants: dict[str, Any] = {}
+    for node in ast.parse((Path(__file__).parent / "sets" / f"{name}.py").read_text("utf-8")).body:
+        match node:
+            case ast.Assign([ast.Name("PROTOCOLS")], ast.Dict(keys)):
+                constants["PROTOCOLS"] = tuple(ast.literal_eval(key) for key in keys if key)
+            case ast.AnnAssign(ast.Name("DOWNLOAD_FLAGS" | "PREPARE_FLAGS" as constant), _, ast.Dict() as value):
+                constants[constant] = ast.literal_eval(value)
+            case ast.Assign([ast.Name("DOWNLOAD_NOTE" as constant)], value):
+                constants[constant] = ast.literal_eval(value)
+    return constants
+
+
+def protocols_of(name: str) -> tuple[str, ...]:
+    """Return the datasets that the script of a public dataset writes, the default first; a prepared dataset is named after its protocol.
+
+    Example:
+        >>> protocols_of("VOC2012")
+        ('VOC2012', 'voc2012')
+    """
+    return tuple(declared(name)["PROTOCOLS"])
+
+
+def prepared_names() -> list[str]:
+    """Return all datasets that the scripts write."""
+    return [protocol for name in NAMES for protocol in protocols_of(name)]
+
+
 def script_of(database: str) -> str | None:
-    """Return the script that writes a data set, None for one that is nobody's.
+    """Return the script that writes a dataset, None for one that no script writes.
 
     Example:
         >>> script_of("cifar10-2")
         'CIFAR_10'
     """
-    return next((script for script, databases in SETS.items() if database in databases), None)
+    return next((name for name in NAMES if database in protocols_of(name)), None)
 
 
 def command_for(database: str) -> str | None:
-    """Return the command that prepares a data set, None where there is none.
+    """Return the command that prepares a dataset, None where there is none.
 
     Example:
         >>> command_for("cifar10-2")
         'python src/data/process/CIFAR_10.py -protocol cifar10-2'
     """
-    script = script_of(database)
-    if script is None:
+    name = script_of(database)
+    if name is None:
         return None
-    default = SETS[script][0] == database
-    return f"python src/data/process/{script}.py" + ("" if default else f" -protocol {database}")
+    return f"python src/data/process/{name}.py" + ("" if protocols_of(name)[0] == database else f" -protocol {database}")
 
 
-def check_protocol(script: str, protocol: str) -> None:
-    """Raise the error for a split that a script does not write.
+def check_protocol(name: str, protocol: str) -> None:
+    """Check that a public dataset has a protocol.
 
     Raises:
         UnknownNameError: naming the nearest one and all.
     """
-    if protocol not in SETS[script]:
-        raise unknown_name(f"protocol of {script}", protocol, SETS[script])
+    if protocol not in protocols_of(name):
+        raise unknown_name(f"protocol of {name}", protocol, protocols_of(name))
 
 
 def check_own_name(name: str) -> None:
-    """Raise the error for a name that somebody's own data set cannot have.
+    """Check that somebody's own dataset can have a name.
 
     Raises:
-        UsageError: when it is no folder name, or that of a set which a script prepares.
+        UsageError: if it is no directory name, or that of a dataset which a script prepares.
     """
     if not re.fullmatch(r"\w[\w.+-]*", name):
-        raise UsageError(f"{name!r} cannot be the name of a data set: letters, digits and . _ + - are legal")
+        raise UsageError(f"{name!r} cannot be the name of a dataset: letters, digits and . _ + - are legal")
     if script := script_of(name):
         raise UsageError(f"{name} is what src/data/process/{script}.py prepares: choose another name")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, unknown_name
 from ..hparams import FOLDS
 from ..runs import home, processed_folder, replacing
-from .split import metadata_file, read_split, remedy
+from .split import how_to_fix, metadata_file, read_split
 
 LABEL_NAMES_FILE = "label_names.txt"
 _BLANK, _ZERO = ord(" "), ord("0")
@@ -50,7 +50,7 @@ class Metadata:
         return f"line {row + 1} of {self.file}"
 
 
-class Prepared:
+class PreparedDataset:
     """A prepared data set whose split and folds are read and checked once, however often they are asked for.
 
     Args:
@@ -95,7 +95,7 @@ class Prepared:
         if metadata.labels.shape != expected:
             raise DataError(
                 f"{metadata.file} holds {len(metadata):,} images with {metadata.labels.shape[1]} labels, "
-                f"but split.json beside it says {expected[0]} and {expected[1]}: {remedy(self.database)}"
+                f"but split.json beside it says {expected[0]} and {expected[1]}: {how_to_fix(self.database)}"
             )
         return metadata
 
@@ -111,7 +111,7 @@ def load_fold(database: str, fold: str) -> Metadata:
         UnknownNameError: for an unknown data set or fold.
         DataError: when the data set was not prepared, was changed afterwards, or a line cannot be used.
     """
-    return Prepared(database).fold(fold)
+    return PreparedDataset(database).fold(fold)
 
 
 def read_metadata(file: Path) -> Metadata:
@@ -137,9 +137,9 @@ def read_metadata(file: Path) -> Metadata:
     try:
         lines = file.read_bytes().rstrip().splitlines()
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing: {remedy(file.parent.name)}") from error
+        raise DataError(f"{file} is missing: {how_to_fix(file.parent.name)}") from error
     if not lines:
-        raise DataError(f"{file} is empty: {remedy(file.parent.name)}")
+        raise DataError(f"{file} is empty: {how_to_fix(file.parent.name)}")
     paths, vectors = [], []
     for row, line in enumerate(lines):
         path, comma, vector = line.partition(b",")
@@ -213,8 +213,8 @@ def read_label_names(database: str) -> list[str]:
     """
     file = processed_folder(database) / LABEL_NAMES_FILE
     if not file.is_file():
-        raise DataError(f"{file} is missing: {remedy(database)}")
-    return parse_label_names(file, remedy(database))
+        raise DataError(f"{file} is missing: {how_to_fix(database)}")
+    return parse_label_names(file, how_to_fix(database))
 
 
 def parse_label_names(file: Path, advice: str) -> list[str]:
@@ -277,7 +277,7 @@ def _decode(file: Path, paths: list[bytes]) -> list[str]:
 
 
 def _bad_line(file: Path, row: int, complaint: str) -> DataError:
-    return DataError(f"line {row + 1} of {file} {complaint}. To mend it, {remedy(file.parent.name)}")
+    return DataError(f"line {row + 1} of {file} {complaint}. To mend it, {how_to_fix(file.parent.name)}")
 
 
 def _shortened(text: str) -> str:

@@ -1,31 +1,57 @@
-"""What the command lines of this folder have in common."""
+"""The command lines of ``download/``, ``process/`` and of own images. Nothing here imports what takes seconds."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
-from biodeephashing.data.catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, SETS
+from biodeephashing.data.catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, declared, protocols_of
 from biodeephashing.hparams import FOLDS
 
+# What a flag is unless a dataset declares otherwise.
+_DOWNLOAD: Mapping[str, Mapping[str, Any]] = {
+    "-from": {"dest": "source", "type": Path, "metavar": "PATH", "help": "archive or folder that is already on disk"},
+    "-url": {"help": "mirror to download the archive from"},
+    "-lists": {"type": Path, "metavar": "FOLDER"},
+    "-connections": {"type": int, "metavar": "N"},
+}
+_NO_SKIP: Mapping[str, Any] = {"action": "store_true", "help": "prepare it again even if it is there"}
 
-def parser_of(script: str, description: str | None, *, lists: str = "", images: bool = True) -> StrictParser:
-    """Return a parser with the flags that every processor has.
+
+def download_parser(name: str, description: str | None) -> StrictParser:
+    """Return the parser of the ``download`` script of a public dataset.
 
     Args:
-        script: its name.
-        description: what it does.
-        lists: which protocols read lists, in words; empty where none does.
-        images: whether it reads image files.
+        name: the dataset.
+        description: what the script does.
     """
-    parser = StrictParser(description=description)
-    parser.add_argument("-protocol", "--protocol", default=SETS[script][0], metavar="NAME", help=f"split: {', '.join(SETS[script])}")
-    if lists:
-        words = f"folder of HashNet's train.txt, test.txt, database.txt, for {lists}; without it data/raw/{script}/lists/"
-        parser.add_argument("-lists", "--lists", type=Path, metavar="FOLDER", help=words)
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
-    if images:
-        add_skip_unreadable(parser)
+    note = declared(name).get("DOWNLOAD_NOTE")
+    parser = StrictParser(description=description, epilog=note and f"{note}.")
+    for flag, details in declared(name)["DOWNLOAD_FLAGS"].items():
+        parser.add_argument(flag, f"-{flag}", **{**_DOWNLOAD.get(flag, {}), **details})
+    return parser
+
+
+def process_parser(name: str, description: str | None) -> StrictParser:
+    """Return the parser of the ``process`` script of a public dataset.
+
+    Args:
+        name: the dataset.
+        description: what the script does.
+    """
+    parser, protocols = StrictParser(description=description), protocols_of(name)
+    for flag, details in declared(name)["PREPARE_FLAGS"].items():
+        if flag == "-protocol":
+            parser.add_argument(flag, "--protocol", default=protocols[0], metavar="NAME", help=f"split: {', '.join(protocols)}")
+        elif flag == "-lists":
+            words = f"folder of HashNet's train.txt, test.txt, database.txt, for {details['used_by']}; without it data/raw/{name}/lists/"
+            parser.add_argument(flag, "--lists", type=Path, metavar="FOLDER", help=words)
+        elif flag == "-skip_unreadable":
+            add_skip_unreadable(parser)
+        else:
+            parser.add_argument(flag, f"-{flag}", **(_NO_SKIP if flag == "-no_skip" else details))
     return parser
 
 
@@ -41,7 +67,7 @@ def folder_parser(description: str | None) -> StrictParser:
     parser.add_argument("-separator", "--separator", metavar="TEXT", help=words)
     words = "leave out classes of fewer images, and images that have no other"
     parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     add_skip_unreadable(parser)
     return parser
 
@@ -59,7 +85,7 @@ def lists_parser(description: str | None) -> StrictParser:
     parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, or a table id,name")
     parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
     parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     add_skip_unreadable(parser)
     parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared data set NAME there")
     return parser

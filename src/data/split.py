@@ -14,9 +14,8 @@ from ..errors import DataError, unknown_name
 from ..hparams import FOLDS
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
 from ..runs.split_json import SPLIT_FILE, write_split_facts
-from .catalogue import SETS, command_for, script_of
+from .catalogue import command_for, declared, prepared_names, script_of
 
-_SCRIPTS = Path(__file__).parent
 _KINDS = {
     "database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list,
     "understood": list, "reading": dict,
@@ -102,12 +101,12 @@ def read_split(database: str) -> Split:
     folder, split = processed_folder(database), read_facts(database)
     missing = [name for name in split.sha256 if not (folder / name).is_file()]
     if missing:
-        raise DataError(f"{folder / missing[0]} is missing: {remedy(database)}")
+        raise DataError(f"{folder / missing[0]} is missing: {how_to_fix(database)}")
     found = checksums(folder)
     for name, expected in split.sha256.items():
         if found.get(name) != expected:
             raise DataError(f"{folder / name} was changed after the data set was prepared (its checksum is not that of {SPLIT_FILE}): "
-                            f"{remedy(database)}")  # fmt: skip
+                            f"{how_to_fix(database)}")  # fmt: skip
     return split
 
 
@@ -135,10 +134,10 @@ def known_databases() -> list[str]:
         True
     """
     prepared = [path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}")]
-    return sorted({name for names in SETS.values() for name in names} | set(prepared), key=str.lower)
+    return sorted({*prepared_names(), *prepared}, key=str.lower)
 
 
-def remedy(database: str) -> str:
+def how_to_fix(database: str) -> str:
     """Return what to do about a damaged data set."""
     command = command_for(database)
     if command:
@@ -150,7 +149,7 @@ def _not_prepared(database: str) -> DataError | Exception:
     script, first = script_of(database), ""
     if script is None:
         return unknown_name("data set", database, known_databases())
-    if (_SCRIPTS / "download" / f"{script}.py").is_file() and not raw_folder(script).is_dir():
+    if "DOWNLOAD_FLAGS" in declared(script) and not raw_folder(script).is_dir():
         first = f"`python src/data/download/{script}.py` and then "
     return DataError(
         f"the data set {database} has not been prepared: run {first}`{command_for(database)}` "
@@ -162,16 +161,20 @@ def _parse(file: Path, database: str) -> Split:
     try:
         content: Any = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing, so {file.parent} is unfinished or was made by something else: {remedy(database)}") from error
+        raise DataError(
+            f"{file} is missing, so {file.parent} is unfinished or was made by something else: {how_to_fix(database)}"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is damaged ({error}): {remedy(database)}") from error
+        raise DataError(f"{file} is damaged ({error}): {how_to_fix(database)}") from error
     fields = {field.name for field in dataclasses.fields(Split)}
     if isinstance(content, dict):
         content = {**_LATER, **content}
     if not isinstance(content, dict) or set(content) != fields:
-        raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
+        raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {how_to_fix(database)}")
     if wrong := [name for name, kind in _KINDS.items() if not isinstance(content[name], kind)]:
-        raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {remedy(database)}")
+        raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {how_to_fix(database)}")
     if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:
-        raise DataError(f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {remedy(database)}")
+        raise DataError(
+            f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {how_to_fix(database)}"
+        )
     return Split(**{**content, "classes": tuple(content["classes"]), "understood": tuple(content["understood"])})

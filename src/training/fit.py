@@ -16,7 +16,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from tqdm import tqdm
 
 from ..backbones import HashNetwork, build_network
-from ..data import ImageFold, Metadata, Prepared
+from ..data import ImageFold, Metadata, PreparedDataset
 from ..errors import DataError, RunError, UsageError, full_card
 from ..hparams import Settings
 from ..losses import HashingLoss
@@ -60,7 +60,7 @@ def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> Non
     quieten()
     if accelerator(settings) == "cpu" and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
-    folds = Prepared(settings.database).folds()
+    folds = PreparedDataset(settings.database).folds()
     validation = Validation.of(folds["train"], folds["val"])
     feeding = _feeding(settings, folds, validation)
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)

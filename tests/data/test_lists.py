@@ -19,7 +19,7 @@ from biodeephashing.data import Split, doctor, load_fold, read_label_names, read
 from biodeephashing.data.own import lists as processor
 from biodeephashing.data.prepare.image_lists import by_name, export, join, read_list, write_list
 from biodeephashing.data.process import lists as script
-from biodeephashing.data.sets import _coco, _imagenet
+from biodeephashing.data.sets import MS_COCO, ImageNet
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 
@@ -96,9 +96,9 @@ def test_foreign_paths(tmp_path: Path) -> None:
 
 
 def test_places_of_benchmarks() -> None:
-    assert _coco.place("COCO_train2014_000000000009.jpg") == "train2014/COCO_train2014_000000000009.jpg"
-    assert _coco.place("/coco/val2014/7.jpg") == "val2014/7.jpg"
-    assert _imagenet.place("n01440764_10026.JPEG") == "train/n01440764/n01440764_10026.JPEG"
+    assert MS_COCO.path_of("COCO_train2014_000000000009.jpg") == "train2014/COCO_train2014_000000000009.jpg"
+    assert MS_COCO.path_of("/coco/val2014/7.jpg") == "val2014/7.jpg"
+    assert ImageNet.path_of("n01440764_10026.JPEG") == "train/n01440764/n01440764_10026.JPEG"
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from flaky_site import Site, answering, breaking_after, chunked, page, redirecti
 from PIL import Image
 
 from biodeephashing.cli import main
-from biodeephashing.data.fetch import flickr
-from biodeephashing.data.fetch.flickr import Failure, Photo, fetch_photos, read_photos, read_table, write_table
+from biodeephashing.data.fetch import photos
+from biodeephashing.data.fetch.photos import Failure, Photo, fetch_photos, read_table, write_table
 from biodeephashing.data.sets import NUS_WIDE
+from biodeephashing.data.sets.NUS_WIDE import read_photos
 from biodeephashing.errors import DataError, UsageError
 
 
@@ -40,9 +41,9 @@ class Place:
         self.images, self.table = folder / "images", folder / "missing.csv"
 
     def fetch(self, url: str, *names: str, connections: int = 1, **details: float) -> dict[str, Failure]:
-        photos = [Photo(name, (f"{url}/{name}",)) for name in names or PHOTOS]
+        listed = [Photo(name, (f"{url}/{name}",)) for name in names or PHOTOS]
         known = read_table(self.table)
-        return fetch_photos(photos, self.images, self.table, known=known, connections=connections, **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
+        return fetch_photos(listed, self.images, self.table, known, connections=connections, **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
 
     def held(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.images.iterdir()}
@@ -71,8 +72,8 @@ class TestList:
             b"..\\..\\..hidden.jpg 9 http://d/x.jpg\r\n"
             b"C:\\ImageData\\Flickr\\zoos\\0003_9.jpg 9 file:///etc/passwd null ftp://d/x.jpg null\r\n"
         )
-        photos, unreadable = read_photos(file)
-        assert photos == [
+        listed, unreadable = read_photos(file)
+        assert listed == [
             Photo("0001_2124494179.jpg", ("http://a/M.jpg", "http://a/L.jpg", "http://a/S.jpg")),
             Photo("0002_174174086.jpg", ()),
             Photo("0001_7.jpg", ("http://b/L.jpg", "http://b/O.jpg")),
@@ -139,10 +140,10 @@ class TestFetching:
             (page(404), "the server answered 404 Not Found"),
             (answering(410), "the server answered 410 Gone"),
             (page(), "the server sent a web page in place of the photograph"),
-            (redirecting("/photo_unavailable.png"), "Flickr shows its picture for photographs that are not available"),
-            (redirecting("/photo_unavailable_m.gif"), "Flickr shows its picture for photographs that are not available"),
+            (redirecting("/photo_unavailable.png"), "Flickr shows its image for photographs that are not available"),
+            (redirecting("/photo_unavailable_m.gif"), "Flickr shows its image for photographs that are not available"),
             (redirecting("/grey.png"), "what the server sent is not a JPEG image"),
-            (redirecting("file:///etc/passwd"), "sends on to file:///etc/passwd, which is not followed: it leaves http for file"),
+            (redirecting("file:///etc/passwd"), "redirects to file:///etc/passwd, which is not followed: it leaves http for file"),
         ],
     )
     def test_gone(self, site: Site, place: Place, manner: object, reason: str) -> None:
@@ -169,48 +170,48 @@ class TestFetching:
     def test_next_size(self, site: Site, place: Place) -> None:
         url = site.serve_files({"small.jpg": PHOTOS["0001_1.jpg"]})
         photo = Photo("0001_1.jpg", (f"{url}/middle.jpg", f"{url}/large.jpg", f"{url}/small.jpg"))
-        assert fetch_photos([photo], place.images, place.table, known={}, pause=0) == {}
+        assert fetch_photos([photo], place.images, place.table, {}, pause=0) == {}
         assert site.asked == ["middle.jpg", "large.jpg", "small.jpg"]
 
     def test_one_size_may_come_later(self, site: Site, place: Place) -> None:
         url = site.serve_files({"small.jpg": b""}, {"small.jpg": [answering(503)] * 3})
         photo = Photo("0001_1.jpg", (f"{url}/middle.jpg", f"{url}/small.jpg"))
-        failures = fetch_photos([photo], place.images, place.table, known={}, pause=0)
+        failures = fetch_photos([photo], place.images, place.table, {}, pause=0)
         assert failures == {"0001_1.jpg": Failure("0001_1.jpg", f"{url}/small.jpg", "the server answered 503 Service Unavailable", False)}
 
     def test_no_address(self, place: Place) -> None:
-        failures = fetch_photos([Photo("0001_1.jpg", ())], place.images, place.table, known={})
+        failures = fetch_photos([Photo("0001_1.jpg", ())], place.images, place.table, {})
         assert failures == {"0001_1.jpg": Failure("0001_1.jpg", "", "the list has no address", True)}
 
     def test_too_large(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(flickr, "_LARGEST", 100)
+        monkeypatch.setattr(photos, "_LARGEST", 100)
         failures = place.fetch(site.serve_files(PHOTOS), "0001_1.jpg")
         assert failures["0001_1.jpg"].reason == "what the server sent has more than 100 bytes"
 
     def test_no_network(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(flickr, "_HOPELESS", 3)
-        with pytest.raises(DataError, match=r"3 photographs in a row could not be fetched, the last one from http://127\.0\.0\.1:9/000"):
+        monkeypatch.setattr(photos, "_FAILURES", 3)
+        with pytest.raises(DataError, match=r"3 photographs in a row could not be downloaded, the last one from http://127\.0\.0\.1:9/000"):
             place.fetch("http://127.0.0.1:9")
         assert [row[3] for row in place.rows()] == ["no"] * 3
 
     def test_interrupted(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C while the fourth is on its way: three are there, what is gone is in the table, and nothing is half there."""
-        real = flickr._get
+        real = photos._get
 
         def get(url: str, *rest: object) -> bytes:
             if "0004" in url:
                 raise KeyboardInterrupt
             return real(url, *rest)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(flickr, "_get", get)
+        monkeypatch.setattr(photos, "_get", get)
         url = site.serve_files(PHOTOS, {"0002_2.jpg": [answering(404)]})
         with pytest.raises(KeyboardInterrupt):
             place.fetch(url)
         assert {"0001_1.jpg", "0003_3.jpg"} <= set(place.held()) <= {"0001_1.jpg", "0003_3.jpg", "0005_5.jpg"}
         assert all(content == PHOTOS[name] for name, content in place.held().items())
         assert [row[0] for row in place.rows()] == ["0002_2.jpg"]
-        monkeypatch.setattr(flickr, "_get", real)
+        monkeypatch.setattr(photos, "_get", real)
         assert list(place.fetch(url)) == ["0002_2.jpg"]
         assert len(place.held()) == 4
 
@@ -267,9 +268,9 @@ class TestAll:
 
     def test_lists_from_a_mirror_and_photographs_from_another(self, project_home: Path, site: Site, tmp_path: Path) -> None:
         (tmp_path / "NUS-WIDE-urls.txt").write_text(urls("http://127.0.0.1:9"))
-        assert len(NUS_WIDE.download(tmp_path / "NUS-WIDE-urls.txt")[0]) == 3
+        assert len(NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt")[0]) == 3
         url = site.serve_files({**lists(), **PHOTOS})
-        assert NUS_WIDE.download(url=url, images=f"{url}/", pause=0) == ([], 5, {})
+        assert NUS_WIDE.fetch(url=url, images=f"{url}/", pause=0) == ([], 5, {})
 
     def test_photographs_that_are_on_disk(self, project_home: Path, site: Site, tmp_path: Path) -> None:
         """Lists come from the server, two photographs from the disk (one of them has no address any more), three from Flickr."""
@@ -281,11 +282,11 @@ class TestAll:
         (tmp_path / "NUS-WIDE-urls.txt").write_text(urls(site.serve_files(PHOTOS)))
         for name, content in lists().items():
             (tmp_path / name).write_bytes(content)
-            assert len(NUS_WIDE.download(tmp_path / name)[0]) > 0
-        assert NUS_WIDE.download(tmp_path / "NUS-WIDE-urls.txt", connections=1)[1] == 4
+            assert len(NUS_WIDE.fetch(tmp_path / name)[0]) > 0
+        assert NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt", connections=1)[1] == 4
         images = project_home / "data" / "raw" / "NUS_WIDE" / "images"
         (images / "0001_1.jpg").unlink()
         asked = len(site.asked)
-        assert NUS_WIDE.download(tmp_path / "old") == ([], 5, {})
+        assert NUS_WIDE.fetch(tmp_path / "old") == ([], 5, {})
         assert sorted(path.name for path in images.iterdir()) == sorted(PHOTOS)
         assert len(site.asked) == asked

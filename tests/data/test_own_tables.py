@@ -14,7 +14,7 @@ from raw_trees import photo
 from biodeephashing.data import load_fold, read_label_names
 from biodeephashing.data.own.images import parse_fractions, prepare_own
 from biodeephashing.data.own.table import read_table
-from biodeephashing.data.prepare.splits import deal, per_class_share, share_sizes
+from biodeephashing.data.prepare.splits import per_class_share, random_split, share_sizes
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.hparams import FOLDS
 
@@ -48,7 +48,7 @@ class TestTable:
         split = prepare_own(table(tmp_path / "in", *lines, images=40)).split
         assert split.rule == "of all images, shuffled: train 0.5, query 0.1, val 0.1, rounded down but at least 1, the rest database"
         assert dict(split.sizes) == {"train": 20, "val": 4, "query": 4, "database": 12}
-        want = deal(40, {"train": 20, "query": 4, "val": 4}, seed=0)
+        want = random_split(40, {"train": 20, "query": 4, "val": 4}, seed=0)
         for fold in FOLDS:
             assert [int(Path(path).stem) for path, _ in rows(fold)] == want[fold].tolist()
         assert all(labels == [[1, 0], [1, 1], [0, 1], [0, 0]][int(Path(path).stem) % 4] for fold in FOLDS for path, labels in rows(fold))
@@ -183,7 +183,7 @@ class TestTable:
         assert not (project_home / "data/processed/FOLDER_pets").exists()
 
     def test_a_class_that_queries_could_not_find(self, tmp_path: Path, project_home: Path) -> None:
-        query = int(deal(40, {"train": 20, "query": 4, "val": 4}, seed=0)["query"][0])
+        query = int(random_split(40, {"train": 20, "query": 4, "val": 4}, seed=0)["query"][0])
         lines = [f"{row}.jpg,{'cat dog' if row != query else 'cat eel'}" for row in range(40)]
         with pytest.raises(DataError, match=r"1 of 3 classes are too small for the split: .* no image of train: 'eel' \(1 images\)"):
             prepare_own(table(tmp_path / "in", *lines, images=40))

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from biodeephashing.data import known_databases, load_fold, process, read_split
-from biodeephashing.data.catalogue import SETS
+from biodeephashing.data.catalogue import NAMES, prepared_names
 from biodeephashing.data.prepare import write
-from biodeephashing.data.prepare.content import Content
+from biodeephashing.data.prepare.content import DatasetContent
+from biodeephashing.data.prepare.splits import Protocol
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, write_split
 from biodeephashing.errors import DataError, UnknownNameError
@@ -88,8 +89,8 @@ def test_known_databases(tiny_database: str) -> None:
 
 def test_the_catalogue_lists_every_script() -> None:
     scripts = {path.stem for path in Path(process.__file__).parent.glob("[!_]*.py")}
-    assert set(SETS) == scripts - {"lists", "FOLDER"}
-    names = [name for names in SETS.values() for name in names]
+    assert set(NAMES) == scripts - {"lists", "FOLDER"}
+    names = prepared_names()
     assert len(set(names)) == len(names)
 
 
@@ -121,17 +122,15 @@ def test_a_split_of_an_older_version(folder: Path) -> None:
     assert (split.overlaps, split.understood, split.reading) == ({}, (), {})
 
 
-def content_of(write_image: object, marker: str = "") -> Content:
+def content_of(write_image: object, marker: str = "") -> DatasetContent:
     rows = np.arange(4)
-    return Content(
+    return DatasetContent(
         files=[f"{row}.png" for row in rows],
         labels=np.array([[1, 0], [0, 1]] * 2, np.uint8),
         classes=["odd", "even"],
         folds={fold: rows[index : index + 1] for index, fold in enumerate(("train", "val", "query", "database"))},
         write_image=write_image,  # type: ignore[arg-type]
-        protocol="disjoint",
-        rule="",
-        seed=0,
+        protocol=Protocol("disjoint", ""),
         source=marker,
     )
 

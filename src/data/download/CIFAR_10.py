@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.data.parsers import download_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = StrictParser(description=__doc__)
-    parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder that is already on disk")
-    parser.add_argument("-url", "--url", help="mirror to download the archive from")
-    options = parser.parse_args(argv)
+    options = download_parser("CIFAR_10", __doc__).parse_args(argv)
     from biodeephashing.commands.download import download
 
     return download("CIFAR_10", options)

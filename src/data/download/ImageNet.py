@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from biodeephashing.arguments import StrictParser
-from biodeephashing.data.fetch.kaggle import RULES, TOKEN
+from biodeephashing.data.parsers import download_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = StrictParser(description=__doc__, epilog=f"{TOKEN}; then {RULES}.")
-    parser.add_argument(
-        "-from", "--from", dest="source", type=Path, metavar="PATH", help="archive or folder ILSVRC that is already on disk"
-    )
-    parser.add_argument(
-        "-lists",
-        "--lists",
-        type=Path,
-        metavar="FOLDER",
-        help="HashNet lists: unpack only the images they name",
-    )
-    options = parser.parse_args(argv)
+    options = download_parser("ImageNet", __doc__).parse_args(argv)
     from biodeephashing.commands.download import download
 
     return download("ImageNet", options)

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.data.parsers import download_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    parser = StrictParser(description=__doc__)
-    parser.add_argument(
-        "-from", "--from", dest="source", type=Path, metavar="PATH", help="archive, NUS-WIDE-urls.txt, or folder of such and of photographs"
-    )
-    parser.add_argument("-url", "--url", help="folder on a mirror that holds the lists under their published names")
-    parser.add_argument("-images", "--images", metavar="URL", help="folder on a server that holds the photographs, in place of Flickr")
-    parser.add_argument("-connections", "--connections", type=int, default=16, metavar="N", help="photographs to fetch at a time")
-    parser.add_argument("-again", "--again", action="store_true", help="ask again for photographs that were not available before")
-    options = parser.parse_args(argv)
+    options = download_parser("NUS_WIDE", __doc__).parse_args(argv)
     from biodeephashing.commands.download import download
 
     return download("NUS_WIDE", options)

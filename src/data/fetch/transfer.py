@@ -1,11 +1,10 @@
-"""Downloading files over HTTP, one or several at once: resumed, checked, and never half there."""
+"""Downloading a file over HTTP: resumed, checked, and never half there."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,68 +22,31 @@ from ...surroundings import has_terminal
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WRONG_ADDRESS = (
+BAD_ADDRESS = (
     requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
     requests.exceptions.TooManyRedirects,
 )
-TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+_TRIES = 4  # attempts in a row that bring no further bytes
 
 
-class BrokenError(Exception):
-    """A transfer that may be taken up again."""
+class ResumableError(Exception):
+    """A transfer that may be resumed."""
 
 
-class Progress:
-    """One progress bar over all files of a download, which any thread may move, and the signal that ends them all."""
-
-    def __init__(self, title: str) -> None:
-        self._bar = tqdm(total=0, desc=title, unit="B", unit_scale=True, disable=not has_terminal())
-        self._lock = threading.Lock()
-        self._seen: dict[Path, tuple[int, int]] = {}
-        self._stop = threading.Event()
-
-    def report(self, file: Path, done: int, total: int | None) -> None:
-        """Say how many bytes of a file are there and, where that is known, how many there will be.
-
-        Raises:
-            KeyboardInterrupt: when the download was called off.
-        """
-        if self._stop.is_set():
-            raise KeyboardInterrupt
-        with self._lock:
-            before, expected = self._seen.get(file, (0, 0))
-            self._seen[file] = done, max(done, total or 0)
-            self._bar.total += self._seen[file][1] - expected
-            self._bar.update(done - before)
-
-    def pause(self, seconds: float) -> None:
-        """Wait, unless the download is called off meanwhile.
-
-        Raises:
-            KeyboardInterrupt: when it was.
-        """
-        if self._stop.wait(seconds):
-            raise KeyboardInterrupt
-
-    def stop(self) -> None:
-        """Call the download off: every transfer ends with its next bytes; what has arrived is kept."""
-        self._stop.set()
-
-    def close(self) -> None:
-        """Leave the bar as it stands."""
-        self._bar.close()
+TEMPORARY = (requests.RequestException, urllib3.exceptions.HTTPError, ResumableError)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadRequest:
     """A file to download.
 
     Args:
-        url: where it is.
-        target: where it goes; its folder is made.
-        md5: its checksum; None where nobody published one, and then its length must be the announced one.
+        url: its address.
+        target: its file on disk; the directory is created.
+        md5: its checksum; None if nobody published one: then its length must be the announced one.
         limit: most bytes to accept.
     """
 
@@ -93,54 +55,55 @@ class Wanted:
     md5: str | None = None
     limit: int = 1 << 28
 
+    @property
+    def part(self) -> Path:
+        """File that holds what has arrived so far."""
+        return self.target.with_name(f"{self.target.name}.part")
 
-def fetch_all(wanted: Sequence[Wanted], *, advice: str, connections: int = 4, pause: float = 1.0, timeout: float = 30.0) -> None:
-    """Download several files at once, each as :func:`fetch` does, behind one progress bar.
+    def failed(self, why: str) -> DataError:
+        """Return the error for a file that cannot be downloaded; it says how to do without."""
+        size = size_of(self.part)
+        resume = f" ({size:,} bytes have arrived; the same command resumes there)" if size else ""
+        return DataError(
+            f"cannot download {self.url}: {why}{resume}. Without a network, fetch {self.target.name} elsewhere, put it at {self.target} "
+            f"and run the same command again; -from PATH takes it from another directory, -url URL from a mirror"
+        )
+
+
+def fetch_all(requests: Sequence[DownloadRequest], *, connections: int = 4, pause: float = 1.0, timeout: float = 30.0) -> None:
+    """Download several files, some of them at once; see :func:`fetch`.
 
     Args:
-        wanted: the files.
-        advice: what to do when one cannot be had, for the error message.
+        requests: the files.
         connections: most files at a time.
-        pause: seconds before a second attempt.
+        pause: seconds before the second attempt.
         timeout: seconds to wait for a server.
 
     Raises:
-        UsageError: when an address cannot be one of a file.
-        DataError: when a file cannot be had or is not what it should be; what has arrived of the others is kept.
+        UsageError: if an address is not one of a file, or there are no connections.
+        DataError: if a file cannot be downloaded or has another checksum; what has arrived of the others is preserved.
     """
-    if not wanted:
-        return
-    progress = Progress(wanted[0].target.name if len(wanted) == 1 else f"{len(wanted)} files")
-
-    def get(file: Wanted) -> None:
-        fetch(file.url, file.target, md5=file.md5, advice=advice, limit=file.limit, pause=pause, timeout=timeout, progress=progress)
-
-    try:
-        for _ in in_parallel(get, wanted, connections, stop=progress.stop):
-            pass
-    finally:
-        progress.close()
+    stop = threading.Event()
+    for _ in in_parallel(lambda request: fetch(request, pause=pause, timeout=timeout, stop=stop), requests, connections, stop=stop):
+        pass
 
 
 def in_parallel(
-    work: Callable[[Item], Result], items: Iterable[Item], connections: int, *, stop: Callable[[], None]
+    work: Callable[[Item], Result], items: Iterable[Item], connections: int, *, stop: threading.Event
 ) -> Iterator[tuple[Item, Result]]:
-    """Do the same with many items, several at a time, and yield each with its result as it is done.
-
-    Items are taken as they are needed, so there may be any number of them. After an error, an interrupt, or when nobody
-    asks for more results, nothing new is begun and what runs is told to stop.
+    """Apply a function to many items in threads, and yield each item with its result as soon as it is done.
 
     Args:
-        work: what to do, called in threads.
-        items: what to do it with.
-        connections: most at a time.
-        stop: tells running work to end.
+        work: the function; it should end early once ``stop`` is set.
+        items: any number of items; they are taken as they are needed.
+        connections: number of threads.
+        stop: set after an error, an interrupt, or when the iteration ends early.
 
     Raises:
         UsageError: for less than one connection.
 
     Example:
-        >>> sorted(in_parallel(abs, [-2, 3, -1], 2, stop=lambda: None))
+        >>> sorted(in_parallel(abs, [-2, 3, -1], 2, stop=threading.Event()))
         [(-2, 2), (-1, 1), (3, 3)]
     """
     if connections < 1:
@@ -156,86 +119,67 @@ def in_parallel(
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(future), future.result()
         except BaseException:
-            stop()
+            stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def fetch(
-    url: str,
-    target: Path,
-    *,
-    md5: str | None,
-    advice: str,
-    limit: int = 1 << 28,
-    tries: int = 4,
-    pause: float = 1.0,
-    timeout: float = 30.0,
-    progress: Progress | None = None,
-) -> None:
-    """Download a file, going on where an earlier attempt stopped.
+def fetch(request: DownloadRequest, *, pause: float = 1.0, timeout: float = 30.0, stop: threading.Event | None = None) -> None:
+    """Download a file, resuming where an earlier attempt stopped.
 
-    What arrives lies in ``<target>.part`` and gets its name only when its checksum is right or, where there is none, when it
-    is as long as the server announced.
+    What arrives lies in ``<target>.part``. It is renamed once its checksum or, without one, its length is right.
 
     Args:
-        url: where the file is.
-        target: where it goes; its folder is made.
-        md5: its checksum, or None.
-        advice: what to do when it cannot be had, for the error message.
-        limit: most bytes to accept.
-        tries: attempts without any progress before giving up.
-        pause: seconds before the second of these attempts; doubled each time.
+        request: the file.
+        pause: seconds before the second attempt without progress; doubled each time.
         timeout: seconds to wait for a connection or for more bytes.
-        progress: a bar that other files share; None shows one of its own.
+        stop: ends the transfer when it is set.
 
     Raises:
-        UsageError: when the address cannot be one of a file.
-        DataError: when the file cannot be had, is too large, or has another checksum twice.
+        UsageError: if the address is not one of a file.
+        DataError: if the file cannot be downloaded, is too large, or has another checksum.
     """
-    part = target.with_name(f"{target.name}.part")
+    part, stop, failures = request.part, stop or threading.Event(), 0
     part.parent.mkdir(parents=True, exist_ok=True)
-    most, failures, resumed, restarted = size_of(part), 0, False, False
-    with nullcontext(progress) if progress else closing(Progress(target.name)) as bar:
-        while True:
-            resumed = resumed or size_of(part) > 0
-            try:
-                _transfer(url, part, limit, timeout, advice, bar, exact=md5 is None)
-            except WRONG_ADDRESS as error:
-                raise UsageError(
-                    f"{url} is not an address to download from, as https://... is (-from takes what is on disk): {error}"
-                ) from error
-            except (requests.RequestException, urllib3.exceptions.HTTPError, BrokenError) as error:
-                most, failures = (size_of(part), 0) if size_of(part) > most else (most, failures + 1)
-                if failures >= tries:
-                    kept = f" ({size_of(part):,} bytes are kept and the next attempt goes on from there)" if size_of(part) else ""
-                    raise DataError(f"cannot download {url}: {reason(error)}{kept}. {advice}") from error
-                bar.pause(pause * 2 ** max(failures - 1, 0))
-                continue
-            found = md5 and digest(part, "md5")
-            if found == md5:
-                part.replace(target)
-                return
-            part.unlink()
-            if restarted or not resumed:
-                raise DataError(f"{url} is not the file it should be: its MD5 is {found}, not {md5}. {advice}")
-            most, resumed, restarted = 0, False, True  # the first bytes may have come from elsewhere: once more, from the start
+    resumed = size_of(part) > 0
+    while True:
+        before = size_of(part)
+        try:
+            _transfer(request, timeout, stop)
+            break
+        except BAD_ADDRESS as error:
+            raise UsageError(
+                f"{request.url} is not an address to download from, as https://... is (-from takes what is on disk): {error}"
+            ) from error
+        except TEMPORARY as error:
+            failures = 0 if size_of(part) > before else failures + 1
+            if failures == _TRIES:
+                raise request.failed(reason(error)) from error
+            if stop.wait(pause * 2 ** max(failures - 1, 0)):
+                raise KeyboardInterrupt from error
+    if request.md5 and (actual := digest(part, "md5")) != request.md5:
+        part.unlink()
+        if not resumed:
+            raise request.failed(f"it is not the published file (its MD5 is {actual}, not {request.md5})")
+        return fetch(request, pause=pause, timeout=timeout, stop=stop)  # the first bytes may stem from another file: once more
+    part.replace(request.target)
+    return None
 
 
 class Session(requests.Session):
-    """A session that follows no redirection to anything but a web server, nor from an encrypted to an open line."""
+    """A session that follows no redirection to anything but a web server, nor from an encrypted to an open connection."""
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """Return where an answer sends on to.
+        """Return where an answer redirects to.
 
         Raises:
-            DataError: when that is not to be followed.
+            DataError: if that is not to be followed.
         """
         target = super().get_redirect_target(resp)
         if target is not None:
             old, new = urlsplit(resp.url).scheme, urlsplit(urljoin(resp.url, target)).scheme
             if new not in ("http", "https") or (old, new) == ("https", "http"):
-                raise DataError(f"{resp.url} sends on to {target}, which is not followed: it leaves {old} for {new}")
+                raise DataError(f"{resp.url} redirects to {target}, which is not followed: it leaves {old} for {new}")
         return target
 
 
@@ -245,18 +189,18 @@ def is_web_page(response: requests.Response) -> bool:
 
 
 def announced_length(response: requests.Response) -> int | None:
-    """Return the length an answer announces for itself, in bytes, or None."""
+    """Return the length an answer announces for itself [bytes], or None."""
     length = response.headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None
 
 
 def size_of(path: Path) -> int:
-    """Return the length of a file, 0 where there is none."""
+    """Return the length of a file, 0 if there is none."""
     return path.stat().st_size if path.exists() else 0
 
 
 def reason(error: BaseException) -> str:
-    """Return the innermost cause, which is the part of a network error that says something."""
+    """Return the innermost cause, which is the part of a network error that explains it."""
     while isinstance(error.args[0] if error.args else None, Exception) or getattr(error, "reason", None):
         inner = getattr(error, "reason", None) or error.args[0]
         if not isinstance(inner, Exception):
@@ -268,52 +212,51 @@ def reason(error: BaseException) -> str:
     return str(error)
 
 
-def _transfer(url: str, part: Path, limit: int, timeout: float, advice: str, progress: Progress, *, exact: bool) -> None:
-    """Append to a file what it lacks; write it anew where the server cannot go on from its end."""
-    start = size_of(part)
+def _transfer(request: DownloadRequest, timeout: float, stop: threading.Event) -> None:
+    """Append to the part what it lacks; write it anew if the server cannot resume."""
+    part, start = request.part, size_of(request.part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with Session() as session, session.get(url, headers=headers, stream=True, timeout=timeout) as response:
-        if response.status_code == 416:  # there is nothing after our last byte
-            _settle_end(response, part, exact)
-            return
-        if response.status_code in TRY_AGAIN:
-            raise BrokenError(f"the server answered {response.status_code} {response.reason}")
-        if response.status_code not in (200, 206):
-            raise DataError(f"cannot download {url}: the server answered {response.status_code} {response.reason}. {advice}")
-        if is_web_page(response):
-            raise DataError(f"cannot download {url}: the server sent a web page in place of the file. {advice}")
-        if response.status_code == 200:
-            start = 0
-        elif not response.headers.get("Content-Range", "").replace("bytes ", "").startswith(f"{start}-"):
+    with Session() as session, session.get(request.url, headers=headers, stream=True, timeout=timeout) as response:
+        sent = response.headers.get("Content-Range", "").removeprefix("bytes ")
+        if response.status_code == 416 and (request.md5 or sent.rpartition("/")[2] == str(start)):
+            return  # nothing is missing
+        if response.status_code == 416 or (response.status_code == 206 and not sent.startswith(f"{start}-")):
             part.unlink(missing_ok=True)
-            raise BrokenError("the server sent another part than the one asked for")
+            raise ResumableError("what has arrived is not a part of the file on the server")
+        if response.status_code in RETRY_STATUSES:
+            raise ResumableError(f"the server answered {response.status_code} {response.reason}")
+        if response.status_code not in (200, 206):
+            raise request.failed(f"the server answered {response.status_code} {response.reason}")
+        if is_web_page(response):
+            raise request.failed("the server sent a web page in place of the file")
+        start = start if response.status_code == 206 else 0
         length = announced_length(response)
-        total = None if length is None else start + length
         # Chunks say themselves where they end; without them and without a length nobody can.
-        if exact and total is None and not getattr(response.raw, "chunked", False):
-            raise DataError(f"cannot download {url}: the server does not say how long it is, so a part could pass for the whole. {advice}")
-        if (total or 0) <= limit:
-            _write(response, part, start, total, limit, progress)
-    if max(size_of(part), total or 0) > limit:
-        part.unlink(missing_ok=True)
-        raise DataError(f"{url} is not the file it should be: it has more than {limit:,} bytes. {advice}")
-    if total is not None and size_of(part) < total:
-        raise BrokenError(f"the connection ended after {size_of(part):,} of {total:,} bytes")
+        if length is None and request.md5 is None and not getattr(response.raw, "chunked", False):
+            raise request.failed("the server does not say how long it is, so a part could pass for the whole")
+        _write(response, request, start, None if length is None else start + length, stop)
 
 
-def _settle_end(response: requests.Response, part: Path, exact: bool) -> None:
-    """Accept a file that has no more bytes; without a checksum to come, only if it has exactly as many as the server's."""
-    length = response.headers.get("Content-Range", "").rpartition("/")[2]
-    if exact and length != str(size_of(part)):
-        part.unlink()
-        raise BrokenError("what was kept of an earlier attempt is not a part of this file")
-
-
-def _write(response: requests.Response, part: Path, start: int, total: int | None, limit: int, progress: Progress) -> None:
-    with part.open("ab" if start else "wb") as stream:
-        progress.report(part, start, total)
-        for chunk in response.raw.stream(CHUNK // 8, decode_content=False):
+def _write(response: requests.Response, request: DownloadRequest, start: int, total: int | None, stop: threading.Event) -> None:
+    part = request.part
+    with (
+        part.open("ab" if start else "wb") as stream,
+        tqdm(
+            total=total, initial=start, desc=request.target.name, unit="B", unit_scale=True, leave=False, disable=not has_terminal()
+        ) as bar,
+    ):
+        chunks = response.raw.stream(CHUNK // 8, decode_content=False) if (total or 0) <= request.limit else iter([b""])
+        size = max(start, total or 0)
+        for chunk in chunks:
+            if stop.is_set():
+                raise KeyboardInterrupt
             stream.write(chunk)
-            progress.report(part, stream.tell(), total)
-            if stream.tell() > limit:
+            bar.update(len(chunk))
+            size = max(size, stream.tell())
+            if size > request.limit:
                 break
+    if size > request.limit:
+        part.unlink()
+        raise request.failed(f"it has more than {request.limit:,} bytes, so it is not the published file")
+    if total is not None and size_of(part) < total:
+        raise ResumableError(f"the connection ended after {size_of(part):,} of {total:,} bytes")

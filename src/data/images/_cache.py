@@ -40,7 +40,7 @@ _READ_ONLY, _FULL = (errno.EACCES, errno.EPERM, errno.EROFS), (errno.ENOSPC, err
 _work: Work  # of a process that works for another one
 
 
-class UnfitError(Exception):
+class NotMappableError(Exception):
     """Images that cannot be kept in this form: they differ in size, or are too large for it."""
 
 
@@ -85,7 +85,7 @@ def pixel_map(
         root: folder that the images lie below.
         paths: its image files below that, n of them.
         forms: ways to keep them, by name, the best one first: each returns the pixels of a row, uint8 (3, H, W), or raises
-            :class:`UnfitError`.
+            :class:`NotMappableError`.
         workers: threads or processes that decode; 0 for one per processor.
 
     Returns:
@@ -157,7 +157,7 @@ def _make(files: Mapping[str, Path], count: int, forms: Mapping[str, Decode], wo
     for form, decode in forms.items():
         try:
             _write(files[form], count, decode, workers or _processors())
-        except UnfitError:
+        except NotMappableError:
             continue
         return PixelMap(files[form])
     return None
@@ -172,7 +172,7 @@ def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
     def chunk(start: int) -> NDArray[np.uint8]:
         found = [decode(row) for row in range(start, min(start + _CHUNK, count))]
         if any(image.shape != shape for image in found):
-            raise UnfitError
+            raise NotMappableError
         return np.stack(found)
 
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}

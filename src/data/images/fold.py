@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 from ...errors import DataError
 from ...runs import home
 from ..metadata import Metadata
-from ..split import remedy
+from ..split import how_to_fix
 from ._augment import Pictures, Pixels, draws
-from ._cache import FOLDER, OWN, PixelMap, UnfitError, pixel_map
+from ._cache import FOLDER, OWN, NotMappableError, PixelMap, pixel_map
 from .decoding import UnreadableError, decode
 from .transforms import TRANSFORMS, Transformation, pixels
 
@@ -121,7 +121,7 @@ class ImageFold(Dataset[Item]):
     def _at_own_size(self, row: int) -> Pixels:
         image = self.image(row)
         if not self._can_wait(image.height, image.width):
-            raise UnfitError
+            raise NotMappableError
         return pixels(image)
 
     def _at_its_size(self, row: int) -> Pixels:
@@ -140,7 +140,7 @@ class ImageFold(Dataset[Item]):
     def _unusable(self, row: int, complaint: str) -> DataError:
         metadata = self.metadata
         return DataError(
-            f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {remedy(metadata.file.parent.name)}"
+            f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {how_to_fix(metadata.file.parent.name)}"
         )
 
     def _check_sizes(self, rows: Sequence[int], images: Pictures) -> None:

@@ -20,7 +20,7 @@ from ...phrases import absolute, name_of_own
 from ...runs import processed_folder
 from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
-from ..prepare.content import Content
+from ..prepare.content import DatasetContent
 from ..prepare.label_table import LabelTable
 from ..prepare.unreadable import words_of_left_out
 from ..prepare.write import prepare
@@ -230,15 +230,15 @@ def _is_single(table: LabelTable) -> bool:
 
 def _content(
     table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: dict[str, Any]
-) -> Content:
+) -> DatasetContent:
     if single:
         folds = splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
     else:
-        folds = splits.deal(len(table), splits.share_sizes(len(table), shares), seed=seed)
+        folds = splits.random_split(len(table), splits.share_sizes(len(table), shares), seed=seed)
         splits.check_findable(table.labels, folds, table.classes)
     content = table.content(folds, splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
 
-    def without(rows: NDArray[np.int64]) -> Content:
+    def without(rows: NDArray[np.int64]) -> DatasetContent:
         kept, read = _with_least(table.rows(np.setdiff1d(np.arange(len(table)), rows)), reading)
         return _content(kept, single=single, shares=shares, seed=seed, source=source, reading=read)
 

@@ -15,7 +15,7 @@ from ...hparams import FOLDS
 from ..catalogue import LIST_SOURCES, check_own_name
 from ..metadata import parse_label_names
 from ..prepare import image_lists, splits
-from ..prepare.content import Content
+from ..prepare.content import DatasetContent
 from ..prepare.write import prepare
 from ..split import Split
 
@@ -93,7 +93,7 @@ def _content(
     classes: Path | None,
     allow: Collection[str],
     allow_empty: bool,
-) -> Content:
+) -> DatasetContent:
     if not images.is_dir():
         raise DataError(f"there is no folder {images}: -images FOLDER says where the images lie")
     lists = image_lists.read_lists(files)
@@ -113,10 +113,10 @@ def _content(
 
 def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) -> dict[str, NDArray[np.int64]]:
     """Move images of a fold to val; where the training set lies inside the database, those of train leave both."""
-    free = np.unique(folds["train"]) if source == "train" else image_lists.outside(folds, source)
+    free = np.unique(folds["train"]) if source == "train" else image_lists.rows_only_in(folds, source)
     if size >= len(free):
         raise UsageError(f"-val_size {size} is too many: {source} has {len(free):,} images that could be drawn, and at least 1 must stay")
-    drawn = free[splits.deal(len(free), {"val": size}, seed=SEED)["val"]]
+    drawn = free[splits.random_split(len(free), {"val": size}, seed=SEED)["val"]]
     return {fold: rows[~np.isin(rows, drawn)] for fold, rows in folds.items()} | {"val": drawn}
 
 

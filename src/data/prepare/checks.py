@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...hparams import FOLDS
-from .content import Content, is_safe
+from .content import DatasetContent, is_safe
 from .splits import overlaps
 
 
-def check(content: Content) -> None:
+def check(content: DatasetContent) -> None:
     """Refuse a content that no run could use, or whose numbers would mean something else than people think.
 
     Raises:
@@ -27,7 +27,7 @@ def check(content: Content) -> None:
     _check_names(content)
 
 
-def _check_folds(content: Content) -> None:
+def _check_folds(content: DatasetContent) -> None:
     for fold in FOLDS:
         rows = content.folds[fold]
         if len(rows) == 0:
@@ -36,16 +36,18 @@ def _check_folds(content: Content) -> None:
             raise DataError(f"the fold {fold} holds an image twice")
 
 
-def _check_overlaps(content: Content) -> None:
+def _check_overlaps(content: DatasetContent) -> None:
     for pair, count in overlaps(content.folds).items():
-        if pair not in content.shared:
+        if pair not in content.protocol.shared:
             one, _, other = pair.partition("-")
+            allowed = ", ".join(content.protocol.shared) or "none"
             first = int(np.intersect1d(content.folds[one], content.folds[other])[0])
-            place = f" ({content.where(first)})" if content.where else ""
+            where = f" ({content.where(first)})" if content.where else ""
             raise DataError(
-                f"{_counted(count)} in both {one} and {other}, the first is {content.files[first]}{place}: the split {content.protocol!r} "
-                f"does not say that this may be (pairs it allows: {', '.join(content.shared) or 'none'}). Leave such images out of one of "
-                f"the two; lists can also be prepared as they are, with `process/lists.py NAME ... -allow {pair}`"
+                f"{_counted(count)} in both {one} and {other}, the first is {content.files[first]}{where}: the split "
+                f"{content.protocol.name!r} does not say that this may be (pairs it allows: {allowed}). "
+                f"Leave such images out of one of the two; lists can also be prepared as they are, "
+                f"with `process/lists.py NAME ... -allow {pair}`"
             )
 
 
@@ -53,7 +55,7 @@ def _counted(count: int) -> str:
     return f"{count:,} images are" if count > 1 else "1 image is"
 
 
-def _check_classes(content: Content) -> None:
+def _check_classes(content: DatasetContent) -> None:
     labels = content.labels[np.concatenate([content.folds[fold] for fold in FOLDS])]
     used = labels.any(axis=0)
     for name, present in zip(content.classes, used, strict=True):
@@ -81,7 +83,7 @@ def uniform(labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
     return f"{what}, so no result would mean anything: two classes are needed, give images of anything else a class of their own"
 
 
-def _check_names(content: Content) -> None:
+def _check_names(content: DatasetContent) -> None:
     seen: set[str] = set()
     for name in content.files:
         if not is_safe(name):

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ...hparams import FOLDS
 from .labels import describe, doubts
+from .splits import Protocol
 
 LeftOut = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
-class Content:
+class DatasetContent:
     """A data set as a processor hands it over.
 
     Args:
@@ -25,12 +26,9 @@ class Content:
         classes: C class names.
         folds: indices of the images of each fold, in the order of the metadata file.
         write_image: writes the image of an index to a path; called from several threads.
-        protocol: name of the split.
-        rule: the split in words.
-        seed: seed of its shuffle.
+        protocol: how it is split.
         source: where the images come from.
         note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
-        shared: pairs of folds that share images on purpose, "train-database" for a training set inside the database.
         unused: classes that no image has, by design.
         where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
         image: returns the file that an image of an index is made from; None where images are not files.
@@ -44,16 +42,13 @@ class Content:
     classes: Sequence[str]
     folds: Mapping[str, NDArray[np.int64]]
     write_image: Callable[[int, Path], None]
-    protocol: str
-    rule: str
-    seed: int
+    protocol: Protocol
     source: str
     note: str = ""
-    shared: Collection[str] = ()
     unused: Collection[str] = ()
     where: Callable[[int], str] | None = None
     image: Callable[[int], Path] | None = None
-    without: Callable[[NDArray[np.int64]], Content] | None = None
+    without: Callable[[NDArray[np.int64]], DatasetContent] | None = None
     left_out: LeftOut = ()
     reading: Mapping[str, str | int] = field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from ..metadata import parse_labels, read_metadata
 from ..split import metadata_file, read_split
 from .class_numbers import parse_numbers, vectors_of
 from .label_table import LabelTable
+from .splits import random_split
 
 FILES: Mapping[str, str] = {"train": "train.txt", "val": "val.txt", "query": "test.txt", "database": "database.txt"}
 _MEND = "mend that line and run the command again"
@@ -141,10 +142,10 @@ def export(database: str, folder: Path) -> list[Path]:
     return written
 
 
-Place = Callable[[str], str]
+PathOf = Callable[[str], str]
 
 
-def by_name(folder: Path) -> Place:
+def by_name(folder: Path) -> PathOf:
     """Return what finds the image that a foreign path means among all files below a folder.
 
     The base name decides; where several files carry it, the one whose folders agree with the path's for the longest way up.
@@ -159,29 +160,29 @@ def by_name(folder: Path) -> Place:
         DataError: from that function, when files with that base name agree equally well.
     """
     files: dict[str, list[str]] = {}
-    for place, _, names in os.walk(folder, followlinks=True):
+    for below, _, names in os.walk(folder, followlinks=True):
         for name in names:
-            files.setdefault(name, []).append((Path(place) / name).relative_to(folder).as_posix())
+            files.setdefault(name, []).append((Path(below) / name).relative_to(folder).as_posix())
 
-    def place_of(path: str) -> str:
+    def path_of(path: str) -> str:
         name = path.rpartition("/")[2]
-        found = sorted(files.get(name, [_inside(path)]), key=lambda file: (-_agreement(file, path), file))
-        if len(found) > 1 and _agreement(found[0], path) == _agreement(found[1], path):
-            raise DataError(f"{path} may mean {found[0]} or {found[1]} below {folder}: both carry that name")
-        return found[0]
+        candidates = sorted(files.get(name, [_inside(path)]), key=lambda file: (-_agreement(file, path), file))
+        if len(candidates) > 1 and _agreement(candidates[0], path) == _agreement(candidates[1], path):
+            raise DataError(f"{path} may mean {candidates[0]} or {candidates[1]} below {folder}: both carry that name")
+        return candidates[0]
 
-    return place_of
+    return path_of
 
 
 def join(
-    lists: Mapping[str, ImageList], folder: Path, place: Place, classes: Sequence[str] | None = None
+    lists: Mapping[str, ImageList], folder: Path, path_of: PathOf, classes: Sequence[str] | None = None
 ) -> tuple[LabelTable, dict[str, NDArray[np.int64]]]:
     """Join the lists of several folds to one table in which every image occurs once.
 
     Args:
         lists: the list of each fold.
         folder: the folder the images lie below.
-        place: from a listed path to a path below that folder, see :func:`by_name`.
+        path_of: from a listed path to a path below that folder, see :func:`by_name`.
         classes: C class names; None for the numbers of the columns, or the class numbers of all lists.
 
     Returns:
@@ -200,7 +201,7 @@ def join(
             raise DataError(f"{listed.file} has {listed.form}, but {first.file} has {first.form}")
         lines: dict[int, int] = {}
         for line, path in enumerate(listed.paths):
-            row = paths.setdefault(place(path), len(paths))
+            row = paths.setdefault(path_of(path), len(paths))
             if row == len(named):
                 named.append([])
             if lines.setdefault(row, line) != line:
@@ -225,24 +226,19 @@ def join(
     return LabelTable(folder, list(paths), labels, names, where, form="0/1 vectors"), folds
 
 
-def read_lists(files: Mapping[str, Path], *, columns: int | None = None) -> dict[str, ImageList]:
+def read_lists(files: Mapping[str, Path]) -> dict[str, ImageList]:
     """Read the lists of several folds.
 
     Args:
         files: the file of each fold.
-        columns: number of labels they should have; None for any.
 
     Raises:
-        DataError: when one cannot be read or has another number of labels.
+        DataError: if one cannot be read.
     """
-    lists = {fold: read_list(file) for fold, file in files.items()}
-    for listed in lists.values():
-        if columns is not None and listed.labels.shape[1:] != (columns,):
-            raise DataError(f"{listed.file} has {listed.form}, but this protocol has {columns}")
-    return lists
+    return {fold: read_list(file) for fold, file in files.items()}
 
 
-def published(lists: Mapping[str, ImageList], sizes: Mapping[str, int]) -> str:
+def length_note(lists: Mapping[str, ImageList], sizes: Mapping[str, int]) -> str:
     """Return how lists differ in length from the published ones, as a note for ``split.json``; empty where they do not.
 
     Args:
@@ -259,7 +255,37 @@ def source_of(lists: Mapping[str, ImageList]) -> str:
     return "; ".join(f"{listed.file.name} (SHA-256 {digest(listed.file)})" for listed in lists.values())
 
 
-def outside(folds: Mapping[str, NDArray[np.int64]], fold: str = "database") -> NDArray[np.int64]:
+def read_hashnet(folder: Path, columns: int) -> dict[str, ImageList]:
+    """Read the three lists of the HashNet release (https://github.com/thuml/HashNet).
+
+    Args:
+        folder: ``train.txt``, ``test.txt`` (the queries) and ``database.txt``.
+        columns: number of labels they should have.
+
+    Raises:
+        DataError: if one is missing, cannot be read or has another number of labels.
+    """
+    files = {fold: folder / FILES[fold] for fold in ("train", "query", "database")}
+    missing = [file.name for file in files.values() if not file.is_file()]
+    if missing:
+        raise DataError(
+            f"{folder} does not hold {', '.join(missing)}: this protocol reads the lists of the HashNet release "
+            f"(https://github.com/thuml/HashNet); -lists FOLDER says where they are"
+        )
+    lists = read_lists(files)
+    for listed in lists.values():
+        if listed.labels.shape[1:] != (columns,):
+            raise DataError(f"{listed.file} has {listed.form}, but this protocol has {columns}")
+    return lists
+
+
+def with_val(folds: Mapping[str, NDArray[np.int64]], size: int) -> dict[str, NDArray[np.int64]]:
+    """Return folds with a val fold, drawn after one shuffle from the images that only the database holds; they stay in it."""
+    rest = rows_only_in(folds, "database")
+    return {**folds, "val": rest[random_split(len(rest), {"val": size})["val"]]}
+
+
+def rows_only_in(folds: Mapping[str, NDArray[np.int64]], fold: str) -> NDArray[np.int64]:
     """Return the rows of a fold that are in no other one, ascending."""
     others = [rows for name, rows in folds.items() if name != fold]
     return np.setdiff1d(folds[fold], np.concatenate(others))

@@ -8,17 +8,14 @@ import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .content import Content, distinct_names
+from .content import DatasetContent, distinct_names
 from .labels import counted
-
-if TYPE_CHECKING:
-    from .splits import Protocol
+from .splits import Protocol, merge_folds, random_split
 
 
 @dataclass(frozen=True)
@@ -100,28 +97,53 @@ class LabelTable:
                 f"{self.paths[missing[0]]} ({self.where(missing[0])}): {advice}"
             )
 
-    def content(self, folds: Mapping[str, NDArray[np.int64]], protocol: Protocol, *, source: str, note: str = "") -> Content:
+    def content(self, folds: Mapping[str, NDArray[np.int64]], protocol: Protocol, *, source: str, note: str = "") -> DatasetContent:
         """Return what :func:`~biodeephashing.data.prepare.write.prepare` writes: these images, linked and not copied where possible."""
-        return Content(
+        return DatasetContent(
             files=distinct_names([path.rpartition("/")[2] for path in self.paths]),
             labels=self.labels,
             classes=self.classes,
             folds=folds,
             write_image=lambda row, target: link(self._file(row), target),
-            protocol=protocol.name,
-            rule=protocol.rule,
-            seed=protocol.seed,
+            protocol=protocol,
             source=source,
             note=note,
-            shared=protocol.shared,
             unused=self.unused,
             where=self.where,
             image=self._file,
             reading={"labels": self.form},
         )
 
+    def random_split(self, sizes: Mapping[str, int], protocol: Protocol, *, source: str, note: str = "") -> DatasetContent:
+        """Return what is written when each fold gets its number of images at random; see :func:`~.splits.random_split`."""
+        folds = merge_folds(random_split(len(self), sizes, seed=protocol.seed), protocol.shared)
+        return self.content(folds, protocol, source=source, note=note)
+
     def _file(self, row: int) -> Path:
         return self.folder / self.paths[row]
+
+
+def lines_of(file: Path, advice: str) -> list[str]:
+    """Return the lines of a text file of a raw dataset; see :func:`read_text`."""
+    return read_text(file, advice).rstrip().splitlines()
+
+
+def read_text(file: Path, advice: str) -> str:
+    """Return a text file of a raw dataset.
+
+    Args:
+        file: the file.
+        advice: what to do if it cannot be read.
+
+    Raises:
+        DataError: if it is missing or is not UTF-8.
+    """
+    try:
+        return file.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(f"{file} is missing: {advice}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file} is damaged ({error}): delete it and {advice}") from error
 
 
 def link(source: Path, target: Path) -> None:

@@ -185,7 +185,7 @@ def per_label(
     return {fold: np.flatnonzero(fold_of == fold) for fold in (*sizes, REST)}
 
 
-def deal(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, NDArray[np.int64]]:
+def random_split(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, NDArray[np.int64]]:
     """Give each fold its number of images, whatever their classes, and the rest to the database.
 
     A list with one fold name per image (first all of the first fold, and so on) is shuffled and assigned in order.
@@ -202,7 +202,7 @@ def deal(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, ND
         DataError: when none is left for the database.
 
     Example:
-        >>> {fold: rows.tolist() for fold, rows in deal(6, {"train": 2, "query": 1}).items()}
+        >>> {fold: rows.tolist() for fold, rows in random_split(6, {"train": 2, "query": 1}).items()}
         {'train': [2, 3], 'query': [1], 'database': [0, 4, 5]}
     """
     if count <= sum(sizes.values()):
@@ -214,7 +214,7 @@ def deal(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict[str, ND
     return {fold: np.flatnonzero(dealt == fold) for fold in (*sizes, REST)}
 
 
-def share(folds: Mapping[str, NDArray[np.int64]], pairs: Sequence[str]) -> dict[str, NDArray[np.int64]]:
+def merge_folds(folds: Mapping[str, NDArray[np.int64]], pairs: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     """Put the images of a fold into another one as well.
 
     Args:
@@ -225,7 +225,7 @@ def share(folds: Mapping[str, NDArray[np.int64]], pairs: Sequence[str]) -> dict[
         Indices of each fold; those that took images in are ascending.
 
     Example:
-        >>> share({"train": np.array([2]), "database": np.array([0, 3])}, ["train-database"])["database"].tolist()
+        >>> merge_folds({"train": np.array([2]), "database": np.array([0, 3])}, ["train-database"])["database"].tolist()
         [0, 2, 3]
     """
     shared = dict(folds)

@@ -16,7 +16,7 @@ from ...errors import DataError
 from ...runs import processed_folder
 from ..images.decoding import fault_of
 from ..images.threads import in_threads
-from .content import Content, LeftOut
+from .content import DatasetContent, LeftOut
 
 LEFT_OUT_FILE = "images_left_out.csv"
 _HEADER = ("file", "reason")
@@ -24,7 +24,7 @@ _SHOWN = 20  # unreadable images that a refusal names
 _FEW = 3  # and that a report does
 
 
-def without_unreadable(content: Content, share: Fraction, label: str) -> Content:
+def without_unreadable(content: DatasetContent, share: Fraction, label: str) -> DatasetContent:
     """Decode every image of a content and leave out those that cannot be decoded.
 
     Args:
@@ -99,13 +99,13 @@ def words_of_left_out(database: str) -> list[str]:
     return [f"left out as unreadable: {len(left_out):,} (all in {processed_folder(database) / LEFT_OUT_FILE}): {examples}"]
 
 
-def _without(content: Content, rows: NDArray[np.int64]) -> Content:
+def _without(content: DatasetContent, rows: NDArray[np.int64]) -> DatasetContent:
     if content.without is not None:
         return content.without(rows)
     return dataclasses.replace(content, folds={fold: kept[~np.isin(kept, rows)] for fold, kept in content.folds.items()})
 
 
-def _refusal(content: Content, found: Sequence[tuple[int, str, str]], total: int, share: Fraction) -> DataError:
+def _refusal(content: DatasetContent, found: Sequence[tuple[int, str, str]], total: int, share: Fraction) -> DataError:
     named = [f"{file}{f' ({content.where(row)})' if content.where else ''} {fault}" for row, file, fault in found[:_SHOWN]]
     more = [f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
     return DataError(

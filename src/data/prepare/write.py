@@ -15,9 +15,9 @@ from ...hparams import FOLDS
 from ...runs import only_process, processed_folder
 from ..images.threads import in_threads
 from ..metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
-from ..split import Split, checksums, metadata_file, read_split, remedy, write_split
+from ..split import Split, checksums, how_to_fix, metadata_file, read_split, write_split
 from .checks import check, uniform
-from .content import Content
+from .content import DatasetContent
 from .splits import overlaps
 from .unreadable import check_left_out, without_unreadable, write_left_out
 
@@ -25,7 +25,7 @@ IMAGES = "images"
 
 
 def prepare(
-    database: str, build: Callable[[], Content], *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
+    database: str, build: Callable[[], DatasetContent], *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
 ) -> tuple[Split, bool]:
     """Write a data set to ``data/processed/``, unless it is there already.
 
@@ -89,7 +89,7 @@ def _checked(database: str, skip_unreadable: Fraction) -> Split:
         metadata = read_metadata(metadata_file(folder, fold))
         missing = [path for path in metadata.paths if Path(path).name not in present]
         if missing:
-            raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {remedy(database)}")
+            raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {how_to_fix(database)}")
         labels.append(metadata.labels)
     check_left_out(database, len(present), skip_unreadable)
     if complaint := uniform(np.concatenate(labels), split.classes):
@@ -105,7 +105,7 @@ def _check_spelling(folder: Path) -> None:
         )
 
 
-def _write(database: str, content: Content, folder: Path) -> None:
+def _write(database: str, content: DatasetContent, folder: Path) -> None:
     (folder / IMAGES).mkdir(parents=True)
     _write_images(database, content, folder / IMAGES)
     for fold in FOLDS:
@@ -116,9 +116,9 @@ def _write(database: str, content: Content, folder: Path) -> None:
     write_left_out(folder, content.left_out)
     facts = Split(
         database=database,
-        protocol=content.protocol,
-        rule=content.rule,
-        seed=content.seed,
+        protocol=content.protocol.name,
+        rule=content.protocol.rule,
+        seed=content.protocol.seed,
         sizes={fold: len(content.folds[fold]) for fold in FOLDS},
         classes=tuple(content.classes),
         source=content.source,
@@ -132,6 +132,6 @@ def _write(database: str, content: Content, folder: Path) -> None:
     write_split(folder, facts)
 
 
-def _write_images(database: str, content: Content, folder: Path) -> None:
+def _write_images(database: str, content: DatasetContent, folder: Path) -> None:
     rows = np.unique(np.concatenate([content.folds[fold] for fold in FOLDS])).tolist()
     in_threads(lambda row: content.write_image(row, folder / content.files[row]), rows, database)

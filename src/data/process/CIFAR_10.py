@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.parsers import parser_of
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = parser_of("CIFAR_10", __doc__, images=False)
-    parser.add_argument("-allow_partial", "--allow_partial", action="store_true", help="make do with an incomplete download")
-    options = parser.parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("CIFAR_10", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("CIFAR_10", options)
+    prepare_public("CIFAR_10", options)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.arguments import StrictParser
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = StrictParser(description=__doc__)
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="prepare it again even if it is there")
-    options = parser.parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("DIGITS", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("DIGITS", options)
+    prepare_public("DIGITS", options)
 
 
 if __name__ == "__main__":

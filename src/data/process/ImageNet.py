@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.parsers import parser_of
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("ImageNet", __doc__, lists="all protocols").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("ImageNet", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("ImageNet", options)
+    prepare_public("ImageNet", options)
 
 
 if __name__ == "__main__":

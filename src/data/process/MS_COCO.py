@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.parsers import parser_of
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("MS_COCO", __doc__, lists="coco-hashnet").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("MS_COCO", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("MS_COCO", options)
+    prepare_public("MS_COCO", options)
 
 
 if __name__ == "__main__":

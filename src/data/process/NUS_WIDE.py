@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.parsers import parser_of
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("NUS_WIDE", __doc__, lists="nuswide_21_m and nuswide_81").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("NUS_WIDE", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("NUS_WIDE", options)
+    prepare_public("NUS_WIDE", options)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.parsers import parser_of
+from biodeephashing.data.parsers import process_parser
 from biodeephashing.errors import guard
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    options = parser_of("VOC2012", __doc__).parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
+    options = process_parser("VOC2012", __doc__).parse_args(argv)
+    from biodeephashing.commands.prepare import prepare_public
 
-    prepare_set("VOC2012", options)
+    prepare_public("VOC2012", options)
 
 
 if __name__ == "__main__":
