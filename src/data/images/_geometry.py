@@ -9,7 +9,6 @@ from PIL import Image
 
 from ...preprocessing import Preprocessing
 from ._enlarge import length_of
-from ._reduce import reduce_and_crop
 
 
 @dataclass(frozen=True)
@@ -61,9 +60,6 @@ class Geometry:
     def __call__(self, image: Image.Image) -> Image.Image:
         """Return an RGB image at this size."""
         width, height = self._scaled(image.width, image.height)
-        # From Pillow 13 on an image that is much higher than wide is gone over downwards first.
-        if self.is_plain and min(image.size) > self.scaled[0] and image.height <= 2 * image.width:
-            return reduce_and_crop(image, (width, height), self.size[0])
         scaled = image if image.size == (width, height) else image.resize((width, height), Image.Resampling[self.interpolation.upper()])
         left, top = _start(width, self.size[1]), _start(height, self.size[0])
         finished = Image.new("RGB", self.size[::-1], self.fill)

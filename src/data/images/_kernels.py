@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from ..._compiled import kernel
 from ._enlarge import BITS
+from ._enlarge import HALF as _HALF
 
 Bytes = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Taps = NDArray[np.int32]
-Places = NDArray[np.int64]
 
-HALF = np.int32(1 << (BITS - 1))
+HALF = np.int32(_HALF)
 WHITE = np.float32(255)
 
 
@@ -62,40 +62,3 @@ def enlarge_and_normalise(planes: Bytes, across: Taps, down: Taps, means: Floats
             for x in range(columns):  # computed, not looked up: eight at a time, where a table gives one after the other
                 byte = np.int32(upper[x] * near + lower[x] * far + HALF) >> BITS
                 target[x] = (np.float32(byte) / WHITE - mean) / deviation
-
-
-@kernel
-def reduce(pixels: Bytes, left: Places, wide: Places, across: Taps, top: Places, high: Places, down: Taps, finished: Bytes) -> None:
-    """Reduce an image as Pillow does, across and then down with bytes in between, but only what is kept of it.
-
-    No sum leaves 32 bits: the weights of a place add up to one, that is to two to the power 22, within rounding.
-
-    Args:
-        pixels: bytes (height, width, 3).
-        left: the first old column of each new one, (columns,).
-        wide: how many there are, (columns,).
-        across: their weights, (columns, most of them).
-        top, high, down: the same of each new row.
-        finished: where it goes, (rows, columns, 3).
-    """
-    rows, columns, begin = len(top), len(left), top[0]
-    lines, sums = np.empty((top[rows - 1] + high[rows - 1] - begin, 3 * columns), np.uint8), np.empty(3 * columns, np.int32)
-    for row in range(len(lines)):
-        source, line = pixels[begin + row], lines[row]
-        for x in range(columns):
-            red = green = blue = np.int64(HALF)
-            for i in range(wide[x]):
-                pixel, weight = source[left[x] + i], across[x, i]
-                red += pixel[0] * weight
-                green += pixel[1] * weight
-                blue += pixel[2] * weight
-            line[3 * x], line[3 * x + 1], line[3 * x + 2] = red >> BITS, green >> BITS, blue >> BITS
-    for y in range(rows):
-        sums[:] = HALF
-        for i in range(high[y]):
-            line, weight = lines[top[y] - begin + i], down[y, i]
-            for x in range(3 * columns):
-                sums[x] += line[x] * weight
-        for x in range(columns):
-            for channel in range(3):
-                finished[y, x, channel] = sums[3 * x + channel] >> BITS
