@@ -1,7 +1,13 @@
-"""From files to tensors: prepared data sets, their metadata and split, and the loader that feeds a network."""
+"""From files to tensors: prepared datasets, their metadata and split, and the loader that feeds a network.
+
+- ``sets``: public datasets; ``own``: somebody's own images.
+- ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
+- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,32 +38,13 @@ __all__ = [
     "write_split",
 ]
 
-# Imported when first used: a processor answers -h without NumPy, and facts about a data set need no PyTorch, which takes seconds.
-_HOME = {
-    "Metadata": "metadata",
-    "PreparedDataset": "metadata",
-    "load_fold": "metadata",
-    "read_label_names": "metadata",
-    "read_metadata": "metadata",
-    "write_label_names": "metadata",
-    "write_metadata": "metadata",
-    "Split": "split",
-    "known_databases": "split",
-    "read_split": "split",
-    "write_split": "split",
-    "TRANSFORMS": "images.transforms",
-    "Transformation": "images.transforms",
-    "normalise": "images.transforms",
-    "transformation": "images.transforms",
-    "ImageFold": "images.fold",
-    "EpochSampler": "images.feeding",
-    "loader": "images.feeding",
-}
+# Imported when first used: a script answers -h without NumPy, and facts about a dataset need no PyTorch, which takes seconds.
+_LIGHT_TO_HEAVY = (".split", ".metadata", ".images.transforms", ".images.fold", ".images.feeding")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in __all__:
+        for module in _LIGHT_TO_HEAVY:
+            if hasattr(home := import_module(module, __name__), name):
+                return getattr(home, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

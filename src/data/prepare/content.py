@@ -35,6 +35,7 @@ class DatasetContent:
         without: returns the content without the images of some indices; None for one whose other images stay in their folds.
         left_out: file and reason of each image that is left out because it cannot be read.
         reading: how the source was read; "labels" says how it writes them.
+        remarks: what is doubtful about the labels, beside what :func:`~.labels.doubts` finds.
     """
 
     files: Sequence[str]
@@ -51,13 +52,14 @@ class DatasetContent:
     without: Callable[[NDArray[np.int64]], DatasetContent] | None = None
     left_out: LeftOut = ()
     reading: Mapping[str, str | int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def understood(self) -> tuple[str, ...]:
         """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
         folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
         used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
         line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
-        return line, *(f"remark: {doubt}" for doubt in doubts(folds, self.classes))
+        return line, *(f"remark: {doubt}" for doubt in (*self.remarks, *doubts(folds, self.classes)))
 
 
 def distinct_names(names: Sequence[str]) -> list[str]:

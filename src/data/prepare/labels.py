@@ -78,6 +78,16 @@ def lacking(folds: Mapping[str, Labels], classes: Sequence[str], asked: str, nee
         yield f"classes of {words} without an image in {needed}: {len(columns)} ({few([classes[column] for column in columns])})"
 
 
+def without_images(classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the remark on classes that no image has; none for no classes.
+
+    Example:
+        >>> without_images(["eel"])
+        ('classes without any image: 1 (eel)',)
+    """
+    return (f"classes without any image: {len(classes)} ({few(classes)})",) if classes else ()
+
+
 def few(names: Sequence[str]) -> str:
     """Return the first of some names, and how many more there are.
 

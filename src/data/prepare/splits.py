@@ -77,38 +77,55 @@ def per_class_share(
     Args:
         classes: class of each image, (n,).
         shares: fraction of each fold, in the order they are taken.
-        names: class names, for the error message.
+        names: class names.
         seed: seed of the shuffle.
 
     Returns:
         Indices of each fold, ascending.
-
-    Raises:
-        DataError: naming the first classes with too few images to leave at least one for the database, and how many there are.
 
     Example:
         >>> folds = per_class_share(np.array([0] * 4 + [1] * 2), {"train": Fraction("0.5")}, names=["cat", "dog"])
         >>> {fold: rows.tolist() for fold, rows in folds.items()}
         {'train': [1, 2, 4], 'database': [0, 3, 5]}
     """
-    counts = np.bincount(classes, minlength=len(names)).tolist()
-    small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if count <= sum(share_sizes(count, shares).values())]
-    if small:
-        raise DataError(
-            f"{len(small)} of {len(names)} classes have too few images for every fold to get one ({words_of(shares)}, the rest {REST}), "
-            f"at least {_least(shares)} are needed: {few(small)}; -least {_least(shares)} leaves such classes out"
-        )
     return _walk(classes, len(names), lambda count: share_sizes(count, shares), tuple(shares), seed)
+
+
+def too_small(counts: Sequence[int], shares: Mapping[str, Fraction], names: Sequence[str]) -> tuple[str, ...]:
+    """Return the remark on classes with images, but too few for every fold to get one; none where there are no such classes.
+
+    Args:
+        counts: images of each class.
+        shares: fraction of each fold.
+        names: class names.
+
+    Example:
+        >>> too_small([9, 3], {"train": Fraction("0.5"), "val": Fraction("0.1"), "query": Fraction("0.1")}, ["cat", "eel"])
+        ("classes without an image in some fold: 1 ('eel' (3)); 4 images are enough, -least 4 leaves smaller ones out",)
+    """
+    enough = len(shares) + 1
+    small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if 0 < count < enough]
+    words = f"classes without an image in some fold: {len(small)} ({few(small)}); {enough} images are enough, -least {enough} leaves smaller ones out"
+    return (words,) if small else ()
 
 
 def share_sizes(count: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
     r"""Return how many of :math:`n` images each fold gets: :math:`\max(1, \lfloor n f \rfloor)`.
 
+    Where that leaves none for the database, each fold gets one, as far as they suffice: the database first, then the folds in their
+    order; what remains goes to the first of them.
+
     Example:
         >>> share_sizes(25, {"train": Fraction("0.5"), "query": Fraction("0.01")})
         {'train': 12, 'query': 1}
+        >>> share_sizes(2, {"train": Fraction("0.5"), "query": Fraction("0.1")})
+        {'train': 1, 'query': 0}
     """
-    return {fold: max(1, int(count * share)) for fold, share in shares.items()}
+    sizes = {fold: max(1, int(count * share)) for fold, share in shares.items()}
+    if count > sum(sizes.values()):
+        return sizes
+    first, rest = next(iter(shares)), max(count - 1 - len(shares), 0)
+    return {fold: int(number < count - 1) + (rest if fold == first else 0) for number, fold in enumerate(shares)}
 
 
 def words_of(shares: Mapping[str, Fraction]) -> str:
@@ -122,7 +139,7 @@ def words_of(shares: Mapping[str, Fraction]) -> str:
 
 
 def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> None:
-    """Check that every class of the queries occurs in training and database.
+    """Check that every class of the queries occurs in the database: a query without a relevant item has no average precision.
 
     Args:
         labels: (n, C), each 0 or 1.
@@ -133,17 +150,15 @@ def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.i
         DataError: naming the first classes that do not, and how many there are.
 
     Example:
-        >>> check_findable(np.array([[1], [1], [1]]), {"train": np.array([0]), "query": np.array([1]), "database": np.array([2])}, ["cat"])
+        >>> check_findable(np.array([[1], [1], [1]]), {"query": np.array([1]), "database": np.array([2])}, ["cat"])
     """
-    asked = labels[folds["query"]].any(axis=0)
-    for fold in ("train", REST):
-        lacking = np.flatnonzero(asked & ~labels[folds[fold]].any(axis=0)).tolist()
-        if lacking:
-            words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in lacking])
-            raise DataError(
-                f"{len(lacking)} of {len(names)} classes are too small for the split: queries have them, but no image of {fold}: {words}; "
-                f"add images, leave small classes out (-least N), or try another seed"
-            )
+    missing = np.flatnonzero(labels[folds["query"]].any(axis=0) & ~labels[folds[REST]].any(axis=0)).tolist()
+    if missing:
+        words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in missing])
+        raise DataError(
+            f"{len(missing)} of {len(names)} classes are too small for the split: queries have them, but no image of {REST}: {words}; "
+            f"add images, leave small classes out (-least N), or try another seed"
+        )
 
 
 def per_label(
@@ -276,13 +291,6 @@ def _walk(
         for fold, part in zip((*folds, REST), parts, strict=True):
             chosen[fold].append(part)
     return {fold: np.sort(np.concatenate(parts)) for fold, parts in chosen.items()}
-
-
-def _least(shares: Mapping[str, Fraction]) -> int:
-    count = len(shares) + 1
-    while count <= sum(share_sizes(count, shares).values()):
-        count += 1
-    return count
 
 
 def _shuffled(count: int, seed: int) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def prepare(
     new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
     if folder.exists() and not no_skip and not os.access(folder.parent, os.W_OK):  # a read-only share needs no lock: nothing changes there
         return _checked(database, skip_unreadable), False
-    with only_process(folder.with_name(f".{database}.lock")):
+    lock = folder.with_name(f".{database}.lock")
+    with only_process(lock):
         _tidy(folder, new, old)  # after a process that was killed
         _check_spelling(folder)
         if folder.exists() and not no_skip:
@@ -66,6 +68,9 @@ def prepare(
             new.rename(folder)
         finally:
             _tidy(folder, new, old)
+            if not folder.exists():
+                with suppress(OSError):  # a refused dataset leaves nothing behind; some systems do not remove an open file
+                    lock.unlink()
         return read_split(database), True
 
 
