@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..arguments import given_images
-from ..data.own.images import check_given
+from ..data.own.images import check_source
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.drawing import draw_pictures
 from ..eval.comparison.groups import RunRecord, build_groups
@@ -200,5 +200,5 @@ def from_arguments(arguments: Namespace) -> None:
         compare_runs(arguments.path, metric=arguments.metric)
         return
     settings = from_mapping(given, "command line")
-    check_given(given_images(arguments))
+    check_source(given_images(arguments))
     compare(settings.database, settings.experiment_name, metric=arguments.metric)

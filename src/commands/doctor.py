@@ -13,11 +13,13 @@ import numpy as np
 from ..data import Metadata, PreparedDataset, Split, read_label_names
 from ..data.images._looks import first_near
 from ..data.images.examination import Examined, examine
+from ..data.own.images import check_source
 from ..data.prepare.checks import uniform
 from ..data.prepare.labels import alike, describe, lacking
 from ..errors import DataError
 from ..hparams import FOLDS
-from ..runs import home
+from ..phrases import database_name, own_place
+from ..runs import home, processed_folder
 
 _SHOWN = 3  # examples of each finding
 _BROKEN = 20  # and of images that have to be replaced
@@ -61,7 +63,7 @@ def examine_database(database: str) -> Diagnosis:
         *_unusable(examined),
         *_repeated_lines(folds),
         *_unstated_overlaps(folds, split),
-        *_unlearnable(folds, split.classes),
+        *_unanswerable(folds, split.classes),
         *_uniform(folds, split.classes),
     ]
     remarks = [
@@ -136,10 +138,8 @@ def _unstated_overlaps(folds: Folds, split: Split) -> Iterator[str]:
             yield f"images that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
 
 
-def _unlearnable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
-    labels = {name: fold.labels for name, fold in folds.items()}
-    for needed in ("train", "database"):
-        yield from lacking(labels, classes, "query", needed)
+def _unanswerable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "query", "database")
 
 
 def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
@@ -148,8 +148,10 @@ def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _doubtful(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    labels = {name: fold.labels for name, fold in folds.items()}
     yield from alike(classes)
-    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "train", "database")
+    yield from lacking(labels, classes, "query", "train")
+    yield from lacking(labels, classes, "train", "database")
 
 
 def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
@@ -218,12 +220,16 @@ def _short(line: str, database: str) -> str:
 
 def from_arguments(arguments: Namespace) -> int:
     """Examine what ``doctor.py`` names, print what was found, and return 0 for a healthy data set, 1 for another."""
-    found = examine_database(arguments.database)
-    print("\n".join(found.facts))
-    for remark in found.remarks:
+    database, source = database_name(arguments.database), own_place(arguments.database)
+    if source and not processed_folder(database).exists():
+        raise DataError(f"{source} has not been prepared: run `python src/data/process/FOLDER.py {source}` first")
+    check_source(source)
+    diagnosis = examine_database(database)
+    print("\n".join(diagnosis.facts))
+    for remark in diagnosis.remarks:
         print(f"remark: {remark}")
-    for fault in found.faults:
+    for fault in diagnosis.faults:
         print(f"FAULT: {fault}")
-    healthy = not found.faults and not (arguments.strict and found.remarks)
+    healthy = not diagnosis.faults and not (arguments.strict and diagnosis.remarks)
     print("healthy" if healthy else "not healthy")
     return 0 if healthy else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..arguments import command_line
-from ..data.own.images import check_given
+from ..data.own.images import check_source
 from ..hparams import Settings
 from ..models.encode import write_codes
 from ..runs import Run
@@ -39,5 +39,5 @@ def predict_and_advise(settings: Settings, images: Path | None = None) -> None:
     Raises:
         DataError: when the prepared images stem from another place.
     """
-    check_given(images)
+    check_source(images)
     print(f"next: {command_line('src/eval/eval_map.py')} -p {predict(settings).quoted}")

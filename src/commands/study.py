@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..arguments import given_images, read_config
-from ..data.own.images import prepare_given
+from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
 from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back
@@ -103,7 +103,7 @@ def from_arguments(arguments: Namespace) -> None:
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
     cells = cells_of(arguments)
-    for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
+    for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
     if len(failures) < len(cells) and cells[0].tracking == "on":

@@ -58,7 +58,7 @@ def process_parser(name: str, description: str | None) -> StrictParser:
 def folder_parser(description: str | None) -> StrictParser:
     """Return the parser of ``FOLDER.py``."""
     parser = StrictParser(description=description)
-    parser.add_argument("place", metavar="PATH", type=Path, help="the folder or the CSV file")
+    parser.add_argument("path", metavar="PATH", type=Path, help="the folder or the CSV file")
     parser.add_argument("-name", "--name", metavar="NAME", help="data set to write; without it FOLDER_ and the name of the folder or file")
     words = f"fractions of the images, the rest is the database; without it {OWN_FRACTIONS}"
     parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)

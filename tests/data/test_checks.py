@@ -68,7 +68,7 @@ def folds(**details: list[int]) -> dict[str, np.ndarray]:
 def test_refused(project_home: Path, details: dict[str, object], complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         prepare("SET", lambda: content(**details))
-    assert [path.name for path in (project_home / "data/processed").iterdir()] == [".SET.lock"]
+    assert [path.name for path in (project_home / "data/processed").iterdir()] == []
 
 
 def test_accepted() -> None:

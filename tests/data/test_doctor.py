@@ -18,6 +18,7 @@ from biodeephashing.commands.doctor import examine_database
 from biodeephashing.data import doctor, load_fold, read_split
 from biodeephashing.data.images._looks import first_near
 from biodeephashing.data.images.examination import examine_file, look
+from biodeephashing.data.own.images import prepare_own
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.errors import DataError, UnknownNameError
@@ -205,6 +206,20 @@ def test_sets_that_are_not_there_or_were_changed(tiny_database: str, project_hom
     rewrite_fold(project_home, tiny_database, "query", lambda lines: lines)
     with pytest.raises(DataError, match=r"line 1 of .*query_metadata\.txt"):
         examine_database(tiny_database)
+
+
+def test_own_images(pets: Path, project_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are named as in every other command; a class that is not trained on is a remark, one that no answer has a fault."""
+    with pytest.raises(DataError, match=rf"{pets} has not been prepared: run `python src/data/process/FOLDER\.py {pets}`"):
+        doctor.main([f"FOLDER:{pets}"])
+    prepare_own(pets)
+    assert doctor.main([f"FOLDER:{pets}"]) == 0
+    assert "FOLDER_pets, disjoint split" in capsys.readouterr().out
+    rewrite_fold(project_home, "FOLDER_pets", "train", lambda lines: [line for line in lines if not line.endswith("0 0 1\n")])
+    assert "classes of the queries without an image in train: 1 (eel)" in examined("FOLDER_pets")[1]
+    elsewhere = pets.rename(pets.parent.parent / "pets")
+    with pytest.raises(DataError, match=rf"prepared from {pets}, not from {elsewhere}"):
+        doctor.main([f"FOLDER:{elsewhere}"])
 
 
 def test_looks_survive_scaling_and_storing(tmp_path: Path) -> None:

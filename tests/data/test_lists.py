@@ -209,9 +209,10 @@ class TestProcess:
     def test_a_class_without_images(self, project_home: Path, folder: Path) -> None:
         for file in files(folder).values():
             file.write_text(file.read_text().replace("\n", " 0\n"))
-        with pytest.raises(DataError, match="the class '3' has no images"):
-            processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3)
-        processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3, allow_empty=True)
+        for allow_empty in (False, True):
+            details = {"val_from": "database", "val_size": 3, "allow_empty": allow_empty, "no_skip": True}
+            split, _ = processor.process("MINE", files(folder), folder / "photos", **details)
+            assert ("remark: classes without any image: 1 (3)" in split.understood) is not allow_empty
 
     def test_damaged_image(self, project_home: Path, folder: Path) -> None:
         (folder / "photos/1/7.jpg").write_bytes(b"")

@@ -114,4 +114,4 @@ class TestCoco:
         (raw / "annotations/instances_val2014.json").write_text('{"images": [')
         with pytest.raises(DataError, match=r"instances_val2014\.json is damaged"):
             MS_COCO.DATASET.prepare()
-        assert [path.name for path in (project_home / "data/processed").iterdir()] == [".MS_COCO.lock"]
+        assert [path.name for path in (project_home / "data/processed").iterdir()] == []

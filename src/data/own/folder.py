@@ -22,11 +22,11 @@ _TABLE = "or name a CSV file with the columns `file,labels`"
 _LONGEST = 200  # bytes of a file name; a file system allows for 255
 
 
-def read_own(place: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]:
+def read_own(path: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]:
     """Read a folder of class folders or a CSV table.
 
     Args:
-        place: the folder or the file.
+        path: the folder or the file.
         separator: what stands between the labels of an image in a table; " " is any blanks.
 
     Returns:
@@ -37,15 +37,15 @@ def read_own(place: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]
         DataError: when there is neither, or it cannot be used; see :func:`read_folder` and
             :func:`~biodeephashing.data.own.table.read_table`.
     """
-    if place.is_dir() and separator != BLANK:
-        raise UsageError(f"-separator {separator} is for the labels of a CSV file, but {place} is a folder")
-    if place.is_dir():
-        table, left_out = read_folder(place)
-    elif place.is_file():
-        table, left_out = read_table(place, separator), []
+    if path.is_dir() and separator != BLANK:
+        raise UsageError(f"-separator {separator} is for the labels of a CSV file, but {path} is a folder")
+    if path.is_dir():
+        table, left_out = read_folder(path)
+    elif path.is_file():
+        table, left_out = read_table(path, separator), []
         table.check_present("mend that line, or bring the image there")
     else:
-        raise DataError(f"there is no folder or file {place}")
+        raise DataError(f"there is no folder or file {path}")
     _check_distinct(table)
     return table, left_out
 
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> tuple[LabelTable, list[str]]:
         The images in the order of their paths, whose classes are those of the sub-folders' names; and in words what was left out.
 
     Raises:
-        DataError: when there are no class folders, only one, one without images, images beside the class folders, or
+        DataError: when there are no class folders, only one, images beside the class folders, or
             folders that look like the folds of a split.
     """
     left_out: Counter[str] = Counter()
@@ -74,11 +74,11 @@ def read_folder(folder: Path) -> tuple[LabelTable, list[str]]:
     paths: list[str] = []
     numbers: list[int] = []
     for number, name in enumerate(classes):
-        found = sorted(_images_below(folder / name, left_out))
-        if not found:
-            raise DataError(f"the class folder {folder / name} holds no images ({', '.join(SUFFIXES)}): add some, or remove it")
-        paths += [f"{name}/{path}" for path in found]
-        numbers += [number] * len(found)
+        images = sorted(_images_below(folder / name, left_out))
+        paths += [f"{name}/{path}" for path in images]
+        numbers += [number] * len(images)
+    if not paths:
+        raise DataError(f"the class folders of {folder} hold no images ({', '.join(SUFFIXES)})")
     labels = one_hot(np.array(numbers), len(classes))
     table = LabelTable(folder, paths, labels, classes, lambda row: f"of the class {classes[numbers[row]]}", form="one folder per class")
     return table, [f"{count:,} {what}" for what, count in sorted(left_out.items())]

@@ -22,12 +22,13 @@ from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
 from ..prepare.content import DatasetContent
 from ..prepare.label_table import LabelTable
+from ..prepare.labels import without_images
 from ..prepare.unreadable import words_of_left_out
 from ..prepare.write import prepare
 from ..split import Split, read_facts, read_split
 from .folder import file_names, fingerprint, read_own
 
-_TAKEN = ("train", "query", "val")  # in this order; the rest is database
+_FOLDS = ("train", "query", "val")  # in this order; the rest is database
 _DEFAULTS: Mapping[str, Any] = {"separator": " ", "least": 1}
 
 
@@ -47,7 +48,7 @@ class Outcome:
 
 
 def prepare_own(
-    place: Path,
+    path: Path,
     name: str | None = None,
     *,
     fractions: str | None = None,
@@ -62,7 +63,7 @@ def prepare_own(
     Where every image has one class, each fold gets its fraction of every class; else of all images, after one shuffle.
 
     Args:
-        place: a folder with one sub-folder per class, or a CSV file with the columns ``file`` and ``labels``.
+        path: a folder with one sub-folder per class, or a CSV file with the columns ``file`` and ``labels``.
         name: what to call the data set; None for FOLDER and the name of the folder or file.
         fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
         seed: of the shuffle; None for the one it is prepared with, or 0.
@@ -75,17 +76,17 @@ def prepare_own(
         UsageError: for a name, fractions or a separator that cannot be used.
         DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
     """
-    place = absolute(place)
-    name = name or name_of_own(place)
+    path = absolute(path)
+    name = name or name_of_own(path)
     check_own_name(name)
     shares, drawn = parse_fractions(fractions or OWN_FRACTIONS), OWN_SEED if seed is None else seed
-    check_place(name, place)
-    if processed_folder(name).exists() and not no_skip and not place.exists():
+    _check_origin(name, path)
+    if processed_folder(name).exists() and not no_skip and not path.exists():
         return Outcome(read_split(name), False)  # the images are there under their second names
     reading = _reading(name, separator, least, no_skip=no_skip)
-    whole, left_out = read_own(place, reading.get("separator", _DEFAULTS["separator"]))
+    whole, left_out = read_own(path, reading.get("separator", _DEFAULTS["separator"]))
     table, reading = _with_least(whole, reading)
-    source, single = _source(place, table), _is_single(table)
+    source, single = _source(path, table), _is_single(table)
     rule = _rule(single, shares)
     content = partial(_content, single=single, shares=shares, seed=drawn, source=source, reading=reading)
     split, written = prepare(name, lambda: content(table), no_skip=no_skip, skip_unreadable=skip_unreadable)
@@ -93,8 +94,8 @@ def prepare_own(
         _check_reading(split, reading)
         flags = "".join(f" -{flag} {shlex.quote(str(value))}" for flag, value in reading.items() if flag in _DEFAULTS)
         raise DataError(
-            f"{place} was changed after {name} was prepared from it: prepare it again with "
-            f"`python src/data/process/FOLDER.py {place} -name {name}{flags} -no_skip`, or use it as it was with -db {name}"
+            f"{path} was changed after {name} was prepared from it: prepare it again with "
+            f"`python src/data/process/FOLDER.py {path} -name {name}{flags} -no_skip`, or use it as it was with -db {name}"
         )
     if (fractions is not None and split.rule != rule) or (seed is not None and split.seed != seed):
         raise DataError(
@@ -106,8 +107,8 @@ def prepare_own(
     return Outcome(split, written, f"left out: {', '.join(left_out)}" if left_out else "")
 
 
-def check_place(name: str, place: Path) -> None:
-    """Check that a data set, if it is there, was prepared from a place.
+def _check_origin(name: str, path: Path) -> None:
+    """Check that a data set, if it is there, was prepared from a path.
 
     Raises:
         DataError: naming both places, when it stems from elsewhere.
@@ -115,28 +116,28 @@ def check_place(name: str, place: Path) -> None:
     if not processed_folder(name).exists():
         return
     source = read_facts(name).source
-    if _place_of(source) != str(place):
+    if _origin_of(source) != str(path):
         raise DataError(
-            f"the data set {name} was prepared from {_place_of(source)}, not from {place}: choose another name for these images, "
-            f"`python src/data/process/FOLDER.py {place} -name NAME`, and then give -db NAME"
+            f"the data set {name} was prepared from {_origin_of(source)}, not from {path}: choose another name for these images, "
+            f"`python src/data/process/FOLDER.py {path} -name NAME`, and then give -db NAME"
         )
 
 
-def check_given(place: Path | None) -> None:
-    """Check that what ``-db FOLDER:PATH`` names, if it is prepared, was prepared from that place; None passes.
+def check_source(path: Path | None) -> None:
+    """Check that what ``-db FOLDER:PATH`` names, if it is prepared, was prepared from that path; None passes.
 
     Raises:
         DataError: naming both places, when it stems from elsewhere.
     """
-    if place is not None:
-        check_place(name_of_own(place), place)
+    if path is not None:
+        _check_origin(name_of_own(path), path)
 
 
-def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) -> list[str]:
+def prepare_source(path: Path | None, skip_unreadable: Fraction = Fraction()) -> list[str]:
     """Prepare what ``-db FOLDER:PATH`` names, unless it is prepared; nothing for None.
 
     Args:
-        place: the folder or the CSV file, or None.
+        path: the folder or the CSV file, or None.
         skip_unreadable: see :func:`prepare_own`.
 
     Returns:
@@ -146,13 +147,13 @@ def prepare_given(place: Path | None, skip_unreadable: Fraction = Fraction()) ->
         UsageError: if images may be left out but none are prepared.
         DataError: as :func:`prepare_own`.
     """
-    if place is None:
+    if path is None:
         if skip_unreadable:
             raise UsageError(
                 "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared data set: leave the flag out"
             )
         return []
-    outcome = prepare_own(place, skip_unreadable=skip_unreadable)
+    outcome = prepare_own(path, skip_unreadable=skip_unreadable)
     if not outcome.written:
         return []
     split = outcome.split
@@ -173,23 +174,23 @@ def parse_fractions(text: str) -> dict[str, Fraction]:
         Fraction(29, 100)
     """
     pairs = [part.strip().partition("=") for part in text.split(",")]
-    given = {fold: value.strip() for fold, _, value in pairs}
-    if len(pairs) != len(_TAKEN) or set(given) != set(_TAKEN) or not all(re.fullmatch(r"\d*\.?\d+", value) for value in given.values()):
+    values = {fold: value.strip() for fold, _, value in pairs}
+    if len(pairs) != len(_FOLDS) or set(values) != set(_FOLDS) or not all(re.fullmatch(r"\d*\.?\d+", value) for value in values.values()):
         raise UsageError(f"-fractions {text!r} is not of the form {OWN_FRACTIONS}")
-    shares = {fold: Fraction(given[fold]) for fold in _TAKEN}
+    shares = {fold: Fraction(values[fold]) for fold in _FOLDS}
     if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
         raise UsageError(f"-fractions {text}: each must be above 0 and all together below 1, as the rest is the database")
     return shares
 
 
 def _reading(name: str, separator: str | None, least: int | None, *, no_skip: bool) -> dict[str, Any]:
-    """Return how to read the source, as ``split.json`` records it: as asked for, or else as before."""
+    """Return how to read the source, as ``split.json`` records it: as the options say, or else as before."""
     if separator == "":
         raise UsageError("-separator needs a text, as in -separator ';'")
     before = read_facts(name).reading if processed_folder(name).exists() and not no_skip else {}
-    asked = {"separator": separator, "least": least}
-    wanted = {flag: before.get(flag, default) if asked[flag] is None else asked[flag] for flag, default in _DEFAULTS.items()}
-    return {flag: value for flag, value in wanted.items() if value != _DEFAULTS[flag]}
+    options = {"separator": separator, "least": least}
+    values = {flag: before.get(flag, default) if options[flag] is None else options[flag] for flag, default in _DEFAULTS.items()}
+    return {flag: value for flag, value in values.items() if value != _DEFAULTS[flag]}
 
 
 def _check_reading(split: Split, reading: Mapping[str, Any]) -> None:
@@ -203,19 +204,19 @@ def _check_reading(split: Split, reading: Mapping[str, Any]) -> None:
 
 
 def _with_least(table: LabelTable, reading: dict[str, Any]) -> tuple[LabelTable, dict[str, Any]]:
-    """Leave out what small classes hold, if that was asked for, and record it."""
+    """Leave out what small classes hold, if there is such an option, and record it."""
     if "least" not in reading:
         return table, reading
-    kept, small = table.with_least(reading["least"])
+    large, small = table.with_least(reading["least"])
     words = ", ".join(filter(None, (reading.get("left_out"), small)))
-    return kept, {**reading, "left_out": words} if words else reading
+    return large, {**reading, "left_out": words} if words else reading
 
 
-def _source(place: Path, table: LabelTable) -> str:
-    return f"{place} ({len(table):,} images, SHA-256 of names, sizes and labels {fingerprint(table)})"
+def _source(path: Path, table: LabelTable) -> str:
+    return f"{path} ({len(table):,} images, SHA-256 of names, sizes and labels {fingerprint(table)})"
 
 
-def _place_of(source: str) -> str:
+def _origin_of(source: str) -> str:
     return re.sub(r" \([\d,]+ images, SHA-256 of names, sizes and labels \w+\)$", "", source)
 
 
@@ -231,15 +232,22 @@ def _is_single(table: LabelTable) -> bool:
 def _content(
     table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: dict[str, Any]
 ) -> DatasetContent:
+    counts = table.labels.sum(axis=0, dtype=np.int64).tolist()
+    empty = [name for name, count in zip(table.classes, counts, strict=True) if count == 0]
+    remarks = without_images(empty)
     if single:
         folds = splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
+        remarks += splits.too_small(counts, shares, table.classes)
     else:
         folds = splits.random_split(len(table), splits.share_sizes(len(table), shares), seed=seed)
         splits.check_findable(table.labels, folds, table.classes)
+    table = dataclasses.replace(table, unused=empty)
     content = table.content(folds, splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
 
     def without(rows: NDArray[np.int64]) -> DatasetContent:
-        kept, read = _with_least(table.rows(np.setdiff1d(np.arange(len(table)), rows)), reading)
-        return _content(kept, single=single, shares=shares, seed=seed, source=source, reading=read)
+        rest, read = _with_least(table.rows(np.setdiff1d(np.arange(len(table)), rows)), reading)
+        return _content(rest, single=single, shares=shares, seed=seed, source=source, reading=read)
 
-    return dataclasses.replace(content, files=file_names(table.paths), without=without, reading={**content.reading, **reading})
+    return dataclasses.replace(
+        content, files=file_names(table.paths), without=without, reading={**content.reading, **reading}, remarks=remarks
+    )

@@ -16,6 +16,7 @@ from ..catalogue import LIST_SOURCES, check_own_name
 from ..metadata import parse_label_names
 from ..prepare import image_lists, splits
 from ..prepare.content import DatasetContent
+from ..prepare.labels import without_images
 from ..prepare.write import prepare
 from ..split import Split
 
@@ -48,7 +49,7 @@ def process(
         val_size: how many images of that fold become val; they leave every other fold.
         classes: a file of class names, one in a line, or a table ``id,name``; class numbers index it, from 0; None numbers the classes.
         allow: pairs of folds that may share images, as "query-database"; "train-database" always may.
-        allow_empty: make do with classes that no image has.
+        allow_empty: say nothing of classes that no image has.
         no_skip: write them again even if they are there.
         skip_unreadable: the largest share of the images that may be left out because they cannot be decoded; the others keep their folds.
 
@@ -104,11 +105,10 @@ def _content(
         folds = _with_val(folds, val_from, val_size)
         rule += f"; val: {val_size:,} images of {val_from}, drawn after one shuffle; they leave every other fold"
     empty = [name for name, count in zip(table.classes, table.labels.sum(axis=0), strict=True) if count == 0]
-    if empty and not allow_empty:
-        raise DataError(f"the class {empty[0]!r} has no images in these lists: mend them, or give -allow_empty")
     table = dataclasses.replace(table, unused=empty)
     protocol = splits.Protocol("lists", rule, SEED, ("train-database", *allow))
-    return table.content(folds, protocol, source=image_lists.source_of(lists))
+    content = table.content(folds, protocol, source=image_lists.source_of(lists))
+    return content if allow_empty else dataclasses.replace(content, remarks=without_images(empty))
 
 
 def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) -> dict[str, NDArray[np.int64]]:

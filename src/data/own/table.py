@@ -60,9 +60,6 @@ def read_table(file: Path, separator: str = BLANK) -> LabelTable:
         raise DataError(f"{file} holds no labels at all: write class names, separated by blanks, into the second column")
     if len(labels[first]) > 1 and set(labels[first]) <= {"0", "1"}:
         form, (classes, vectors) = "0/1 vectors", _numbered(labels, lines, first)
-        if not vectors.any(axis=0).all():
-            place = int(vectors.any(axis=0).argmin()) + 1
-            raise DataError(f"no image of {file} has a 1 in place {place} of its labels: leave that place out")
     else:
         form, (classes, vectors) = _form(labels, separator), _named(labels, lines, separator)
     if delimiter != ",":

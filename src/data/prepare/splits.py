@@ -105,8 +105,8 @@ def too_small(counts: Sequence[int], shares: Mapping[str, Fraction], names: Sequ
     """
     enough = len(shares) + 1
     small = [f"{name!r} ({count})" for name, count in zip(names, counts, strict=True) if 0 < count < enough]
-    words = f"classes without an image in some fold: {len(small)} ({few(small)}); {enough} images are enough, -least {enough} leaves smaller ones out"
-    return (words,) if small else ()
+    words = f"classes without an image in some fold: {len(small)} ({few(small)})"
+    return (f"{words}; {enough} images are enough, -least {enough} leaves smaller ones out",) if small else ()
 
 
 def share_sizes(count: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
