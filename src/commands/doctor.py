@@ -1,4 +1,4 @@
-"""Examine the images and labels of a prepared data set."""
+"""Examine the images and labels of a prepared dataset."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Findings = Mapping[str, Examined]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What an examination found.
+    """The result of an examination.
 
     Args:
         facts: lines that describe the set.
@@ -44,14 +44,14 @@ class Diagnosis:
 
 
 def examine_database(database: str) -> Diagnosis:
-    """Look at every image and label of a prepared data set.
+    """Look at every image and label of a prepared dataset.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a folder of ``data/processed/``.
 
     Raises:
-        UnknownNameError: for an unknown data set.
-        DataError: when its split or metadata cannot be read, or were changed after it was prepared.
+        UnknownNameError: for an unknown dataset.
+        DataError: if its split or metadata cannot be read, or were changed after it was prepared.
     """
     prepared = PreparedDataset(database)
     split, folds = prepared.split, prepared.folds()
@@ -83,13 +83,13 @@ def _understood(folds: Folds, split: Split) -> str:
 
 def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
     for name, fold in folds.items():
-        found = [examined[path] for path in fold.paths if not examined[path].missing]
-        unreadable = sum(bool(finding.fault) for finding in found)
-        yield f"{name}: {len(fold):,} images expected, {len(found):,} found, {unreadable:,} of them unreadable"
+        present = [examined[path] for path in fold.paths if not examined[path].missing]
+        unreadable = sum(bool(image.fault) for image in present)
+        yield f"{name}: {len(fold):,} images expected, {len(present):,} found, {unreadable:,} of them unreadable"
 
 
 def _modes(examined: Findings) -> Iterator[str]:
-    modes = Counter(found.mode for found in examined.values() if not found.fault)
+    modes = Counter(image.mode for image in examined.values() if not image.fault)
     others = ", ".join(f"{count:,} {mode}" for mode, count in modes.most_common() if mode != "RGB")
     if others:
         yield f"not RGB, converted on the way: {others}"
@@ -118,7 +118,7 @@ def _misnamed(prepared: PreparedDataset) -> Iterator[str]:
 
 
 def _unusable(examined: Findings) -> Iterator[str]:
-    broken = [f"{path} {found.fault}" for path, found in examined.items() if found.fault]
+    broken = [f"{path} {image.fault}" for path, image in examined.items() if image.fault]
     if broken:
         yield f"images that cannot be used: {len(broken):,} ({_examples(broken, _BROKEN)})"
 
@@ -180,26 +180,26 @@ def _near_images(folds: Folds, examined: Findings) -> Iterator[str]:
 def _equal(examined: Findings) -> Mapping[str, list[str]]:
     """Return the files that hold the same pixels, by their checksum."""
     same: dict[str, list[str]] = {}
-    for path, found in examined.items():
-        if found.pixels:
-            same.setdefault(found.pixels, []).append(path)
+    for path, image in examined.items():
+        if image.pixels:
+            same.setdefault(image.pixels, []).append(path)
     return same
 
 
 def _twins(folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
     """Report how many images of each fold have a twin, another file of the same group, in each fold."""
     members = {name: set(fold.paths) for name, fold in folds.items()}
-    found: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
+    pairs: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
     for group in groups:
         if len(group) < 2:
             continue
         inside = {name: [path for path in group if path in paths] for name, paths in members.items()}
-        for (one, other), twins in found.items():
+        for (one, other), twins in pairs.items():
             for path in inside[one][1:] if one == other else inside[one]:  # in one fold, the first is the original
                 twin = next((candidate for candidate in inside[other][:2] if candidate != path), None)
                 if twin is not None:
                     twins.setdefault(path, twin)
-    for (one, other), twins in found.items():
+    for (one, other), twins in pairs.items():
         yield from _said("have the same pixels as", one, other, twins)
 
 
@@ -219,7 +219,7 @@ def _short(line: str, database: str) -> str:
 
 
 def from_arguments(arguments: Namespace) -> int:
-    """Examine what ``doctor.py`` names, print what was found, and return 0 for a healthy data set, 1 for another."""
+    """Examine what ``doctor.py`` names, print the result, and return 0 for a healthy dataset, 1 for another."""
     database, source = database_name(arguments.database), own_place(arguments.database)
     if source and not processed_folder(database).exists():
         raise DataError(f"{source} has not been prepared: run `python src/data/process/FOLDER.py {source}` first")

@@ -1,4 +1,4 @@
-"""Prepare a data set, and say what it was understood to be and what comes next."""
+"""Prepare a dataset, and say what it was understood to be and what comes next."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ def prepare_lists(options: Namespace) -> None:
     Raises:
         UsageError: for flags that contradict each other or are missing.
     """
-    given = dict(vars(options))
-    lists = {fold: file for fold in FOLDS if (file := given.pop(fold)) is not None}
-    folder = given.pop("export")
+    details = dict(vars(options))
+    lists = {fold: file for fold in FOLDS if (file := details.pop(fold)) is not None}
+    folder = details.pop("export")
     if folder is not None:
         if lists or options.images:
-            raise UsageError("-export writes lists of a prepared data set and takes no lists or images")
+            raise UsageError("-export writes lists of a prepared dataset and takes no lists or images")
         for file in export(options.name, folder):
             print(file)
         return
     if options.images is None:
         raise UsageError("-images FOLDER is needed: the folder the images lie below")
-    report(*process(lists=lists, **given))
+    report(*process(lists=lists, **details))
 
 
 def report(split: Split, written: bool, train: str = FIRST_TRAINING) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import UsageError, unknown_name
 
-NAMES = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob("*.py") if path.stem not in ("__init__", "dataset")))
+NAMES = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob("[!_]*.py") if path.stem != "dataset"))
 OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split by default
 LIST_SOURCES = ("train", "query", "database")  # folds that lists must name
 

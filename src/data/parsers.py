@@ -59,7 +59,7 @@ def folder_parser(description: str | None) -> StrictParser:
     """Return the parser of ``FOLDER.py``."""
     parser = StrictParser(description=description)
     parser.add_argument("path", metavar="PATH", type=Path, help="the folder or the CSV file")
-    parser.add_argument("-name", "--name", metavar="NAME", help="data set to write; without it FOLDER_ and the name of the folder or file")
+    parser.add_argument("-name", "--name", metavar="NAME", help="dataset to write; without it FOLDER_ and the name of the folder or file")
     words = f"fractions of the images, the rest is the database; without it {OWN_FRACTIONS}"
     parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
     parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {OWN_SEED}")
@@ -75,7 +75,7 @@ def folder_parser(description: str | None) -> StrictParser:
 def lists_parser(description: str | None) -> StrictParser:
     """Return the parser of ``lists.py``."""
     parser = StrictParser(description=description)
-    parser.add_argument("name", metavar="NAME", help="data set to write, or with -export to read")
+    parser.add_argument("name", metavar="NAME", help="dataset to write, or with -export to read")
     for fold in FOLDS:
         parser.add_argument(f"-{fold}", f"--{fold}", type=Path, metavar="FILE", help=f"list of the fold {fold}")
     words = f"without -val: the fold to draw it from ({', '.join(LIST_SOURCES)})"
@@ -87,5 +87,5 @@ def lists_parser(description: str | None) -> StrictParser:
     parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
     parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     add_skip_unreadable(parser)
-    parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared data set NAME there")
+    parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared dataset NAME there")
     return parser

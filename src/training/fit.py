@@ -120,7 +120,7 @@ def build_module(
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
     images = ImageFold(train_fold, transformation_of(settings))
-    example = images.transformation.finish(images[0][0][None])[0]
+    example = images.transformation.to_network_input(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(module, settings)
     if module.loss.needs_reference and fresh:
@@ -135,7 +135,7 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
     images = images_of(fold, settings)
     bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
     with torch.inference_mode():
-        parts = [backbone(images.transformation.finish(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
+        parts = [backbone(images.transformation.to_network_input(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
     network.train().cpu()
     if device.type == "cuda":
         torch.cuda.empty_cache()  # for the processes that train, where there are several

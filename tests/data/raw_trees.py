@@ -1,4 +1,4 @@
-"""Small raw data sets, laid out as the official archives unpack, and the sizes that go with them."""
+"""Small raw datasets, laid out as the official archives unpack, and the sizes that go with them."""
 
 from __future__ import annotations
 

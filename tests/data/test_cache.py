@@ -95,9 +95,9 @@ SIZES = {
 def test_other_sizes_are_kept_as_they_come_to_the_network(case: str, tmp_path: Path, decoded: list[int]) -> None:
     metadata = photographs(tmp_path / "set", *SIZES[case])
     plain, fold = ImageFold(metadata, "imagenet"), ImageFold(metadata, "imagenet", cache=True)
-    expected = torch.stack([plain.transformation.finish(plain[row][0][None])[0] for row in range(3)])
+    expected = torch.stack([plain.transformation.to_network_input(plain[row][0][None])[0] for row in range(3)])
     decoded.clear()
-    assert torch.equal(fold.transformation.finish(fold.batch(range(3))[0]), expected)
+    assert torch.equal(fold.transformation.to_network_input(fold.batch(range(3))[0]), expected)
     ImageFold(metadata, "imagenet", cache=True)
     assert decoded == []
     assert [path.name.split("-")[1] for path in (tmp_path / "set" / "cache").glob("*.npy")] == ["resize_and_crop"]
@@ -128,7 +128,10 @@ def test_images_kept_for_another_transformation_are_not_taken_for_ones_of_the_ri
         ImageFold(metadata, "none", cache=True)
         for change in (TRANSFORMS["imagenet"], bicubic, transformation("weights", Preprocessing((224, 224), crop=1.0))):
             kept, plain = ImageFold(metadata, change, cache=True), ImageFold(metadata, change)
-            assert torch.equal(change.finish(kept.batch([0, 2])[0]), change.finish(plain.batch([0, 2])[0])), (side, change)
+            assert torch.equal(change.to_network_input(kept.batch([0, 2])[0]), change.to_network_input(plain.batch([0, 2])[0])), (
+                side,
+                change,
+            )
         files = len(list((tmp_path / f"set {side}" / "cache").glob("*.npy")))
         assert files == (2 if side == 32 else 4)  # small ones wait where the filter is bilinear
 
@@ -207,7 +210,7 @@ def test_a_read_only_folder_means_no_cache_and_one_warning(
     ImageFold(load_fold(tiny_database, "query"), "none", cache=True)
     assert torch.equal(fold[0][0], ImageFold(metadata, "none")[0][0])
     assert len(recwarn) == 1
-    assert str(recwarn[0].message).startswith("decoded images are not kept")
+    assert str(recwarn[0].message).startswith("decoded images are not cached")
     assert f"cannot be written ({os.strerror(number)})" in str(recwarn[0].message)
 
 

@@ -1,4 +1,4 @@
-"""doctor.py: every kind of finding, planted in a small data set, and the exit status that follows."""
+"""doctor.py: every kind of finding, planted in a small dataset, and the exit status that follows."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_the_command(tiny_database: str) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "healthy")
     done = subprocess.run([sys.executable, doctor.__file__, "TINI"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: unknown data set 'TINI': did you mean 'TINY'")
+    assert done.stderr.startswith("error: unknown dataset 'TINI': did you mean 'TINY'")
 
 
 def test_it_needs_no_torch(tiny_database: str) -> None:

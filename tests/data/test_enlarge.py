@@ -60,7 +60,7 @@ def test_two_pixels_by_hand() -> None:
 def test_half_precision_around_it_changes_nothing(dtype: torch.dtype) -> None:
     images = noise(32, 32)
     with torch.autocast("cpu", dtype=dtype):
-        found = IMAGENET.finish(batch_of(images))
+        found = IMAGENET.to_network_input(batch_of(images))
     assert torch.equal(found, normalise(by_pillow(images)))
 
 
@@ -76,13 +76,13 @@ def test_finishing_is_the_whole_pipeline(size: tuple[int, int], tmp_path: Path) 
     for given_images, _, rows in loader(fold, batch_size=3):
         small = max(size) < 224
         assert given_images.shape[-2:] == (size[::-1] if small else (224, 224))
-        assert torch.equal(IMAGENET.finish(given_images), normalise(by_pillow([images[row] for row in rows])))
+        assert torch.equal(IMAGENET.to_network_input(given_images), normalise(by_pillow([images[row] for row in rows])))
 
 
 def test_finishing_none_only_normalises() -> None:
     images = batch_of(noise(20, 30))
     for name in ("none", "cifar-aug"):
-        assert torch.equal(TRANSFORMS[name].finish(images), normalise(images))
+        assert torch.equal(TRANSFORMS[name].to_network_input(images), normalise(images))
 
 
 def test_what_all_batches_need_is_brought_to_a_device_once(monkeypatch: pytest.MonkeyPatch) -> None:

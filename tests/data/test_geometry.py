@@ -53,7 +53,7 @@ def test_every_way_equals_timm(tmp_path: Path) -> None:
     for name, wanted in WANTED.items():
         fold = ImageFold(metadata, transformation("weights", wanted))
         for row, size in enumerate(SIZES):
-            found = fold.transformation.finish(fold.batch([row])[0])[0]
+            found = fold.transformation.to_network_input(fold.batch([row])[0])[0]
             assert torch.equal(found, by_timm(wanted, photograph(*size))), (name, size)
 
 

@@ -55,7 +55,7 @@ def test_none_keeps_the_size(tmp_path: Path) -> None:
     # first pixel, red: (x / 255 - 0.485) / 0.229
     red = int(np.array(random_image(5, 3))[0, 0, 0])
     assert image[0, 0, 0] == red
-    assert fold.transformation.finish(image[None])[0, 0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
+    assert fold.transformation.to_network_input(image[None])[0, 0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
     assert (labels.tolist(), labels.dtype, index) == ([1.0, 1.0], torch.float32, 0)
 
 
@@ -227,7 +227,7 @@ def test_damaged_image_is_named(tiny_database: str, how: str, workers: int, monk
     message = complaint_of(ImageFold(metadata, "none"), workers, monkeypatch)
     complaint = {"missing": "is missing", "empty": "is not an image", "text": "is not an image"}.get(how, "cannot be read")
     assert message.startswith(f"the image {metadata.image(5)} (line 6 of {metadata.file}) {complaint}")
-    assert "prepare the data set again" in message
+    assert "prepare the dataset again" in message
     assert "Traceback" not in message
 
 

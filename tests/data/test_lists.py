@@ -1,4 +1,4 @@
-"""HashNet's lists: reading, writing, finding the images of foreign paths, and the data sets made of them."""
+"""HashNet's lists: reading, writing, finding the images of foreign paths, and the datasets made of them."""
 
 from __future__ import annotations
 
@@ -331,4 +331,4 @@ def test_command(project_home: Path, folder: Path) -> None:
         assert complaint in text
     status, text = run("OTHER", "-export", folder / "out")
     assert status == 2
-    assert "unknown data set 'OTHER'" in text
+    assert "unknown dataset 'OTHER'" in text

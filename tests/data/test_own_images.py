@@ -1,4 +1,4 @@
-"""Own images: a folder of class folders becomes a data set, once."""
+"""Own images: a folder of class folders becomes a dataset, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own images on command lines: -db FOLDER:PATH stands for the plain name of a data set, in every command."""
+"""Own images on command lines: -db FOLDER:PATH stands for the plain name of a dataset, in every command."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""split.json: facts, checksums, and what is said about data sets that are not as they should be."""
+"""split.json: facts, checksums, and what is said about datasets that are not as they should be."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from biodeephashing.checksums import digest
 from biodeephashing.data import known_databases, load_fold, process, read_split
 from biodeephashing.data.catalogue import NAMES, prepared_names
 from biodeephashing.data.prepare import write
@@ -37,7 +39,7 @@ def test_facts(folder: Path) -> None:
 def test_changed_and_missing_metadata(folder: Path, name: str) -> None:
     file = folder / name
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(reversed(lines)))  # the same images in another order are another data set
+    file.write_text("".join(reversed(lines)))  # the same images in another order are another dataset
     with pytest.raises(DataError, match=f"{name} was changed after"):
         load_fold("TINY", "query")
     file.unlink()
@@ -69,9 +71,20 @@ def test_a_value_of_another_kind(folder: Path, name: str, value: object) -> None
         read_split("TINY")
 
 
+def test_room_for_a_second_view(folder: Path) -> None:
+    """A dataset with texts beside its images may list further files; they are checked as the metadata files are."""
+    split = read_split("TINY")
+    (folder / "train_texts.txt").write_text("a red square")
+    write_split(folder, dataclasses.replace(split, sha256={**split.sha256, "train_texts.txt": digest(folder / "train_texts.txt")}))
+    assert set(read_split("TINY").sha256) == {*split.sha256, "train_texts.txt"}
+    (folder / "train_texts.txt").write_text("a blue square")
+    with pytest.raises(DataError, match=r"train_texts\.txt was changed"):
+        read_split("TINY")
+
+
 def test_renamed_set(folder: Path) -> None:
     folder.rename(folder.with_name("OTHER"))
-    with pytest.raises(DataError, match=r"describes another data set \(TINY\)"):
+    with pytest.raises(DataError, match=r"describes another dataset \(TINY\)"):
         read_split("OTHER")
 
 
@@ -96,7 +109,7 @@ def test_the_catalogue_lists_every_script() -> None:
 
 @pytest.mark.parametrize(("wrong", "right"), [("CIFAR10", "cifar10"), ("CIFAR_100", "CIFAR_10"), ("digits", "DIGITS"), ("TINNY", "TINY")])
 def test_misspelt_name(tiny_database: str, wrong: str, right: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"unknown data set '{wrong}': did you mean '{right}'"):
+    with pytest.raises(UnknownNameError, match=f"unknown dataset '{wrong}': did you mean '{right}'"):
         load_fold(wrong, "train")
 
 

@@ -45,7 +45,7 @@ def test_against_the_literal_rule(count: int, train: int, query: int, val: int, 
 
 
 def test_full_size() -> None:
-    """60,000 labels, 6,000 of each of 10 classes: the sizes of the full data set, and the literal rule at that size."""
+    """60,000 labels, 6,000 of each of 10 classes: the sizes of the full dataset, and the literal rule at that size."""
     classes = np.random.default_rng(0).permutation(np.arange(60_000) % 10)
     folds = per_class(classes, {"train": 500, "query": 100, "val": 100}, names=list("abcdefghij"))
     assert {fold: len(rows) for fold, rows in folds.items()} == {"train": 5000, "query": 1000, "val": 1000, "database": 53_000}

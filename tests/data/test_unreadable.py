@@ -139,7 +139,7 @@ def test_the_flag(pets: Path) -> None:
     for wrong in ("1.5", "x", "5%", "1e-3"):
         with pytest.raises(UsageError, match=f"{wrong!r} is not a share from 0 to 1"):
             parser.parse_args(["-skip_unreadable", wrong])
-    with pytest.raises(UsageError, match="-db names a prepared data set"):
+    with pytest.raises(UsageError, match="-db names a prepared dataset"):
         prepare_source(None, Fraction("0.1"))
     break_some(pets)
     said = prepare_source(pets, Fraction("0.1"))

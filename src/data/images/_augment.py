@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
-Pictures = Sequence[Pixels] | Pixels  # (3, H, W) each, or stacked
+Images = Sequence[Pixels] | Pixels  # (3, H, W) each, or stacked
 _MARGIN = 4  # pixels
 
 
@@ -28,8 +28,8 @@ def draws(seed: int, epoch: int, length: int) -> NDArray[np.uint64]:
     return np.random.PCG64(sequence).random_raw(length)
 
 
-def shift_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
-    """Put four black pixels around each image, cut its own size out at a random place, and mirror one in two.
+def shift_and_flip(images: Images, bits: NDArray[np.uint64]) -> Pixels:
+    """Put four black pixels around each image, cut its own size out at a random offset, and mirror one in two.
 
     For 32 × 32 pixels this is the usual augmentation of CIFAR: pad 4, RandomCrop(32), RandomHorizontalFlip.
 
@@ -46,16 +46,16 @@ def shift_and_flip(images: Pictures, bits: NDArray[np.uint64]) -> Pixels:
         [[0, 0], [0, 2]]
     """
     stack = np.asarray(images)
-    places = 2 * _MARGIN + 1
+    offsets = 2 * _MARGIN + 1
     padded = np.pad(stack, ((0, 0), (0, 0), (_MARGIN, _MARGIN), (_MARGIN, _MARGIN)))
-    windows = sliding_window_view(padded, stack.shape[2:], axis=(2, 3))  # (B, 3, places, places, H, W)
-    top, left, mirrored = (bits // divisor % modulus for divisor, modulus in ((1, places), (places, places), (places**2, 2)))
+    windows = sliding_window_view(padded, stack.shape[2:], axis=(2, 3))  # (B, 3, offsets, offsets, H, W)
+    top, left, mirrored = (bits // divisor % modulus for divisor, modulus in ((1, offsets), (offsets, offsets), (offsets**2, 2)))
     cut = windows[np.arange(len(stack)), :, top.astype(np.intp), left.astype(np.intp)]
     return np.where(mirrored.astype(bool)[:, None, None, None], cut[..., ::-1], cut)
 
 
 def crop_and_flip(
-    images: Pictures, bits: NDArray[np.uint64], *, size: tuple[int, int] = (224, 224), interpolation: str = "bilinear"
+    images: Images, bits: NDArray[np.uint64], *, size: tuple[int, int] = (224, 224), interpolation: str = "bilinear"
 ) -> Pixels:
     """Cut a random part out of each image, scale it (antialiased), and mirror one in two.
 

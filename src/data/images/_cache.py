@@ -41,7 +41,7 @@ _work: Work  # of a process that works for another one
 
 
 class NotMappableError(Exception):
-    """Images that cannot be kept in this form: they differ in size, or are too large for it."""
+    """Images that cannot be mapped in this form: they differ in size, or are too large for it."""
 
 
 class PixelMap:
@@ -56,7 +56,7 @@ class PixelMap:
 
     @property
     def form(self) -> str:
-        """The way they are kept."""
+        """The form they are cached in."""
         return self.file.name.split("-")[1]
 
     @cached_property
@@ -74,7 +74,7 @@ class PixelMap:
 def pixel_map(
     folder: Path, fold: str, root: Path, paths: Sequence[str], forms: Mapping[str, Decode], *, workers: int = 0
 ) -> PixelMap | None:
-    """Return the kept images of a fold; what is not there yet, or was made from other files, is made now.
+    """Return the cached images of a fold; they are decoded now if they are not there yet or were decoded from other files.
 
     The file's name holds a checksum of the images' paths, sizes and times of change, of this format and of Pillow's version. It is
     written under a hidden name and renamed, by one process at a time; others wait for it.
@@ -84,7 +84,7 @@ def pixel_map(
         fold: name of the fold.
         root: folder that the images lie below.
         paths: its image files below that, n of them.
-        forms: ways to keep them, by name, the best one first: each returns the pixels of a row, uint8 (3, H, W), or raises
+        forms: forms to cache them in, by name, the best one first: each returns the pixels of a row, uint8 (3, H, W), or raises
             :class:`NotMappableError`.
         workers: threads or processes that decode; 0 for one per processor.
 
@@ -92,16 +92,16 @@ def pixel_map(
         The images, or None where they fit no form or nothing can be written there; a warning then tells the latter.
 
     Raises:
-        DataError: when an image cannot be read, the disk is full, or a file may not be so large.
+        DataError: if an image cannot be read, the disk is full, or a file may not be so large.
     """
     key = _checksum(root, paths)
     files = {form: folder / f"{fold}-{form}-{key}.npy" for form in forms}
-    if kept := _find(files.values(), len(paths)):
-        return kept
+    if cached := _find(files.values(), len(paths)):
+        return cached
     try:
         with only_process(folder / ".lock"):
-            if kept := _find(files.values(), len(paths)):  # another process was faster
-                return kept
+            if cached := _find(files.values(), len(paths)):  # another process was faster
+                return cached
             for leftover in [*folder.glob(".*.npy"), *(old for old in folder.glob(f"{fold}-*-*.npy") if not old.stem.endswith(key))]:
                 with suppress(OSError):  # a file that is mapped elsewhere stays on some systems
                     leftover.unlink()
@@ -114,7 +114,7 @@ def pixel_map(
     except OSError as error:
         if error.errno in _READ_ONLY:
             warnings.warn(
-                f"decoded images are not kept, every epoch decodes them again: {folder} cannot be written ({os.strerror(error.errno)}); "
+                f"decoded images are not cached, every epoch decodes them again: {folder} cannot be written ({os.strerror(error.errno)}); "
                 "-cache off goes without and says nothing",
                 stacklevel=2,
             )
@@ -147,8 +147,8 @@ def _find(files: Iterable[Path], count: int) -> PixelMap | None:
     """Return the first of the files that is there and whole."""
     for file in files:
         with suppress(OSError, ValueError, EOFError):  # missing, cut off, or no NumPy file
-            kept = np.load(file, mmap_mode="r")
-            if kept.dtype == np.uint8 and kept.ndim == 4 and len(kept) == count and file.stat().st_size == kept.offset + kept.nbytes:
+            array = np.load(file, mmap_mode="r")
+            if array.dtype == np.uint8 and array.ndim == 4 and len(array) == count and file.stat().st_size == array.offset + array.nbytes:
                 return PixelMap(file)
     return None
 
@@ -165,15 +165,15 @@ def _make(files: Mapping[str, Path], count: int, forms: Mapping[str, Decode], wo
 
 def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
     shape = decode(0).shape
-    wanted = count * int(np.prod(shape))
-    if shutil.disk_usage(file.parent).free < wanted:
+    size = count * int(np.prod(shape))
+    if shutil.disk_usage(file.parent).free < size:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(file))
 
     def chunk(start: int) -> NDArray[np.uint8]:
-        found = [decode(row) for row in range(start, min(start + _CHUNK, count))]
-        if any(image.shape != shape for image in found):
+        images = [decode(row) for row in range(start, min(start + _CHUNK, count))]
+        if any(image.shape != shape for image in images):
             raise NotMappableError
-        return np.stack(found)
+        return np.stack(images)
 
     header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
     with (
@@ -182,7 +182,7 @@ def _write(file: Path, count: int, decode: Decode, workers: int) -> None:
         tqdm(total=count, desc=f"decoding {file.name.split('-')[0]}", unit="img", disable=not has_terminal(), leave=False) as bar,
     ):
         np.lib.format.write_array_header_1_0(stream, header)
-        for images in _in_order(_pool(chunk, count, wanted, workers), range(0, count, _CHUNK), 2 * workers):
+        for images in _in_order(_pool(chunk, count, size, workers), range(0, count, _CHUNK), 2 * workers):
             stream.write(images.data)  # not through a map: there, a full disk would end the process
             bar.update(len(images))
 

@@ -34,13 +34,13 @@ class Geometry:
     fill: tuple[int, ...]
 
     @classmethod
-    def of(cls, wanted: Preprocessing) -> Geometry:
+    def of(cls, preprocessing: Preprocessing) -> Geometry:
         """Return the geometry of a preprocessing that has a size."""
-        assert wanted.size is not None
-        height, width = wanted.size
-        scaled = math.floor(height / wanted.crop), math.floor(width / wanted.crop)
-        fill = tuple(round(255 * value) for value in wanted.mean) if wanted.crop_mode == "border" else (0, 0, 0)
-        return cls(wanted.size, scaled, wanted.interpolation, wanted.crop_mode, fill)
+        assert preprocessing.size is not None
+        height, width = preprocessing.size
+        scaled = math.floor(height / preprocessing.crop), math.floor(width / preprocessing.crop)
+        fill = tuple(round(255 * value) for value in preprocessing.mean) if preprocessing.crop_mode == "border" else (0, 0, 0)
+        return cls(preprocessing.size, scaled, preprocessing.interpolation, preprocessing.crop_mode, fill)
 
     @property
     def name(self) -> str:
@@ -79,9 +79,9 @@ class Geometry:
         return round(width / ratio), round(height / ratio)
 
 
-def _start(length: int, kept: int) -> int:
+def _start(length: int, cropped: int) -> int:
     """Return where the middle of a line begins; before its start where the line is shorter."""
-    return round((length - kept) / 2) if length >= kept else -((kept - length) // 2)
+    return round((length - cropped) / 2) if length >= cropped else -((cropped - length) // 2)
 
 
 _USUAL = Geometry((224, 224), (256, 256), "bilinear", "center", (0, 0, 0))

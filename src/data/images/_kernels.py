@@ -38,7 +38,7 @@ def normalise(planes: Bytes, means: Floats, deviations: Floats, finished: Floats
 def enlarge_and_normalise(planes: Bytes, across: Taps, down: Taps, means: Floats, deviations: Floats, finished: Floats) -> None:
     """Enlarge planes as Pillow does, across and then down with bytes in between, and normalise them as :func:`normalise` does.
 
-    No sum leaves 32 bits: the two weights of a place add up to one, that is to two to the power 22, within rounding.
+    No sum leaves 32 bits: the two weights of a pixel add up to one, that is to two to the power 22, within rounding.
 
     Args:
         planes: bytes (planes, height, width); the channel of a plane is its number modulo the channels.

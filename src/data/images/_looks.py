@@ -31,27 +31,27 @@ def first_near(looks: Looks, inside: NDArray[np.bool_]) -> Rows:
         >>> first_near(np.array([0, 7, 2**40, 15], dtype=np.uint64), np.array([False, True, True, True])).tolist()
         [1, 3, 4, 1]
     """
-    found = np.full(len(looks), len(looks))
+    nearest = np.full(len(looks), len(looks))
     members = np.flatnonzero(inside)
     for band in looks.view(np.uint16).reshape(len(looks), _BANDS).T:
         others = members[np.argsort(band[members], kind="stable")]  # those of one band ascend
         begins, ends = (np.searchsorted(band[others], band, side) for side in ("left", "right"))
-        _search(looks, others, begins, ends, found)
-    return found
+        _search(looks, others, begins, ends, nearest)
+    return nearest
 
 
 @kernel
-def _search(looks: Looks, others: Rows, begins: Rows, ends: Rows, found: Rows) -> None:
+def _search(looks: Looks, others: Rows, begins: Rows, ends: Rows, nearest: Rows) -> None:
     """Lower each image's row to the first near one among its candidates, an ascending part of the others."""
     one = np.uint64(1)
     for row in range(len(looks)):
-        for place in range(begins[row], ends[row]):
-            other = others[place]
-            if other >= found[row]:
+        for position in range(begins[row], ends[row]):
+            other = others[position]
+            if other >= nearest[row]:
                 break
             rest = looks[row] ^ looks[other]
             for _ in range(_NEAR):
                 rest &= rest - one  # takes one bit away
             if rest == 0 and other != row:
-                found[row] = other
+                nearest[row] = other
                 break

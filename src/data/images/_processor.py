@@ -1,4 +1,4 @@
-"""Finishing batches on the processor: one pass over the pixels, in threads, into memory that is used again."""
+"""Finishing batches on the CPU: one pass over the pixels, in threads, into memory that is used again."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ._enlarge import length_of, taps
 
 _PART = 1 << 20  # numbers that are worth a thread
 _free: list[torch.Tensor] = []  # blocks of float32 that nobody looks into any longer
-_KEPT = 2  # of them: a training step still holds a batch while the next one is made
+_MOST = 2  # of them: a training step still holds a batch while the next one is made
 
 
-def normalise_here(images: torch.Tensor, means: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
+def normalise_on_cpu(images: torch.Tensor, means: torch.Tensor, deviations: torch.Tensor) -> torch.Tensor:
     r"""Return :math:`(x / 255 - \mu_c) / \sigma_c`, the same bits as PyTorch's operations in a fraction of their time.
 
     Args:
-        images: uint8 (B, C, H, W), on the processor.
+        images: uint8 (B, C, H, W), on the CPU.
         means: of each channel, float32 (C,).
         deviations: of each channel, float32 (C,).
 
@@ -29,7 +29,7 @@ def normalise_here(images: torch.Tensor, means: torch.Tensor, deviations: torch.
         float32 (B, C, H, W).
 
     Example:
-        >>> normalise_here(torch.tensor([[[[255, 0]]]], dtype=torch.uint8), torch.tensor([0.5]), torch.tensor([0.25])).tolist()
+        >>> normalise_on_cpu(torch.tensor([[[[255, 0]]]], dtype=torch.uint8), torch.tensor([0.5]), torch.tensor([0.25])).tolist()
         [[[[2.0, -2.0]]]]
     """
     from . import _kernels
@@ -43,15 +43,15 @@ def normalise_here(images: torch.Tensor, means: torch.Tensor, deviations: torch.
     return finished
 
 
-def enlarge_and_normalise_here(
+def enlarge_and_normalise_on_cpu(
     images: torch.Tensor, scaled: int, cropped: int, means: torch.Tensor, deviations: torch.Tensor
 ) -> torch.Tensor:
-    """Return enlarged images, see :func:`~biodeephashing.data.images._enlarge.enlarge`, normalised as by :func:`normalise_here`.
+    """Return enlarged images, see :func:`~biodeephashing.data.images._enlarge.enlarge`, normalised as by :func:`normalise_on_cpu`.
 
     Args:
-        images: uint8 (B, C, H, W), on the processor, neither side above ``scaled``.
+        images: uint8 (B, C, H, W), on the CPU, neither side above ``scaled``.
         scaled: length of the shorter side afterwards [pixels].
-        cropped: side of the square that is kept [pixels], at most ``scaled``.
+        cropped: side of the square in the middle [pixels], at most ``scaled``.
         means: of each channel, float32 (C,).
         deviations: of each channel, float32 (C,).
 
@@ -60,7 +60,7 @@ def enlarge_and_normalise_here(
 
     Example:
         >>> step, zero, one = torch.tensor([0, 160], dtype=torch.uint8).expand(1, 1, 2, 2), torch.zeros(1), torch.ones(1)
-        >>> enlarge_and_normalise_here(step, 8, 8, zero, one)[0, 0, 0].mul(255).round().tolist()
+        >>> enlarge_and_normalise_on_cpu(step, 8, 8, zero, one)[0, 0, 0].mul(255).round().tolist()
         [0.0, 0.0, 20.0, 60.0, 100.0, 140.0, 160.0, 160.0]
     """
     from . import _kernels
@@ -86,9 +86,9 @@ def block(*shape: int) -> torch.Tensor:
 
     Example:
         >>> first, second = block(2, 3), block(2, 3)
-        >>> place, view = first.data_ptr(), second[0]
+        >>> address, view = first.data_ptr(), second[0]
         >>> del first, second
-        >>> block(3, 2).data_ptr() == place  # that of the second is still looked into
+        >>> block(3, 2).data_ptr() == address  # that of the second is still looked into
         True
     """
     size = math.prod(shape)
@@ -98,14 +98,14 @@ def block(*shape: int) -> torch.Tensor:
             memory = _free.pop()
     if memory.numel() < size:
         memory = torch.empty(size, device="cpu", dtype=torch.float32)
-    # The array dies with the last tensor that shares its memory, however that one was made from the one given here.
+    # The array dies with the last tensor that shares its memory, however that one was made from this one.
     array = memory.numpy()[:size].reshape(shape)
     weakref.finalize(array, _give_back, memory).atexit = False
     return torch.from_numpy(array)
 
 
 def _give_back(memory: torch.Tensor) -> None:
-    if len(_free) < _KEPT:
+    if len(_free) < _MOST:
         _free.append(memory)
 
 

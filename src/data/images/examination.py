@@ -1,4 +1,4 @@
-"""Looking at every image of a prepared data set: what can be read, what it is, and which images are the same."""
+"""Looking at every image of a prepared dataset: what can be read, what it is, and which images are the same."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FLAT = 8  # grey levels: below this span a look is noise
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found in one image file.
+    """What one image file holds.
 
     Args:
         fault: why it cannot be used; empty when it can.

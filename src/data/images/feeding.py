@@ -27,8 +27,8 @@ class EpochSampler(DistributedSampler[int]):
     left over is cut (other images in each epoch; none for one device); without shuffling, images from the start fill it
     up, recognisable by their rows.
 
-    Being a :class:`~torch.utils.data.distributed.DistributedSampler`, it is told the epoch by Lightning and is not
-    replaced by another one.
+    Being a :class:`~torch.utils.data.distributed.DistributedSampler`, Lightning sets its epoch and does not
+    replace it.
 
     Args:
         length: number of images.
@@ -39,8 +39,8 @@ class EpochSampler(DistributedSampler[int]):
         world_size: number of devices N.
 
     Raises:
-        UsageError: when a batch cannot be shared evenly.
-        DataError: when there is not one image for each device.
+        UsageError: if a batch cannot be shared evenly.
+        DataError: if there is not one image for each device.
 
     Example:
         >>> sampler = EpochSampler(6, batch_size=4, seed=0)
@@ -116,7 +116,7 @@ class _Batches(EpochSampler):
 
 
 class _ByBatch(Dataset[Batch]):
-    """A fold that is asked for whole batches: one look into the map, and nothing to collate."""
+    """A fold that returns whole batches: one look into the map, and nothing to collate."""
 
     def __init__(self, fold: ImageFold) -> None:
         self.fold = fold
@@ -157,8 +157,8 @@ def loader(
         pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
 
     Raises:
-        UsageError: when a batch cannot be shared evenly.
-        DataError: when there is not one image for each device.
+        UsageError: if a batch cannot be shared evenly.
+        DataError: if there is not one image for each device.
     """
     workers = 0 if fold.ready else num_workers
     return _Loader(

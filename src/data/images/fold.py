@@ -14,20 +14,20 @@ from ...errors import DataError
 from ...runs import home
 from ..metadata import Metadata
 from ..split import how_to_fix
-from ._augment import Pictures, Pixels, draws
+from ._augment import Images, Pixels, draws
 from ._cache import FOLDER, OWN, NotMappableError, PixelMap, pixel_map
 from .decoding import UnreadableError, decode
 from .transforms import TRANSFORMS, Transformation, pixels
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
-_IN_MEMORY = 2**32  # bytes of kept images that stay in the system's cache; of more than that, other processes read ahead
+_IN_MEMORY = 2**32  # bytes of cached images that stay in the system's cache; of more than that, other processes read ahead
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class ImageFold(Dataset[Item]):
     """The images of one fold as bytes, in the order of the metadata file.
 
-    As bytes, so that little travels: ``fold.transformation.finish(images)`` makes of them, on any device, what a network takes.
+    As bytes, so that little travels: ``fold.transformation.to_network_input(images)`` makes of them, on any device, what a network takes.
 
     Args:
         metadata: the fold, as :func:`~biodeephashing.data.load_fold` reads it.
@@ -37,7 +37,7 @@ class ImageFold(Dataset[Item]):
 
     Raises:
         UnknownNameError: for an unknown transformation.
-        DataError: when images are to be kept and one cannot be read, or the disk is full.
+        DataError: if images are to be cached and one cannot be read, or the disk is full.
 
     Example:
         >>> import tempfile
@@ -59,7 +59,7 @@ class ImageFold(Dataset[Item]):
         self._augment = None if augment is None else self.transformation.augment
         self._seed = augment or 0
         self._root = home().absolute()
-        self._kept = self._keep() if cache else None
+        self._cached = self._cache() if cache else None
 
     def __len__(self) -> int:
         return len(self.metadata)
@@ -67,13 +67,13 @@ class ImageFold(Dataset[Item]):
     @property
     def ready(self) -> bool:
         """Whether a batch is nothing but a copy out of memory, so that handing it over by another process would cost more than it."""
-        return self._kept is not None and self._augment is None and self._kept.pixels.nbytes < _IN_MEMORY
+        return self._cached is not None and self._augment is None and self._cached.pixels.nbytes < _IN_MEMORY
 
     def __getitem__(self, index: int) -> Item:
         """Return an image, uint8 (3, H, W), its labels, float32 (C,), and its row.
 
         Raises:
-            DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
+            DataError: naming the image, the metadata file and the line, if the image is missing or damaged.
         """
         images, labels, _ = self.batch([index])
         return images[0], labels[0], index
@@ -86,10 +86,10 @@ class ImageFold(Dataset[Item]):
             epoch: number of the epoch; random changes depend on it.
 
         Raises:
-            DataError: when an image is missing or damaged, or images are of different size; it names them.
+            DataError: if an image is missing or damaged, or images are of different size; it names them.
         """
         index = np.array(rows, dtype=np.int64)
-        images: Pictures = self._decoded(rows) if self._kept is None else self._kept[index]
+        images: Images = self._decoded(rows) if self._cached is None else self._cached[index]
         if self.transformation.geometry is None:
             self._check_sizes(rows, images)
         changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
@@ -100,7 +100,7 @@ class ImageFold(Dataset[Item]):
         """Return an image as it lies on disk, upright and in RGB.
 
         Raises:
-            DataError: naming the image, the metadata file and the line, when the image is missing or damaged.
+            DataError: naming the image, the metadata file and the line, if the image is missing or damaged.
         """
         file = self._root / self.metadata.paths[row]
         try:
@@ -108,15 +108,15 @@ class ImageFold(Dataset[Item]):
         except UnreadableError as error:
             raise self._unusable(row, str(error)) from error
 
-    def _keep(self) -> PixelMap | None:
-        """Return the kept images: at their own size where that is one for all and the rest can wait, else with their geometry done."""
+    def _cache(self) -> PixelMap | None:
+        """Return the cached images: at their own size where that is one for all and the rest can wait, else with their geometry done."""
         metadata, geometry = self.metadata, None if self._augment else self.transformation.geometry
         forms = {OWN: self._at_own_size} | ({geometry.name: self._at_its_size} if geometry else {})
         find = partial(pixel_map, metadata.file.parent / FOLDER, metadata.fold, self._root, metadata.paths)
-        kept = find(forms)
-        if kept and kept.form == OWN and not self._can_wait(*kept.pixels.shape[2:]):  # kept for a transformation that changes them later
-            kept = find({form: decode for form, decode in forms.items() if form != OWN})
-        return kept
+        cached = find(forms)
+        if cached and cached.form == OWN and not self._can_wait(*cached.pixels.shape[2:]):  # by one that changes them later
+            cached = find({form: decode for form, decode in forms.items() if form != OWN})
+        return cached
 
     def _at_own_size(self, row: int) -> Pixels:
         image = self.image(row)
@@ -143,7 +143,7 @@ class ImageFold(Dataset[Item]):
             f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {how_to_fix(metadata.file.parent.name)}"
         )
 
-    def _check_sizes(self, rows: Sequence[int], images: Pictures) -> None:
+    def _check_sizes(self, rows: Sequence[int], images: Images) -> None:
         (_, height, width) = images[0].shape
         for row, image in zip(rows, images, strict=True):
             if image.shape != images[0].shape:

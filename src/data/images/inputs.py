@@ -14,10 +14,10 @@ from PIL import Image
 from ...errors import DataError, UsageError
 from .decoding import UnreadableError, decode, upright
 
-Given: TypeAlias = str | Path | Image.Image | NDArray[np.uint8] | torch.Tensor | Iterable["Given"]
+ImageInput: TypeAlias = str | Path | Image.Image | NDArray[np.uint8] | torch.Tensor | Iterable["ImageInput"]
 
 
-def rgb_images(images: Given) -> Iterator[Image.Image]:
+def rgb_images(images: ImageInput) -> Iterator[Image.Image]:
     """Yield images one by one, upright and in RGB.
 
     Args:
@@ -25,7 +25,7 @@ def rgb_images(images: Given) -> Iterator[Image.Image]:
             of these with one dimension more in front, or anything that yields such images or batches.
 
     Raises:
-        DataError: naming the file, when one is missing or damaged.
+        DataError: naming the file, if one is missing or damaged.
         UsageError: for another type, shape or number of bits.
 
     Example:
@@ -68,8 +68,8 @@ def _channels_last(tensor: torch.Tensor) -> NDArray[Any]:
     return tensor.movedim(0, -1).numpy(force=True) if tensor.ndim == 3 else np.empty(0)
 
 
-def _of_array(array: NDArray[Any], what: str, wanted: str) -> Image.Image:
+def _of_array(array: NDArray[Any], what: str, expected: str) -> Image.Image:
     plain = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
     if plain.dtype != np.uint8 or plain.ndim not in (2, 3) or plain.shape[2:] not in ((), (3,)) or not plain.size:
-        raise UsageError(f"{what} is no image: it must be {wanted}, or a batch of these; values from 0 to 255, not yet normalised")
+        raise UsageError(f"{what} is no image: it must be {expected}, or a batch of these; values from 0 to 255, not yet normalised")
     return Image.fromarray(np.ascontiguousarray(plain)).convert("RGB")

@@ -13,10 +13,10 @@ from PIL import Image
 
 from ...preprocessing import IMAGENET, OWN_SIZE, Colour, Preprocessing
 from ...registry import Registry
-from ._augment import Pictures, Pixels, crop_and_flip, shift_and_flip
+from ._augment import Images, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge
 from ._geometry import Geometry
-from ._processor import enlarge_and_normalise_here, normalise_here
+from ._processor import enlarge_and_normalise_on_cpu, normalise_on_cpu
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,19 @@ class Transformation:
     """
 
     preprocessing: Preprocessing
-    augment: Callable[[Pictures, NDArray[np.uint64]], Pixels] | None = None
+    augment: Callable[[Images, NDArray[np.uint64]], Pixels] | None = None
 
     @cached_property
     def geometry(self) -> Geometry | None:
-        """What is done to a decoded RGB image, without chance, so that its result can be kept; None where images keep their own size."""
+        """What is done to a decoded RGB image, without chance, so that its result can be cached; None where images keep their own size."""
         return None if self.preprocessing.size is None else Geometry.of(self.preprocessing)
 
     def can_wait(self, height: int, width: int) -> bool:
-        """Tell whether an image is so small that :meth:`finish` may do its geometry."""
+        """Tell whether an image is so small that :meth:`to_network_input` may do its geometry."""
         return self.geometry is None or (self.geometry.is_plain and max(height, width) < self.geometry.size[0])
 
     def bytes_of(self, images: Sequence[Image.Image]) -> list[Pixels]:
-        """Return decoded RGB images as uint8 (3, H, W): brought to size, unless all are alike and :meth:`finish` may do that.
+        """Return decoded RGB images as uint8 (3, H, W): brought to size, unless all are alike and :meth:`to_network_input` may do that.
 
         Args:
             images: upright, in RGB.
@@ -55,7 +55,7 @@ class Transformation:
         wait = geometry is None or (len({image.size for image in images}) == 1 and self.can_wait(*images[0].size[::-1]))
         return [pixels(image if wait or geometry is None else geometry(image)) for image in images]
 
-    def finish(self, images: torch.Tensor) -> torch.Tensor:
+    def to_network_input(self, images: torch.Tensor) -> torch.Tensor:
         """Return images as the network takes them: brought to size, if they were too small to do that earlier, and normalised.
 
         Args:
@@ -65,16 +65,16 @@ class Transformation:
             float32 (B, 3, H', W') on that device.
 
         Example:
-            >>> TRANSFORMS["imagenet"].finish(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
+            >>> TRANSFORMS["imagenet"].to_network_input(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape
             torch.Size([2, 3, 224, 224])
         """
-        geometry, wanted, on_processor = self.geometry, self.preprocessing, images.device.type == "cpu"
-        colours = wanted.mean, wanted.std
+        geometry, preprocessing, on_cpu = self.geometry, self.preprocessing, images.device.type == "cpu"
+        colours = preprocessing.mean, preprocessing.std
         if geometry is None or images.shape[-2:] == geometry.size:
-            return normalise_here(images, *_colours(images.device, *colours)) if on_processor else normalise(images, *colours)
+            return normalise_on_cpu(images, *_colours(images.device, *colours)) if on_cpu else normalise(images, *colours)
         side, scaled = geometry.size[0], geometry.scaled[0]
-        if on_processor:
-            return enlarge_and_normalise_here(images, scaled, side, *_colours(images.device, *colours))
+        if on_cpu:
+            return enlarge_and_normalise_on_cpu(images, scaled, side, *_colours(images.device, *colours))
         return normalise(enlarge(images, scaled, side), *colours)
 
 
@@ -85,12 +85,12 @@ TRANSFORMS.register("cifar-aug")(Transformation(OWN_SIZE, shift_and_flip))
 TRANSFORMS.register("none")(Transformation(OWN_SIZE))
 
 
-def transformation(name: str, wanted: Preprocessing) -> Transformation:
+def transformation(name: str, weights: Preprocessing) -> Transformation:
     """Return what a value of ``-trf`` means for a network.
 
     Args:
         name: "weights", "weights-aug", or one of :data:`TRANSFORMS`, which mean the same for every network.
-        wanted: what the network's weights want; it has a size.
+        weights: the preprocessing of the network's weights; it has a size.
 
     Raises:
         UnknownNameError: for another name.
@@ -100,9 +100,9 @@ def transformation(name: str, wanted: Preprocessing) -> Transformation:
         True
     """
     if name == "weights":
-        return Transformation(wanted)
+        return Transformation(weights)
     if name == "weights-aug":
-        return Transformation(wanted, partial(crop_and_flip, size=Geometry.of(wanted).size, interpolation=wanted.interpolation))
+        return Transformation(weights, partial(crop_and_flip, size=Geometry.of(weights).size, interpolation=weights.interpolation))
     return TRANSFORMS[name]
 
 
@@ -138,7 +138,7 @@ def normalise(images: torch.Tensor, mean: Colour = IMAGENET.mean, std: Colour = 
 
 
 @lru_cache
-@torch.inference_mode(False)  # kept beyond the mode in which they are first asked for
+@torch.inference_mode(False)  # used beyond the mode in which they are first needed
 def _colours(device: torch.device, mean: Colour, std: Colour) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and deviation of each channel; kept, because bringing them to a card has the processor wait for it."""
+    """Return mean and deviation of each channel; cached, because a transfer to a GPU makes the CPU wait."""
     return torch.tensor(mean, device=device), torch.tensor(std, device=device)

@@ -1,4 +1,4 @@
-"""Somebody's own images: what a folder of class folders, or a CSV table, says about them."""
+"""Own images: what a folder of class folders, or a CSV table, says about them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_own(path: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]
 
     Raises:
         UsageError: for a separator without a table.
-        DataError: when there is neither, or it cannot be used; see :func:`read_folder` and
+        DataError: if there is neither, or it cannot be used; see :func:`read_folder` and
             :func:`~biodeephashing.data.own.table.read_table`.
     """
     if path.is_dir() and separator != BLANK:
@@ -63,7 +63,7 @@ def read_folder(folder: Path) -> tuple[LabelTable, list[str]]:
         The images in the order of their paths, whose classes are those of the sub-folders' names; and in words what was left out.
 
     Raises:
-        DataError: when there are no class folders, only one, images beside the class folders, or
+        DataError: if there are no class folders, only one, images beside the class folders, or
             folders that look like the folds of a split.
     """
     left_out: Counter[str] = Counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -22,7 +22,7 @@ from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
 from ..prepare.content import DatasetContent
 from ..prepare.label_table import LabelTable
-from ..prepare.labels import without_images
+from ..prepare.labels import few, without_images
 from ..prepare.unreadable import words_of_left_out
 from ..prepare.write import prepare
 from ..split import Split, read_facts, read_split
@@ -58,13 +58,13 @@ def prepare_own(
     no_skip: bool = False,
     skip_unreadable: Fraction = Fraction(),
 ) -> Outcome:
-    """Prepare own images as a data set, unless they are prepared; linked, not copied, where possible.
+    """Prepare own images as a dataset, unless they are prepared; linked, not copied, where possible.
 
     Where every image has one class, each fold gets its fraction of every class; else of all images, after one shuffle.
 
     Args:
         path: a folder with one sub-folder per class, or a CSV file with the columns ``file`` and ``labels``.
-        name: what to call the data set; None for FOLDER and the name of the folder or file.
+        name: what to call the dataset; None for FOLDER and the name of the folder or file.
         fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
         seed: of the shuffle; None for the one it is prepared with, or 0.
         separator: what stands between the labels of an image in a CSV file; None for the one it is prepared with, or blanks.
@@ -74,7 +74,7 @@ def prepare_own(
 
     Raises:
         UsageError: for a name, fractions or a separator that cannot be used.
-        DataError: when the images cannot be used, were changed since they were prepared, or the name belongs to others.
+        DataError: if the images cannot be used, were changed since they were prepared, or the name belongs to others.
     """
     path = absolute(path)
     name = name or name_of_own(path)
@@ -100,7 +100,7 @@ def prepare_own(
     if (fractions is not None and split.rule != rule) or (seed is not None and split.seed != seed):
         raise DataError(
             f"{name} is prepared with another split ({split.rule}; seed {split.seed}): give -no_skip to replace it, "
-            f"or -name for a second data set"
+            f"or -name for a second dataset"
         )
     if "left_out" in split.reading:
         left_out = [*left_out, str(split.reading["left_out"])]
@@ -108,17 +108,17 @@ def prepare_own(
 
 
 def _check_origin(name: str, path: Path) -> None:
-    """Check that a data set, if it is there, was prepared from a path.
+    """Check that a dataset, if it is there, was prepared from a path.
 
     Raises:
-        DataError: naming both places, when it stems from elsewhere.
+        DataError: naming both paths, if it stems from elsewhere.
     """
     if not processed_folder(name).exists():
         return
     source = read_facts(name).source
     if _origin_of(source) != str(path):
         raise DataError(
-            f"the data set {name} was prepared from {_origin_of(source)}, not from {path}: choose another name for these images, "
+            f"the dataset {name} was prepared from {_origin_of(source)}, not from {path}: choose another name for these images, "
             f"`python src/data/process/FOLDER.py {path} -name NAME`, and then give -db NAME"
         )
 
@@ -127,7 +127,7 @@ def check_source(path: Path | None) -> None:
     """Check that what ``-db FOLDER:PATH`` names, if it is prepared, was prepared from that path; None passes.
 
     Raises:
-        DataError: naming both places, when it stems from elsewhere.
+        DataError: naming both paths, if it stems from elsewhere.
     """
     if path is not None:
         _check_origin(name_of_own(path), path)
@@ -150,7 +150,7 @@ def prepare_source(path: Path | None, skip_unreadable: Fraction = Fraction()) ->
     if path is None:
         if skip_unreadable:
             raise UsageError(
-                "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared data set: leave the flag out"
+                "-skip_unreadable is for -db FOLDER:PATH, which prepares images, but -db names a prepared dataset: leave the flag out"
             )
         return []
     outcome = prepare_own(path, skip_unreadable=skip_unreadable)
@@ -199,7 +199,7 @@ def _check_reading(split: Split, reading: Mapping[str, Any]) -> None:
         if before != now:
             raise DataError(
                 f"{split.database} is prepared with -{flag} {before!r}, not {now!r}, which makes other labels: "
-                f"give -no_skip to replace it, or -name for a second data set"
+                f"give -no_skip to replace it, or -name for a second dataset"
             )
 
 
@@ -221,7 +221,7 @@ def _origin_of(source: str) -> str:
 
 
 def _rule(single: bool, shares: Mapping[str, Fraction]) -> str:
-    words = f"{splits.words_of(shares)}, rounded down but at least 1, the rest database"
+    words = f"{', '.join(f'{fold} {float(share):g}' for fold, share in shares.items())}, rounded down but at least 1, the rest database"
     return f"per class, after one shuffle of all images: {words}" if single else f"of all images, shuffled: {words}"
 
 
@@ -240,7 +240,7 @@ def _content(
         remarks += splits.too_small(counts, shares, table.classes)
     else:
         folds = splits.random_split(len(table), splits.share_sizes(len(table), shares), seed=seed)
-        splits.check_findable(table.labels, folds, table.classes)
+        _check_answerable(table.labels, folds, table.classes)
     table = dataclasses.replace(table, unused=empty)
     content = table.content(folds, splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
 
@@ -251,3 +251,14 @@ def _content(
     return dataclasses.replace(
         content, files=file_names(table.paths), without=without, reading={**content.reading, **reading}, remarks=remarks
     )
+
+
+def _check_answerable(labels: NDArray[np.uint8], folds: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> None:
+    """Check that every class of the queries occurs in the database: a query without a relevant item has no average precision."""
+    missing = np.flatnonzero(labels[folds["query"]].any(axis=0) & ~labels[folds[splits.REST]].any(axis=0)).tolist()
+    if missing:
+        words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in missing])
+        raise DataError(
+            f"{len(missing)} of {len(names)} classes are too small for the split: queries have them, but no image of database: {words}; "
+            f"add images, leave small classes out (-least N), or try another seed"
+        )

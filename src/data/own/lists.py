@@ -1,4 +1,4 @@
-"""Preparing a data set from lists of images: what ``process/lists.py`` does."""
+"""Preparing a dataset from lists of images: what ``process/lists.py`` does."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def process(
 ) -> tuple[Split, bool]:
     """Write the images of some lists to ``data/processed/<name>/``, unless they are there already; linked, not copied, where possible.
 
-    The paths of a list may be those of another machine: an image is found by its base name below ``images``, and where
+    The paths of a list may be those of another machine: an image is identified by its base name below ``images``, and where
     several carry it, by the folders above it.
 
     Args:
-        name: what to call the data set.
+        name: what to call the dataset.
         lists: the list of "train", "query" and "database", and of "val" where there is one.
         images: the folder the images lie below.
         val_from: without a list of it, the fold that val is drawn from: "train", "query" or "database".
@@ -58,7 +58,7 @@ def process(
 
     Raises:
         UsageError: for arguments that cannot be used.
-        DataError: naming file and line, when a list or an image is missing or cannot be used.
+        DataError: naming file and line, if a list or an image is missing or cannot be used.
     """
     check_own_name(name)
     _check_folds(lists, val_from, val_size, allow)

@@ -34,7 +34,7 @@ def read_table(file: Path, separator: str = BLANK) -> LabelTable:
         The images in the table's order; the classes are sorted by name, or numbered.
 
     Raises:
-        DataError: naming the line, when the table is empty or no such table, a line has another number of columns, no
+        DataError: naming the line, if the table is empty or no such table, a line has another number of columns, no
             file, a class twice, a label that looks like several, or a vector has a label other than 0 or 1 or another number of
             them than the first.
 
@@ -55,7 +55,7 @@ def read_table(file: Path, separator: str = BLANK) -> LabelTable:
     numbers, paths, cells = zip(*rows, strict=True)
     labels = [_labels(cell, separator) for cell in cells]
     lines = [f"line {number} of {file}" for number in numbers]
-    first = next((row for row, found in enumerate(labels) if found), None)
+    first = next((row for row, row_labels in enumerate(labels) if row_labels), None)
     if first is None:
         raise DataError(f"{file} holds no labels at all: write class names, separated by blanks, into the second column")
     if len(labels[first]) > 1 and set(labels[first]) <= {"0", "1"}:
@@ -75,25 +75,25 @@ def _labels(cell: str, separator: str) -> list[str]:
 
 def _form(labels: Sequence[list[str]], separator: str) -> str:
     """Return in words how a table writes its labels, and whether they may be parts of names with blanks."""
-    numbers = all(name.isdecimal() for found in labels for name in found)
+    numbers = all(name.isdecimal() for row_labels in labels for name in row_labels)
     kind = "class number" if numbers else "class name"
-    if all(len(found) < 2 for found in labels):
+    if all(len(row_labels) < 2 for row_labels in labels):
         return f"one {kind} per line"
     if separator != BLANK:
         return f"{kind}s separated by {separator!r}"
-    together = Counter(tuple(found) for found in labels if len(found) > 1)
-    if numbers or not _may_be_names(together, Counter(name for found in labels for name in found)):
+    together = Counter(tuple(row_labels) for row_labels in labels if len(row_labels) > 1)
+    if numbers or not _may_be_names(together, Counter(name for row_labels in labels for name in row_labels)):
         return f"{kind}s separated by blanks"
-    names = few([repr(" ".join(found)) for found in together])
+    names = few([repr(" ".join(row_labels)) for row_labels in together])
     return f"{kind}s separated by blanks (should {names} be one name each: -separator ';' keeps names with blanks whole)"
 
 
 def _may_be_names(together: Counter[tuple[str, ...]], counts: Counter[str]) -> bool:
     """Tell labels that may be words of names: each combination repeats, and has a label of its own, or no label ever stands alone."""
     inside = Counter[str]()
-    for found, count in together.items():
-        inside.update(dict.fromkeys(found, count))
-    bound = all(count in [counts[name] for name in found] for found, count in together.items())
+    for row_labels, count in together.items():
+        inside.update(dict.fromkeys(row_labels, count))
+    bound = all(count in [counts[name] for name in row_labels] for row_labels, count in together.items())
     return min(together.values()) > 1 and (bound or all(counts[name] == count for name, count in inside.items()))
 
 
@@ -145,32 +145,32 @@ def _text_only(file: Path, lines: Iterable[str]) -> Iterator[str]:
 
 def _numbered(labels: Sequence[list[str]], lines: Sequence[str], first: int) -> tuple[list[str], NDArray[np.uint8]]:
     count = len(labels[first])
-    for found, line in zip(labels, lines, strict=True):
-        if len(found) != count:
+    for row_labels, line in zip(labels, lines, strict=True):
+        if len(row_labels) != count:
             raise DataError(
-                f"{line} has {len(found)} labels, but {lines[first]} has {count}, a vector of 0 and 1: if these are class numbers, "
+                f"{line} has {len(row_labels)} labels, but {lines[first]} has {count}, a vector of 0 and 1: if these are class numbers, "
                 f"let the table begin with an image that has another one"
             )
-        if wrong := [label for label in found if label not in ("0", "1")]:
+        if wrong := [label for label in row_labels if label not in ("0", "1")]:
             raise DataError(f"{line} has the label {wrong[0]}, but those of {lines[first]} are a vector of 0 and 1")
     return [str(number) for number in range(count)], np.array(labels, dtype=np.uint8)
 
 
 def _named(labels: Sequence[list[str]], lines: Sequence[str], separator: str) -> tuple[list[str], NDArray[np.uint8]]:
     words = "blanks" if separator == BLANK else repr(separator)
-    for found, line in zip(labels, lines, strict=True):
-        if len(set(found)) != len(found):
-            raise DataError(f"{line} has a class twice: {' '.join(found)}")
-        if found and found[0].startswith("[") and found[-1].endswith("]"):
-            raise DataError(f"{line} has labels in brackets, {' '.join(found)}: write them without, separated by {words}")
-        if wrong := [name for name in found if set(name) & set(",;|") or re.fullmatch("[01]( [01])+", name)]:
+    for row_labels, line in zip(labels, lines, strict=True):
+        if len(set(row_labels)) != len(row_labels):
+            raise DataError(f"{line} has a class twice: {' '.join(row_labels)}")
+        if row_labels and row_labels[0].startswith("[") and row_labels[-1].endswith("]"):
+            raise DataError(f"{line} has labels in brackets, {' '.join(row_labels)}: write them without, separated by {words}")
+        if wrong := [name for name in row_labels if set(name) & set(",;|") or re.fullmatch("[01]( [01])+", name)]:
             raise DataError(
                 f"{line} has the class {wrong[0]!r}: classes are separated by {words} (-separator TEXT says by what else), "
                 f"their names hold none of , ; | and are no vectors of 0 and 1"
             )
-    classes = sorted({name for found in labels for name in found})
+    classes = sorted({name for row_labels in labels for name in row_labels})
     column = {name: number for number, name in enumerate(classes)}
     vectors = np.zeros((len(labels), len(classes)), dtype=np.uint8)
-    for row, found in enumerate(labels):
-        vectors[row, [column[name] for name in found]] = 1
+    for row, row_labels in enumerate(labels):
+        vectors[row, [column[name] for name in row_labels]] = 1
     return classes, vectors

@@ -1,4 +1,4 @@
-"""What is asked of a data set before anything of it is written."""
+"""Checks of a dataset before anything of it is written."""
 
 from __future__ import annotations
 

@@ -56,13 +56,13 @@ def vectors_of(
         (['3', '17'], [[0, 1, 0], [1, 0, 0]])
     """
     if names is None:
-        found, columns = np.unique(numbers, return_inverse=True)
-        if len(found) == len(numbers):
+        distinct, columns = np.unique(numbers, return_inverse=True)
+        if len(distinct) == len(numbers):
             raise DataError(
                 f"every image has a class number of its own, {numbers[0]} the first ({where(0)}): "
                 "no image would be right for any query, so these are no class numbers"
             )
-        return [str(number) for number in found.tolist()], one_hot(columns, len(found))
+        return [str(number) for number in distinct.tolist()], one_hot(columns, len(distinct))
     if len(beyond := np.flatnonzero(numbers >= len(names))):
         raise DataError(
             f"{where(int(beyond[0]))} has the class number {numbers[beyond[0]]}, but there are {len(names)} class names, "

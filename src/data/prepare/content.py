@@ -1,4 +1,4 @@
-"""What a data set holds before it is written: the form in which every processor hands it over."""
+"""What a dataset holds before it is written: the form in which every processor hands it over."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LeftOut = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class DatasetContent:
-    """A data set as a processor hands it over.
+    """A dataset as a processor hands it over.
 
     Args:
         files: file name of each image, n of them.

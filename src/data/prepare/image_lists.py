@@ -19,7 +19,6 @@ from ..metadata import parse_labels, read_metadata
 from ..split import metadata_file, read_split
 from .class_numbers import parse_numbers, vectors_of
 from .label_table import LabelTable
-from .splits import random_split
 
 FILES: Mapping[str, str] = {"train": "train.txt", "val": "val.txt", "query": "test.txt", "database": "database.txt"}
 _MEND = "mend that line and run the command again"
@@ -63,7 +62,7 @@ def read_list(file: Path) -> ImageList:
         file: lines of an image path and C > 1 labels (0 or 1), separated by blanks; or of an image path and a class number.
 
     Raises:
-        DataError: naming the file and the line, when the file is missing or empty, or a line has a comma, no labels, a
+        DataError: naming the file and the line, if the file is missing or empty, or a line has a comma, no labels, a
             label other than 0 or 1, another number of labels than the first line, or the path of an earlier line.
 
     Example:
@@ -111,7 +110,7 @@ def write_list(file: Path, paths: Sequence[str], labels: NDArray[np.uint8]) -> N
             would be read as class numbers.
     """
     if labels.shape[1] == 1:
-        raise DataError(f"{file} cannot be written: the data set has one class, and a single 0 or 1 in a line is a class number")
+        raise DataError(f"{file} cannot be written: the dataset has one class, and a single 0 or 1 in a line is a class number")
     for path in paths:
         if not path or len(path.split()) != 1:
             raise DataError(f"{file} cannot be written: the image path {path!r} holds a blank")
@@ -121,17 +120,17 @@ def write_list(file: Path, paths: Sequence[str], labels: NDArray[np.uint8]) -> N
 
 
 def export(database: str, folder: Path) -> list[Path]:
-    """Write the four folds of a prepared data set as lists: ``train.txt``, ``val.txt``, ``test.txt`` (the queries), ``database.txt``.
+    """Write the four folds of a prepared dataset as lists: ``train.txt``, ``val.txt``, ``test.txt`` (the queries), ``database.txt``.
 
     Args:
-        database: the data set.
+        database: the dataset.
         folder: where to.
 
     Returns:
         The files written.
 
     Raises:
-        DataError: when the data set was not prepared, or a path holds a blank.
+        DataError: if the dataset was not prepared, or a path holds a blank.
     """
     read_split(database)
     written = []
@@ -154,7 +153,7 @@ def by_name(folder: Path) -> PathOf:
         folder: the folder the images lie below.
 
     Returns:
-        A function from a listed path to a path below the folder; where none is found, to one that is not there.
+        A function from a listed path to a path below the folder; to one that does not exist where there is none.
 
     Raises:
         DataError: from that function, when files with that base name agree equally well.
@@ -238,51 +237,9 @@ def read_lists(files: Mapping[str, Path]) -> dict[str, ImageList]:
     return {fold: read_list(file) for fold, file in files.items()}
 
 
-def length_note(lists: Mapping[str, ImageList], sizes: Mapping[str, int]) -> str:
-    """Return how lists differ in length from the published ones, as a note for ``split.json``; empty where they do not.
-
-    Args:
-        lists: the list of each fold.
-        sizes: lines of the published lists, of those folds where they are known.
-    """
-    return ", ".join(
-        f"{len(lists[fold]):,} of the {size:,} lines of {FILES[fold]}" for fold, size in sizes.items() if len(lists[fold]) != size
-    )
-
-
 def source_of(lists: Mapping[str, ImageList]) -> str:
     """Return in words which lists these are: name and checksum, the same wherever they lie."""
     return "; ".join(f"{listed.file.name} (SHA-256 {digest(listed.file)})" for listed in lists.values())
-
-
-def read_hashnet(folder: Path, columns: int) -> dict[str, ImageList]:
-    """Read the three lists of the HashNet release (https://github.com/thuml/HashNet).
-
-    Args:
-        folder: ``train.txt``, ``test.txt`` (the queries) and ``database.txt``.
-        columns: number of labels they should have.
-
-    Raises:
-        DataError: if one is missing, cannot be read or has another number of labels.
-    """
-    files = {fold: folder / FILES[fold] for fold in ("train", "query", "database")}
-    missing = [file.name for file in files.values() if not file.is_file()]
-    if missing:
-        raise DataError(
-            f"{folder} does not hold {', '.join(missing)}: this protocol reads the lists of the HashNet release "
-            f"(https://github.com/thuml/HashNet); -lists FOLDER says where they are"
-        )
-    lists = read_lists(files)
-    for listed in lists.values():
-        if listed.labels.shape[1:] != (columns,):
-            raise DataError(f"{listed.file} has {listed.form}, but this protocol has {columns}")
-    return lists
-
-
-def with_val(folds: Mapping[str, NDArray[np.int64]], size: int) -> dict[str, NDArray[np.int64]]:
-    """Return folds with a val fold, drawn after one shuffle from the images that only the database holds; they stay in it."""
-    rest = rows_only_in(folds, "database")
-    return {**folds, "val": rest[random_split(len(rest), {"val": size})["val"]]}
 
 
 def rows_only_in(folds: Mapping[str, NDArray[np.int64]], fold: str) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""What a raw data set says about its images, and how it becomes the content of a prepared one."""
+"""What a raw dataset says about its images, and how it becomes the content of a prepared one."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from .splits import Protocol, merge_folds, random_split
 
 @dataclass(frozen=True)
 class LabelTable:
-    """The images of a raw data set and their labels, in the order of its own files.
+    """The images of a raw dataset and their labels, in the order of its own files.
 
     Args:
         folder: the folder the images lie below.
         paths: n images, as paths below that folder with forward slashes.
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
-        where: says where a row is written ("line 3 of .../train.txt"), in all places.
+        where: says where a row is written ("line 3 of .../train.txt"), in every list.
         unused: classes that no image has, by design.
         form: how the source writes the labels ("0/1 vectors").
     """
@@ -64,7 +64,7 @@ class LabelTable:
             The table of the others, and in words what was left out; empty for nothing.
 
         Raises:
-            DataError: when fewer than two classes remain.
+            DataError: if fewer than two classes remain.
         """
         counts = self.labels.sum(axis=0, dtype=np.int64)
         columns = np.flatnonzero(counts >= least).tolist()
@@ -73,9 +73,9 @@ class LabelTable:
                 f"{len(columns)} of {len(self.classes):,} classes have {least:,} images or more, but two classes are needed: "
                 f"the largest has {counts.max():,}"
             )
-        kept, small = self.columns(columns), len(self.classes) - len(columns)
-        words = f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(kept), 'image')}"
-        return kept, words if small else ""
+        large, small = self.columns(columns), len(self.classes) - len(columns)
+        words = f"{counted(small, 'class')} of fewer than {least:,} images, with {counted(len(self) - len(large), 'image')}"
+        return large, words if small else ""
 
     def present(self) -> NDArray[np.bool_]:
         """Return for each row whether its image is on disk."""

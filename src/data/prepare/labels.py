@@ -1,4 +1,4 @@
-"""What the labels of a data set are understood to be, in one line, and where that may be a misreading."""
+"""What the labels of a dataset are understood to be, in one line, and where that may be a misreading."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 _SHOWN = 3  # names in front of "and 7 more"
 _LONGEST = 40  # characters of a class name that is one of several
-_ASKED = (("query", "train"), ("query", "database"), ("train", "database"))
+_PAIRS = (("query", "train"), ("query", "database"), ("train", "database"))
 
 Labels = NDArray[np.uint8]
 
@@ -41,7 +41,7 @@ def describe(labels: Labels, classes: Sequence[str], form: str = "") -> str:
 
 
 def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]:
-    """Say where the labels of a data set may not be what their author means.
+    """Say where the labels of a dataset may not be what their author means.
 
     Args:
         folds: labels of each fold, (n, C), each 0 or 1.
@@ -55,8 +55,8 @@ def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]
         classes of train without an image in database: 1 (Cat)
     """
     yield from alike(classes)
-    for asked, needed in _ASKED:
-        yield from lacking(folds, classes, asked, needed)
+    for fold, needed in _PAIRS:
+        yield from lacking(folds, classes, fold, needed)
 
 
 def alike(classes: Sequence[str]) -> Iterator[str]:
@@ -65,16 +65,16 @@ def alike(classes: Sequence[str]) -> Iterator[str]:
     for name in classes:
         plain = re.sub(r"(?<=\w)[\s_-]+", " ", unicodedata.normalize("NFKC", name).casefold()).strip()
         same.setdefault(plain.lstrip("0") or plain, []).append(repr(name))
-    found = [" and ".join(names) for names in same.values() if len(names) > 1]
-    if found:
-        yield f"different classes with nearly the same name: {few(found)}"
+    groups = [" and ".join(names) for names in same.values() if len(names) > 1]
+    if groups:
+        yield f"different classes with nearly the same name: {few(groups)}"
 
 
-def lacking(folds: Mapping[str, Labels], classes: Sequence[str], asked: str, needed: str) -> Iterator[str]:
+def lacking(folds: Mapping[str, Labels], classes: Sequence[str], fold: str, needed: str) -> Iterator[str]:
     """Say which classes of a fold another fold has no image of."""
-    columns = np.flatnonzero(folds[asked].any(axis=0) & ~folds[needed].any(axis=0)).tolist()
+    columns = np.flatnonzero(folds[fold].any(axis=0) & ~folds[needed].any(axis=0)).tolist()
     if columns:
-        words = "the queries" if asked == "query" else asked
+        words = "the queries" if fold == "query" else fold
         yield f"classes of {words} without an image in {needed}: {len(columns)} ({few([classes[column] for column in columns])})"
 
 
@@ -123,6 +123,6 @@ def _most_often(labels: Labels, classes: Sequence[str]) -> str:
     """Return the classes that most often stand together."""
     packed = np.ascontiguousarray(np.packbits(labels.astype(bool), axis=1))
     _, first, counts = np.unique(packed.view(f"V{packed.shape[1]}").ravel(), return_index=True, return_counts=True)
-    place = int(counts.argmax())
-    together = [classes[column] for column in np.flatnonzero(labels[first[place]]).tolist()]
-    return f"most often {' + '.join(map(_short, together))}: {counts[place]:,}"
+    most = int(counts.argmax())
+    together = [classes[column] for column in np.flatnonzero(labels[first[most]]).tolist()]
+    return f"most often {' + '.join(map(_short, together))}: {counts[most]:,}"

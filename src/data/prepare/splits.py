@@ -20,7 +20,7 @@ REST = "database"
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the images of a data set are divided, in words and in the overlaps that this means.
+    """How the images of a dataset are divided, in words and in the overlaps that this means.
 
     Args:
         name: what ``split.json`` calls it.
@@ -54,7 +54,7 @@ def per_class(
         Indices of each fold, ascending.
 
     Raises:
-        DataError: when a class has too few images to leave at least one for the database.
+        DataError: if a class has too few images to leave at least one for the database.
 
     Example:
         >>> folds = per_class(np.array([0, 1, 0, 1, 0, 1]), {"train": 1, "query": 1}, names=["cat", "dog"])
@@ -128,39 +128,6 @@ def share_sizes(count: int, shares: Mapping[str, Fraction]) -> dict[str, int]:
     return {fold: int(number < count - 1) + (rest if fold == first else 0) for number, fold in enumerate(shares)}
 
 
-def words_of(shares: Mapping[str, Fraction]) -> str:
-    """Return shares in words.
-
-    Example:
-        >>> words_of({"train": Fraction("0.5"), "query": Fraction("0.1")})
-        'train 0.5, query 0.1'
-    """
-    return ", ".join(f"{fold} {float(share):g}" for fold, share in shares.items())
-
-
-def check_findable(labels: NDArray[np.integer], folds: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> None:
-    """Check that every class of the queries occurs in the database: a query without a relevant item has no average precision.
-
-    Args:
-        labels: (n, C), each 0 or 1.
-        folds: indices of each fold.
-        names: C class names, for the error message.
-
-    Raises:
-        DataError: naming the first classes that do not, and how many there are.
-
-    Example:
-        >>> check_findable(np.array([[1], [1], [1]]), {"query": np.array([1]), "database": np.array([2])}, ["cat"])
-    """
-    missing = np.flatnonzero(labels[folds["query"]].any(axis=0) & ~labels[folds[REST]].any(axis=0)).tolist()
-    if missing:
-        words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in missing])
-        raise DataError(
-            f"{len(missing)} of {len(names)} classes are too small for the split: queries have them, but no image of {REST}: {words}; "
-            f"add images, leave small classes out (-least N), or try another seed"
-        )
-
-
 def per_label(
     labels: NDArray[np.integer], sizes: Mapping[str, int], *, names: Sequence[str], seed: int = 0
 ) -> dict[str, NDArray[np.int64]]:
@@ -180,7 +147,7 @@ def per_label(
         Indices of each fold, ascending.
 
     Raises:
-        DataError: when a class has too few images left.
+        DataError: if a class has too few images left.
 
     Example:
         >>> folds = per_label(np.array([[1, 0], [1, 1], [1, 0], [1, 1], [1, 0]]), {"train": 1, "query": 1}, names=["sky", "sun"])
@@ -214,7 +181,7 @@ def random_split(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict
         Indices of each fold, ascending.
 
     Raises:
-        DataError: when none is left for the database.
+        DataError: if none is left for the database.
 
     Example:
         >>> {fold: rows.tolist() for fold, rows in random_split(6, {"train": 2, "query": 1}).items()}

@@ -1,4 +1,4 @@
-"""Images that no command could decode: found when a data set is prepared, and refused or left out."""
+"""Images that no command can decode: detected when a dataset is prepared, and refused or left out."""
 
 from __future__ import annotations
 
@@ -43,26 +43,26 @@ def without_unreadable(content: DatasetContent, share: Fraction, label: str) -> 
     rows = np.unique(np.concatenate(list(content.folds.values())))
     files = [content.image(row) for row in rows.tolist()]
     faults = in_threads(fault_of, files, f"{label}: checking")
-    found = [(row, str(file), fault) for row, file, fault in zip(rows.tolist(), files, faults, strict=True) if fault]
-    if len(found) > share * len(rows):
-        raise _refusal(content, found, len(rows), share)
-    if not found:
+    unreadable = [(row, str(file), fault) for row, file, fault in zip(rows.tolist(), files, faults, strict=True) if fault]
+    if len(unreadable) > share * len(rows):
+        raise _refusal(content, unreadable, len(rows), share)
+    if not unreadable:
         return content
-    note = f"{len(found):,} of {len(rows):,} images left out as unreadable"
-    left_out = [(file, fault) for _, file, fault in found]
-    kept = _without(content, np.array([row for row, *_ in found]))
-    return dataclasses.replace(kept, note=f"{content.note}; {note}" if content.note else note, left_out=left_out)
+    note = f"{len(unreadable):,} of {len(rows):,} images left out as unreadable"
+    left_out = [(file, fault) for _, file, fault in unreadable]
+    rest = _without(content, np.array([row for row, *_ in unreadable]))
+    return dataclasses.replace(rest, note=f"{content.note}; {note}" if content.note else note, left_out=left_out)
 
 
 def write_left_out(folder: Path, left_out: LeftOut) -> None:
-    """Write which images were left out beside a data set's metadata; nothing where all are there."""
+    """Write which images were left out beside a dataset's metadata; nothing where all are there."""
     if left_out:
         with (folder / LEFT_OUT_FILE).open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
             csv.writer(stream, lineterminator="\n").writerows([_HEADER, *left_out])
 
 
 def read_left_out(database: str) -> LeftOut:
-    """Return file and reason of each image that was left out when a data set was prepared."""
+    """Return file and reason of each image that was left out when a dataset was prepared."""
     file = processed_folder(database) / LEFT_OUT_FILE
     if not file.is_file():
         return []
@@ -71,10 +71,10 @@ def read_left_out(database: str) -> LeftOut:
 
 
 def check_left_out(database: str, images: int, share: Fraction) -> None:
-    """Check that a prepared data set lacks no more images than a command allows.
+    """Check that a prepared dataset lacks no more images than a command allows.
 
     Args:
-        database: the data set.
+        database: the dataset.
         images: how many images it has.
         share: the largest share that may have been left out.
 
@@ -91,7 +91,7 @@ def check_left_out(database: str, images: int, share: Fraction) -> None:
 
 
 def words_of_left_out(database: str) -> list[str]:
-    """Return in words how many images were left out when a data set was prepared, and the first of them; nothing where none was."""
+    """Return in words how many images were left out when a dataset was prepared, and the first of them; nothing where none was."""
     left_out = read_left_out(database)
     if not left_out:
         return []
@@ -102,15 +102,15 @@ def words_of_left_out(database: str) -> list[str]:
 def _without(content: DatasetContent, rows: NDArray[np.int64]) -> DatasetContent:
     if content.without is not None:
         return content.without(rows)
-    return dataclasses.replace(content, folds={fold: kept[~np.isin(kept, rows)] for fold, kept in content.folds.items()})
+    return dataclasses.replace(content, folds={fold: members[~np.isin(members, rows)] for fold, members in content.folds.items()})
 
 
-def _refusal(content: DatasetContent, found: Sequence[tuple[int, str, str]], total: int, share: Fraction) -> DataError:
-    named = [f"{file}{f' ({content.where(row)})' if content.where else ''} {fault}" for row, file, fault in found[:_SHOWN]]
-    more = [f"and {len(found) - _SHOWN:,} more"] if len(found) > _SHOWN else []
+def _refusal(content: DatasetContent, unreadable: Sequence[tuple[int, str, str]], total: int, share: Fraction) -> DataError:
+    named = [f"{file}{f' ({content.where(row)})' if content.where else ''} {fault}" for row, file, fault in unreadable[:_SHOWN]]
+    more = [f"and {len(unreadable) - _SHOWN:,} more"] if len(unreadable) > _SHOWN else []
     return DataError(
-        f"{len(found):,} of {total:,} images cannot be used, and {_words(share)} may be left out: replace or remove them, or leave them "
-        f"out with {_way_out(len(found), total)}\n" + "\n".join(f"  {line}" for line in named + more)
+        f"{len(unreadable):,} of {total:,} images cannot be used, and {_words(share)} may be left out: replace or remove them, or leave "
+        f"them out with {_way_out(len(unreadable), total)}\n" + "\n".join(f"  {line}" for line in named + more)
     )
 
 

@@ -1,4 +1,4 @@
-"""Writing a processed data set: whole or not at all, in parallel, by one process at a time."""
+"""Writing a processed dataset: whole or not at all, in parallel, by one process at a time."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ IMAGES = "images"
 def prepare(
     database: str, build: Callable[[], DatasetContent], *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()
 ) -> tuple[Split, bool]:
-    """Write a data set to ``data/processed/``, unless it is there already.
+    """Write a dataset to ``data/processed/``, unless it is there already.
 
     Everything is written to a hidden sibling folder that is renamed at the end, so an interrupted preparation never
     looks finished, and a set that is replaced stays usable until the new one is whole.
 
     Args:
-        database: name of the data set.
+        database: name of the dataset.
         build: returns its content; called only when it is needed.
         no_skip: write it again even if it is there.
         skip_unreadable: the largest share of its images that may be left out because they cannot be decoded.
@@ -43,7 +43,7 @@ def prepare(
         The facts about the split, and whether it was written now.
 
     Raises:
-        DataError: when the set is there but damaged or lacks more images, more images cannot be decoded, or its content cannot be
+        DataError: if the set is there but damaged or lacks more images, more images cannot be decoded, or its content cannot be
             split: a fold without images, folds that share images though they should not, a class without images, a file name that
             cannot be written.
     """
@@ -75,7 +75,7 @@ def prepare(
 
 
 def _tidy(folder: Path, new: Path, old: Path) -> None:
-    """Bring the old set back if nothing took its place, and remove what is left over."""
+    """Restore the old dataset if nothing replaced it, and remove what is left over."""
     if old.exists() and not folder.exists():
         old.rename(folder)
     for path in (new, old):
@@ -105,7 +105,7 @@ def _checked(database: str, skip_unreadable: Fraction) -> Split:
 def _check_spelling(folder: Path) -> None:
     if folder.exists() and folder not in folder.parent.iterdir():
         raise DataError(
-            f"{folder} is another data set's folder, as this file system does not tell VOC2012 from voc2012: "
+            f"{folder} is another dataset's folder, as this file system does not tell VOC2012 from voc2012: "
             f"move that one away, or set another BIODEEPHASHING_HOME"
         )
 

@@ -1,4 +1,4 @@
-"""Prepare a data set from HashNet's lists of images, `<path> l_1 ... l_C` or `<path> <class number>`, or write such lists of one."""
+"""Prepare a dataset from HashNet's lists of images, `<path> l_1 ... l_C` or `<path> <class number>`, or write such lists of one."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from ..prepare import image_lists, splits
 from ..prepare.content import DatasetContent
 from ..prepare.label_table import LabelTable
 from ..prepare.splits import Protocol
+from ._hashnet import length_note, read_hashnet
 from .dataset import Flags, PublicDataset
 
 _LISTS = "the lists train.txt, test.txt and database.txt of the HashNet release"
@@ -158,7 +159,7 @@ def with_synsets(table: LabelTable) -> LabelTable:
 
 def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
     raw = raw_folder("ImageNet")
-    listed = image_lists.read_hashnet(lists or raw / "lists", CLASSES)
+    listed = read_hashnet(lists or raw / "lists", CLASSES)
     joined, folds = image_lists.join(listed, raw / IMAGES, path_of)
     table = with_synsets(joined)
     table.check_present(ADVICE)
@@ -169,12 +170,12 @@ def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
         rest = image_lists.rows_only_in(folds, "database")
         drawn = splits.per_class(table.labels[rest].argmax(axis=1), {"val": VAL}, names=table.classes)
         folds["val"] = rest[drawn["val"]]
-    note = image_lists.length_note(listed, SIZES)
+    note = length_note(listed, SIZES)
     return table.content(folds, PROTOCOLS[protocol], source=image_lists.source_of(listed), note=note)
 
 
 def _path_of_member(names: Set[str] | None) -> PathOf:
-    """Return the path of each image, if names are given only of these, and of the two files beside them."""
+    """Return the path of each image, or only of some names, and of the two files beside them."""
     image = path_among([Part(f"{IMAGES}/train/*/*.JPEG", _TRAIN), Part(f"{IMAGES}/val/*.JPEG", _VAL)])
     other = path_among([Part("LOC_synset_mapping.txt"), Part("LOC_val_solution.csv")])
 

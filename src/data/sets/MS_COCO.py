@@ -18,6 +18,7 @@ from ..prepare import image_lists
 from ..prepare.content import DatasetContent, is_safe
 from ..prepare.label_table import LabelTable, read_text
 from ..prepare.splits import Protocol
+from ._hashnet import length_note, read_hashnet, with_val
 from .dataset import Flags, PublicDataset
 
 _RULE = "a shuffled list of 10,000 train, 5,000 query, 5,000 val and else database is assigned to the images"
@@ -131,11 +132,11 @@ def path_of(path: str) -> str:
 def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
     raw = raw_folder("MS_COCO")
     if protocol == "coco-hashnet":
-        listed = image_lists.read_hashnet(lists or raw / "lists", CATEGORIES)
+        listed = read_hashnet(lists or raw / "lists", CATEGORIES)
         table, folds = image_lists.join(listed, raw, path_of)
         table.check_present(ADVICE)
-        folds = image_lists.with_val(folds, SIZES["val"])
-        note = image_lists.length_note(listed, {fold: SIZES[fold] for fold in ("train", "query")})
+        folds = with_val(folds, SIZES["val"])
+        note = length_note(listed, {fold: SIZES[fold] for fold in ("train", "query")})
         return table.content(folds, PROTOCOLS[protocol], source=image_lists.source_of(listed), note=note)
     table = _only_used(read(raw)) if protocol == "coco" else read(raw)
     table.check_present(ADVICE)

@@ -19,6 +19,7 @@ from ..prepare import image_lists, splits
 from ..prepare.content import DatasetContent, is_safe
 from ..prepare.label_table import LabelTable, lines_of
 from ..prepare.splits import Protocol
+from ._hashnet import length_note, read_hashnet, with_val
 from .dataset import Flags, PublicDataset
 
 _USED = "the concepts with at least 5,000 images (21), most frequent first, and the images on disk that have one of them"
@@ -197,11 +198,11 @@ def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
     raw = raw_folder("NUS_WIDE")
     if protocol in LISTED:
         (columns, sizes), images = LISTED[protocol], raw / "images"
-        listed = image_lists.read_hashnet(lists or raw / "lists", columns)
+        listed = read_hashnet(lists or raw / "lists", columns)
         table, folds = image_lists.join(listed, images, image_lists.by_name(images))
         table.check_present(ADVICE)
-        folds = image_lists.with_val(folds, sizes["query"])
-        note = image_lists.length_note(listed, sizes)
+        folds = with_val(folds, sizes["query"])
+        note = length_note(listed, sizes)
         return table.content(folds, PROTOCOLS[protocol], source=image_lists.source_of(listed), note=note)
     table = frequent(read(raw), LEAST)
     rows = np.flatnonzero(table.present())
