@@ -17,9 +17,9 @@ from ..data.own.images import check_source
 from ..data.prepare.checks import uniform
 from ..data.prepare.labels import alike, describe, lacking
 from ..errors import DataError
-from ..hparams import FOLDS
-from ..phrases import database_name, own_place
 from ..runs import home, processed_folder
+from ..settings import FOLDS
+from ..settings.own_images import database_name, own_place
 
 _SHOWN = 3  # examples of each finding
 _BROKEN = 20  # and of images that have to be replaced

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from ..arguments import command_line
 from ..data.own.images import prepare_own
 from ..data.own.lists import process
 from ..data.prepare.image_lists import export
@@ -12,7 +11,8 @@ from ..data.prepare.unreadable import words_of_left_out
 from ..data.sets.dataset import FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
-from ..hparams import FOLDS
+from ..settings import FOLDS
+from ..settings.strict_parser import command_line
 
 
 def prepare_public(name: str, options: Namespace) -> None:

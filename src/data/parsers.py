@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
 from biodeephashing.data.catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, declared, protocols_of
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
+from biodeephashing.settings.flags import add_skip_unreadable, whole_number
+from biodeephashing.settings.strict_parser import StrictParser
 
 # What a flag is unless a dataset declares otherwise.
 _DOWNLOAD: Mapping[str, Mapping[str, Any]] = {

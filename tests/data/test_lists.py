@@ -21,7 +21,7 @@ from biodeephashing.data.prepare.image_lists import by_name, export, join, read_
 from biodeephashing.data.process import lists as script
 from biodeephashing.data.sets import MS_COCO, ImageNet
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 
 @settings(max_examples=50, deadline=None)

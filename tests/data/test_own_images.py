@@ -19,7 +19,7 @@ from biodeephashing.data.own.images import prepare_own
 from biodeephashing.data.prepare.content import is_safe
 from biodeephashing.data.prepare.label_table import LabelTable
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 CLASSES = {"cat": 10, "dog": 20, "eel": 5}  # what the folder pets holds
 

@@ -16,7 +16,7 @@ from biodeephashing.data.own.images import parse_fractions, prepare_own
 from biodeephashing.data.own.table import read_table
 from biodeephashing.data.prepare.splits import per_class_share, random_split, share_sizes
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 
 def table(folder: Path, *lines: str, header: str = "file,labels", images: int = 12) -> Path:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...arguments import command_line
 from ...errors import DataError, UsageError
 from ...runs import only_process, raw_folder, replacing
+from ...settings.strict_parser import command_line
 from .archives import Part, PathOf, check_md5, path_among, unpack
 from .transfer import DownloadRequest, fetch_all
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
-from ...phrases import absolute, name_of_own
 from ...runs import processed_folder
+from ...settings.own_images import absolute, name_of_own
 from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
 from ..prepare.content import DatasetContent

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError, unknown_name
-from ...hparams import FOLDS
+from ...settings import FOLDS
 from ..catalogue import LIST_SOURCES, check_own_name
 from ..metadata import parse_label_names
 from ..prepare import image_lists, splits

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arguments import SKIPPED
 from ...errors import DataError
 from ...runs import processed_folder
+from ...settings.flags import SKIPPED
 from ..images.decoding import fault_of
 from ..images.threads import in_threads
 from .content import DatasetContent, LeftOut

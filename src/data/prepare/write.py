@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ...hparams import FOLDS
 from ...runs import only_process, processed_folder
+from ...settings import FOLDS
 from ..images.threads import in_threads
 from ..metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
 from ..split import Split, checksums, how_to_fix, metadata_file, read_split, write_split

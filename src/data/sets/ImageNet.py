@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Set
 from pathlib import Path
 
-from ...arguments import command_line
 from ...errors import DataError
 from ...runs import only_process, raw_folder
+from ...settings.strict_parser import command_line
 from ..fetch import kaggle
 from ..fetch.archives import Part, PathOf, path_among, unpack
 from ..fetch.published import import_paths
