@@ -10,17 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from flaky_site import Site, breaking_after, corrupt
 from PIL import Image
-from scripts import run_script
 from torchvision.datasets import CIFAR10
 
 from biodeephashing.cli import main
 from biodeephashing.data import load_fold, read_label_names, read_split
 from biodeephashing.data.sets import CIFAR_10
-from biodeephashing.errors import DataError, UsageError
-
-SCRIPTS = Path(CIFAR_10.__file__).parents[1]
+from biodeephashing.errors import DataError
 
 
 def raw(home: Path) -> Path:
@@ -46,12 +42,6 @@ class TestDownload:
         for name in held(raw(project_home)):
             assert (raw(project_home) / name).read_bytes() == (small_cifar.folder / name).read_bytes()
 
-    @pytest.mark.parametrize("outer", [False, True])
-    def test_from_folder(self, project_home: Path, small_cifar, outer: bool) -> None:  # type: ignore[no-untyped-def]
-        source = small_cifar.folder.parent if outer else small_cifar.folder
-        assert CIFAR_10.published(small_cifar.official).fetch(source) == []
-        assert len(held(raw(project_home))) == 4
-
     def test_from_incomplete_folder_and_then_the_rest(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         (small_cifar.folder / "data_batch_2").rename(small_cifar.folder / "hidden")
         assert CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder) == ["3 of 4 files of cifar-10-python.tar.gz"]
@@ -68,47 +58,6 @@ class TestDownload:
             CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder)
         assert "data_batch_2" not in held(raw(project_home))
         assert not [name for name in held(raw(project_home)) if name.startswith(".")]
-
-    def test_nothing_there(self, project_home: Path, small_cifar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-        with pytest.raises(DataError, match="there is no file or directory"):
-            CIFAR_10.published(small_cifar.official).fetch(tmp_path / "nowhere")
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(DataError, match="holds nothing of CIFAR-10"):
-            CIFAR_10.published(small_cifar.official).fetch(tmp_path / "empty")
-
-    def test_over_a_bad_line(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes(), *[breaking_after(100_000)] * 2)
-        assert CIFAR_10.published(small_cifar.official).fetch(url=url, pause=0) == []
-        assert site.starts == [0, 100_000, 200_000]
-        assert held(raw(project_home)) == {"data_batch_1", "data_batch_2", "test_batch", "batches.meta"}
-        assert CIFAR_10.published(small_cifar.official).fetch() == []  # all there: nothing is asked of the server
-        assert len(site.starts) == 3
-
-    def test_unpacks_again_without_downloading(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes())
-        CIFAR_10.published(small_cifar.official).fetch(url=url)
-        (raw(project_home) / "test_batch").unlink()
-        assert CIFAR_10.published(small_cifar.official).fetch(url=url) == []
-        assert site.starts == [0]
-        (raw(project_home) / "test_batch").unlink()
-        (raw(project_home).parent / "cifar-10-python.tar.gz").write_bytes(b"")
-        with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is damaged .*: delete it"):
-            CIFAR_10.published(small_cifar.official).fetch(url=url)
-
-    def test_corrupt_archive(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes(), corrupt)
-        with pytest.raises(DataError, match=r"its MD5 is .*-from PATH"):
-            CIFAR_10.published(small_cifar.official).fetch(url=url)
-        assert held(raw(project_home).parent) == set()
-
-    def test_no_network(self, project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        with pytest.raises(DataError, match=r"cannot download .* put it at .*/CIFAR_10/cifar-10-python\.tar\.gz"):
-            CIFAR_10.published(small_cifar.official).fetch(pause=0)
-
-    def test_source_and_url(self, project_home: Path, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="give one of them"):
-            CIFAR_10.published(CIFAR_10.Official()).fetch(tmp_path, "http://127.0.0.1:9/")
 
 
 class Bomb:
@@ -239,25 +188,6 @@ class TestProcess:
         with pytest.raises(DataError, match="it asks for"):  # even a file with the right checksum cannot run anything
             CIFAR_10.DATASET.prepare(official=dataclasses.replace(small_cifar.official, batches=sums))
         assert not (project_home / "exploded").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "text"),
-    [
-        (["download/CIFAR_10.py", "-from", "nowhere"], 1, "error: there is no file or directory nowhere"),
-        (["download/CIFAR_10.py", "-form", "x"], 2, "unknown flag -form: did you mean -from?"),
-        (["process/CIFAR_10.py"], 1, "run `python src/data/download/CIFAR_10.py` first"),
-        (["process/CIFAR_10.py", "-allow"], 2, "did you mean -allow_partial?"),
-        (["process/CIFAR_10.py", "-h"], 0, "-allow_partial"),
-        (["download/CIFAR_10.py", "-h"], 0, "-url"),
-    ],
-)
-def test_command_lines(project_home: Path, arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    script, *rest = arguments
-    assert run_script(SCRIPTS / script, *rest) == status
-    said = "".join(capsys.readouterr())
-    assert text in said
-    assert "Traceback" not in said
 
 
 def test_an_incomplete_download_shows_in_the_exit_status(

@@ -86,16 +86,16 @@ def test_no_list(tmp_path: Path) -> None:
 def test_foreign_paths(tmp_path: Path) -> None:
     for name in ("train2014/a.jpg", "val2014/a.jpg", "val2014/deep/b.jpg"):
         photo(tmp_path / name, 0)
-    place = by_name(tmp_path)
-    assert place("/home/somebody/coco/val2014/a.jpg") == "val2014/a.jpg"
-    assert place("./data/train2014/a.jpg") == "train2014/a.jpg"
-    assert place("/home/somebody/b.jpg") == "val2014/deep/b.jpg"
-    assert place("/home/../somebody/./c.jpg") == "home/somebody/c.jpg"
+    path_of = by_name(tmp_path)
+    assert path_of("/home/somebody/coco/val2014/a.jpg") == "val2014/a.jpg"
+    assert path_of("./data/train2014/a.jpg") == "train2014/a.jpg"
+    assert path_of("/home/somebody/b.jpg") == "val2014/deep/b.jpg"
+    assert path_of("/home/../somebody/./c.jpg") == "home/somebody/c.jpg"
     with pytest.raises(DataError, match=r"/elsewhere/a\.jpg may mean train2014/a\.jpg or val2014/a\.jpg below"):
-        place("/elsewhere/a.jpg")
+        path_of("/elsewhere/a.jpg")
 
 
-def test_places_of_benchmarks() -> None:
+def test_paths_of_benchmarks() -> None:
     assert MS_COCO.path_of("COCO_train2014_000000000009.jpg") == "train2014/COCO_train2014_000000000009.jpg"
     assert MS_COCO.path_of("/coco/val2014/7.jpg") == "val2014/7.jpg"
     assert ImageNet.path_of("n01440764_10026.JPEG") == "train/n01440764/n01440764_10026.JPEG"
@@ -314,17 +314,17 @@ def test_command(project_home: Path, folder: Path) -> None:
         done = subprocess.run([sys.executable, script.__file__, *map(str, arguments)], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    given = [part for fold, file in files(folder).items() for part in (f"-{fold}", file)]
-    status, text = run("MINE", *given, "-images", folder / "photos", "-val_from", "query", "-val_size", "1")
+    flags = [part for fold, file in files(folder).items() for part in (f"-{fold}", file)]
+    status, text = run("MINE", *flags, "-images", folder / "photos", "-val_from", "query", "-val_size", "1")
     assert status == 0
     assert text.startswith("MINE, lists split (train 6, val 1, query 3, database 16; shared: train-database 6)")
     assert read_split("MINE").protocol == "lists"
     status, text = run("MINE", "-export", folder / "out")
     assert (status, len(text.splitlines())) == (0, 4)
     for arguments, complaint in [
-        (["MINE", "-export", folder / "out", *given], "takes no lists"),
-        (["MINE", *given], "-images FOLDER is needed"),
-        (["MINE", *given[2:], "-images", folder, "-val_from", "query", "-val_size", "1"], "give -train"),
+        (["MINE", "-export", folder / "out", *flags], "takes no lists"),
+        (["MINE", *flags], "-images FOLDER is needed"),
+        (["MINE", *flags[2:], "-images", folder, "-val_from", "query", "-val_size", "1"], "give -train"),
     ]:
         status, text = run(*arguments)
         assert status == 2

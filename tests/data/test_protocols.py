@@ -49,24 +49,16 @@ def test_same_bytes_elsewhere(database: str, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("database", PREPARED)
-def test_images_are_links_and_keep_their_names(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_are_links_and_no_query_is_anywhere_else(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset, make = PREPARED[database]
     make(project_home, monkeypatch)
     split, _ = dataset.prepare(database)
     raw = {path.name: path for path in (project_home / "data/raw").rglob("*.*") if path.suffix.lower() in (".jpg", ".jpeg")}
-    used = {name for fold in FOLDS for name in names(database, fold)}
-    assert {path.name for path in (project_home / "data/processed" / database / "images").iterdir()} == used
-    for name in used:
-        assert (project_home / "data/processed" / database / "images" / name).samefile(raw[name])
-    assert dict(split.sizes) == {fold: len(names(database, fold)) for fold in FOLDS}
-
-
-@pytest.mark.parametrize("database", PREPARED)
-def test_no_query_is_in_the_database_or_trained_on(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dataset, make = PREPARED[database]
-    make(project_home, monkeypatch)
-    split, _ = dataset.prepare(database)
     folds = {fold: set(names(database, fold)) for fold in FOLDS}
+    used, images = set.union(*folds.values()), project_home / "data/processed" / database / "images"
+    assert {path.name for path in images.iterdir()} == used
+    assert all((images / name).samefile(raw[name]) for name in used)
+    assert dict(split.sizes) == {fold: len(members) for fold, members in folds.items()}
     counts = {f"{a}-{b}": len(folds[a] & folds[b]) for i, a in enumerate(FOLDS) for b in FOLDS[i + 1 :]}
     assert dict(split.overlaps) == {pair: count for pair, count in counts.items() if count}
     assert not any("query" in pair for pair in split.overlaps)

@@ -203,7 +203,7 @@ class TestPublished:
         assert sum(part.count for archive in script.PUBLISHED.archives for part in archive.parts) == files
 
     @pytest.mark.parametrize(
-        ("script", "member", "place"),
+        ("script", "member", "path"),
         [
             (MS_COCO, "train2014/COCO_train2014_000000000009.jpg", "train2014/COCO_train2014_000000000009.jpg"),
             (MS_COCO, "annotations/instances_val2014.json", "annotations/instances_val2014.json"),
@@ -224,12 +224,12 @@ class TestPublished:
             (VOC2012, "VOCdevkit/VOC2012/SegmentationClass/2007_000032.png", None),
         ],
     )
-    def test_places(self, script, member: str, place: str | None) -> None:  # type: ignore[no-untyped-def]
-        places = {part.path_of(member) for archive in script.PUBLISHED.archives for part in archive.parts}
-        assert places - {None} == ({place} if place else set())
+    def test_paths(self, script, member: str, path: str | None) -> None:  # type: ignore[no-untyped-def]
+        paths = {part.path_of(member) for archive in script.PUBLISHED.archives for part in archive.parts}
+        assert paths - {None} == ({path} if path else set())
 
 
-@each_case("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
+@each_case("name", ["CIFAR_10", "ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
