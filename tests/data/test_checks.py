@@ -95,10 +95,10 @@ def test_unsafe_names(name: str) -> None:
 
 def test_distinct_names_where_the_added_index_is_taken() -> None:
     assert distinct_names(["a.png", "b.png", "a.png", "B.png"]) == ["a.png", "b.png", "a-2.png", "B-3.png"]
-    found = distinct_names(["a.png", "a.png", "a-1.png", "c", "c"])
-    assert len({name.lower() for name in found}) == 5
-    assert found[0] == "a.png"
-    assert found[2] == "a-1.png"
+    distinct = distinct_names(["a.png", "a.png", "a-1.png", "c", "c"])
+    assert len({name.lower() for name in distinct}) == 5
+    assert distinct[0] == "a.png"
+    assert distinct[2] == "a-1.png"
 
 
 class TestLink:

@@ -55,10 +55,10 @@ def test_counts_and_disjointness(home: Path) -> None:
 
 def test_pixels(home: Path) -> None:
     """Each image is scikit-learn's, enlarged four times; PyTorch's interpolation is exact here, as all weights are dyadic."""
-    wanted = torch.nn.functional.interpolate(
+    expected = torch.nn.functional.interpolate(
         torch.from_numpy(load_digits().images)[:, None], scale_factor=4, mode="bilinear", align_corners=False
     )
-    rounded = np.floor(wanted[:, 0].numpy() * 255 / 16 + 0.5).astype(np.uint8)
+    rounded = np.floor(expected[:, 0].numpy() * 255 / 16 + 0.5).astype(np.uint8)
     for row in range(1797):
         with Image.open(home / f"data/processed/DIGITS/images/digit-{row:04d}.png") as image:
             assert image.mode == "L"

@@ -40,8 +40,8 @@ def rewrite_fold(home: Path, database: str, fold: str, change: Callable[[Lines],
 
 
 def examined(database: str) -> tuple[str, str, str]:
-    found = examine_database(database)
-    return "\n".join(found.facts), "\n".join(found.remarks), "\n".join(found.faults)
+    diagnosis = examine_database(database)
+    return "\n".join(diagnosis.facts), "\n".join(diagnosis.remarks), "\n".join(diagnosis.faults)
 
 
 def test_a_healthy_set(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +114,7 @@ def test_modes_are_counted(tiny_database: str) -> None:
 
 
 def test_equal_images_under_two_names(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    query, other, database = (image_of(tiny_database, *place) for place in (("query", 2), ("query", 9), ("database", 5)))
+    query, other, database = (image_of(tiny_database, *row) for row in (("query", 2), ("query", 9), ("database", 5)))
     for copy in (other, database):
         Image.open(query).save(copy, compress_level=1)
     _, remarks, faults = examined(tiny_database)
@@ -257,8 +257,8 @@ def test_the_first_near_image_against_all_pairs(values: list[int], flips: list[t
 def test_a_video_takes_no_longer_than_photographs() -> None:
     """20,000 looks, no two the same, of which each is near hundreds: their pairs would take minutes and gigabytes."""
     looks = np.arange(20_000, dtype=np.uint64)
-    found = first_near(looks, looks >= 10_000)
-    assert found[[0, 10_000, 10_001, 2**13, 19_999]].tolist() == [
+    nearest = first_near(looks, looks >= 10_000)
+    assert nearest[[0, 10_000, 10_001, 2**13, 19_999]].tolist() == [
         next(q for q in range(10_000, 20_000) if q != p and near(p, q)) for p in (0, 10_000, 10_001, 2**13, 19_999)
     ]
 

@@ -60,8 +60,8 @@ def test_two_pixels_by_hand() -> None:
 def test_half_precision_around_it_changes_nothing(dtype: torch.dtype) -> None:
     images = noise(32, 32)
     with torch.autocast("cpu", dtype=dtype):
-        found = IMAGENET.to_network_input(batch_of(images))
-    assert torch.equal(found, normalise(by_pillow(images)))
+        result = IMAGENET.to_network_input(batch_of(images))
+    assert torch.equal(result, normalise(by_pillow(images)))
 
 
 @pytest.mark.parametrize("size", [(32, 32), (30, 44), (224, 100), (100, 224), (224, 224)])
@@ -86,18 +86,18 @@ def test_finishing_none_only_normalises() -> None:
 
 
 def test_what_all_batches_need_is_brought_to_a_device_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every transfer has the processor wait until a card has done all that it was given before."""
+    """Every transfer makes the CPU wait until a GPU has done all its work."""
     large = torch.zeros(2, 3, 224, 224, dtype=torch.uint8, device="meta")
     small = torch.zeros(2, 3, 31, 30, dtype=torch.uint8)
-    with torch.inference_mode():  # evaluation comes first; what it asked for serves training, too
+    with torch.inference_mode():  # evaluation comes first; what it needs serves training, too
         normalise(large)
         enlarge(small, 256, 224)
     for function in ("tensor", "from_numpy"):
         monkeypatch.delattr(torch, function)
     assert normalise(large).is_meta
     assert enlarge(small, 256, 224).shape == (2, 3, 224, 224)
-    kept = (*_colours(large.device, IMAGENET.preprocessing.mean, IMAGENET.preprocessing.std), _taps_on(small.device, 30, 256, 224))
-    assert not any(tensor.is_inference() for tensor in kept)
+    constants = (*_colours(large.device, IMAGENET.preprocessing.mean, IMAGENET.preprocessing.std), _taps_on(small.device, 30, 256, 224))
+    assert not any(tensor.is_inference() for tensor in constants)
 
 
 @pytest.mark.gpu

@@ -194,7 +194,7 @@ def test_redirection(site: Site, target: Path) -> None:
     site.serve(BODY, redirecting(url), redirecting("/elsewhere"))
     get(url, target)
     assert only_the_file(target)
-    assert site.asked == ["cifar-10-python.tar.gz", "cifar-10-python.tar.gz", "elsewhere"]
+    assert site.requested == ["cifar-10-python.tar.gz", "cifar-10-python.tar.gz", "elsewhere"]
 
 
 @pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/"])
@@ -229,7 +229,7 @@ class TestSeveral:
 
     def test_one_after_the_other(self, site: Site, target: Path) -> None:
         fetch_all(self.requests(site.serve_files(self.BODIES), target), connections=1, pause=0)
-        assert site.asked == list(self.BODIES)
+        assert site.requested == list(self.BODIES)
 
     def test_one_that_cannot_be_had(self, site: Site, target: Path) -> None:
         url = site.serve_files({name: body for name, body in self.BODIES.items() if name != "1.zip"})
@@ -245,7 +245,7 @@ class TestSeveral:
         with pytest.raises(DataError, match="404"):
             fetch_all(self.requests(url, target)[:2], connections=2, pause=60)
         assert not (target.parent / "0.zip").exists()
-        assert site.asked.count("0.zip") <= 1
+        assert site.requested.count("0.zip") <= 1
 
     def test_nothing(self) -> None:
         fetch_all([])

@@ -47,8 +47,8 @@ def raw(home: Path) -> Path:
 
 
 def files(home: Path) -> dict[str, bytes]:
-    found = {path.relative_to(raw(home)).as_posix(): path for path in raw(home).rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if not name.endswith(".zip")}
+    present = {path.relative_to(raw(home)).as_posix(): path for path in raw(home).rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in present.items() if not name.endswith(".zip")}
 
 
 def install(monkeypatch: pytest.MonkeyPatch, authenticate=None, download=None) -> None:  # type: ignore[no-untyped-def]

@@ -262,8 +262,8 @@ class TestClassNumbers:
         shown = f"20 images, {len(classes)} classes ({', '.join(classes)}), 1 class per image, labels as one class number per line"
         assert split.understood[0] == shown
         for fold in FOLDS:
-            wanted = [[int(name == str(number(row))) for name in classes] for row in numbers(fold)]
-            assert load_fold("MINE", fold).labels.tolist() == wanted
+            expected = [[int(name == str(number(row))) for name in classes] for row in numbers(fold)]
+            assert load_fold("MINE", fold).labels.tolist() == expected
         doctor.main(["MINE"])
         assert shown in capsys.readouterr().out.splitlines()
 

@@ -1,4 +1,4 @@
-"""NUS-WIDE, photograph by photograph, from a server where some are gone, some are pages, and some come only when asked twice."""
+"""NUS-WIDE, photograph by photograph, from a server where some are gone, some are pages, and some come only at the second request."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class TestFetching:
         url = site.serve_files(PHOTOS)
         downloads.fetch(url, "0001_1.jpg", "0002_2.jpg")
         downloads.fetch(url)
-        assert site.asked == list(PHOTOS)
+        assert site.requested == list(PHOTOS)
         assert downloads.held() == PHOTOS
 
     @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ class TestFetching:
         assert failures["0003_3.jpg"].reason.endswith(reason)
         assert set(downloads.held()) == set(PHOTOS) - {"0003_3.jpg"}
         assert downloads.rows() == [["0003_3.jpg", f"{url}/0003_3.jpg", failures["0003_3.jpg"].reason, "yes"]]
-        asked = len(site.asked)
-        assert downloads.fetch(url) == failures  # known to be gone: not asked for again
-        assert len(site.asked) == asked
+        before = len(site.requested)
+        assert downloads.fetch(url) == failures  # known to be gone: not requested again
+        assert len(site.requested) == before
 
     def test_may_come_later(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files(PHOTOS, {"0003_3.jpg": [answering(503)] * 3})
@@ -171,7 +171,7 @@ class TestFetching:
         url = site.serve_files({"small.jpg": PHOTOS["0001_1.jpg"]})
         photo = Photo("0001_1.jpg", (f"{url}/middle.jpg", f"{url}/large.jpg", f"{url}/small.jpg"))
         assert fetch_photos([photo], downloads.images, downloads.table, {}, pause=0) == {}
-        assert site.asked == ["middle.jpg", "large.jpg", "small.jpg"]
+        assert site.requested == ["middle.jpg", "large.jpg", "small.jpg"]
 
     def test_one_size_may_come_later(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files({"small.jpg": b""}, {"small.jpg": [answering(503)] * 3})
@@ -252,7 +252,7 @@ class TestAll:
             (source / name).write_bytes(content)
         assert main(["download", "NUS_WIDE", "-from", str(source)]) == 1
         assert "NUS-WIDE is incomplete in data/raw/NUS_WIDE/: 0 of 1 files of NUS-WIDE-urls.rar" in capsys.readouterr().out
-        assert site.asked == []
+        assert site.requested == []
         (source / "NUS-WIDE-urls.txt").write_text(urls(url))
         assert main(["download", "NUS_WIDE", "-from", str(source / "NUS-WIDE-urls.txt"), "-connections", "2"]) == 0
         assert capsys.readouterr().out == (
@@ -286,7 +286,7 @@ class TestAll:
         assert NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt", connections=1)[1] == 4
         images = project_home / "data" / "raw" / "NUS_WIDE" / "images"
         (images / "0001_1.jpg").unlink()
-        asked = len(site.asked)
+        before = len(site.requested)
         assert NUS_WIDE.fetch(tmp_path / "old") == ([], 5, {})
         assert sorted(path.name for path in images.iterdir()) == sorted(PHOTOS)
-        assert len(site.asked) == asked
+        assert len(site.requested) == before

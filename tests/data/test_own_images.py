@@ -98,9 +98,9 @@ class TestFolder:
         assert read_label_names("FOLDER_pets")[0] == "cat, big: 1"
 
     def test_refusals(self, pets: Path, project_home: Path) -> None:
-        def refused(match: str, place: Path = pets) -> None:
+        def refused(match: str, path: Path = pets) -> None:
             with pytest.raises(DataError, match=match):
-                prepare_own(place)
+                prepare_own(path)
             assert list((project_home / "data/processed").glob("*")) == []
 
         for row in range(4):
@@ -174,11 +174,11 @@ class TestSmallClasses:
 
     def test_images_of_several_classes_keep_the_others(self, tmp_path: Path) -> None:
         labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]], np.uint8)
-        kept, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
-        assert (kept.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
-        assert kept.paths == list("abcefg")  # d had z alone, e never had a class
-        assert kept.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
-        assert kept.where(3) == "4"
+        large, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
+        assert (large.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
+        assert large.paths == list("abcefg")  # d had z alone, e never had a class
+        assert large.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
+        assert large.where(3) == "4"
 
 
 class TestPreparedBefore:

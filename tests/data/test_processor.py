@@ -83,10 +83,10 @@ def test_threads_change_nothing(count: int, threads: int) -> None:
 
 @pytest.mark.parametrize("part", [lambda whole: whole, lambda whole: whole[1:, 0], lambda whole: whole.numpy()[:1], torch.Tensor.detach])
 def test_what_is_looked_into_is_not_written_over(part, nothing_free: list[torch.Tensor]) -> None:  # type: ignore[no-untyped-def]
-    kept = part(NONE.to_network_input(noise(2, 3, 8, 8)))
-    before = torch.as_tensor(kept).clone()
+    view = part(NONE.to_network_input(noise(2, 3, 8, 8)))
+    before = torch.as_tensor(view).clone()
     others = [NONE.to_network_input(noise(2, 3, 8, 8) + 1) for _ in range(4)]
-    assert torch.equal(torch.as_tensor(kept), before)
+    assert torch.equal(torch.as_tensor(view), before)
     assert len({other.data_ptr() for other in others}) == 4
 
 
@@ -100,13 +100,13 @@ def test_what_the_backward_pass_needs_is_not_written_over(nothing_free: list[tor
 
 def test_memory_is_used_again_once_nobody_looks(nothing_free: list[torch.Tensor]) -> None:
     first = block(2, 3, 8, 8)
-    place = first.data_ptr()
+    address = first.data_ptr()
     del first
     smaller = block(1, 3, 8, 8)
-    assert (smaller.data_ptr(), smaller.shape) == (place, (1, 3, 8, 8))
+    assert (smaller.data_ptr(), smaller.shape) == (address, (1, 3, 8, 8))
     assert smaller.untyped_storage().nbytes() == 4 * 3 * 8 * 8
     del smaller
-    assert block(2, 3, 8, 8).data_ptr() == place
+    assert block(2, 3, 8, 8).data_ptr() == address
 
 
 def test_little_memory_is_kept(nothing_free: list[torch.Tensor]) -> None:

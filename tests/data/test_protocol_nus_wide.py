@@ -22,10 +22,10 @@ class TestNusWide:
         split, _ = NUS_WIDE.DATASET.prepare()
         assert split.classes == ("concept01", "concept02", "concept00")
         assert (split.partial, split.note) == (True, "77 of 87 images")
-        kept = [row for row in range(90) if labels[row].any() and row % 9]
+        present = [row for row in range(90) if labels[row].any() and row % 9]
         for fold, rows in dealt(77, {"train": 20, "query": 10, "val": 10}).items():
-            assert names("NUS_WIDE", fold) == [f"{kept[row]:04d}_{10**6 + kept[row]}.jpg" for row in rows]
-            assert np.array_equal(load_fold("NUS_WIDE", fold).labels, labels[[kept[row] for row in rows]])
+            assert names("NUS_WIDE", fold) == [f"{present[row]:04d}_{10**6 + present[row]}.jpg" for row in rows]
+            assert np.array_equal(load_fold("NUS_WIDE", fold).labels, labels[[present[row] for row in rows]])
 
     def test_drawn_per_class(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         nus_wide(project_home, monkeypatch)

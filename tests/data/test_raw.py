@@ -61,21 +61,21 @@ class TestFromAServer:
         url = site.serve_files(bodies, {name: [breaking_after(100)] for name in bodies})
         assert pets.fetch(url=url, pause=0) == []
         assert files(project_home) == FILES
-        assert sorted(site.asked) == ["labels.zip"] * 2 + ["pets.zip"] * 2
-        assert pets.fetch(url=url) == []  # all there: nothing is asked of the server
-        assert len(site.asked) == 4
+        assert sorted(site.requested) == ["labels.zip"] * 2 + ["pets.zip"] * 2
+        assert pets.fetch(url=url) == []  # all there: no server is contacted
+        assert len(site.requested) == 4
 
     def test_only_what_is_missing(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies)
         pets.fetch(url=url)
         (raw(project_home) / "pets" / "2.jpg").unlink()
-        assert pets.fetch(url=url) == []  # from the archive that was kept
-        assert len(site.asked) == 2
+        assert pets.fetch(url=url) == []  # from the archive that is still there
+        assert len(site.requested) == 2
         (raw(project_home) / "labels" / "all.txt").unlink()
         (raw(project_home) / "labels.zip").unlink()
         assert pets.fetch(url=url) == []
         assert files(project_home) == FILES
-        assert site.asked[2:] == ["labels.zip"]
+        assert site.requested[2:] == ["labels.zip"]
 
     def test_corrupt_archive_with_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies, {"pets.zip": [corrupt]})

@@ -19,10 +19,10 @@ def literally(classes: list[int], number_of_classes: int, train: int, query: int
     indices = list(range(len(classes)))
     random.shuffle(indices)
     fold_of = {}
-    for wanted in range(number_of_classes):
+    for number in range(number_of_classes):
         seen = 0
         for index in indices:
-            if classes[index] == wanted:
+            if classes[index] == number:
                 if seen < train:
                     fold_of[index] = "train"
                 elif seen < train + query:

@@ -1,4 +1,4 @@
-"""Images that cannot be decoded: found when a set is prepared, all of them, and refused or left out."""
+"""Images that cannot be decoded: detected when a dataset is prepared, all of them, and refused or left out."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_published_sets(name: str, project_home: Path, monkeypatch: pytest.Monke
 
 def test_the_flag(pets: Path) -> None:
     parser = StrictParser()
-    parser.add_argument("place", nargs="?")
+    parser.add_argument("path", nargs="?")
     add_skip_unreadable(parser)
     cases = {(): "0", ("-skip_unreadable",): "0.01", ("-skip_unreadable", "0.29"): "0.29", ("--skip_unreadable=1",): "1"}
     for words, share in cases.items():
