@@ -47,7 +47,7 @@ def examine_database(database: str) -> Diagnosis:
     """Look at every image and label of a prepared dataset.
 
     Args:
-        database: the dataset, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
         UnknownNameError: for an unknown dataset.

@@ -54,7 +54,7 @@ class PreparedDataset:
     """A prepared dataset whose split and folds are read and checked once.
 
     Args:
-        database: the dataset, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
         UnknownNameError: for an unknown dataset.
@@ -104,7 +104,7 @@ def load_fold(database: str, fold: str) -> Metadata:
     """Read a fold of a prepared dataset.
 
     Args:
-        database: the dataset, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
         fold: "train", "val", "query" or "database".
 
     Raises:

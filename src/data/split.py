@@ -74,17 +74,17 @@ class Split:
 
 
 def metadata_file(folder: Path, fold: str) -> Path:
-    """Return the metadata file of a fold in the folder of a prepared dataset."""
+    """Return the metadata file of a fold in the directory of a prepared dataset."""
     return folder / f"{fold}_metadata.txt"
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the four metadata files of a folder."""
+    """Return the SHA-256 of the four metadata files of a directory."""
     return {metadata_file(folder, fold).name: digest(metadata_file(folder, fold), "sha256") for fold in FOLDS}
 
 
 def write_split(folder: Path, split: Split) -> None:
-    """Write ``split.json`` into the folder of a prepared dataset."""
+    """Write ``split.json`` into the directory of a prepared dataset."""
     write_split_facts(folder, dataclasses.asdict(split))
 
 
@@ -92,7 +92,7 @@ def read_split(database: str) -> Split:
     """Read the facts about a prepared dataset and check that its metadata files are the ones they speak of.
 
     Args:
-        database: the dataset, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
         UnknownNameError: for a dataset that is neither prepared nor known.
@@ -112,7 +112,7 @@ def read_facts(database: str) -> Split:
     """Read the facts about a prepared dataset, whatever became of its other files.
 
     Args:
-        database: the dataset, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
         UnknownNameError: for a dataset that is neither prepared nor known.

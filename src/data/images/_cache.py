@@ -82,7 +82,7 @@ def pixel_map(
     Args:
         folder: where the file goes; caches of the fold made from other images are removed from it.
         fold: name of the fold.
-        root: folder that the images lie below.
+        root: directory that the images lie below.
         paths: its image files below that, n of them.
         forms: forms to cache them in, by name, the best one first: each returns the pixels of a row, uint8 (3, H, W), or raises
             :class:`NotMappableError`.

@@ -1,4 +1,4 @@
-"""Own images: what a folder of class folders, or a CSV table, says about them."""
+"""Own images: what a directory of class directories, or a CSV table, says about them."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LONGEST = 200  # bytes of a file name; a file system allows for 255
 
 
 def read_own(path: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]:
-    """Read a folder of class folders or a CSV table.
+    """Read a directory of class directories or a CSV table.
 
     Args:
-        path: the folder or the file.
+        path: the directory or the file.
         separator: what stands between the labels of an image in a table; " " is any blanks.
 
     Returns:
@@ -51,20 +51,20 @@ def read_own(path: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]
 
 
 def read_folder(folder: Path) -> tuple[LabelTable, list[str]]:
-    """Read a folder with one sub-folder per class, in which the images lie at any depth.
+    """Read a directory with one subdirectory per class, in which the images lie at any depth.
 
-    Which files are images is told by the endings of their names. Links to files and linked class folders are followed,
-    linked folders below these are not; what is hidden (its name begins with a dot) is left out.
+    Which files are images is told by the endings of their names. Links to files and linked class directories are followed,
+    linked directories below these are not; what is hidden (its name begins with a dot) is left out.
 
     Args:
-        folder: the folder.
+        folder: the directory.
 
     Returns:
-        The images in the order of their paths, whose classes are those of the sub-folders' names; and in words what was left out.
+        The images in the order of their paths, whose classes are those of the subdirectories' names; and in words what was left out.
 
     Raises:
-        DataError: if there are no class folders, only one, images beside the class folders, or
-            folders that look like the folds of a split.
+        DataError: if there are no class directories, only one, images beside the class directories, or
+            directories that look like the folds of a split.
     """
     left_out: Counter[str] = Counter()
     entries = sorted(_visible(os.scandir(folder), left_out), key=lambda entry: entry.name)
@@ -95,7 +95,7 @@ def fingerprint(table: LabelTable) -> str:
 def file_names(paths: Sequence[str]) -> list[str]:
     """Return a safe file name for every path, no two the same: what no metadata line can hold is replaced.
 
-    A relative path brings its folders along, joined by dashes; an absolute one, whose folders are a machine's, does not.
+    A relative path brings its directories along, joined by dashes; an absolute one, whose directories are a machine's, does not.
 
     Example:
         >>> file_names(["cat/1.jpg", "dog/1.jpg", "cat/a,b.jpg", "cat/.._c.jpg", "/else/where/1.jpg"])

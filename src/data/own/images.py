@@ -39,7 +39,7 @@ class Outcome:
     Args:
         split: the facts about the split.
         written: whether it was written now.
-        left_out: in words, what in the folder is not used.
+        left_out: in words, what in the directory is not used.
     """
 
     split: Split
@@ -63,8 +63,8 @@ def prepare_own(
     Where every image has one class, each fold gets its fraction of every class; else of all images, after one shuffle.
 
     Args:
-        path: a folder with one sub-folder per class, or a CSV file with the columns ``file`` and ``labels``.
-        name: what to call the dataset; None for FOLDER and the name of the folder or file.
+        path: a directory with one subdirectory per class, or a CSV file with the columns ``file`` and ``labels``.
+        name: what to call the dataset; None for FOLDER and the name of the directory or file.
         fractions: of the images for train, val and query; None for those it is prepared with, or "train=0.5,val=0.1,query=0.1".
         seed: of the shuffle; None for the one it is prepared with, or 0.
         separator: what stands between the labels of an image in a CSV file; None for the one it is prepared with, or blanks.
@@ -137,7 +137,7 @@ def prepare_source(path: Path | None, skip_unreadable: Fraction = Fraction()) ->
     """Prepare what ``-db FOLDER:PATH`` names, unless it is prepared; nothing for None.
 
     Args:
-        path: the folder or the CSV file, or None.
+        path: the directory or the CSV file, or None.
         skip_unreadable: see :func:`prepare_own`.
 
     Returns:

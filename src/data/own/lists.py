@@ -39,12 +39,12 @@ def process(
     """Write the images of some lists to ``data/processed/<name>/``, unless they are there already; linked, not copied, where possible.
 
     The paths of a list may be those of another machine: an image is identified by its base name below ``images``, and where
-    several carry it, by the folders above it.
+    several carry it, by the directories above it.
 
     Args:
         name: what to call the dataset.
         lists: the list of "train", "query" and "database", and of "val" where there is one.
-        images: the folder the images lie below.
+        images: the directory the images lie below.
         val_from: without a list of it, the fold that val is drawn from: "train", "query" or "database".
         val_size: how many images of that fold become val; they leave every other fold.
         classes: a file of class names, one in a line, or a table ``id,name``; class numbers index it, from 0; None numbers the classes.

@@ -23,7 +23,7 @@ _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 def read_table(file: Path, separator: str = BLANK) -> LabelTable:
     """Read a CSV table with the columns ``file`` and ``labels``, between which there is a comma, semicolon, tab or bar.
 
-    A file is a path, absolute or from the table's folder. Labels are class names or numbers, none for an image without
+    A file is a path, absolute or from the table's directory. Labels are class names or numbers, none for an image without
     any; or, when those of the first image that has any are several and each 0 or 1, in every line a 0/1 vector.
 
     Args:

@@ -87,7 +87,7 @@ def distinct_names(names: Sequence[str]) -> list[str]:
 
 
 def is_safe(name: str) -> bool:
-    """Return whether a name means a plain, visible file in one folder, and can stand in a metadata line.
+    """Return whether a name means a plain, visible file in one directory, and can stand in a metadata line.
 
     Example:
         >>> [is_safe(name) for name in ("a b.jpg", "a,b.jpg", "../a.jpg", ".a.jpg", "")]

@@ -145,15 +145,15 @@ PathOf = Callable[[str], str]
 
 
 def by_name(folder: Path) -> PathOf:
-    """Return what finds the image that a foreign path means among all files below a folder.
+    """Return what finds the image that a foreign path means among all files below a directory.
 
-    The base name decides; where several files carry it, the one whose folders agree with the path's for the longest way up.
+    The base name decides; where several files carry it, the one whose directories agree with the path's for the longest way up.
 
     Args:
-        folder: the folder the images lie below.
+        folder: the directory the images lie below.
 
     Returns:
-        A function from a listed path to a path below the folder; to one that does not exist where there is none.
+        A function from a listed path to a path below the directory; to one that does not exist where there is none.
 
     Raises:
         DataError: from that function, when files with that base name agree equally well.
@@ -180,8 +180,8 @@ def join(
 
     Args:
         lists: the list of each fold.
-        folder: the folder the images lie below.
-        path_of: from a listed path to a path below that folder, see :func:`by_name`.
+        folder: the directory the images lie below.
+        path_of: from a listed path to a path below that directory, see :func:`by_name`.
         classes: C class names; None for the numbers of the columns, or the class numbers of all lists.
 
     Returns:
@@ -249,7 +249,7 @@ def rows_only_in(folds: Mapping[str, NDArray[np.int64]], fold: str) -> NDArray[n
 
 
 def _inside(path: str) -> str:
-    """Return a path without what would lead out of a folder."""
+    """Return a path without what would lead out of a directory."""
     return "/".join(part for part in path.split("/") if part not in ("", ".", ".."))
 
 

@@ -23,8 +23,8 @@ class LabelTable:
     """The images of a raw dataset and their labels, in the order of its own files.
 
     Args:
-        folder: the folder the images lie below.
-        paths: n images, as paths below that folder with forward slashes.
+        folder: the directory the images lie below.
+        paths: n images, as paths below that directory with forward slashes.
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
         where: says where a row is written ("line 3 of .../train.txt"), in every list.

@@ -30,7 +30,7 @@ def prepare(
 ) -> tuple[Split, bool]:
     """Write a dataset to ``data/processed/``, unless it is there already.
 
-    Everything is written to a hidden sibling folder that is renamed at the end, so an interrupted preparation never
+    Everything is written to a hidden sibling directory that is renamed at the end, so an interrupted preparation never
     looks finished, and a set that is replaced stays usable until the new one is whole.
 
     Args:
