@@ -11,8 +11,8 @@ from itertools import combinations, combinations_with_replacement, zip_longest
 import numpy as np
 
 from ..data import Metadata, PreparedDataset, Split, read_label_names
-from ..data.images._looks import first_near
 from ..data.images.examination import Examined, examine
+from ..data.images.looks import first_near
 from ..data.own.images import check_source
 from ..data.prepare.checks import uniform
 from ..data.prepare.labels import alike, describe, lacking

@@ -16,8 +16,8 @@ from PIL import Image
 
 from biodeephashing.commands.doctor import examine_database
 from biodeephashing.data import doctor, load_fold, read_split
-from biodeephashing.data.images._looks import first_near
 from biodeephashing.data.images.examination import examine_file, look
+from biodeephashing.data.images.looks import first_near
 from biodeephashing.data.own.images import prepare_own
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
