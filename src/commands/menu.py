@@ -15,6 +15,7 @@ COMMANDS = {
     "doctor": "examine the images and labels of a prepared data set",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",
+    "rotate": "rotate the codes of finished runs, each of which gives a run of its own: rotate H2Q -p RUN ...",
     "evaluate": "measure how well the codes of runs retrieve",
     "compare": "compare the learning rules of an experiment, or two runs query by query",
     "study": "train, predict, evaluate and compare a grid of runs",
@@ -22,7 +23,7 @@ COMMANDS = {
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
-_PER_METHOD = ("train", "predict", "study")
+_PER_METHOD = ("train", "predict", "study", "rotate")
 _ENTRANCES = {
     "doctor": "data.doctor",
     "evaluate": "eval.eval_map",
@@ -59,7 +60,7 @@ def _menu() -> str:
             f"usage: {PACKAGE} COMMAND ...",
             "\nImages go in, binary codes come out; the rule that carries the error backwards is what changes.\n",
             *(f"  {name:<16}{words}" for name, words in COMMANDS.items()),
-            f"\n{', '.join(_PER_METHOD)} take a method as first word, one of: {', '.join(METHODS)}; without it {next(iter(METHODS))}.",
+            f"\n{', '.join(_PER_METHOD[:-1])} take a method as first word, one of: {', '.join(METHODS)}; without it {next(iter(METHODS))}.",
             "-h, --help after a command lists its flags; --version names the version.",
         )
     )

@@ -59,6 +59,11 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
     own_relaxation: ClassVar[str] = ""
     #: Whether the method has a penalty that ``penalty`` weighs.
     has_penalty: ClassVar[bool] = True
+    #: Whether ``penalty`` draws codes to the corners of the cube, as most do; a rotation would draw them away again.
+    draws_to_corners: ClassVar[bool] = True
+    #: What ties codes to the axes, in words, so that no rotation may follow; empty for a method that sees angles, inner products or
+    #: distances alone.
+    fixed_axes: ClassVar[str] = ""
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before

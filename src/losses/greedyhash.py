@@ -42,6 +42,7 @@ class GreedyHash(HashingLoss):
     """
 
     own_relaxation = "the sign"
+    fixed_axes = "it learns by the signs themselves"
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)

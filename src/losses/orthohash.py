@@ -55,6 +55,7 @@ class OrthoHash(HashingLoss):
 
     own_relaxation = "a normalisation over the batch"
     has_penalty = False
+    fixed_axes = "its centres are corners of the cube"
     centres: Tensor
     mean: Tensor
     variance: Tensor

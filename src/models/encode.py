@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .. import codes
 from ..checksums import digest
-from ..data import load_fold
+from ..data import Metadata, load_fold
 from ..errors import RunError
 from ..runs import Run, replacing
 from ..runs.hparams_json import hparams_of, write_hparams
@@ -23,6 +24,8 @@ from ..training.feeding import check_preprocessing, recorded_settings
 from ..training.same_split import check_split
 from . import method_of
 from .encoder import Encoded, check_finished
+
+Encode: TypeAlias = Callable[[Sequence[Metadata]], Iterator[Encoded]]
 
 
 @dataclass(frozen=True)
@@ -38,13 +41,14 @@ class _Task:
             print(message)
 
 
-def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
+def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Encode | None = None) -> None:
     """Write features, packed codes and, if asked, text codes of every wanted fold that is not up to date.
 
     Args:
         run: a finished run.
         settings: its settings, with the folds, the batch size and the device to use.
         quiet: print nothing.
+        encode: yields features and codes of folds by a shorter way than the method's own; None for that.
 
     Raises:
         RunError: when the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
@@ -62,7 +66,8 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
     due = [fold for fold in folds if settings.no_skip or not _is_current(task, known.get(fold), fold, digests[fold])]
     for fold in (fold for fold in folds if fold not in due):
         task.say(f"skipped: {fold} is up to date with {checkpoint.name} (-no_skip writes it again)")
-    encoded = method_of(run).encode(run, settings, [folds[fold] for fold in due], quiet=quiet) if due else ()
+    encode = encode or partial(method_of(run).encode, run, settings, quiet=quiet)
+    encoded = encode([folds[fold] for fold in due]) if due else ()
     for fold, one in zip(due, encoded, strict=True):
         known[fold] = _write_fold(task, fold, one, digests[fold])
         write_predictions(run.predictions_file, Predictions(checkpoint.name, task.checkpoint_digest, settings.number_of_bits, known))

@@ -154,6 +154,11 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
+    @property
+    def rotation_file(self) -> Path:
+        """What a run that is a rotation of another one was made from."""
+        return self.directory / "rotation.json"
+
     def features_file(self, fold: str) -> Path:
         """Raw hash-layer outputs of a fold, float32 (n, bits)."""
         return self.directory / f"{fold}-features.npy"
