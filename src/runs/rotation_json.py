@@ -15,12 +15,10 @@ class Source:
     """What a rotation was learnt from: as long as it is the same, so is the rotation.
 
     Args:
-        checkpoint: name of the checkpoint of the rotated run.
-        checkpoint_sha256: its checksum.
+        checkpoint_sha256: checksum of the checkpoint of the rotated run.
         features_sha256: checksums of the features of train and val.
     """
 
-    checkpoint: str
     checkpoint_sha256: str
     features_sha256: Mapping[str, str]
 
@@ -36,12 +34,12 @@ def read_source(file: Path) -> Source | None:
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "rotation.json"
-        >>> write_rotation(file, Source("best-epoch=3.ckpt", "ab", {"train": "cd", "val": "ef"}), [0.5], {"before": 0.7, "after": 0.8})
-        >>> read_source(file).checkpoint
-        'best-epoch=3.ckpt'
+        >>> write_rotation(file, Source("ab", {"train": "cd", "val": "ef"}), [0.5], {"before": 0.7, "after": 0.8})
+        >>> read_source(file).features_sha256
+        {'train': 'cd', 'val': 'ef'}
     """
     try:
         content = read_json(file)
-        return Source(content["checkpoint"], content["checkpoint_sha256"], content["features_sha256"])
+        return Source(content["checkpoint_sha256"], content["features_sha256"])
     except (RunError, KeyError):
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -69,13 +69,13 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
         if not manner.quiet:
             print(f"val mAP {learnt.before:.4f} before the rotation, {learnt.after:.4f} after it ({learnt.seconds:.1f} s)")
 
-    def rotated(self, run: Run, parent: Parent, folds: Sequence[Metadata]) -> Iterator[Encoded]:
+    def rotated(self, run: Run, parent: Parent, folds: Sequence[Metadata]) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of each of some folds, from the parent's features and without its images."""
         content = read_checkpoint(run.best_checkpoint)["rotation"]
         rotation = Rotation(content["matrix"], content["mean"])
         for fold in folds:
             features = rotation.rotate(parent.features(fold.fold)).numpy()
-            yield Encoded(features, codes.pack(features))
+            yield {"": Encoded(features, codes.pack(features))}
 
     def _learn(self, parent: Parent, settings: Table) -> _Learnt:
         train, val = parent.features("train"), parent.features("val")

@@ -67,8 +67,8 @@ class Parent:
     @property
     def source(self) -> Source:
         """What a rotation of this run is learnt from."""
-        checksums = {fold: self.predictions.folds[fold]["features_sha256"] for fold in _NEEDED}
-        return Source(self.predictions.checkpoint, self.predictions.checkpoint_sha256, checksums)
+        checksums = {fold: self.predictions.fact(fold, "features_sha256") for fold in _NEEDED}
+        return Source(self.predictions.fingerprint.sha256, checksums)
 
     @property
     def folds(self) -> tuple[str, ...]:
@@ -83,8 +83,8 @@ class Parent:
         """
         metadata = self.data.fold(fold)
         checksum = self.data.split.sha256[metadata.file.name]
-        found = read_fold(self.run, fold, self.predictions, rows=len(metadata), metadata_sha256=checksum)
-        return torch.from_numpy(found.features)
+        views = read_fold(self.run, fold, self.predictions, rows=len(metadata), metadata_sha256=checksum)
+        return torch.from_numpy(views[""].features)
 
     def validated(self, train: Tensor, val: Tensor) -> float:
         """Return the val mAP of features of train and val, ranked as in training."""
