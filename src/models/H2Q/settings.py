@@ -40,4 +40,4 @@ class Settings(RotationSettings):
         """Choose the rate that was published for the objective."""
         super().complete()
         if math.isnan(self.rotation_learning_rate):
-            self.put("rotation_learning_rate", _RATES.get(self.rotation_loss, math.nan))
+            self.put("rotation_learning_rate", _RATES.get(self.rotation_loss, 0.1))
