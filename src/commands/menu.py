@@ -23,9 +23,10 @@ COMMANDS = {
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
-_PER_METHOD = ("train", "predict", "study", "rotate")
+_PER_METHOD = ("train", "predict", "study")
 _ENTRANCES = {
     "doctor": "data.doctor",
+    "rotate": "models.rotation.entrance",
     "evaluate": "eval.eval_map",
     "evaluate-codes": "eval.eval_codes",
     "compare": "eval.compare",
@@ -60,7 +61,7 @@ def _menu() -> str:
             f"usage: {PACKAGE} COMMAND ...",
             "\nImages go in, binary codes come out; the rule that carries the error backwards is what changes.\n",
             *(f"  {name:<16}{words}" for name, words in COMMANDS.items()),
-            f"\n{', '.join(_PER_METHOD[:-1])} take a method as first word, one of: {', '.join(METHODS)}; without it {next(iter(METHODS))}.",
+            f"\n{', '.join(_PER_METHOD)} take a method as first word, one of: {', '.join(METHODS)}; without it {next(iter(METHODS))}.",
             "-h, --help after a command lists its flags; --version names the version.",
         )
     )

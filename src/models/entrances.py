@@ -1,4 +1,4 @@
-"""The entrances of methods, train, predict, study and rotate: each builds its flags of the method's own table."""
+"""The entrances that every method has, train, predict and study: each builds its flags of the method's own table."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
 from ..interrupts import held_back
-from ..runs import DEFAULT_METHOD, METHODS, check_method, refuse_foreign, run_of, settings_of
+from ..runs import DEFAULT_METHOD, check_method, refuse_foreign, run_of, settings_of
 from ..settings import CommonSettings
 from ..settings.flags import collect_settings, given_images, given_settings
-from ..settings.parsers import predict_parser, rotate_parser, study_parser, train_parser
+from ..settings.parsers import predict_parser, study_parser, train_parser
 from ..settings.strict_parser import StrictParser
 from ..settings.yaml_file import read_yaml
-from .rotation.settings import ParentSettings, RotationSettings
 
-__all__ = ["chosen_method", "predict", "rotate", "study", "train"]
+__all__ = ["chosen_method", "predict", "study", "train"]
 
 
 def train(words: Sequence[str]) -> None:
@@ -55,28 +54,6 @@ def study(words: Sequence[str]) -> None:
     from ..commands.study import from_arguments
 
     from_arguments(arguments, settings_of(method))
-
-
-def rotate(words: Sequence[str]) -> None:
-    """Parse the command line of a rotation, and rotate all runs that it names.
-
-    Args:
-        words: a command line, its first word the rotation; without it H2Q.
-
-    Raises:
-        UsageError: for a method that is no rotation.
-    """
-    rotations = [method for method in METHODS if issubclass(settings_of(method), RotationSettings)]
-    named = bool(words) and not words[0].startswith("-")
-    method, rest = (words[0], words[1:]) if named else (rotations[0], words)
-    if method not in rotations:
-        raise unknown_name("rotation", method, rotations)
-    _refuse_foreign_flags(method, rest)
-    arguments = rotate_parser(settings_of(method), ParentSettings).parse_args(rest)
-    with held_back():
-        from ..commands.rotate import from_arguments
-
-    from_arguments(arguments, method)
 
 
 def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]]:
@@ -132,14 +109,10 @@ def prediction_settings(table: type[CommonSettings], arguments: Namespace) -> Co
 
 
 def _parse(parser: StrictParser, method: str, words: Sequence[str]) -> Namespace:
-    _refuse_foreign_flags(method, words)
+    refuse_foreign(method, [word.partition("=")[0] for word in words if word.startswith("-")], "command line")
     arguments: Namespace = parser.parse_args(words)
     refuse_foreign(method, read_yaml(arguments.config), str(arguments.config))
     return arguments
-
-
-def _refuse_foreign_flags(method: str, words: Sequence[str]) -> None:
-    refuse_foreign(method, [word.partition("=")[0] for word in words if word.startswith("-")], "command line")
 
 
 def _value_of(words: Sequence[str], *flags: str) -> str | None:

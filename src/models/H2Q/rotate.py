@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 
 from biodeephashing.errors import guard
-from biodeephashing.models.entrances import rotate
+from biodeephashing.models.rotation import entrance
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line, and rotate."""
-    rotate(["H2Q", *(sys.argv[1:] if argv is None else argv)])
+    entrance.main(["H2Q", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

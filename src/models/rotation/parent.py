@@ -106,7 +106,8 @@ class Parent:
             paths = self.data.fold("train").paths
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             warnings.warn(
-                f"the features of row {rows[0]} of train ({paths[rows[0]]}){more} are all zero and have no direction to learn from",
+                f"the features of row {rows[0]} of train ({paths[rows[0]]}){more} are all zero: they have no direction, and a rotation "
+                f"gives them none",
                 stacklevel=2,
             )
 
