@@ -95,5 +95,5 @@ def test_long_codes_and_many_classes():
 
 @pytest.mark.parametrize("name", ["CEL", "HyP2"])
 def test_losses_refuse_what_has_no_separation(name):
-    with pytest.raises(UsageError, match="9 classes .* 3 bits"):
+    with pytest.raises(UsageError, match=r"9 classes .* 3 bits"):
         LOSSES[name](bits=3, classes=9, train_size=9, similar_probability=0.5, penalty=0.1)
