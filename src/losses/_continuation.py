@@ -24,7 +24,7 @@ class Continuation(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
     """
 
     own_relaxation = "tanh(beta F) with a beta that grows"

@@ -32,7 +32,7 @@ class CSQ(HashingLoss):
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.0001.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

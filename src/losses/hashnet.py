@@ -32,7 +32,7 @@ class HashNet(Continuation):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -36,7 +36,7 @@ class HashNetTwoBatch(Continuation):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
