@@ -54,7 +54,7 @@ def _count_similar(sets: NDArray[np.uint8], counts: NDArray[np.int64]) -> int:
     """Return the number of ordered pairs of rows that share a class."""
     # Sums of counts are whole numbers of at most N, which float32 holds exactly up to 2**24.
     weights = counts.astype(np.float32 if counts.sum() < 2**24 else np.float64)
-    labels = sets.astype(np.float32)
+    labels = sets.astype(weights.dtype)
     total = 0
     for start in range(0, len(labels), BLOCK):
         own = slice(start, start + BLOCK)

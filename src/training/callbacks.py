@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 from ..hparams import Settings
 from ..runs import Run
 from ..runs.hparams_json import hparams_of
-from ..tracking import NoTracker, Tracker, open_tracker
+from ..tracking import Tracker, open_tracker
 from .checkpoints import write_checkpoint
 from .module import HashingModule
 
@@ -118,7 +118,7 @@ class Curves(pl.Callback):
         self.quiet = quiet
         self.parent = parent
         self.fresh = fresh
-        self._tracker: Tracker | NoTracker = NoTracker()
+        self._tracker = Tracker()
         self._started = 0.0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
