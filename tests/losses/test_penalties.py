@@ -4,7 +4,7 @@ import pytest
 import torch
 from loss_oracles import row_mean, sign_distance
 
-from biodeephashing.errors import UnknownNameError, UsageError
+from biodeephashing.errors import UnknownNameError
 from biodeephashing.losses import PENALTIES
 
 NAMES = sorted(PENALTIES)
