@@ -238,10 +238,11 @@ def fabricate(home: Path, name: str) -> str:
     from biodeephashing.data import Split, write_split
     from biodeephashing.data.metadata import LABEL_NAMES_FILE, write_label_names, write_metadata
     from biodeephashing.data.split import checksums, metadata_file
-    from biodeephashing.hparams import FOLDS, Settings
+    from biodeephashing.models.PenaltyStrategies import Settings
     from biodeephashing.runs import Run, processed_folder
     from biodeephashing.runs.hparams_json import hparams_of, write_hparams
     from biodeephashing.runs.predictions_json import Predictions, write_predictions
+    from biodeephashing.settings import FOLDS
 
     os.environ["BIODEEPHASHING_HOME"] = str(home)
     data, (queries, items, bits, classes, _) = problem(name, None), SIZES[name]

@@ -6,7 +6,6 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..arguments import given_images
 from ..data.own_images import check_given
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.drawing import draw_pictures
@@ -15,11 +14,12 @@ from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, wr
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
 from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
-from ..hparams import from_mapping, table
-from ..parsers import METRIC
-from ..runs import Run, comparison_folder
+from ..runs import Run, comparison_folder, identifying_settings, run_of
 from ..runs.alignment_csv import alignment_curves, read_alignment
 from ..runs.retrieval_csv import read_retrieval
+from ..settings import CommonSettings
+from ..settings.flags import given_images
+from ..settings.parsers import METRIC
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 
@@ -83,7 +83,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
         DataError: when the data set is missing or was changed.
     """
     fold, measure = parse_metric(metric)
-    first, second = Run.at(paths[0]), Run.at(paths[1])
+    first, second = run_of(paths[0]), run_of(paths[1])
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
     paired = pair_queries(own, other)
@@ -128,10 +128,10 @@ def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str
 def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
     """Return the names of some runs: rule, seed, and the settings in which not all runs agree."""
     settings = {run.run_id: _apart(run) for run in runs}
-    varying = [name for name in next(iter(settings.values())) if len({of_one[name] for of_one in settings.values()}) > 1]
+    varying = [name for name in next(iter(settings.values())) if len({of_one.get(name) for of_one in settings.values()}) > 1]
 
     def name(run: TrackedRun) -> str:
-        further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id][setting]}" for setting in varying)
+        further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id].get(setting, '-')}" for setting in varying)
         ended = "" if run.status == "FINISHED" else f" ({run.status})"
         return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further}{ended}"
 
@@ -148,11 +148,8 @@ def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Seque
 
 def _apart(run: TrackedRun) -> dict[str, str]:
     """Return the settings beside rule and seed that tell a run from others; plain and bio- backbones are the same network."""
-    apart = {
-        field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
-    }
-    settings = {name: run.settings.get(name, default) for name, default in apart.items()}
-    return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
+    settings = {name: value for name, value in identifying_settings(run.settings).items() if name not in ("mode", "seed")}
+    return {name: value.removeprefix("bio-") if name == "architecture" else value for name, value in settings.items()}
 
 
 def _observation(run: TrackedRun, fold: str) -> RunRecord:
@@ -162,7 +159,8 @@ def _observation(run: TrackedRun, fold: str) -> RunRecord:
     tracked = _run_of(run)
     alignment = alignment_curves(read_alignment(tracked.alignment_file))
     retrieval = read_retrieval(tracked.evaluation, fold)
-    return RunRecord(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+    rule, seed = run.settings.get("mode", "-"), int(run.settings["seed"])
+    return RunRecord(rule, seed, settings, split, run.metrics, run.curves, alignment, retrieval)
 
 
 def _run_of(run: TrackedRun) -> Run:
@@ -199,6 +197,6 @@ def from_arguments(arguments: Namespace) -> None:
             raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
         compare_runs(arguments.path, metric=arguments.metric)
         return
-    settings = from_mapping(given, "command line")
+    settings = CommonSettings.from_mapping(given, "command line")
     check_given(given_images(arguments))
     compare(settings.database, settings.experiment_name, metric=arguments.metric)

@@ -6,14 +6,12 @@ import hashlib
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from glob import has_magic
 from math import nan
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from ..arguments import given_measures
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
@@ -24,10 +22,9 @@ from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, 
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
-from ..hparams import Settings
-from ..runs import Run, home
-from ..runs.hparams_json import HPARAMS_FILE
+from ..runs import Run, runs_of
 from ..runs.result_json import write_result
+from ..settings.flags import given_measures
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
 
@@ -71,8 +68,8 @@ def evaluate(
         biodeephashing.errors.RunError: ...
     """
     check_asked(asked, no_features)
-    settings = run.settings()
-    tracked = settings.tracking == "on" if tracking is None else tracking
+    hparams = run.hparams()
+    tracked = hparams.get("tracking") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
@@ -84,7 +81,7 @@ def evaluate(
         with staging(run.evaluation) as folder:
             made = {fold: _measured(codes, fold, wanted[fold], folder, quiet) for fold in new}
             if tracked:
-                _track(codes, settings, made, wanted, folder)
+                _track(codes, hparams, made, wanted, folder)
             for fold, result in made.items():
                 write_result(folder / run.evaluation_file(fold).name, result)
             for fold, result in made.items():
@@ -148,7 +145,11 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _track(
-    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, EvaluationPlan], folder: Path
+    codes: RunCodes,
+    hparams: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    wanted: Mapping[str, EvaluationPlan],
+    folder: Path,
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
@@ -161,7 +162,7 @@ def _track(
     for fold, result in results.items():
         gone = dict.fromkeys(tracked_numbers(fold, wanted[fold].known), nan)  # MLflow forgets no number: it is overwritten
         numbers |= gone | tracked_numbers(fold, result)
-    with open_tracker(run, settings, phase="evaluate") as tracker:
+    with open_tracker(run, hparams, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
         for name in (name for result in results.values() for name in result["pictures"]):
@@ -171,29 +172,6 @@ def _track(
 def _say(quiet: bool, message: str) -> None:
     if not quiet:
         print(message)
-
-
-def _matching(patterns: Sequence[str]) -> list[str]:
-    """Return the run directories that paths and patterns name, each once."""
-    found: list[str] = []
-    for pattern in patterns:
-        if Path(pattern).exists() or not has_magic(pattern):
-            found.append(pattern)  # what is not there is said when its turn comes
-            continue
-        folders = _below(Path(), pattern) or _below(home(), pattern)
-        folders = [path for path in sorted(folders) if (Path(path) / HPARAMS_FILE).is_file()]
-        if not folders:
-            raise RunError(f"no run directory matches {pattern}")
-        found += folders
-    return list(dict.fromkeys(found))
-
-
-def _below(start: Path, pattern: str) -> list[str]:
-    """Return what a pattern matches; as much of its beginning as exists is a path, though it may hold ``[`` or ``?``."""
-    parts = Path(pattern).parts
-    there = max(count for count in range(len(parts) + 1) if start.joinpath(*parts[:count]).exists())
-    folder = start.joinpath(*parts[:there])
-    return [str(path) for path in folder.glob(str(Path(*parts[there:])))] if there < len(parts) else [str(folder)]
 
 
 def from_arguments(arguments: Namespace) -> None:
@@ -207,13 +185,12 @@ def from_arguments(arguments: Namespace) -> None:
     if arguments.device != "cpu":
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
-    paths = _matching(arguments.path)
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     sets: dict[str, Prepared] = {}
     failed = []
-    for number, path in enumerate(paths, start=1):
+    for number, run in enumerate(runs, start=1):
         try:
-            run = Run.at(path)
-            print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
+            print(f"[{number}/{len(runs)}] {run.directory}" if len(runs) > 1 else run.directory)
             if run.database not in sets:
                 sets[run.database] = Prepared(run.database)
             evaluate(
@@ -226,9 +203,9 @@ def from_arguments(arguments: Namespace) -> None:
                 prepared=sets[run.database],
             )
         except BioDeepHashingError as error:
-            if len(paths) == 1:
+            if len(runs) == 1:
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
-            failed.append(path)
+            failed.append(run)
     if failed:
-        raise RunError(f"{len(failed)} of {len(paths)} runs could not be evaluated")
+        raise RunError(f"{len(failed)} of {len(runs)} runs could not be evaluated")

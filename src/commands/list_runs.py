@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import BioDeepHashingError, RunError, nearest
 from ..eval.records.text_table import text_table
-from ..hparams import Settings
 from ..runs import Run, known_runs
 from ..runs.predictions_json import read_predictions
 from ..runs.result_json import read_result
@@ -24,14 +24,14 @@ class Listed:
 
     Args:
         run: the run.
-        settings: its settings; None where they cannot be read.
+        settings: its settings under their long names; None where they cannot be read.
         status: "training", "finished", "interrupted", or "not started".
         score: mAP of the query fold, tie rule expected; None before it was evaluated, and when it is of former codes.
         disk: bytes of all its files.
     """
 
     run: Run
-    settings: Settings | None
+    settings: Mapping[str, Any] | None
     status: str
     score: float | None
     disk: int
@@ -107,9 +107,9 @@ def from_arguments(arguments: Namespace) -> None:
 
 def _listed(run: Run) -> Listed:
     try:
-        settings = run.settings()
+        settings = run.hparams()
     except BioDeepHashingError:
-        settings = None  # of a folder that was renamed, a damaged file, or a rule that is gone: what else there is to know is listed
+        settings = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
     return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
 
 
@@ -131,7 +131,7 @@ def _score(run: Run) -> float | None:
 
 
 def _row(one: Listed) -> list[str]:
-    settings = one.settings
-    known = [settings.loss, str(settings.number_of_bits), settings.mode, str(settings.seed)] if settings else ["?"] * 4
+    missing = "-" if one.settings else "?"
+    known = [str((one.settings or {}).get(name, missing)) for name in ("loss", "number_of_bits", "mode", "seed")]
     score = "-" if one.score is None else f"{one.score:.4f}"
     return [f"{one.run.database}/{one.run.experiment}", one.run.method, *known, one.status, score, words_of_size(one.disk)]

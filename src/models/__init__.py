@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from ..hparams import Settings
 from ..interrupts import held_back
+from ..registry import load
 from ..runs import METHODS, Run, check_method
+from ..settings import CommonSettings
 
 if TYPE_CHECKING:
     from ..data import Metadata
     from ..training.manner import Manner
     from .encoder import Encoded
 
+Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
+
 __all__ = ["METHODS", "Method", "check_method", "load_method", "method_of"]
 
 
-class Method(Protocol):
-    """What ``method.py`` of a method's package offers as ``METHOD``: evaluation, comparison and tracking see only its runs."""
+class Method(Protocol[Table]):
+    """What a method offers beside the table of its settings: evaluation, comparison and tracking see only its runs.
 
-    @property
-    def settings(self) -> type[Settings]:
-        """The table of its settings."""
+    :func:`~biodeephashing.runs.register_method` says where both are.
+    """
 
-    def train(self, run: Run, settings: Settings, manner: Manner) -> None:
+    def train(self, run: Run, settings: Table, manner: Manner) -> None:
         """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
 
         Args:
@@ -37,7 +38,7 @@ class Method(Protocol):
             BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
         """
 
-    def encode(self, run: Run, settings: Settings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Encoded]:
+    def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Encoded]:
         """Yield features and codes of each of some folds; this loads neither Lightning nor MLflow.
 
         Args:
@@ -51,21 +52,22 @@ class Method(Protocol):
         """
 
 
-def load_method(name: str) -> Method:
+def load_method(name: str) -> Method[Any]:
     """Import a method; Ctrl-C waits meanwhile.
 
     Raises:
         UnknownNameError: when there is none of that name.
 
     Example:
-        >>> load_method("PenaltyStrategies").settings.__name__
-        'Settings'
+        >>> type(load_method("PenaltyStrategies")).__name__
+        'PenaltyStrategies'
     """
     check_method(name)
     with held_back():
-        return cast(Method, import_module(f"{METHODS[name]}.method").METHOD)
+        method: Method[Any] = load(METHODS[name].method)
+        return method
 
 
-def method_of(run: Run) -> Method:
+def method_of(run: Run) -> Method[Any]:
     """Return the method of a run."""
     return load_method(run.method)

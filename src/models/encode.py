@@ -14,10 +14,10 @@ from .. import codes
 from ..checksums import digest
 from ..data import load_fold
 from ..errors import RunError
-from ..hparams import Settings
 from ..runs import Run, replacing
-from ..runs.hparams_json import write_hparams
+from ..runs.hparams_json import hparams_of, write_hparams
 from ..runs.predictions_json import Predictions, read_predictions, write_predictions
+from ..settings import CommonSettings
 from ..tracking import open_tracker
 from ..training.feeding import check_preprocessing, recorded_settings
 from ..training.same_split import check_split
@@ -28,7 +28,7 @@ from .encoder import Encoded, check_finished
 @dataclass(frozen=True)
 class _Task:
     run: Run
-    settings: Settings
+    settings: CommonSettings
     checkpoint: Path
     checkpoint_digest: str
     quiet: bool
@@ -38,7 +38,7 @@ class _Task:
             print(message)
 
 
-def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
+def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
     """Write features, packed codes and, if asked, text codes of every wanted fold that is not up to date.
 
     Args:
@@ -111,5 +111,5 @@ def _write_fold(task: _Task, fold: str, encoded: Encoded, metadata_digest: str) 
 
 
 def _track(task: _Task, images: int, seconds: float) -> None:
-    with open_tracker(task.run, task.settings, enabled=task.settings.tracking == "on", phase="predict") as tracker:
+    with open_tracker(task.run, hparams_of(task.settings), enabled=task.settings.tracking == "on", phase="predict") as tracker:
         tracker.log_metrics({"predicted_images": float(images), "predict_seconds": seconds})

@@ -8,7 +8,6 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import TrackingError
-from ..hparams import Settings
 from ..runs import Run
 from ._tracker import TrackedRun, Tracker
 
@@ -24,7 +23,7 @@ _QUIET = {
 
 
 def open_tracker(
-    run: Run, settings: Settings, *, enabled: bool = True, fresh: bool = False, parent: str | None = None, phase: str | None = None
+    run: Run, hparams: Mapping[str, Any], *, enabled: bool = True, fresh: bool = False, parent: str | None = None, phase: str | None = None
 ) -> Tracker:
     """Open the MLflow run of a run directory, or create it.
 
@@ -32,7 +31,7 @@ def open_tracker(
 
     Args:
         run: the run directory.
-        settings: its settings; they become parameters and tags.
+        hparams: its settings, as ``hparams.json`` holds them; they become parameters and tags.
         enabled: False for a tracker that does nothing.
         fresh: always create a new MLflow run, and tag the former one ``superseded``.
         parent: identifier of the MLflow run that a grid of runs is shown under.
@@ -42,7 +41,7 @@ def open_tracker(
         TrackingError: if MLflow cannot be imported, or its store cannot be reached or written.
         RunError: if another process holds the store for minutes.
     """
-    return _backend().open_tracker(run, settings, fresh=fresh, parent=parent, phase=phase) if enabled else Tracker()
+    return _backend().open_tracker(run, hparams, fresh=fresh, parent=parent, phase=phase) if enabled else Tracker()
 
 
 def start_parent(database: str, experiment: str, name: str, tags: Mapping[str, str]) -> str:

@@ -13,9 +13,7 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ..hparams import Settings
 from ..runs import Run, home
-from ..runs.hparams_json import hparams_of
 from ..runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
 from ._provenance import git_commit
 from ._store import Store, has_no_store, how_to_open, store_file
@@ -24,6 +22,8 @@ from ._tracker import Status, TrackedRun, Tracker
 __all__ = ["how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]
 
 CURVES = ("val_mAP", "train_loss")
+UNTRACKED = ("preprocessing", "datafolds")  # what hparams.json holds beside the settings of training
+TAGS = {"mode": "mode", "loss": "loss", "arch": "architecture", "database": "database", "bits": "number_of_bits", "seed": "seed"}
 MOST = 1000  # metrics that MLflow takes at once
 
 
@@ -61,7 +61,7 @@ class MlflowTracker(Tracker):
                 client.set_terminated(self.run_id, status)
 
 
-def open_tracker(run: Run, settings: Settings, *, fresh: bool, parent: str | None, phase: str | None) -> MlflowTracker:
+def open_tracker(run: Run, hparams: Mapping[str, Any], *, fresh: bool, parent: str | None, phase: str | None) -> MlflowTracker:
     """Open the MLflow run of a run directory, or create it."""
     store = Store()
     with store.writing() as client:
@@ -69,9 +69,9 @@ def open_tracker(run: Run, settings: Settings, *, fresh: bool, parent: str | Non
         if run_id and fresh:
             client.set_tag(run_id, "superseded", "true")
         if run_id is None or fresh:
-            tags = _tags_of(run, settings) | ({"mlflow.parentRunId": parent} if parent else {})
+            tags = _tags_of(run, hparams) | ({"mlflow.parentRunId": parent} if parent else {})
             run_id = _create_run(client, _experiment_id(store, client, run.database, run.experiment), run.name, tags)
-            client.log_batch(run_id, params=[Param(key, str(value)) for key, value in hparams_of(settings, run.method).items()])
+            client.log_batch(run_id, params=[Param(key, str(value)) for key, value in hparams.items() if key not in UNTRACKED])
             write_tracked_as(run.mlflow_file, TrackedAs(store.public_uri, run_id))
         else:
             client.update_run(run_id, status="RUNNING")
@@ -136,17 +136,9 @@ def _create_run(client: MlflowClient, experiment_id: str, name: str, tags: dict[
     return str(client.create_run(experiment_id, run_name=name, tags=tags).info.run_id)
 
 
-def _tags_of(run: Run, settings: Settings) -> dict[str, str]:
-    tags = {
-        "mode": settings.mode,
-        "loss": settings.loss,
-        "arch": settings.architecture,
-        "database": settings.database,
-        "bits": settings.number_of_bits,
-        "seed": settings.seed,
-        "git_commit": git_commit(),
-        "run_directory": run.directory.relative_to(home()).as_posix(),
-    }
+def _tags_of(run: Run, hparams: Mapping[str, Any]) -> dict[str, str]:
+    tags = {tag: hparams[name] for tag, name in TAGS.items() if name in hparams}  # not every method has a loss, or a rule
+    tags |= {"git_commit": git_commit(), "run_directory": run.directory.relative_to(home()).as_posix()}
     return {name: str(value) for name, value in tags.items()}
 
 

@@ -21,7 +21,7 @@ from biodeephashing.eval.comparison import build_groups, describe_difference
 from biodeephashing.eval.comparison._seed_figures import draw_bars, draw_curves
 from biodeephashing.eval.figures import colour_of
 from biodeephashing.eval.significance import holm, paired_difference, spread
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run
 

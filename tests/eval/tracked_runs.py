@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from biodeephashing.eval.comparison import RunRecord
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
+from biodeephashing.runs.hparams_json import hparams_of
 
 LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
 SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
@@ -17,7 +18,7 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
     further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
     settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
-    tracker = open_tracker(Run.of(settings), settings)
+    tracker = open_tracker(Run.of(settings), hparams_of(settings))
     tracker.set_tags(split or SPLIT)
     for epoch in range(4 + seed):
         tracker.log_metrics({"val_mAP": LEVELS[mode] * epoch / 5, "train_loss": 1 / (1 + epoch)}, epoch)

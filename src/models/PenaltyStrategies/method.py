@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...data import Metadata
-from ...hparams import Settings
 from ...interrupts import held_back
 from ...runs import Run
 from ...training.devices import device_of
@@ -13,12 +12,11 @@ from ...training.feeding import transformation_of
 from ...training.manner import Manner
 from .. import Method
 from ..encoder import Encoded, Encoder, encode_fold, load_network
+from .settings import Settings
 
 
 class PenaltyStrategies:
     """Trains a network by a loss with penalties; its codes are the signs of the network's outputs."""
-
-    settings = Settings
 
     def train(self, run: Run, settings: Settings, manner: Manner) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
@@ -36,4 +34,4 @@ class PenaltyStrategies:
             yield encode_fold(encoder, fold, settings, quiet=quiet)
 
 
-METHOD: Method = PenaltyStrategies()
+METHOD: Method[Settings] = PenaltyStrategies()

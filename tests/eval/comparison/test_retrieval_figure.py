@@ -12,7 +12,7 @@ from biodeephashing.errors import RunError
 from biodeephashing.eval.comparison import RunRecord, _retrieval_figure, build_groups, draw_pictures
 from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
 from biodeephashing.eval.figures import pen_of
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.retrieval_csv import RetrievalCurves, read_retrieval
 
