@@ -9,6 +9,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..runs import Run
 from ..runs.hparams_json import hparams_of
@@ -85,6 +86,15 @@ class Bar(TQDMProgressBar):
         """Name the epoch."""
         super().on_train_epoch_start(trainer, *args)
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+
+class BoardLogger(TensorBoardLogger):
+    """Lightning's TensorBoard logs, in the directory that they are given."""
+
+    @property
+    def log_dir(self) -> str:
+        """The directory of this training; Lightning would take a ``$NAME`` in it for a variable."""
+        return str(Path(self.root_dir) / f"version_{self.version}")
 
 
 class Curves(pl.Callback):

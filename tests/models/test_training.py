@@ -25,8 +25,17 @@ from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.training import fit
+from biodeephashing.training.callbacks import BoardLogger
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import HashingModule
+
+
+def test_tensorboard_logs_lie_in_a_root_that_looks_like_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOARD", "elsewhere")
+    logger = BoardLogger(str(tmp_path / "$BOARD"), name="run")
+    logger.log_metrics({"val_mAP": 0.5}, 0)
+    assert list((tmp_path / "$BOARD" / "run" / "version_0").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["$BOARD"]
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
