@@ -182,11 +182,11 @@ class HashingLoss(nn.Module, ABC):
         return
 
     def advance(self) -> None:
-        """Take note that the optimiser made a step: nothing, unless the method has a schedule."""
+        """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
         return
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups for the method's own parameters: one at the given rate, or none.
+        """Return the optimizer's groups for the method's own parameters: one at the given rate, or none.
 
         Args:
             learning_rate: rate of the hash layer.
@@ -201,8 +201,8 @@ class HashingLoss(nn.Module, ABC):
 
     def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
         rows = outputs.shape[0] if outputs.ndim else 0
-        wanted = ((rows, self.bits), (rows, self.classes), (rows,))
-        if rows < 1 or (outputs.shape, labels.shape, index.shape) != wanted:
+        expected = ((rows, self.bits), (rows, self.classes), (rows,))
+        if rows < 1 or (outputs.shape, labels.shape, index.shape) != expected:
             raise UsageError(
                 f"{type(self).__name__} of {self.bits} bits and {self.classes} classes takes outputs (B, {self.bits}), "
                 f"labels (B, {self.classes}) and index (B,) with B at least 1, "

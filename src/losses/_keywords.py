@@ -18,13 +18,13 @@ def keywords_of(cls: type) -> dict[str, Any]:
         >>> keywords_of(Ring)
         {'metal': 'gold'}
     """
-    found: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     for ancestor in cls.__mro__:
         if "__init__" in vars(ancestor):
             for parameter in inspect.signature(vars(ancestor)["__init__"]).parameters.values():
                 if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    found.setdefault(parameter.name, parameter.default)
-    return found
+                    keywords.setdefault(parameter.name, parameter.default)
+    return keywords
 
 
 def count(name: str, value: int) -> int:

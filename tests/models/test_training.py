@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from training_cases import equal, interrupt_in_epoch, steps_by_hand, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import QUANTITIES, RULES, Follower
+from biodeephashing.bio import QUANTITIES, RULES, FeedbackUpdater
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader
@@ -263,7 +263,7 @@ def test_no_batch_waits_for_a_gpu(settings, monkeypatch, rule):
         return calls
 
     counted = [without_waiting(HashingModule, name) for name in ("on_after_batch_transfer", "loss_of", "validation_step")]
-    counted.append(without_waiting(Follower, "_after_step"))
+    counted.append(without_waiting(FeedbackUpdater, "_after_step"))
     train(replace(settings, device="cuda", mode=rule, epochs=2), quiet=True)
     assert all(max(calls.values()) > 1 for calls in counted)
 
