@@ -18,7 +18,7 @@ from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.registry import load
 from biodeephashing.runs import Run, write_json
 from biodeephashing.runs.hparams_json import hparams_of
-from biodeephashing.runs.predictions_json import Predictions, write_predictions
+from biodeephashing.runs.predictions_json import Fingerprint, Predictions, write_predictions
 
 ROOT = Path(__file__).parents[1]
 SHOWN = {"prepare": ["DIGITS"], "download": ["CIFAR_10"]}
@@ -108,8 +108,8 @@ def runs(project_home):
         made.append(run)
     made[1].hparams_file.write_text("{")
     codes = {"query": "aa", "database": "bb"}
-    folds = {fold: {"codes_sha256": digest} for fold, digest in codes.items()}
-    write_predictions(made[0].predictions_file, Predictions("best-epoch=3.ckpt", "", 16, folds))
+    folds = {fold: {"": {"codes_sha256": digest}} for fold, digest in codes.items()}
+    write_predictions(made[0].predictions_file, Predictions(Fingerprint("", "best-epoch=3.ckpt"), 16, folds))
     write_json(made[0].evaluation_file("query"), {"mAP_expected": 0.8125, "codes_sha256": codes})
     return made
 
@@ -121,7 +121,9 @@ def test_the_list_of_runs(runs, capsys):
     assert rows["0", "finished"][:5] == ["TINY/shelf", "PenaltyStrategies", "DCH", "16", "fa"]
     assert {key: row[7] for key, row in rows.items()} == {("0", "finished"): "0.8125", ("?", "finished"): "-", ("2", "training"): "-"}
     assert lines[-1].startswith("3 runs, ")
-    write_predictions(runs[0].predictions_file, Predictions("best-epoch=3.ckpt", "", 16, {}))  # now the score is of former codes
+    write_predictions(
+        runs[0].predictions_file, Predictions(Fingerprint("", "best-epoch=3.ckpt"), 16, {})
+    )  # now the score is of former codes
     assert [one.score for one in list_runs("TINY", "shelf")] == [None] * 3
     with pytest.raises(RunError, match="nearest is -exp shelf"):
         main(["list", "-exp", "self"])

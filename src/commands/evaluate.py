@@ -10,12 +10,14 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
 from ..eval.ranking.histograms import Reals
+from ..eval.records.directions import headline, joined
 from ..eval.records.fold_metrics import fold_metrics, per_query
 from ..eval.records.metric_names import DENOMINATOR, asked_measures, tracked_numbers
 from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, want
@@ -69,7 +71,7 @@ def evaluate(
     """
     check_asked(asked, no_features)
     hparams = run.hparams()
-    tracked = hparams.get("tracking") == "on" if tracking is None else tracking
+    tracked = hparams.get("tracking", "on") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
@@ -93,23 +95,30 @@ def evaluate(
     return results
 
 
-def query_values(run: Run, fold: str, measure: APSpec) -> tuple[Reals, str]:
+def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> tuple[Reals, str]:
     """Measure every query of a fold of a run.
 
     Args:
         run: a predicted run.
         fold: "query" or "val".
         measure: the rules; features are read for the tie rule "feature" only.
+        direction: from which view to which, where the run has several; "" for the mean of those between different views.
 
     Returns:
         The average precision of every query, (queries,), and the split of the data in words.
 
     Raises:
-        RunError: when the run was not trained or predicted, or a file of it cannot be used.
+        RunError: when the run was not trained or predicted, has no such direction, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
     codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
-    return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
+    if direction and direction not in codes.directions:
+        raise RunError(
+            f"{run} has no direction {direction}: it has {', '.join(codes.directions) if len(codes.directions) > 1 else 'one view'}"
+        )
+    names = [direction] if direction else headline(codes.directions)
+    values = [per_query(*codes.pair(fold, name), [measure])[measure].values for name in names]
+    return np.mean(values, axis=0), codes.prepared.split.caption
 
 
 def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
@@ -123,18 +132,23 @@ def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) ->
 
 def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
-    queries, database = codes.sides[fold], codes.sides["database"]
-    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
-        numbers, curves = fold_metrics(queries, database, wanted.measures, progress=bar.update)
-    health = {fold: queries.health, "database": database.health}
+    pairs = {name: codes.pair(fold, name) for name in codes.directions}
+    count = sum(len(queries.labels) for queries, _ in pairs.values())
+    with tqdm(total=count, desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
+        found = {name: fold_metrics(*pair, wanted.measures, progress=bar.update) for name, pair in pairs.items()}
+    blocks = {
+        name: {**numbers, "code_health": {side: one.health for side, one in zip((fold, "database"), pairs[name], strict=True)}}
+        for name, (numbers, _) in found.items()
+    }
+    curves = {name: curves for name, (_, curves) in found.items()}
     pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
-    return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
+    return {**joined(blocks), **wanted.facts, "pictures": pictures}
 
 
-def _drawn(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
+def _drawn(codes: RunCodes, fold: str, curves: Mapping[str, Curves], folder: Path) -> list[str]:
     from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
 
-    return draw_pictures(codes, fold, curves, folder)
+    return [name for direction, of_one in curves.items() for name in draw_pictures(codes, fold, direction, of_one, folder)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:

@@ -24,14 +24,14 @@ class Listed:
 
     Args:
         run: the run.
-        settings: its settings under their long names; None where they cannot be read.
+        hparams: the values it was made with; None where they cannot be read.
         status: "training", "finished", "interrupted", or "not started".
         score: mAP of the query fold, tie rule expected; None before it was evaluated, and when it is of former codes.
         disk: bytes of all its files.
     """
 
     run: Run
-    settings: Mapping[str, Any] | None
+    hparams: Mapping[str, Any] | None
     status: str
     score: float | None
     disk: int
@@ -107,10 +107,10 @@ def from_arguments(arguments: Namespace) -> None:
 
 def _listed(run: Run) -> Listed:
     try:
-        settings = run.hparams()
+        hparams = run.hparams()
     except BioDeepHashingError:
-        settings = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
-    return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
+        hparams = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
+    return Listed(run, hparams, run.status or "not started", _score(run), _disk(run.directory))
 
 
 def _disk(folder: Path) -> int:
@@ -123,15 +123,14 @@ def _disk(folder: Path) -> int:
 
 def _score(run: Run) -> float | None:
     try:
-        result, folds = read_result(run.evaluation_file("query")), read_predictions(run.predictions_file).folds
-        current = all(result["codes_sha256"][fold] == folds[fold]["codes_sha256"] for fold in ("query", "database"))
+        result, predictions = read_result(run.evaluation_file("query")), read_predictions(run.predictions_file)
+        current = all(result["codes_sha256"][fold] == predictions.fact(fold, "codes_sha256") for fold in ("query", "database"))
         return float(result["mAP_expected"]) if current else None
     except (RunError, KeyError, TypeError, ValueError):
         return None
 
 
 def _row(one: Listed) -> list[str]:
-    missing = "-" if one.settings else "?"
-    known = [str((one.settings or {}).get(name, missing)) for name in ("loss", "number_of_bits", "mode", "seed")]
+    known = [str(one.hparams.get(name, "-")) if one.hparams else "?" for name in ("loss", "number_of_bits", "mode", "seed")]
     score = "-" if one.score is None else f"{one.score:.4f}"
     return [f"{one.run.database}/{one.run.experiment}", one.run.method, *known, one.status, score, words_of_size(one.disk)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..interrupts import held_back
@@ -12,6 +12,7 @@ from ..settings import CommonSettings
 
 if TYPE_CHECKING:
     from ..data import Metadata
+    from ..runs.predictions_json import Fingerprint
     from ..training.manner import Manner
     from .encoder import Encoded
 
@@ -22,6 +23,8 @@ __all__ = ["METHODS", "Method", "check_method", "load_method", "method_of"]
 
 class Method(Protocol[Table]):
     """What a method offers beside the table of its settings: evaluation, comparison and tracking see only its runs.
+
+    A method that trains nothing leaves the block of :func:`~biodeephashing.training.status.recorded_training` empty in ``train``.
 
     :func:`~biodeephashing.runs.register_method` says where both are.
     """
@@ -38,8 +41,21 @@ class Method(Protocol[Table]):
             BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
         """
 
-    def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Encoded]:
-        """Yield features and codes of each of some folds; this loads neither Lightning nor MLflow.
+    def fingerprint(self, run: Run, settings: Table) -> Fingerprint:
+        """Return what the codes of a run depend on: name and checksum of its checkpoint, or the checksum of whatever else decides them.
+
+        Args:
+            run: a finished run.
+            settings: its settings.
+
+        Raises:
+            BioDeepHashingError: when the run cannot be encoded any more: its checkpoint is gone, or images would be prepared otherwise.
+        """
+
+    def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
+        """Yield features and codes of each of some folds, by view; this loads neither Lightning nor MLflow.
+
+        A method with one view calls it ""; several have names with different first letters ("image", "text"), the same in every fold.
 
         Args:
             run: a finished run.

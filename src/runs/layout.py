@@ -155,17 +155,17 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
-    def features_file(self, fold: str) -> Path:
-        """Raw hash-layer outputs of a fold, float32 (n, bits)."""
-        return self.directory / f"{fold}-features.npy"
+    def features_file(self, fold: str, view: str = "") -> Path:
+        """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
+        return self.directory / f"{_part(fold, view)}-features.npy"
 
-    def codes_file(self, fold: str) -> Path:
-        """Packed codes of a fold, uint8 (n, ceil(bits / 8))."""
-        return self.directory / f"{fold}-codes.npy"
+    def codes_file(self, fold: str, view: str = "") -> Path:
+        """Packed codes of a fold or a view of it, uint8 (n, ceil(bits / 8))."""
+        return self.directory / f"{_part(fold, view)}-codes.npy"
 
-    def hashes_file(self, fold: str) -> Path:
-        """Codes of a fold as text, one row of ±1 per image."""
-        return self.directory / f"{fold}-hashes.tsv"
+    def hashes_file(self, fold: str, view: str = "") -> Path:
+        """Codes of a fold or a view of it as text, one row of ±1 per item."""
+        return self.directory / f"{_part(fold, view)}-hashes.tsv"
 
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
@@ -268,6 +268,10 @@ def known_runs() -> list[Run]:
     """Return the runs of all methods below the project root, in the order of their paths."""
     runs = (Run.in_folder(folder) for folder in sorted((home() / "models").glob("*/*/*/*")))
     return [run for run in runs if run.hparams_file.is_file() or run.status]
+
+
+def _part(fold: str, view: str) -> str:
+    return f"{fold}-{view}" if view else fold
 
 
 def _nearest(folder: Path) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import lightning.pytorch as pl
@@ -18,8 +17,7 @@ from ..backbones import HashNetwork, build_network
 from ..data import ImageFold, Metadata, Prepared
 from ..errors import DataError, RunError, UsageError, full_card
 from ..losses import HashingLoss
-from ..runs import Run, only_process
-from ..runs.hparams_json import write_hparams
+from ..runs import Run
 from ..settings import TrainingSettings
 from ..surroundings import has_terminal
 from .alignment import AlignmentCurves
@@ -34,7 +32,8 @@ from .manner import Manner
 from .module import HashingModule
 from .plan import plan_of
 from .quiet import quieten
-from .same_split import check_split, record_split
+from .same_split import check_split
+from .status import recorded_training
 from .validation import Validation
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
@@ -73,29 +72,11 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], manner: Manner) ->
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
-    with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
-        if settings.no_skip:
-            clear(run)
-        run.mark("training")
-        write_hparams(run.hparams_file, recorded_settings(settings))
-        record_split(run)
-        with _marking_interruptions(run):
-            if resume is None or not _is_done(resume, settings):
-                if resume is not None and not manner.quiet:
-                    print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
-                _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
-        run.mark("finished")
-
-
-def clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
-    records = (run.predictions_file.name, run.alignment_file.name)
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
-    for pattern in patterns:
-        for path in run.directory.glob(pattern):
-            path.unlink()
-    for path in run.evaluation.glob(run.evaluation_file("*").name):
-        path.unlink()
+    with recorded_training(run, recorded_settings(settings), anew=settings.no_skip):
+        if resume is None or not _is_done(resume, settings):
+            if resume is not None and not manner.quiet:
+                print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
+            _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
 
 
 def _feeding(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
@@ -198,15 +179,6 @@ def _fit(
     finally:
         for number, handler in handlers.items():
             _restore(number, handler)
-
-
-@contextmanager
-def _marking_interruptions(run: Run) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        run.mark("interrupted")
-        raise
 
 
 def _restore(number: int, handler: Any) -> None:

@@ -31,3 +31,14 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
 
 def observation(rule: str, seed: int, value: float, **settings: str) -> RunRecord:
     return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
+
+
+def track_untrained(method: str, bits: int, seed: int, value: float, split: dict | None = None, **settings: str) -> None:
+    """Track an evaluated run of a method without rule, loss, network and epochs."""
+    from biodeephashing.tracking import open_tracker
+
+    hparams = {"experiment_name": "trial", "database": "TINY", "number_of_bits": bits, "seed": seed, "model": method} | settings
+    run = Run("TINY", "trial", "".join(f"-{name}={value}" for name, value in {"nbits": bits, "seed": seed, **settings}.items()), method)
+    with open_tracker(run, hparams, phase="evaluate") as tracker:
+        tracker.set_tags(split or SPLIT)
+        tracker.log_metrics({f"query_mAP_{name}": value for name in ("expected", "expected_at_1000", "expected_at_5000", "feature")})

@@ -29,7 +29,7 @@ from biodeephashing.runs import Run
 run = Run.at(sys.argv[1])
 fold = load_fold(run.database, "val")
 (one,) = load_method("PenaltyStrategies").encode(run, run.settings(), [fold], quiet=True)
-assert (one.features == Encoder.of(run, device="cpu").encode([f"{sys.argv[2]}/{path}" for path in fold.paths]).features).all()
+assert (one[""].features == Encoder.of(run, device="cpu").encode([f"{sys.argv[2]}/{path}" for path in fold.paths]).features).all()
 print(*sorted({"lightning", "mlflow"} & set(sys.modules)))
 """
 
