@@ -77,7 +77,7 @@ def class_centres(classes: int, bits: int) -> Tensor:
             warnings.warn(
                 f"the centres of {classes} classes in {bits} bits differ in as few as {least:g} bits, {mean:.1f} on average; "
                 f"more than {bits / 4:g} and at least {bits / 2:g} are needed: more bits would tell the classes apart better",
-                stacklevel=4,  # the line that builds the loss
+                stacklevel=3,  # the line that builds the loss
             )
     return centres
 
