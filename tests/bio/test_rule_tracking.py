@@ -94,7 +94,7 @@ def test_following_twice_is_refused(rule):
     module = apply_rule(network(), rule)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     track_optimizer(module, optimizer)
-    with pytest.raises(RuleError, match="layer '0' .*FeedbackUpdater"):
+    with pytest.raises(RuleError, match=r"layer '0' .*FeedbackUpdater"):
         track_optimizer(module, optimizer)
 
 
