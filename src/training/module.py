@@ -20,13 +20,13 @@ from ..bio import (
     NormConstraint,
     apply_rule,
     describe,
-    follow,
     give_target,
     ignore_in_ddp,
     load_rule_state,
     plain_state_dict,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 from ..errors import RunError
 from ..eval import leave_one_out_average_precision
@@ -129,7 +129,7 @@ class HashingModule(pl.LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Make of bytes, once they are where the network is, what it takes."""
         images, labels, index = batch
-        return self._transformation.finish(images).to(self.dtype), labels, index
+        return self._transformation.to_network_input(images).to(self.dtype), labels, index
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""
@@ -200,7 +200,7 @@ class HashingModule(pl.LightningModule):
         ]
         optimizer = OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
         if self.settings.is_bio:
-            self._follower = follow(self.network, optimizer)
+            self._follower = track_optimizer(self.network, optimizer)
             if "follower" in self._resumed:
                 self._follower.load_state_dict(self._resumed["follower"])
         if self.settings.constrain_norm:
