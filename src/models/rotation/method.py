@@ -102,5 +102,5 @@ def _write_network(run: Run, settings: RotationSettings, parent: Parent, learnt:
 def _track(run: Run, settings: RotationSettings, manner: Manner, learnt: _Learnt, *, again: bool) -> None:
     enabled = settings.tracking == "on"
     with open_tracker(run, hparams_of(settings), enabled=enabled, fresh=again, parent=manner.parent, phase="rotate") as tracker:
-        tracker.log_curve("rotation_objective", list(enumerate(learnt.rotation.objectives)))
-        tracker.log_metrics({"parent_val_mAP": learnt.before, "best_val_mAP": learnt.after, "train_seconds": learnt.seconds})
+        values = {"parent_val_mAP": learnt.before, "best_val_mAP": learnt.after, "train_seconds": learnt.seconds}
+        tracker.log_metrics(values | {"rotation_objective": min(learnt.rotation.objectives)})
