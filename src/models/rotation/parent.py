@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ... import codes
 from ...codes.rotations import zero_rows
-from ...data import Prepared
+from ...data import PreparedDataset
 from ...errors import RunError
 from ...eval import leave_one_out_average_precision
 from ...eval.records.code_files import current_predictions, read_fold
@@ -43,7 +43,7 @@ class Parent:
     run: Run
     settings: ParentSettings
     predictions: Predictions
-    data: Prepared
+    data: PreparedDataset
 
     @classmethod
     def of(cls, settings: ParentSettings) -> Parent:
@@ -62,7 +62,7 @@ class Parent:
         predictions = current_predictions(run)
         if missing := [fold for fold in _NEEDED if fold not in predictions.folds]:
             raise RunError(f"{run} has no features of {' and '.join(missing)}, from which a rotation is learnt: {PREDICT}")
-        return cls(run, settings, predictions, Prepared(run.database))
+        return cls(run, settings, predictions, PreparedDataset(run.database))
 
     @property
     def source(self) -> Source:
