@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -11,11 +12,27 @@ from ..interrupts import held_back
 from ..runs import METHODS, Run, check_method
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..data import Metadata
     from ..training.manner import Manner
     from .encoder import Encoded
 
-__all__ = ["METHODS", "Method", "check_method", "load_method", "method_of"]
+__all__ = ["METHODS", "Classifier", "Method", "check_method", "load_method", "method_of"]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """What tells classes by features.
+
+    Args:
+        name: what it is, in words.
+        probabilities: maps features of the run's network, float32 (n, bits), to the probability of each class, float32 (n, C).
+    """
+
+    name: str
+    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class Method(Protocol):
@@ -48,6 +65,14 @@ class Method(Protocol):
 
         Raises:
             BioDeepHashingError: when the run or the images cannot be used.
+        """
+
+    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
+        """Return what the method learned beside the network to tell classes by features; None where it learned nothing of that kind.
+
+        Args:
+            run: a finished run.
+            settings: its settings.
         """
 
 

@@ -116,14 +116,26 @@ class Index:
         facts = Facts(bits=codes.shape[1], version=__version__) if facts is None else facts
         if not len(codes):
             raise UsageError(f"an index of no items cannot be made ({folder})")
+        with cls.building(folder, facts) as writer:
+            writer.add(codes, paths, labels, origins=origins)
+        return cls(folder)
+
+    @classmethod
+    @contextmanager
+    def building(cls, folder: str | Path, facts: Facts) -> Iterator[Writer]:
+        """Give the writer of a new index, which takes the place of the one that may be there when the block ends without an error.
+
+        Args:
+            folder: where it is to lie.
+            facts: what it belongs to.
+        """
         store = Store(Path(folder))
         with store.writing(create=facts, replace=True) as connection:
             writer = Writer(store, connection)
-            writer.add(codes, paths, labels, origins=origins)
+            yield writer
             writer.finish()
         with store.writing():  # sweeps what the earlier index left
             pass
-        return cls(folder)
 
     @classmethod
     def create(cls, folder: str | Path, facts: Facts) -> Index:
@@ -232,6 +244,17 @@ class Index:
         """Return ids, (n,), and packed codes, (n, bytes), of all items, by rising id: for a library of your choice."""
         ids, codes, _ = _expanded(self._parts)
         return ids, codes
+
+    def files(self, paths: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
+        """Return size and time of change of those files that living items have, as they were when they were added; None for a run's own."""
+        with self._store.reading() as connection:
+            rows = (self._store.find(connection, path) for path in paths)
+            return {row.path: (row.size, row.mtime_ns) for row in rows if row is not None}
+
+    def added(self) -> list[str]:
+        """Return the paths of the living items that stem from no fold of a run, by id."""
+        with self._store.reading() as connection:
+            return self._store.added(connection)
 
     def check(self) -> None:
         """Compare every file with its checksum, and the items with the segments.
@@ -360,10 +383,10 @@ class Writer:
             raise UsageError(f"labels of shape {labels.shape} do not fit to {len(rows)} items and {count} classes")
         if len(paths) != len(rows) or any("\0" in path for path in paths):
             raise UsageError(f"{len(rows)} codes need as many paths, not {len(paths)}, none of them with a NUL")
-        if len(set(paths)) != len(paths):
+        if origins is None and len(set(paths)) != len(paths):
             raise UsageError("a path is given twice: an item is known by its path")
         if self._next > self._facts.first_id:
-            self.remove([known.id for path in paths if (known := self._known(path))])
+            self.remove([known.id for path in paths if (known := self.find(path))])
         ids = np.arange(self._next, self._next + len(rows))
         self._next += len(rows)
         places = [(None, None)] * len(rows) if origins is None else origins
@@ -388,7 +411,7 @@ class Writer:
 
     def find(self, path: str) -> ItemRow | None:
         """Return the living item of a path, None if there is none."""
-        return self._known(path)
+        return self._store.find(self._connection, path)
 
     def finish(self) -> None:
         """Write what was added; the end of the transaction commits it."""
@@ -411,9 +434,6 @@ class Writer:
             self._connection.executemany(f"DELETE FROM {table} WHERE id = ?", ((number,) for number in gone))
         self._connection.executemany("DELETE FROM segments WHERE number = ?", ((row.number,) for row in rows))
         self._write(ids, codes, labels, rows[0].number)
-
-    def _known(self, path: str) -> ItemRow | None:
-        return self._store.find(self._connection, path)
 
     def _flush(self) -> None:
         if not self._rows:

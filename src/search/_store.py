@@ -199,6 +199,11 @@ class Store:
         row = connection.execute(words, (hash_of(encoded), encoded)).fetchone()
         return None if row is None else _item(row)
 
+    def added(self, connection: sqlite3.Connection) -> list[str]:
+        """Return the paths of the living items that are of no fold of a run."""
+        words = "SELECT path FROM items WHERE fold IS NULL AND id NOT IN (SELECT id FROM removed) ORDER BY id"
+        return [os.fsdecode(path) for (path,) in connection.execute(words)]
+
     def items(self, connection: sqlite3.Connection, ids: Sequence[int]) -> list[ItemRow]:
         """Return items by id, removed ones too until they are compacted away.
 
