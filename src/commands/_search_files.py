@@ -15,7 +15,7 @@ from PIL import Image
 from ..errors import UsageError
 from ..eval.figures.query_examples import SheetRow, Tile, draw_sheet
 from ..runs import home, replacing, write_csv
-from ..search.results import TIE_RULES, Result
+from ..search.results import TIE_RULES, Neighbour, Result
 from ._searched_run import Query, Question, SearchedRun, stored_image
 
 _COLUMNS = 10
@@ -69,8 +69,13 @@ def open_sheet(sheets: Sequence[Path]) -> None:
 
 
 def _draw(file: Path, searched: SearchedRun, query: Query, result: Result, question: Question) -> None:
-    tiles = [Tile(lambda path=one.path: stored_image(path), Path(one.path).name, f"{one.rank} · {one.distance}", one.relevant)
-             for one in result.neighbours]  # fmt: skip
+    one_line = len(result.neighbours) <= _COLUMNS
+
+    def tile(one: Neighbour) -> Tile:
+        words = str(one.distance) if one_line else f"{one.rank} · {one.distance}"
+        return Tile(lambda: stored_image(one.path), Path(one.path).name, words, one.relevant)
+
+    tiles = [tile(one) for one in result.neighbours]
     classes = ", ".join(result.classes) if result.classes else f"predicted {result.prediction.name}" if result.prediction else ""
     hits = "" if result.hits is None else f"{result.hits} of {len(tiles)}"
     image = query.image or no_image
@@ -79,7 +84,7 @@ def _draw(file: Path, searched: SearchedRun, query: Query, result: Result, quest
     predicted = f"Predicted {result.prediction}. " if result.prediction else ""
     note = f"The image was {result.note}. " if result.note else ""
     caption = (
-        f"{predicted}{note}Below the images: rank and Hamming distance; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
+        f"{predicted}{note}Below the images: {'Hamming distance' if one_line else 'rank and Hamming distance'}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
         f"{len(searched.index):,} items, {searched.index.facts.bits} bits, {searched.index.facts.checkpoint}."
     )
     settings = searched.settings

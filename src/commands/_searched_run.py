@@ -115,6 +115,11 @@ class SearchedRun:
         size = image_of(self.prepared.fold("database").image(0)).size
         return Geometry.of(Preprocessing(size[::-1], crop=1.0))
 
+    def warmed(self) -> SearchedRun:
+        """Load all that the first query would wait for, and return this run."""
+        _ = self.encoder, self.own_size, self.classifier
+        return self
+
     def row(self, text: str) -> Query:
         """Return the query that ``FOLD:ROW`` names.
 
