@@ -20,6 +20,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
 from .results import Result
@@ -111,6 +112,10 @@ def application(service: Service) -> FastAPI:
     @app.exception_handler(BioDeepHashingError)
     async def failed(request: Request, error: BioDeepHashingError) -> Response:
         return _refusal(400 if isinstance(error, (UsageError, DataError)) else 404, _without_paths(str(error)), headers)
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        return _refusal(error.status_code, str(error.detail), headers)
 
     @app.get("/")
     def show_page() -> Response:
