@@ -243,7 +243,7 @@ class Index:
     def codes(self) -> tuple[Ids, Bytes]:
         """Return ids, (n,), and packed codes, (n, bytes), of all items, by rising id: for a library of your choice."""
         ids, codes, _ = _expanded(self._parts)
-        return ids, codes
+        return ids, codes.reshape(len(ids), (self.facts.bits + 7) // 8)
 
     def files(self, paths: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
         """Return size and time of change of those files that living items have, as they were when they were added; None for a run's own."""
