@@ -43,7 +43,7 @@ def query_parser() -> StrictParser:
     words = "codes: .npy, packed uint8 or one number per bit, a row each"
     parser.add_argument("-codes", "--codes", type=Path, default=None, metavar="FILE", help=words)
     parser.add_argument("-k", "--k", type=whole_number, default=10, metavar="N", help="how many neighbours")
-    parser.add_argument("-radius", "--radius", type=whole_number, default=None, metavar="N", help="all within this distance, in place of -k")
+    parser.add_argument("-radius", "--radius", type=whole_number, default=None, metavar="N", help="all within it, in place of -k")
     parser.add_argument("-most", "--most", type=whole_number, default=1000, metavar="N", help="with -radius: how many at most")
     _add_filter(parser)
     words = "order of equal distances: id, or features (their distance at unit length)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 from tqdm import tqdm
 
 from ..data._own_images import SUFFIXES
@@ -67,7 +68,7 @@ class AddedImages:
             print(f"error: {len(self.faults):,} of {len(self.entries):,} images could not be read; the others are in", file=sys.stderr)
         return 1 if self.faults else 0
 
-    def _read(self, path: str, labels: NDArray[np.uint8]):  # type: ignore[no-untyped-def]
+    def _read(self, path: str, labels: NDArray[np.uint8]) -> tuple[str, NDArray[np.uint8], Image, tuple[int, int]] | None:
         file = home() / path
         try:
             facts = file.stat()
@@ -108,9 +109,9 @@ def entries_of(places: Sequence[Path], classes: Sequence[str]) -> list[Entry]:
 
 def added_before(index: Index, classes: Sequence[str]) -> list[Entry]:
     """Return the images that were added to an index, with their classes."""
-    items = index.items(filter(None.__ne__, map(index.find, index.added())))
+    items = index.items(number for path in index.added() if (number := index.find(path)) is not None)
     names = index.facts.classes
-    return [(item.path, vector_of([names[column] for column in np.flatnonzero(item.labels)], classes)) for item in items]
+    return [(item.path, vector_of([names[column] for column in np.flatnonzero(item.labels).tolist()], classes)) for item in items]
 
 
 def vector_of(names: Sequence[str], classes: Sequence[str]) -> NDArray[np.uint8]:
@@ -128,7 +129,7 @@ def _of_table(file: Path, classes: Sequence[str]) -> dict[str, NDArray[np.uint8]
     for name in table.classes:
         if name not in classes:
             raise unknown_name(f"class of {file}", name, classes)
-    vectors = [vector_of([table.classes[column] for column in np.flatnonzero(row)], classes) for row in table.labels]
+    vectors = [vector_of([table.classes[column] for column in np.flatnonzero(row).tolist()], classes) for row in table.labels]
     return dict(zip((stored_path(table.folder / path) for path in table.paths), vectors, strict=True))
 
 

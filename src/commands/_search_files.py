@@ -82,9 +82,10 @@ def _draw(file: Path, searched: SearchedRun, query: Query, result: Result, quest
     row = SheetRow(classes, Tile(image, result.source, Path(result.source).name), tiles, hits)
     colours = "Green: shares a class with the query; red: shares none. " if result.hits is not None else ""
     predicted = f"Predicted {result.prediction}. " if result.prediction else ""
+    below = "Hamming distance" if len(tiles) <= _COLUMNS else "rank and Hamming distance"
     note = f"The image was {result.note}. " if result.note else ""
     caption = (
-        f"{predicted}{note}Below the images: {'Hamming distance' if one_line else 'rank and Hamming distance'}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
+        f"{predicted}{note}Below the images: {below}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
         f"{len(searched.index):,} items, {searched.index.facts.bits} bits, {searched.index.facts.checkpoint}."
     )
     settings = searched.settings

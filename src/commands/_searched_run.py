@@ -22,7 +22,7 @@ from ..hparams import FOLDS
 from ..models import Classifier, method_of
 from ..preprocessing import Preprocessing
 from ..runs import Run, home
-from ..search import Answer, Index
+from ..search import Answer, Index, Item
 from ..search.results import Prediction, Result, result_of
 from ._search_codes import index_of, stored_path
 
@@ -188,17 +188,19 @@ class SearchedRun:
             UsageError: for a class that does not exist, or an impossible number.
             RunError: for ties by features where there are none.
         """
-        index, excluded = self.index, -1
+        index, excluded = self.index, [-1]
         if question.not_itself and query.path and (own := index.find(query.path)) is not None:
-            excluded = own
-        more = {"classes": question.classes, "exclude": [excluded]}
+            excluded = [own]
+
+        def within(radius: int, most: int) -> Answer:
+            return index.within(query.code[None], radius, most, question.classes, excluded)[0]
+
         if question.radius is None:
-            (answer,) = index.search(query.code[None], question.k, **more)
+            (answer,) = index.search(query.code[None], question.k, question.classes, excluded)
         else:
-            (answer,) = index.within(query.code[None], question.radius, question.most, **more)
+            answer = within(question.radius, question.most)
         if question.ties == "features" and len(answer.ids):
-            last, many = int(answer.distances[-1]), len(answer.ids) + answer.tied
-            (wider,) = index.within(query.code[None], last, many, **more)
+            wider = within(int(answer.distances[-1]), len(answer.ids) + answer.tied)
             answer = self._by_features(query, wider, len(answer.ids), answer.total)
         return result_of(index, answer, source=query.source, code=query.code, labels=query.labels,
                          prediction=self._prediction(query), note=query.note)  # fmt: skip
@@ -207,20 +209,20 @@ class SearchedRun:
         """Return as many items of an answer, tied ones in the order of their features' distance at unit length."""
         if query.features is None:
             raise RunError(f"-ties features needs the features of the query, and of {query.source} only the code is known")
-        items = self.index.items(wider.ids)
-        if strange := [item for item in items if item.fold is None]:
-            raise RunError(f"-ties features needs the features of all tied items, and {strange[0].path} was added without: use -ties id")
-        features = np.empty((len(items), len(query.features)), np.float64)
-        for place, item in enumerate(items):
-            of_fold = self.fold(item.fold)[1].features
-            if of_fold is None:
-                raise RunError(f"-ties features needs {self.run.features_file(item.fold)}, which is missing: predict the fold again")
-            features[place] = of_fold[item.row]
+        features = np.array([self._features_of(item) for item in self.index.items(wider.ids)], np.float64)
         separations = np.linalg.norm(_units(features) - _units(query.features[None].astype(np.float64)), axis=1)
         order = np.lexsort((wider.ids, separations, wider.distances))[:count]
         last = wider.distances[order[-1]]
         tied = int((wider.distances == last).sum() - (wider.distances[order] == last).sum())
         return Answer(wider.ids[order], wider.distances[order], tied, total)
+
+    def _features_of(self, item: Item) -> NDArray[np.float32]:
+        if item.fold is None or item.row is None:
+            raise RunError(f"-ties features needs the features of all tied items, and {item.path} was added without: use -ties id")
+        features = self.fold(item.fold)[1].features
+        if features is None:
+            raise RunError(f"-ties features needs {self.run.features_file(item.fold)}, which is missing: predict the fold again")
+        return features[item.row]
 
     def _prediction(self, query: Query) -> Prediction | None:
         """Return what the head or the centres of the run tell; None to let the neighbours vote."""

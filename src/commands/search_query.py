@@ -149,4 +149,3 @@ def answers_record(answered: Sequence[tuple[SearchedRun, Sequence[tuple[Query, R
 
 def _mark(relevant: bool | None) -> str:
     return {True: "+", False: "-", None: ""}[relevant]
-

@@ -9,17 +9,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._engine import Answer
-    from ._index import Index, Item, Writer, merge
+    from ._engine import Answer, merge
+    from ._index import Index, Item
     from ._store import Facts
+    from ._writer import Writer
 
 __all__ = ["Answer", "Facts", "Index", "Item", "Writer", "merge"]
 
 # Imported when first used: the entrances of this folder answer -h without NumPy and Numba.
-_HOME = {"Answer": "_engine", "Facts": "_store"}
+_HOME = {"Answer": "_engine", "Facts": "_store", "Index": "_index", "Item": "_index", "Writer": "_writer", "merge": "_engine"}
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME.get(name, '_index')}", __name__), name)
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)

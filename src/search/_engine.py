@@ -38,6 +38,29 @@ class Answer:
     total: int
 
 
+def merge(answers: Sequence[Answer], k: int) -> Answer:
+    """Return the answer of several indexes whose ids are different, to the same query.
+
+    Args:
+        answers: one of each index, each for at least k items.
+        k: how many items.
+
+    Example:
+        >>> near, far = (Answer(np.array([number]), np.array([distance]), 0, 1) for number, distance in ((7, 2), (3, 2)))
+        >>> merge([near, far], 1)
+        Answer(ids=array([3]), distances=array([2]), tied=1, total=2)
+    """
+    ids = np.concatenate([one.ids for one in answers])
+    distances = np.concatenate([one.distances for one in answers])
+    order = np.lexsort((ids, distances))[:k]
+    total = sum(one.total for one in answers)
+    if not len(order):
+        return Answer(ids[order], distances[order], 0, total)
+    last = distances[order[-1]]
+    beyond = sum(one.tied for one in answers if len(one.distances) and one.distances[-1] == last)
+    return Answer(ids[order], distances[order], int((distances == last).sum() - (distances[order] == last).sum()) + beyond, total)
+
+
 @dataclass(frozen=True)
 class Part:
     """A segment, and which of its items may be answers.
@@ -61,6 +84,14 @@ class Part:
         living = living_items(segment.starts, mask)
         mask.flags.writeable = living.flags.writeable = False
         return cls(segment, mask, living)
+
+    def having(self, classes: Bytes) -> Part:
+        """Return only those items that have one of some classes, packed, (bytes of a row,)."""
+        mask = np.zeros(len(self.segment), np.bool_)
+        mask[:] = (self.segment.labels & classes[:, None]).any(axis=0) if len(self.segment.labels) else False
+        if len(self.alive):
+            mask &= self.alive != 0
+        return Part.of(self.segment, mask)
 
     @property
     def total(self) -> int:
@@ -182,8 +213,10 @@ def _scan_together(search: _Search, parts: Sequence[Part], most: int, radius: in
     """Scan with several threads, each a part of the codes; the result does not depend on their number."""
     if not search.rest().any():
         return
-    spans = [(part, first, min(first + step, part.segment.groups))
-             for part in parts for step in [-(-part.segment.groups // workers)] for first in range(0, part.segment.groups, step)]  # fmt: skip
+    spans: list[tuple[Part, int, int]] = []
+    for part in parts:
+        step = -(-part.segment.groups // workers)
+        spans += [(part, first, min(first + step, part.segment.groups)) for first in range(0, part.segment.groups, step)]
     others = [_Search(search.queries, search.excluded, search.keys.shape[1], search.bits, radius) for _ in spans]
     for other in others:
         other.looked, other.bounds = search.looked, search.bounds.copy()

@@ -35,7 +35,7 @@ def _mix(word: Any) -> Any:
 
 
 @kernel
-def _slot_of(words: Any, slots: int) -> int:
+def _slot_of(words: Any, slots: int) -> Any:
     """Return where a code belongs in a table of a power of two of slots."""
     mixed = np.uint64(0)
     for word in words:
@@ -89,10 +89,10 @@ def group_codes(codes: Bytes) -> Any:
 
 @kernel
 def _same(code: Any, other: Any) -> bool:
+    same = True
     for byte in range(len(code)):
-        if code[byte] != other[byte]:
-            return False
-    return True
+        same &= code[byte] == other[byte]
+    return same
 
 
 @kernel
@@ -343,8 +343,6 @@ def scan(
                 if _least(distances) > bounds[query]:
                     continue
                 for i in range(len(distances)):
-                    distance = np.int64(distances[i])
-                    if looked[query] < distance <= bounds[query]:
-                        _take(
-                            start + i, distance, query, starts, items, alive, living, excluded, shrinks, keys, filled, counts, within, bounds
-                        )  # fmt: skip
+                    far, group = np.int64(distances[i]), start + i
+                    if looked[query] < far <= bounds[query]:
+                        _take(group, far, query, starts, items, alive, living, excluded, shrinks, keys, filled, counts, within, bounds)

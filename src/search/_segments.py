@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,12 @@ class Segment:
         """Return the packed codes of some items, (places, bytes)."""
         groups = np.searchsorted(self.starts, places, side="right") - 1 if len(self.starts) else places
         return np.ascontiguousarray(self.codes[:, groups].T)
+
+    def labels_at(self, places: Ids, classes: int) -> Bytes:
+        """Return the labels of some items, 0 or 1, (places, classes); zeros where the segment has none."""
+        if not len(self.labels):
+            return np.zeros((len(places), classes), np.uint8)
+        return np.unpackbits(self.labels[:, places].T, axis=1, count=classes)
 
 
 def make_segment(codes: Bytes, ids: Ids, labels: Bytes) -> Segment:
@@ -127,9 +134,8 @@ def open_segment(folder: Path, record: Record) -> Segment:
             state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
             raise RunError(f"{file} {state}: {REMEDY}")
     items = _map(folder, "items", record)
-    absent = {"starts": np.empty(0, np.int64), "labels": np.empty((0, len(items)), np.uint8)}
-    arrays = {field.name: _map(folder, field.name, record, absent.get(field.name)) for field in fields(Segment)}
-    segment = Segment(**arrays)
+    absent: dict[str, NDArray[Any]] = {"starts": np.empty(0, np.int64), "labels": np.empty((0, len(items)), np.uint8)}
+    segment = Segment(*(_map(folder, field.name, record, absent.get(field.name)) for field in fields(Segment)))
     if len(segment.starts) not in (0, segment.groups + 1) or segment.labels.shape[1:] != items.shape:
         raise RunError(f"the files in {folder} do not belong together: {REMEDY}")
     return segment
@@ -146,13 +152,13 @@ def check_segment(folder: Path, record: Record) -> None:
             raise RunError(f"{folder / name} was changed after it was written (its checksum is another): {REMEDY}")
 
 
-def _arrays(segment: Segment) -> dict[str, NDArray[np.generic]]:
+def _arrays(segment: Segment) -> dict[str, NDArray[Any]]:
     """Return what is written: neither group starts where all codes are distinct, nor labels where there are none."""
     arrays = {field.name: getattr(segment, field.name) for field in fields(Segment)}
     return {name: array for name, array in arrays.items() if array.size or name not in ("starts", "labels")}
 
 
-def _map(folder: Path, name: str, record: Record, absent: NDArray[np.generic] | None = None) -> NDArray[np.generic]:
+def _map(folder: Path, name: str, record: Record, absent: NDArray[Any] | None = None) -> NDArray[Any]:
     if absent is not None and f"{name}.npy" not in record:
         absent.flags.writeable = False  # as those that are mapped, so that one compiled loop takes both
         return absent

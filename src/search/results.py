@@ -136,8 +136,8 @@ def result_of(
     neighbours = []
     for rank, (item, distance) in enumerate(zip(items, answer.distances.tolist(), strict=True), start=1):
         relevant = bool((item.labels & labels).any()) if labels is not None and known else None
-        classes = tuple(names[item.labels != 0].tolist()) if len(item.labels) else ()
-        neighbours.append(Neighbour(rank, item.id, distance, item.path, classes, relevant))
+        own = tuple(names[item.labels != 0].tolist()) if len(item.labels) else ()
+        neighbours.append(Neighbour(rank, item.id, distance, item.path, own, relevant))
     vote = prediction or voted(np.array([item.labels for item in items]), answer.distances, index.facts.classes)
     classes = tuple(names[labels != 0].tolist()) if labels is not None and known else None
     return Result(source, code.tobytes().hex(), classes, vote, tuple(neighbours), answer.tied, answer.total, note)

@@ -78,7 +78,7 @@ class Service:
     hosts: Sequence[str] = ()
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A request that is not answered: an HTTP status and one line."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -105,8 +105,8 @@ def application(service: Service) -> FastAPI:
         response.headers.update(headers)
         return response
 
-    @app.exception_handler(_Refused)
-    async def refused(request: Request, error: _Refused) -> Response:
+    @app.exception_handler(_RefusedError)
+    async def refused(request: Request, error: _RefusedError) -> Response:
         return _refusal(error.status, str(error), headers)
 
     @app.exception_handler(BioDeepHashingError)
@@ -148,7 +148,7 @@ def application(service: Service) -> FastAPI:
         k = _number("k", request.query_params.get("k", "10"), 1, MOST_NEIGHBOURS)
         body = await _body_of(request)
         if not waiting.acquire(blocking=False):
-            raise _Refused(503, f"{MOST_WAITING} images are waiting already: try again in a moment")
+            raise _RefusedError(503, f"{MOST_WAITING} images are waiting already: try again in a moment")
 
         def work() -> Response:
             try:
@@ -167,7 +167,7 @@ def application(service: Service) -> FastAPI:
     @app.get("/api/image/{fold}/{row}")
     def fold_image(fold: str, row: str) -> Response:
         if fold not in service.folds:
-            raise _Refused(404, f"no rows of {fold[:40]!r} are served; those of {', '.join(service.folds)} are")
+            raise _RefusedError(404, f"no rows of {fold[:40]!r} are served; those of {', '.join(service.folds)} are")
         return _sent(service.row_image(fold, _number("row", row, 0, service.folds[fold] - 1)))
 
     return app
@@ -196,7 +196,7 @@ def _answered(service: Service, ask: Callable[[ServedRun], Result], image: str |
 
 async def _body_of(request: Request) -> bytes:
     """Read what was sent, but not more than may be."""
-    too_large = _Refused(413, f"an image may have at most {MOST_BYTES // 2**20} MiB")
+    too_large = _RefusedError(413, f"an image may have at most {MOST_BYTES // 2**20} MiB")
     if int(request.headers.get("content-length", "0") or 0) > MOST_BYTES:
         raise too_large
     body = bytearray()
@@ -205,7 +205,7 @@ async def _body_of(request: Request) -> bytes:
         if len(body) > MOST_BYTES:
             raise too_large
     if not body:
-        raise _Refused(400, "an image is to be sent as the body of the request")
+        raise _RefusedError(400, "an image is to be sent as the body of the request")
     return bytes(body)
 
 
@@ -221,7 +221,7 @@ def _sent(image: Image.Image) -> Response:
 def _number(name: str, text: str, least: int, most: int = 2**47) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) < 16 and least <= int(text) <= most):
         limits = f"from {least} to {most}" if most < 2**47 else f"of at least {least}"
-        raise _Refused(400, f"{name} must be a whole number {limits}")
+        raise _RefusedError(400, f"{name} must be a whole number {limits}")
     return int(text)
 
 

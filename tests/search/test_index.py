@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,10 +55,8 @@ def test_answers_are_those_of_a_stable_sort(data, folders):
         patch.setattr(_engine, "_SHARED", draw(st.sampled_from([0, 2**17])))
         patch.setattr(_engine, "_SCANNED_PER_LOOK_UP", draw(st.sampled_from([0, 256, 10**9])))
         names = None if classes is None else [str(number) for number in classes]
-        if radius is None:
-            answers = index.search(queries, k, names, exclude)
-        else:
-            answers = index.within(queries, radius, k, names, exclude)
+        search = index.search if radius is None else partial(index.within, radius=radius)
+        answers = search(queries, **{"k" if radius is None else "most": k}, classes=names, exclude=exclude)
     for query, own, answer in zip(queries, exclude, answers, strict=True):
         wanted = collection.nearest(query, k, radius=radius, classes=classes, exclude=own)
         assert (answer.ids.tolist(), answer.distances.tolist(), answer.tied) == wanted[:3]

@@ -142,9 +142,9 @@ def test_too_many_at_once_are_told_to_wait(run, other, monkeypatch):
 def test_a_port_that_is_taken_names_a_free_one():
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"port {port} .*-port \\d+ is free"):
+        with pytest.raises(UsageError, match=rf"port {port} .*-port \d+ is free"):
             listen("127.0.0.1", port)
-    with pytest.raises(UsageError, match="203.0.113.9"):
+    with pytest.raises(UsageError, match=r"203\.0\.113\.9"):
         listen("203.0.113.9", 0)
     with pytest.raises(UsageError, match="65535"):
         listen("127.0.0.1", 99999)

@@ -14,6 +14,8 @@ from ..._compiled import in_parts, threads
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
 
+__all__ = ["TOGETHER", "in_threads", "one_blas_thread", "threads"]
+
 TOGETHER = 16  # queries that share a pass over the database: their counts stay in the first-level cache
 
 
