@@ -3,7 +3,8 @@
 Beside the index stand its own scan without groups and look-ups, NumPy, and FAISS (flat, inverted lists, a graph) where it is installed.
 All take turns within every round, in an order drawn anew; processor time is counted, medians are shown, and the ratio to FAISS flat is
 the median of the ratios within the rounds. Recall counts an item at a distance that the true k-th has as right.
-Modelled codes are signs of features drawn from a Gaussian per class, fitted to those of a trained run (-features), else class centres of which 1, 5 or 20 % of the bits are flipped (70, 20 and 10 % of the items).
+Modelled codes are signs of features drawn from a Gaussian per class, fitted to those of a trained run (-features), else class centres of
+which 1, 5 or 20 % of the bits are flipped (70, 20 and 10 % of the items).
 
     python benchmarks/search.py -codes uniform modelled -sizes 1e6 1e7 -bits 64 -k 10 -threads 1 -rounds 5
     python benchmarks/search.py -codes modelled -sizes 1e7 -features RUN/database-features.npy:database_metadata.txt

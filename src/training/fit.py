@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -86,7 +87,7 @@ def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> Non
 
 
 def clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
+    """Remove what an earlier training of a run left: checkpoints, codes, indexes, marker, alignment and evaluation."""
     records = (run.predictions_file.name, run.alignment_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
@@ -94,6 +95,8 @@ def clear(run: Run) -> None:
             path.unlink()
     for path in run.evaluation.glob(run.evaluation_file("*").name):
         path.unlink()
+    for path in run.directory.glob(f"{run.index().name}*"):
+        shutil.rmtree(path)
 
 
 def _feeding(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
