@@ -50,7 +50,7 @@ def query_parser() -> StrictParser:
     parser.add_argument("-ties", "--ties", choices=("id", "features"), default="id", help=words)
     words = "directory for a sheet of the query with its neighbours, a table, and copies of the neighbours"
     parser.add_argument("-save_path", "--save_path", type=Path, default=None, metavar="DIR", help=words)
-    parser.add_argument("-show", "--show", action="store_true", help="open the sheet")
+    parser.add_argument("-show", "--show", action="store_true", help="open the sheet in the desktop's viewer")
     parser.add_argument("-o", "--output", type=Path, default=None, metavar="ANSWER.json", help="write the answers as JSON")
     words = "where the index lies, for one run (default: index/ in the run directory)"
     parser.add_argument("-index", "--index", type=Path, default=None, metavar="FOLDER", help=words)

@@ -53,14 +53,18 @@ def save_results(
     return sheets
 
 
-def open_sheet(sheets: Sequence[Path]) -> None:
-    """Open sheets in the desktop's viewer.
+def check_display() -> None:
+    """Refuse to show anything where there is no desktop.
 
     Raises:
-        UsageError: where there is no desktop.
+        UsageError: naming what to do.
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise UsageError("there is no display for -show: the sheets are where -save_path says")
+        raise UsageError("there is no display for -show: leave it out, and -save_path DIR writes the sheet")
+
+
+def show_sheets(sheets: Sequence[Path]) -> None:
+    """Open sheets in the desktop's viewer."""
     for sheet in sheets:
         if sys.platform == "win32":
             os.startfile(sheet)

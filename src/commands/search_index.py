@@ -35,7 +35,7 @@ def from_arguments(arguments: Namespace) -> int:
         raise UsageError(f"-dfs says what to build: leave it out beside -{asked[0]}")
     if asked == ["add"]:
         return add(run, folder, arguments.add)
-    index = index_of(run, folder) if asked == ["remove"] else Index(folder)
+    index = index_of(run, folder)
     if asked == ["remove"]:
         remove(index, arguments.remove)
     elif asked == ["compact"]:

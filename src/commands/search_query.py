@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from ..eval.records.text_table import text_table
 from ..runs import Run, write_json
 from ..search.results import TIE_RULES, Result
 from ._search_codes import shown
-from ._search_files import open_sheet, save_results
+from ._search_files import check_display, save_results, show_sheets
 from ._searched_run import Query, Question, SearchedRun, codes_of_file
 
 
@@ -52,8 +53,8 @@ def from_arguments(arguments: Namespace) -> int:
     question = question_of(arguments)
     if not (arguments.rows or arguments.images or arguments.codes):
         raise UsageError("nothing is asked: give -img FILE, -row FOLD:ROW or -codes FILE")
-    if arguments.show and arguments.save_path is None:
-        raise UsageError("-show opens the sheet that -save_path DIR writes: give both")
+    if arguments.show:
+        check_display()
     runs = [Run.at(path) for path in dict.fromkeys(arguments.path)]
     if arguments.index is not None and len(runs) > 1:
         raise UsageError("-index names the index of one run: give one -p")
@@ -70,11 +71,12 @@ def from_arguments(arguments: Namespace) -> int:
         print_results(searched, [result for _, result in pairs], question, several=len(runs) > 1)
     if arguments.output is not None:
         write_answers(arguments.output, answered, question, replace=arguments.no_skip)
-    if arguments.save_path is not None:
-        sheets = [save_results(searched, pairs, arguments.save_path, question, several=len(runs) > 1, replace=arguments.no_skip)
+    if arguments.save_path is not None or arguments.show:
+        folder = arguments.save_path or Path(tempfile.mkdtemp(prefix="neighbours-"))
+        sheets = [save_results(searched, pairs, folder, question, several=len(runs) > 1, replace=arguments.no_skip)
                   for searched, pairs in answered]  # fmt: skip
         if arguments.show:
-            open_sheet([sheet for some in sheets for sheet in some])
+            show_sheets([sheet for some in sheets for sheet in some])
     for fault in dict.fromkeys(faults):
         print(f"error: {fault}", file=sys.stderr)
     return 1 if faults else 0

@@ -39,6 +39,14 @@ class Item:
     row: int | None
 
 
+@dataclass(frozen=True)
+class _View:
+    """What an index held when it was read."""
+
+    facts: Facts
+    parts: list[Part]
+
+
 class Index:
     """Codes, paths and labels on disk, and what is nearest to a query among them: exactly, by distance and then by id.
 
@@ -66,7 +74,7 @@ class Index:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._store = Store(self.folder)
-        self._state, self._parts = self._read()
+        self._view = self._read()
 
     @classmethod
     def open(cls, folder: str | Path) -> Index:
@@ -154,25 +162,25 @@ class Index:
     @property
     def facts(self) -> Facts:
         """What the index belongs to."""
-        return self._state.facts
+        return self._view.facts
 
     def __len__(self) -> int:
         """Return how many items there are."""
-        return sum(part.total for part in self._parts)
+        return sum(part.total for part in self._view.parts)
 
     @property
     def distinct(self) -> int:
         """How many distinct codes are scanned; one that lies in several segments counts in each."""
-        return sum(part.segment.groups for part in self._parts)
+        return sum(part.segment.groups for part in self._view.parts)
 
     @property
     def segments(self) -> int:
         """How many segments there are; a search goes through all."""
-        return len(self._parts)
+        return len(self._view.parts)
 
     def refresh(self) -> Index:
         """See what was committed since, and return this index."""
-        self._state, self._parts = self._read()
+        self._view = self._read()
         return self
 
     def search(
@@ -233,7 +241,7 @@ class Index:
         Raises:
             RunError: naming an id that no item has.
         """
-        for part in self._parts:
+        for part in self._view.parts:
             places = part.segment.places(np.array([number]))
             if len(places) and (not len(part.alive) or part.alive[places[0]]):
                 return part.segment.codes_at(places)[0]
@@ -241,7 +249,7 @@ class Index:
 
     def codes(self) -> tuple[Ids, Bytes]:
         """Return ids, (n,), and packed codes, (n, bytes), of all items, by rising id: for a library of your choice."""
-        ids, codes, _ = expanded(self._parts)
+        ids, codes, _ = expanded(self._view.parts)
         return ids, codes.reshape(len(ids), (self.facts.bits + 7) // 8)
 
     def files(self, paths: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
@@ -298,10 +306,10 @@ class Index:
         """
         return packed(codes, self.facts.bits)
 
-    def _read(self) -> tuple[State, list[Part]]:
+    def _read(self) -> _View:
         with self._store.reading() as connection:  # no compaction can remove a file before it is mapped
             state = self._store.state(connection)
-            return state, self._mapped(state)
+            return _View(state.facts, self._mapped(state))
 
     def _mapped(self, state: State) -> list[Part]:
         removed = np.array(state.removed, dtype=np.int64)
@@ -315,7 +323,7 @@ class Index:
             raise UsageError(f"k = {most} is not possible: it must be at least 1")
         queries = self.packed(codes)
         excluded = np.full(len(queries), -1, np.int64) if exclude is None else np.asarray(exclude, dtype=np.int64)
-        parts = self._parts if classes is None else self._of_classes(classes)
+        parts = self._view.parts if classes is None else self._of_classes(classes)
         return nearest(parts, queries, bits=self.facts.bits, most=most, radius=radius, excluded=excluded)
 
     def _of_classes(self, names: Sequence[str]) -> list[Part]:
@@ -324,11 +332,11 @@ class Index:
             if name not in self.facts.classes:
                 raise unknown_name("class", name, self.facts.classes)
             vector[self.facts.classes.index(name)] = 1
-        return [part.having(np.packbits(vector)) for part in self._parts]
+        return [part.having(np.packbits(vector)) for part in self._view.parts]
 
     def _labels_of(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
         count, wanted, found = len(self.facts.classes), np.array(ids, dtype=np.int64), dict.fromkeys(ids, np.empty(0, np.uint8))
-        for part in self._parts if count else ():
+        for part in self._view.parts if count else ():
             places = part.segment.places(wanted)
             rows = part.segment.labels_at(places, count)
             found |= dict(zip(part.segment.items[places].tolist(), rows, strict=True))

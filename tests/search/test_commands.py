@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,11 +13,13 @@ import pytest
 from PIL import Image
 
 from biodeephashing.codes import hamming
+from biodeephashing.commands.predict import predict
 from biodeephashing.data import load_fold
 from biodeephashing.errors import guard
 from biodeephashing.search import Index
 from biodeephashing.search.index import main as index_main
 from biodeephashing.search.query import main as query_main
+from biodeephashing.training.fit import clear
 
 
 def call(main, *words):
@@ -201,7 +205,9 @@ BAD = [
 
 
 @pytest.mark.parametrize(("words", "status", "fact"), BAD, ids=lambda value: " ".join(value) if isinstance(value, tuple) else None)
-def test_bad_queries_get_one_line(words, status, fact, run, capsys):
+def test_bad_queries_get_one_line(words, status, fact, run, capsys, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     call(index_main, "-p", run)
     capsys.readouterr()
     assert call(query_main, "-p", run, *words) == status
@@ -261,3 +267,100 @@ def test_an_emptied_index_says_so(run, capsys):
     assert "empty" in capsys.readouterr().out
     assert call(index_main, "-p", run, "-compact") == 0
     assert call(query_main, "-p", run, "-row", "query:1") == 0
+
+
+def awkward_images(folder):
+    """Write images of every kind that is allowed, and of those that are not."""
+    Image.new("RGBA", (32, 32), (9, 99, 199, 50)).save(folder / "alpha.png")
+    Image.new("P", (32, 32), 3).save(folder / "palette.png")
+    Image.new("CMYK", (40, 32), (1, 2, 3, 4)).save(folder / "cmyk.jpg")
+    Image.new("L", (1, 1), 77).save(folder / "dot.png")
+    Image.new("RGB", (32, 32), "red").save(folder / "moving.gif", save_all=True, append_images=[Image.new("RGB", (32, 32), "blue")])
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (50, 32), "green").save(folder / "turned.jpg", exif=turned)
+    Image.new("I;16", (32, 32), 5000).save(folder / "deep.png")
+    Image.new("1", (9000, 8000)).save(folder / "huge.png")
+    (folder / "cut.png").write_bytes((folder / "alpha.png").read_bytes()[:60])
+    return ["alpha.png", "palette.png", "cmyk.jpg", "dot.png", "moving.gif", "turned.jpg"], ["deep.png", "huge.png", "cut.png"]
+
+
+def test_images_of_every_kind(run, tmp_path, capsys):
+    good, bad = awkward_images(tmp_path)
+    assert call(query_main, "-p", run, "-img", *(tmp_path / name for name in good), "-k", 1, "-o", tmp_path / "a.json") == 0
+    queries = json.loads((tmp_path / "a.json").read_text())["runs"][0]["queries"]
+    notes = {query["source"].rpartition("/")[2]: query["note"] for query in queries}
+    assert notes["alpha.png"] == notes["moving.gif"] == ""
+    assert "32 x 50" in notes["turned.jpg"]  # upright
+    assert "1 x 1" in notes["dot.png"]
+    capsys.readouterr()
+    for name in bad:
+        assert call(query_main, "-p", run, "-img", tmp_path / name) == 1
+        said = capsys.readouterr().err
+        assert name in said
+        assert len(said.strip().splitlines()) == 1
+
+
+def test_names_that_no_metadata_line_can_hold(run, photos, capsys):
+    strange = [b"a,b.png", b"line\nbreak.png", b"no utf \xff.png"]
+    for name in strange:
+        shutil.copy(photos / "cat.png", photos / os.fsdecode(name))
+    assert call(index_main, "-p", run, "-add", photos) == 0
+    index = Index.of(run)
+    assert {os.fsencode(path) for path in index.added()} >= {b"photos/" + name for name in strange}
+    capsys.readouterr()
+    assert call(query_main, "-p", run, "-img", photos / "cat.png", "-k", 99) == 0
+    said = capsys.readouterr().out
+    assert "line\\nbreak.png" in said
+    assert call(index_main, "-p", run, "-remove", *(os.fsdecode(b"photos/" + name) for name in strange)) == 0
+
+
+def test_codes_that_are_no_numbers(run, tmp_path, capsys):
+    values = np.ones((3, 12))
+    values[2, 5] = np.nan
+    np.save(tmp_path / "codes.npy", values)
+    assert call(query_main, "-p", run, "-codes", tmp_path / "codes.npy") == 1
+    assert "row 2" in capsys.readouterr().err
+
+
+def test_another_checkpoint_has_the_index_built_anew_with_what_was_added(run, photos, capsys):
+    import torch
+
+    call(index_main, "-p", run, "-add", photos)
+    before = Index.of(run).code(32)
+    content = torch.load(run.best_checkpoint, weights_only=True)
+    content["network"]["hash_layer.weight"] *= -1
+    content["network"]["hash_layer.bias"] = -content["network"]["hash_layer.bias"] - 1e-3
+    torch.save(content, run.best_checkpoint)
+    call(query_main, "-p", run, "-row", "query:1")
+    assert "-p" in capsys.readouterr().err  # the command that makes it anew
+    predict(dataclasses.replace(run.settings(), datafolds=("query", "database", "train")), quiet=True)
+    (photos / "red/one.png").unlink()
+    assert call(index_main, "-p", run) == 1
+    assert "red/one.png" in capsys.readouterr().err
+    index = Index.of(run)
+    assert index.added() == ["photos/cat.png", "photos/green/deep/two.png"]
+    assert index.item(33).labels.tolist() == [0, 1, 0, 0]
+    assert hamming(index.code(32)[None], before[None])[0, 0] > 6
+    assert np.array_equal(index.codes()[1][:32], np.load(run.codes_file("database")))
+
+
+def test_more_folds(run, capsys):
+    assert call(index_main, "-p", run, "-dfs", "database", "train") == 0
+    index = Index.of(run)
+    assert len(index) == 64
+    assert (index.item(40).fold, index.item(40).row) == ("train", 8)
+    assert call(index_main, "-p", run) == 0
+    assert "skipped: " in capsys.readouterr().out
+
+
+def test_an_index_elsewhere(run, tmp_path):
+    assert call(index_main, "-p", run, "-o", tmp_path / "elsewhere") == 0
+    assert call(query_main, "-p", run, "-row", "query:1", "-index", tmp_path / "elsewhere") == 0
+    assert not run.index().exists()
+
+
+def test_training_anew_removes_the_index(run):
+    call(index_main, "-p", run)
+    clear(run)
+    assert not run.index().exists()

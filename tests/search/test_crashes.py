@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,8 @@ import pytest
 from search_oracle import Collection
 
 from biodeephashing.codes import unpack
-from biodeephashing.search import Facts, Index
+from biodeephashing.errors import RunError
+from biodeephashing.search import Facts, Index, _store
 
 FACTS = Facts(bits=64)
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -158,3 +160,48 @@ def test_readers_see_one_state_while_a_writer_works(tmp_path):
         assert (answer.ids.tolist(), answer.distances.tolist(), answer.tied) == oracle.nearest(unpack(query, 64)[0], 5)[:3]
     assert ended[1] == 0
     assert len(seen) > 3
+
+
+def add_and_remove(index: Index, path: str, number: int) -> None:
+    with index.writing() as writer:
+        writer.add(codes_of([path]), [path])
+        writer.remove([number])
+
+
+def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
+    index = Index.build(tmp_path / "index", codes_of(["a", "b"]), ["a", "b"], facts=FACTS)
+
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space") as caught, index.writing() as writer:
+            writer.add(codes_of(["c"]), ["c"])
+        assert caught.value.filename
+    with pytest.raises(RunError, match="no item 9"):
+        add_and_remove(index, "d", 9)
+    assert index.refresh().codes()[0].tolist() == [0, 1]
+    with index.writing() as writer:
+        writer.add(codes_of(["e"]), ["e"])
+    index.check()
+    assert len(list((tmp_path / "index" / "segments").iterdir())) == 2
+
+
+def test_a_second_writer_is_told_who_writes(tmp_path, monkeypatch):
+    monkeypatch.setattr(_store, "_WAIT", 0.1)
+    index = Index.build(tmp_path / "index", codes_of(["a"]), ["a"], facts=FACTS)
+    with index.writing(), pytest.raises(RunError, match="another process is writing"), index.writing():
+        pass
+
+
+def test_many_small_segments_are_merged_and_ids_stay(tmp_path):
+    index = Index.create(tmp_path / "index", FACTS)
+    for number in range(40):
+        with index.writing() as writer:
+            writer.add(codes_of([str(number)]), [str(number)])
+    index.refresh().check()
+    assert index.segments <= 32
+    ids, codes = index.codes()
+    assert ids.tolist() == list(range(40))
+    assert np.array_equal(codes, codes_of([str(number) for number in range(40)]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,12 +10,8 @@ from search_oracle import Collection, random_codes
 
 from biodeephashing.codes import hamming, pack
 from biodeephashing.search import Facts, Index, _engine, merge
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    root = tmp_path_factory.mktemp("indexes")
-    return (root / str(number) for number in range(10**6))
+from biodeephashing.search._engine import Part, nearest
+from biodeephashing.search._segments import make_segment
 
 
 def fill(folder, codes, labels, cuts, removed):
@@ -33,35 +27,55 @@ def fill(folder, codes, labels, cuts, removed):
     return index.refresh(), Collection(codes, np.arange(len(codes)), labels, alive)
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(data=st.data())
-def test_answers_are_those_of_a_stable_sort(data, folders):
+def test_answers_are_those_of_a_stable_sort(data):
+    """Any length of code, few or many distinct ones, segments, removed items, filters and threads; as little is looked up as may be, or all."""
     draw = data.draw
     generator = np.random.default_rng(draw(st.integers(0, 2**32)))
     bits, count = draw(st.integers(1, 300)), draw(st.integers(0, 3000))
     codes = random_codes(generator, count, bits, draw(st.sampled_from([0, 1, 3, 40])))
     labels = generator.integers(0, 2, (count, 3)).astype(np.uint8)
+    alive = generator.random(count) >= draw(st.sampled_from([0, 0.05, 1]))
     cuts = np.sort(generator.integers(0, count + 1, draw(st.integers(0, 4))))
-    removed = np.flatnonzero(generator.random(count) < draw(st.sampled_from([0, 0.05, 1])))
-    index, collection = fill(next(folders), codes, labels, cuts, removed)
-
-    k, threads = draw(st.integers(1, 50)), draw(st.integers(1, 4))
-    radius = draw(st.one_of(st.none(), st.integers(0, bits)))
+    parts = [
+        Part.of(make_segment(pack(codes[rows]), rows, np.packbits(labels[rows], axis=1)), alive[rows])
+        for rows in np.split(np.arange(count), cuts)
+        if len(rows)
+    ]
     classes = draw(st.sampled_from([None, [0], [1, 2]]))
+    if classes is not None:
+        parts = [part.having(np.packbits(np.isin(range(3), classes))) for part in parts]
+
+    k, radius = draw(st.integers(1, 50)), draw(st.one_of(st.none(), st.integers(0, bits)))
     queries = np.concatenate([random_codes(generator, 3, bits, 0), codes[: draw(st.integers(0, 5))]])
-    exclude = [-1, -1, -1, *range(len(queries) - 3)]
+    exclude = np.array([-1, -1, -1, *range(len(queries) - 3)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OMP_NUM_THREADS", str(threads))
+        patch.setenv("OMP_NUM_THREADS", str(draw(st.integers(1, 4))))
         patch.setattr(_engine, "_SHARED", draw(st.sampled_from([0, 2**17])))
         patch.setattr(_engine, "_SCANNED_PER_LOOK_UP", draw(st.sampled_from([0, 256, 10**9])))
-        names = None if classes is None else [str(number) for number in classes]
-        search = index.search if radius is None else partial(index.within, radius=radius)
-        answers = search(queries, **{"k" if radius is None else "most": k}, classes=names, exclude=exclude)
+        answers = nearest(parts, pack(queries), bits=bits, most=k, radius=radius, excluded=exclude)
+    collection = Collection(codes, np.arange(count), labels, alive)
     for query, own, answer in zip(queries, exclude, answers, strict=True):
         wanted = collection.nearest(query, k, radius=radius, classes=classes, exclude=own)
         assert (answer.ids.tolist(), answer.distances.tolist(), answer.tied) == wanted[:3]
         if radius is not None:
             assert answer.total == wanted[3]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_index_on_disk_answers_so_too(seed, tmp_path):
+    generator = np.random.default_rng(seed)
+    codes, labels = random_codes(generator, 700, 20 + 37 * seed, 9), generator.integers(0, 2, (700, 3)).astype(np.uint8)
+    index, collection = fill(tmp_path / "index", codes, labels, [100, 300], np.flatnonzero(generator.random(700) < 0.1))
+    for classes in (None, [0, 2]):
+        names = None if classes is None else [str(number) for number in classes]
+        for number, answer in enumerate(index.search(codes[:20], 7, names, range(20))):
+            wanted = collection.nearest(codes[number], 7, classes=classes, exclude=number)
+            assert (answer.ids.tolist(), answer.distances.tolist(), answer.tied) == wanted[:3]
+        for number, answer in enumerate(index.within(codes[:20], 3, 7, names)):
+            wanted = collection.nearest(codes[number], 7, radius=3, classes=classes)
+            assert (answer.ids.tolist(), answer.distances.tolist(), answer.tied, answer.total) == wanted
 
 
 def test_by_hand(tmp_path):
