@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo page test lint format typecheck floors check docs clean
+.PHONY: help venv demo page test lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -15,7 +15,7 @@ help:  ## print this menu
 venv: $(VENV)/.installed  ## create the environment in .venv and install everything
 
 $(VENV)/.installed: requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 10) else 'Python 3.10 or newer is needed: make PYTHON=python3.12 ...')"
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
@@ -55,5 +55,8 @@ docs: $(VENV)/.installed  ## rebuild the reference pages of the settings and the
 	$(BIN)/python docs/build_settings.py
 	$(BIN)/python docs/build_losses.py
 
-clean:  ## remove the environment and caches; data, models, eval and experiments stay
-	rm -rf $(VENV) .typing .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info
+site: $(VENV)/.installed-dev  ## build these pages and the Python reference as a site, docs/_build/html/index.html
+	$(BIN)/python -m sphinx -q -W --keep-going -E docs docs/_build/html
+
+clean:  ## remove the environment, the site and caches; data, models, eval and experiments stay
+	rm -rf $(VENV) docs/_build .typing .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build *.egg-info

@@ -238,10 +238,11 @@ def fabricate(home: Path, name: str) -> str:
     from biodeephashing.data import Split, write_split
     from biodeephashing.data.metadata import LABEL_NAMES_FILE, write_label_names, write_metadata
     from biodeephashing.data.split import checksums, metadata_file
-    from biodeephashing.hparams import FOLDS, Settings
+    from biodeephashing.models.PenaltyStrategies import Settings
     from biodeephashing.runs import Run, processed_folder
     from biodeephashing.runs.hparams_json import hparams_of, write_hparams
-    from biodeephashing.runs.predictions_json import Predictions, write_predictions
+    from biodeephashing.runs.predictions_json import Fingerprint, Predictions, write_predictions
+    from biodeephashing.settings import FOLDS
 
     os.environ["BIODEEPHASHING_HOME"] = str(home)
     data, (queries, items, bits, classes, _) = problem(name, None), SIZES[name]
@@ -269,7 +270,8 @@ def fabricate(home: Path, name: str) -> str:
     write_hparams(run.hparams_file, hparams_of(settings))
     for fold in facts:
         facts[fold]["metadata_sha256"] = found[f"{fold}_metadata.txt"]
-    write_predictions(run.predictions_file, Predictions("best-epoch=0.ckpt", digest(run.best_checkpoint), bits, facts))
+    views = {fold: {"": of_fold} for fold, of_fold in facts.items()}
+    write_predictions(run.predictions_file, Predictions(Fingerprint(digest(run.best_checkpoint), "best-epoch=0.ckpt"), bits, views))
     return str(run.directory)
 
 

@@ -1,17 +1,21 @@
-"""Write the reference page of the settings, ``docs/settings.md``, from the table they are defined in."""
+"""Write the reference page of the settings, ``docs/settings.md``, from the tables they are defined in."""
 
 from argparse import ArgumentParser
 from pathlib import Path
 
-from biodeephashing.hparams import table
+from biodeephashing.runs import METHODS, settings_of
+from biodeephashing.settings import CommonSettings
+from biodeephashing.settings.setting import kind_of
 
 HEADER = """# Settings
 
-One table, from which the command lines, YAML files (`-config FILE.yaml`), `hparams.json`, the MLflow parameters and the
+One table per method, from which the command lines, YAML files (`-config FILE.yaml`), `hparams.json`, the MLflow parameters and the
 name of the run's folder are derived. This page is built from it by `make docs`.
 
 "In name" tells whether the run's folder carries the setting: always, never, or only when it differs from the default.
-
+A YAML file may name the method: `model: PenaltyStrategies`.
+"""
+COLUMNS = """
 | flag | long name | type | default | phases | in name | meaning |
 |---|---|---|---|---|---|---|
 """
@@ -19,18 +23,23 @@ name of the run's folder are derived. This page is built from it by `make docs`.
 
 def page() -> str:
     """Return the page as Markdown."""
+    return HEADER + "".join(f"\n## {method}\n{section(settings_of(method))}" for method in METHODS)
+
+
+def section(table: type[CommonSettings]) -> str:
+    """Return a method's settings as a table."""
     rows = []
-    for field, setting in table():
+    for field, setting in table.table():
         default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
         choices = f" One of: {', '.join(setting.choices)}." if setting.choices else ""
         unit = f" [{setting.unit}]" if setting.unit else ""
         meaning = f"{setting.help}{unit}.{choices}".replace("*", r"\*")
         cells = (
-            f"`-{setting.flag}`", f"`--{field.name}`", str(field.type).replace("tuple[str, ...]", "list"),
+            f"`-{setting.flag}`", f"`--{field.name}`", kind_of(field).replace("tuple", "list"),
             f"`{default}`" if default != "" else "", ", ".join(setting.phases), setting.named, meaning,
         )  # fmt: skip
         rows.append("| " + " | ".join(cells) + " |")
-    return HEADER + "\n".join(rows) + "\n"
+    return COLUMNS + "\n".join(rows) + "\n"
 
 
 if __name__ == "__main__":

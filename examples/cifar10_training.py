@@ -18,8 +18,8 @@ from biodeephashing.backbones import HashNetwork, build_network
 from biodeephashing.bio import apply_rule, follow, give_target, rule_names
 from biodeephashing.data import _cifar
 from biodeephashing.errors import DataError, RunError, UsageError
-from biodeephashing.rulemaps import rule_map
 from biodeephashing.runs import replacing
+from biodeephashing.settings.rule_maps import rule_map
 
 if TYPE_CHECKING:
     from classify_cifar10 import Recipe

@@ -27,9 +27,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from biodeephashing.arguments import StrictParser, read_yaml
 from biodeephashing.errors import UsageError, guard, unknown_name
 from biodeephashing.runs import home, raw_folder, write_json
+from biodeephashing.settings.strict_parser import StrictParser
+from biodeephashing.settings.yaml_file import read_yaml
 
 if TYPE_CHECKING:
     from cifar10_training import Folds

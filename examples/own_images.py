@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import guard
-from biodeephashing.hparams import from_mapping
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import HOME_VARIABLE
+from biodeephashing.settings.strict_parser import StrictParser
 
 if TYPE_CHECKING:
     from PIL import ImageDraw
@@ -76,7 +76,7 @@ def walk(folder: Path) -> dict[str, Any]:
 
     outcome = prepare_own(folder)
     print(outcome.split.caption)
-    run = train(from_mapping(SETTINGS | {"database": f"FOLDER:{folder}"}, __file__))
+    run = train(Settings.from_mapping(SETTINGS | {"database": f"FOLDER:{folder}"}, __file__))
     return evaluate(predict(run.settings()))["query"]
 
 

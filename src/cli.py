@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from biodeephashing import __version__
-from biodeephashing.arguments import called
 from biodeephashing.commands.menu import entrance_of, help_for
 from biodeephashing.errors import guard
+from biodeephashing.registry import load
+from biodeephashing.settings.strict_parser import called
 
 
 def main(argv: Sequence[str] | None = None) -> object:
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> object:
         return 0
     entrance, name, rest = entrance_of(words)
     with called(f"biodeephashing {name}"):
-        return import_module(entrance).main(rest)
+        return load(entrance)(rest)
 
 
 def run() -> int:

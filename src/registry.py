@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .errors import BioDeepHashingError, unknown_name
 
@@ -37,15 +39,22 @@ class Registry(Mapping[str, Entry]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
+        self.facts: dict[str, dict[str, Any]] = {}
         self._entries: dict[str, Entry] = {}
 
-    def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Return a decorator that files an entry under a name; a name taken twice is an error."""
+    def register(self, name: str, **facts: Any) -> Callable[[Entry], Entry]:
+        """Return a decorator that files an entry under a name; a name taken twice is an error.
+
+        Args:
+            name: the name.
+            facts: what can be told of the entry without importing it, as literals: see :func:`declared_on_disk`.
+        """
 
         def file(entry: Entry) -> Entry:
             if name in self._entries:
                 raise BioDeepHashingError(f"{self.kind} {name!r} is registered twice")
             self._entries[name] = entry
+            self.facts[name] = facts
             return entry
 
         return file
@@ -66,8 +75,8 @@ class Registry(Mapping[str, Entry]):
 
 
 @lru_cache
-def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
-    """Return the names that the files of a sub-package register, without importing them.
+def declared_on_disk(folder: str, registry: str) -> dict[str, dict[str, Any]]:
+    """Return what the files of a sub-package register, without importing them: the facts that stand beside each name.
 
     ``-h`` must answer before PyTorch could be imported, and a misspelt name should not cost that import either.
 
@@ -76,12 +85,37 @@ def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
         registry: the variable that holds the registry ("LOSSES"); a folder may fill several.
 
     Example:
+        >>> declared_on_disk("losses", "PENALTIES")["HSWD"]["named"]
+        'always'
+    """
+    texts = [file.read_text("utf-8") for file in sorted((Path(__file__).parent / folder).glob("*.py"))]
+    trees = [ast.parse(text) for text in texts if f"{registry}.register(" in text]
+    facts = {}
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{registry}.register" and isinstance(node.args[0], ast.Constant):
+            facts[str(node.args[0].value)] = {str(fact.arg): ast.literal_eval(fact.value) for fact in node.keywords}
+    return dict(sorted(facts.items(), key=lambda entry: entry[0].lower()))
+
+
+def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
+    """Return the names that the files of a sub-package register, see :func:`declared_on_disk`.
+
+    Example:
         >>> "DCH" in names_on_disk("losses", "LOSSES"), "DCH" in names_on_disk("losses", "PENALTIES")
         (True, False)
     """
-    pattern = re.compile(rf'^@?{registry}\.register\("([^"]+)"\)', re.MULTILINE)
-    files = sorted((Path(__file__).parent / folder).glob("*.py"))
-    return tuple(sorted((name for f in files for name in pattern.findall(f.read_text("utf-8"))), key=str.lower))
+    return tuple(declared_on_disk(folder, registry))
+
+
+def load(place: str) -> Any:
+    """Import what a text of the form ``module:attribute`` names.
+
+    Example:
+        >>> load("biodeephashing.registry:Registry").__name__
+        'Registry'
+    """
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(module), attribute)
 
 
 @lru_cache

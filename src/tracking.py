@@ -13,9 +13,7 @@ from typing import Any, Literal
 
 from ._mlflow_store import Store, has_no_store, how_to_open, store_file
 from ._provenance import git_commit
-from .hparams import Settings
 from .runs import Run, home
-from .runs.hparams_json import hparams_of
 from .runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
 
 __all__ = [
@@ -33,6 +31,8 @@ __all__ = [
 CURVES = ("val_mAP", "train_loss")
 Status = Literal["FINISHED", "KILLED", "FAILED"]
 
+_UNTRACKED = ("preprocessing", "datafolds")  # what hparams.json holds beside the settings of training
+_TAGS = {"mode": "mode", "loss": "loss", "arch": "architecture", "database": "database", "bits": "number_of_bits", "seed": "seed"}
 _BATCH = 1000  # most values that MLflow takes at once
 
 
@@ -140,7 +140,7 @@ class TrackedRun:
 
 
 def open_tracker(
-    run: Run, settings: Settings, *, enabled: bool = True, fresh: bool = False, parent: str | None = None, phase: str | None = None
+    run: Run, hparams: Mapping[str, Any], *, enabled: bool = True, fresh: bool = False, parent: str | None = None, phase: str | None = None
 ) -> Tracker | NoTracker:
     """Open the MLflow run of a run directory, or create it.
 
@@ -149,7 +149,7 @@ def open_tracker(
 
     Args:
         run: the run directory.
-        settings: its settings; they become parameters and tags.
+        hparams: its settings, as ``hparams.json`` holds them; they become parameters and tags.
         enabled: False for a tracker that does nothing.
         fresh: always create a new MLflow run, and tag the former one ``superseded``.
         parent: identifier of the MLflow run that a grid of runs is shown under.
@@ -166,8 +166,9 @@ def open_tracker(
         if run_id and fresh:
             client.set_tag(run_id, "superseded", "true")
         if run_id is None or fresh:
-            tags = _tags_of(run, settings) | ({"mlflow.parentRunId": parent} if parent else {})
-            run_id = _create_run(store, client, run.database, run.experiment, run.name, tags, hparams_of(settings, run.method))
+            tags = _tags_of(run, hparams) | ({"mlflow.parentRunId": parent} if parent else {})
+            settings = {name: value for name, value in hparams.items() if name not in _UNTRACKED}
+            run_id = _create_run(store, client, run.database, run.experiment, run.name, tags, settings)
             write_tracked_as(run.mlflow_file, TrackedAs(store.public_uri, run_id))
         else:
             client.update_run(run_id, status="RUNNING")
@@ -256,17 +257,9 @@ def _create_run(
     return run_id
 
 
-def _tags_of(run: Run, settings: Settings) -> dict[str, str]:
-    tags = {
-        "mode": settings.mode,
-        "loss": settings.loss,
-        "arch": settings.architecture,
-        "database": settings.database,
-        "bits": settings.number_of_bits,
-        "seed": settings.seed,
-        "git_commit": git_commit(),
-        "run_directory": run.directory.relative_to(home()).as_posix(),
-    }
+def _tags_of(run: Run, hparams: Mapping[str, Any]) -> dict[str, str]:
+    tags = {tag: hparams[name] for tag, name in _TAGS.items() if name in hparams}  # not every method has a loss, or a rule
+    tags |= {"git_commit": git_commit(), "run_directory": run.directory.relative_to(home()).as_posix()}
     return {name: str(value) for name, value in tags.items()}
 
 

@@ -10,8 +10,9 @@ from many_cases import each_case
 from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data._catalogue import script_of
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
-from biodeephashing.parsers import study_parser
+from biodeephashing.settings.parsers import study_parser
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))
@@ -21,7 +22,7 @@ LINES = ("Paper", "Data", "Metric", "Expected", "Time", "Command")
 
 
 def cells_of(path):
-    return study.cells_of(study_parser().parse_args(["-config", str(path)]))
+    return study.cells_of(study_parser(Settings).parse_args(["-config", str(path)]), Settings)
 
 
 def header(path):

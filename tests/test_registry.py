@@ -7,7 +7,7 @@ import pytest
 
 from biodeephashing import backbones, bio, losses, registry
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError
-from biodeephashing.registry import Registry, names_on_disk
+from biodeephashing.registry import Registry, declared_on_disk, names_on_disk
 
 
 @pytest.fixture
@@ -57,26 +57,27 @@ def test_an_unknown_name(colours):
 def test_names_on_disk_are_the_registered_names(folder, variable, entries):
     found = names_on_disk(folder, variable)
     assert found == tuple(sorted(entries, key=str.lower))
+    assert declared_on_disk(folder, variable) == entries.facts
     assert len(found) > 0
 
 
-def test_names_on_disk_reads_one_registry_of_a_folder(tmp_path, monkeypatch):
+def test_what_is_read_of_the_files_of_a_folder(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "__file__", str(tmp_path / "registry.py"))
     folder = tmp_path / "shapes"
     folder.mkdir()
     (folder / "b.py").write_text('@SHAPES.register("square")\nclass A: ...\nSHAPES.register("Circle")(1)\n')
     (folder / "a.py").write_text(
-        '@COLOURS.register("red")\nclass B: ...\n    @SHAPES.register("indented")\n# @SHAPES.register("comment")\n'
+        '"""@SHAPES.register("text")"""\n@COLOURS.register(\n    "red", help="warm", rank=-1)\nclass B: ...\n# SHAPES.register("comment")\n'
     )
     (folder / "c.txt").write_text('@SHAPES.register("text")\n')
-    assert names_on_disk.__wrapped__("shapes", "SHAPES") == ("Circle", "square")
-    assert names_on_disk.__wrapped__("shapes", "COLOURS") == ("red",)
-    assert names_on_disk.__wrapped__("shapes", "HAPES") == ()
+    assert names_on_disk("shapes", "SHAPES") == ("Circle", "square")
+    assert declared_on_disk("shapes", "COLOURS") == {"red": {"help": "warm", "rank": -1}}
+    assert names_on_disk("shapes", "HAPES") == ()
 
 
 def test_names_on_disk_imports_nothing_heavy():
     code = (
-        "import sys; from biodeephashing.registry import names_on_disk; import biodeephashing.hparams, biodeephashing.arguments, "
+        "import sys; from biodeephashing.registry import names_on_disk; import biodeephashing.settings.parsers, "
         "biodeephashing.runs; assert 'DCH' in names_on_disk('losses', 'LOSSES'); "
         "print([m for m in ('torch', 'numpy', 'yaml', 'mlflow', 'lightning', 'biodeephashing.losses') if m in sys.modules])"
     )

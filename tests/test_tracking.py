@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import make_url
 
 from biodeephashing.errors import TrackingError
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
 from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.tracking import (
@@ -36,19 +36,20 @@ def settings_of(seed: int = 0, **changes) -> Settings:
 
 def open_run(seed: int = 0, **details) -> Tracker:
     settings = settings_of(seed)
-    tracker = open_tracker(Run.of(settings), settings, **details)
+    tracker = open_tracker(Run.of(settings), hparams_of(settings), **details)
     assert isinstance(tracker, Tracker)
     return tracker
 
 
 WRITE = """
 import sys
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
+from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.tracking import open_tracker
 
 settings = Settings(database="TINY", experiment_name="trial", architecture="bio-lenet", mode="usf", loss="DCH", seed=int(sys.argv[1]))
-with open_tracker(Run.of(settings), settings) as tracker:
+with open_tracker(Run.of(settings), hparams_of(settings)) as tracker:
     for step in range(5):
         tracker.log_metrics({"val_mAP": step / 10}, step=step)
 """
@@ -169,7 +170,7 @@ def test_artifacts_lie_beside_the_store(home):
     file = home / "table.csv"
     file.write_text("a,b\n")
     settings = settings_of(13, experiment_name="pictures")
-    with open_tracker(Run.of(settings), settings) as tracker:
+    with open_tracker(Run.of(settings), hparams_of(settings)) as tracker:
         tracker.log_artifact(file, "tables")
     found = list((home / "experiments" / "mlartifacts").rglob("table.csv"))
     assert [path.parent.name for path in found] == ["tables"]
@@ -184,7 +185,7 @@ def test_a_root_whose_name_means_something_in_an_address(home, tmp_path_factory,
         shutil.copytree(home / "experiments", root / "experiments")
         monkeypatch.setenv(HOME_VARIABLE, str(root))
         settings = settings_of(experiment_name="pictures")
-        with open_tracker(Run.of(settings), settings) as tracker:
+        with open_tracker(Run.of(settings), hparams_of(settings)) as tracker:
             tracker.log_artifact(table, "tables")
         assert [run.run_id for run in finished_runs("TINY", "pictures")] == [tracker.run_id], name
         assert len(list((root / "experiments" / "mlartifacts").rglob("tables/table.csv"))) == 1, name
@@ -208,7 +209,7 @@ def test_disabled_means_nothing_at_all(tmp_path, monkeypatch):
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")
     settings = settings_of()
-    with open_tracker(Run.of(settings), settings, enabled=False) as tracker:
+    with open_tracker(Run.of(settings), hparams_of(settings), enabled=False) as tracker:
         tracker.log_metrics({"a": 1.0})
         tracker.log_curve("a", [(0, 1.0)])
         tracker.log_artifact(tmp_path)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RuleError, nearest
-from ..rulemaps import parse_rule_map
+from ..phrases import parse_entries
 from ._rule import RULES, BroadcastRule, LearningRule, Rule
 
 RuleOrMap = str | LearningRule | Mapping[str, str | LearningRule]
@@ -28,7 +28,7 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str], others: Mapping[str,
         RuleError: for a pattern without effect, and for a layer that no pattern matches.
     """
     if isinstance(rule, str) and "=" in rule:
-        rule = parse_rule_map(rule)
+        rule = parse_entries(rule, "rule map", "pattern=rule")
     if not isinstance(rule, Mapping):
         everywhere = as_rule(rule)
         return dict.fromkeys(known, everywhere), set(others) if everywhere.exact else set()

@@ -22,6 +22,7 @@ class LearningRule:
             may keep its ordinary ones.
         changes: whether something happens after each step of the optimiser, so that training needs :func:`follow`.
         seeded: whether a random matrix is drawn.
+        needs_target: whether the error that goes down is made of the target: :func:`give_target`.
     """
 
     name: ClassVar[str]
@@ -29,6 +30,7 @@ class LearningRule:
     exact: ClassVar[bool] = False
     changes: ClassVar[bool] = False
     seeded: ClassVar[bool] = False
+    needs_target: ClassVar[bool] = False
 
 
 @dataclass(frozen=True)
@@ -128,13 +130,9 @@ class BroadcastRule(LearningRule, ABC):
     with a signal :math:`r` (batch, K), an error or a target, and one fixed random matrix :math:`B_\ell` (K, features) per layer. Each
     position of an image or sequence gets the same: the features of a convolution are its channels. Nothing is sent down
     through the layers themselves; their weights learn as ever from the error that arrives at their output.
-
-    Attributes:
-        needs_target: whether the signal is made of the target: :func:`give_target`.
     """
 
     seeded: ClassVar[bool] = True
-    needs_target: ClassVar[bool] = False
 
     @abstractmethod
     def signal(self, error: Tensor, target: Tensor | None) -> Tensor:

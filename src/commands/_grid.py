@@ -13,15 +13,15 @@ from tqdm import tqdm
 from ..errors import BioDeepHashingError, describe, full_card
 from ..executors import Executor, LocalPool, Outcome
 from ..executors.gpus import shares
-from ..hparams import Settings, table
 from ..runs import Run
+from ..settings import CommonSettings
 from ..surroundings import has_terminal
 from ..tracking import start_parent
 
 Work: TypeAlias = Callable[..., str]
 
 
-def run_grid(cells: Sequence[Settings], work: Work, *, jobs: int, title: str) -> list[str]:
+def run_grid(cells: Sequence[CommonSettings], work: Work, *, jobs: int, title: str) -> list[str]:
     """Do the work of every cell, several at a time, and return one message per failed cell.
 
     Args:
@@ -45,13 +45,13 @@ def run_grid(cells: Sequence[Settings], work: Work, *, jobs: int, title: str) ->
 class _Report:
     """Tells how each cell went, by what sets it apart from the others of its grid."""
 
-    def __init__(self, cells: Sequence[Settings], bar: Any) -> None:
-        named = [field.name for field, setting in table() if setting.named != "never"]
+    def __init__(self, cells: Sequence[CommonSettings], bar: Any) -> None:
+        named = [field.name for field, setting in type(cells[0]).table() if setting.named != "never"]
         self.varying = [name for name in named if len({getattr(cell, name) for cell in cells}) > 1]
         self.bar = bar
         self.failures: list[str] = []
 
-    def take(self, outcome: Outcome[Settings, str]) -> None:
+    def take(self, outcome: Outcome[CommonSettings, str]) -> None:
         label = self._label(outcome.unit)
         if outcome.error is None:
             self._tell(f"{label}: {outcome.result}")
@@ -64,7 +64,7 @@ class _Report:
         tqdm.write(line)
         self.bar.update()
 
-    def _label(self, cell: Settings) -> str:
+    def _label(self, cell: CommonSettings) -> str:
         return " ".join(f"{name}={getattr(cell, name)}" for name in self.varying) or cell.name
 
 

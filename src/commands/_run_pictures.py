@@ -11,14 +11,17 @@ from ..eval.figures.run_figures import draw_run
 from ..eval.records.run_codes import RunCodes
 
 
-def draw_pictures(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
-    """Draw the pictures of a fold into a folder, and return their names and those of their numbers."""
+def draw_pictures(codes: RunCodes, fold: str, direction: str, curves: Curves, folder: Path) -> list[str]:
+    """Draw the pictures of a direction of a fold into a folder, and return their names and those of their numbers.
+
+    Where items have several views, there is no sheet of nearest images: not all items are images.
+    """
 
     def gallery(side: str) -> Gallery:
         metadata = codes.prepared.fold(side)
         return Gallery(metadata.paths, ImageFold(metadata, "none").image)
 
-    sides, split = codes.sides, codes.prepared.split
-    galleries = gallery(fold), gallery("database")
+    split, name = codes.prepared.split, f"{fold}-{direction}" if direction else fold
+    galleries = None if direction else (gallery(fold), gallery("database"))
     words = {"classes": split.classes, "split": split.caption, "folder": folder}
-    return [file.name for file in draw_run(codes.run, fold, curves, sides[fold], sides["database"], galleries, **words)]
+    return [file.name for file in draw_run(codes.run, name, curves, *codes.pair(fold, direction), galleries, **words)]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..arguments import command_line
 from ..checksums import digest
 from ..data import Prepared
 from ..errors import RunError
 from ..eval.records.code_files import current_predictions, read_fold
 from ..runs import Run, home
+from ..runs.predictions_json import Fingerprint
 from ..search import Facts, Index
+from ..settings.strict_parser import command_line
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,8 @@ def facts_of(run: Run, prepared: Prepared, folds: Sequence[str]) -> Facts:
         bits=predictions.bits,
         classes=tuple(prepared.split.classes),
         run=run.directory.relative_to(home()).as_posix(),
-        checkpoint=predictions.checkpoint,
-        checkpoint_sha256=predictions.checkpoint_sha256,
+        checkpoint=predictions.fingerprint.checkpoint or "",
+        checkpoint_sha256=predictions.fingerprint.sha256,
         metadata_sha256=tuple((fold, checksums[f"{fold}_metadata.txt"]) for fold in folds),
         version=__version__,
     )
@@ -70,9 +74,9 @@ def items_of(run: Run, prepared: Prepared, folds: Sequence[str]) -> RunItems:
     for fold in folds:
         metadata, earlier = prepared.fold(fold), set(paths)
         checksum = prepared.split.sha256[metadata.file.name]
-        read = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=False)
+        views = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=False)
         rows = [row for row, path in enumerate(metadata.paths) if path not in earlier]
-        codes.append(read.codes[rows])
+        codes.append(of_images(run, views).codes[rows])
         labels.append(metadata.labels[rows])
         paths += [metadata.paths[row] for row in rows]
         origins += [(fold, row) for row in rows]
@@ -106,10 +110,25 @@ def check_belongs(index: Index, run: Run) -> None:
     Raises:
         RunError: naming both.
     """
-    checkpoint = run.best_checkpoint
-    if index.facts.checkpoint_sha256 != digest(checkpoint):
-        remedy = f"{command_line('src/search/index.py')} -p {run.quoted} makes it anew"
-        raise RunError(f"{index.folder} belongs to {index.facts.checkpoint}, the run now has {checkpoint.name}: {remedy}")
+    if index.facts.checkpoint:
+        present = Fingerprint(digest(run.best_checkpoint), run.best_checkpoint.name)
+    else:  # a method without checkpoints
+        present = current_predictions(run).fingerprint
+    if index.facts.checkpoint_sha256 != present.sha256:
+        remedy = f"the run now has {present.checkpoint}: {command_line('src/search/index.py')} -p {run.quoted} makes it anew"
+        raise RunError(f"{index.folder} belongs to {index.facts.checkpoint or 'other codes'}, {remedy}")
+
+
+def of_images(run: Run, views: Mapping[str, T]) -> T:
+    """Return what there is of images, of a run with one view or several.
+
+    Raises:
+        RunError: when the run has no codes of images.
+    """
+    for view in ("", "image"):
+        if view in views:
+            return views[view]
+    raise RunError(f"{run} has codes of {', '.join(views)}, not of images")
 
 
 def build(run: Run, folder: Path, folds: Sequence[str], added: Iterable[tuple[list[str], Added]] = ()) -> tuple[Index, RunItems]:

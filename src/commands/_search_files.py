@@ -38,7 +38,7 @@ def save_results(
     sheets = []
     for query, result in pairs:
         name = _safe(Path(result.source).stem if query.image is not None and ":" not in result.source else result.source)
-        name = f"{_safe(str(searched.settings.mode))}-{name}" if several else name
+        name = f"{_safe(str(searched.hparams.get('mode', searched.run.method)))}-{name}" if several else name
         sheet = folder / f"{name}-neighbours.png"
         sheets.append(sheet)
         if sheet.exists() and not replace:
@@ -92,8 +92,8 @@ def _draw(file: Path, searched: SearchedRun, query: Query, result: Result, quest
         f"{predicted}{note}Below the images: {below}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
         f"{len(searched.index):,} items, {searched.index.facts.bits} bits, {searched.index.facts.checkpoint}."
     )
-    settings = searched.settings
-    title = f"{searched.run.database}, {settings.loss}, {settings.mode}: nearest images"
+    words = [searched.run.database, *(str(searched.hparams[key]) for key in ("loss", "mode") if key in searched.hparams)]
+    title = f"{', '.join(words)}: nearest images"
     draw_sheet(file, [row], title, caption, columns=min(_COLUMNS, max(1, len(tiles))))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..arguments import command_line
 from ..data import Metadata, Prepared
 from ..data._decoding import UnreadableError, decode
 from ..data._geometry import Geometry
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
 from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
-from ..hparams import FOLDS
-from ..models import Classifier, method_of
+from ..models import Classifier, classifier_of
 from ..preprocessing import Preprocessing
 from ..runs import Run, home
 from ..search import Answer, Index, Item
 from ..search.results import Prediction, Result, result_of
-from ._search_codes import index_of, stored_path
+from ..settings import FOLDS
+from ..settings.strict_parser import command_line
+from ._search_codes import index_of, of_images, stored_path
 
 if TYPE_CHECKING:
     from ..models.encoder import Encoded, Encoder
@@ -88,7 +88,7 @@ class SearchedRun:
     """
 
     def __init__(self, run: Run, folder: Path | None = None) -> None:
-        self.run, self.index, self.settings = run, index_of(run, folder), run.settings()
+        self.run, self.index, self.hparams = run, index_of(run, folder), run.hparams()
 
     @cached_property
     def prepared(self) -> Prepared:
@@ -98,7 +98,7 @@ class SearchedRun:
     @cached_property
     def classifier(self) -> Classifier | None:
         """What the method learned to tell classes by; None for nothing."""
-        return method_of(self.run).classifier(self.run, self.settings)
+        return classifier_of(self.run)
 
     @cached_property
     def encoder(self) -> Encoder:
@@ -146,9 +146,9 @@ class SearchedRun:
                 known = ", ".join(predictions.folds)
                 predict = command_line(f"src/models/{self.run.method}/predict.py")
                 raise RunError(f"{self.run} has codes of {known}, not of {fold}: {predict} -p {self.run.quoted} -dfs {fold}")
-            checksum, there = self.prepared.split.sha256[metadata.file.name], self.run.features_file(fold).is_file()
-            codes = read_fold(self.run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=there)
-            self._folds[fold] = metadata, codes
+            checksum, there = self.prepared.split.sha256[metadata.file.name], _has_features(self.run, fold, predictions.folds[fold])
+            views = read_fold(self.run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=there)
+            self._folds[fold] = metadata, of_images(self.run, views)
         return self._folds[fold]
 
     @cached_property
@@ -256,6 +256,10 @@ def stored_image(path: str) -> Image.Image:
         DataError: when it is missing or damaged.
     """
     return image_of(home() / path)
+
+
+def _has_features(run: Run, fold: str, views: Mapping[str, object]) -> bool:
+    return all(run.features_file(fold, view).is_file() for view in views)
 
 
 def _units(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Compare the learning rules of an experiment by what MLflow knows of its runs, or two runs query by query."""
+"""Compare the learning rules and methods of an experiment by what MLflow knows of its runs, or two runs query by query."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..arguments import given_images
 from ..data.own_images import check_given
 from ..errors import RunError, UsageError, nearest
-from ..eval.comparison.drawing import draw_pictures
-from ..eval.comparison.groups import RunRecord, build_groups
+from ..eval.comparison.drawing import compared, draw_pictures
+from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
 from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
-from ..eval.records.metric_names import describe_denominator, is_metric, options_of, parse_metric, words_of
+from ..eval.records.directions import describe_headline
+from ..eval.records.metric_names import describe_denominator, direction_of, is_metric, options_of, parse_metric, words_of
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
-from ..hparams import from_mapping, table
-from ..parsers import METRIC
-from ..runs import Run, comparison_folder
+from ..runs import Run, comparison_folder, identifying_settings, run_of
 from ..runs.alignment_csv import alignment_curves, read_alignment
 from ..runs.retrieval_csv import read_retrieval
+from ..settings import CommonSettings
+from ..settings.flags import given_images
+from ..settings.parsers import METRIC
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 
@@ -27,9 +28,10 @@ _COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expe
 
 
 def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool = False) -> Path:
-    """Compare the learning rules of an experiment by what MLflow knows of its runs.
+    """Compare the learning rules of an experiment by what MLflow knows of its runs; and its methods, where they are several.
 
-    Runs that differ in nothing but rule and seed share a table. Written are ``comparison.csv``, ``comparison.md``,
+    Runs of one method that differ in nothing but rule and seed share a table; of several methods, all with one number of bits.
+    Written are ``comparison.csv``, ``comparison.md``,
     ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``; with several numbers of bits
     ``comparison-bits.png`` and ``comparison-bits.csv``; and where runs measured them, ``comparison-retrieval.png``
     (``eval_map.py -make_plots``) and ``comparison-alignment.png`` (``-align_every``).
@@ -56,10 +58,11 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     """
     fold, _ = parse_metric(metric)
     runs, remarks = _evaluated(database, experiment, metric)
+    methods = {_run_of(run).method for run in runs}
     columns, incomplete = _columns(runs, fold, metric)
-    blocks, doubles = build_groups([_observation(run, fold) for run in runs], metric)
-    folder, name = comparison_folder(database, experiment, *{_run_of(run).method for run in runs}), f"{database} / {experiment}"
-    title, notes = f"{name}: learning rules compared", [*_caption(fold, metric), *remarks, *incomplete, *doubles]
+    blocks, doubles = build_groups([_observation(run, metric, several=len(methods) > 1) for run in runs], metric)
+    folder, name = comparison_folder(database, experiment, *methods), f"{database} / {experiment}"
+    title, notes = compared(blocks, name), [*_caption(metric, runs), *remarks, *incomplete, *doubles]
     pictures = draw_pictures(folder, blocks, metric, name)
     write_csv(folder / "comparison.csv", blocks, list(columns.values()))
     write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, pictures)
@@ -74,18 +77,18 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     """Compare two runs on the same queries, and print how they compare.
 
     Args:
-        paths: the directories of two predicted runs, whatever their settings.
+        paths: the directories of two predicted runs, whatever their methods and settings.
         metric: what they are compared by, as MLflow names it.
 
     Raises:
         UsageError: for a metric that does not exist.
-        RunError: when the runs were predicted on different queries, or a file of theirs cannot be used.
+        RunError: when the runs were predicted on different queries or views, or a file of theirs cannot be used.
         DataError: when the data set is missing or was changed.
     """
     fold, measure = parse_metric(metric)
-    first, second = Run.at(paths[0]), Run.at(paths[1])
+    first, second = run_of(paths[0]), run_of(paths[1])
     check_same_queries((first, second), fold)
-    (own, split), (other, _) = (query_values(run, fold, measure) for run in (first, second))
+    (own, split), (other, _) = (query_values(run, fold, measure, direction_of(metric)) for run in (first, second))
     paired = pair_queries(own, other)
     print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {describe_denominator(measure)}\n\n{describe_pair(paired)}")
     return paired
@@ -111,7 +114,8 @@ def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[Tracke
 
 def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[str, str], list[str]]:
     """Return heading and metric of the columns of means, one for every number that some run has, and which runs lack one."""
-    columns = {words: f"{fold}_mAP_{name}" for words, name in _COLUMNS.items()}
+    direction = f"_{direction_of(metric)}" if direction_of(metric) else ""
+    columns = {words: f"{fold}_mAP_{name}{direction}" for words, name in _COLUMNS.items()}
     if metric not in columns.values():
         columns[metric] = metric
     lacking = {name: [run for run in runs if name not in run.metrics] for name in columns.values()}
@@ -126,14 +130,18 @@ def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str
 
 
 def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
-    """Return the names of some runs: rule, seed, and the settings in which not all runs agree."""
+    """Return the names of some runs: method, where there are several, rule, seed, and the settings in which not all of its runs agree."""
+    methods = {run.run_id: _run_of(run).method for run in runs}
     settings = {run.run_id: _apart(run) for run in runs}
-    varying = [name for name in next(iter(settings.values())) if len({of_one[name] for of_one in settings.values()}) > 1]
 
     def name(run: TrackedRun) -> str:
-        further = "".join(f" {setting.replace('_', ' ')} {settings[run.run_id][setting]}" for setting in varying)
-        ended = "" if run.status == "FINISHED" else f" ({run.status})"
-        return f"{run.settings.get('mode', '?')} seed {run.settings.get('seed', '?')}{further}{ended}"
+        own, method = settings[run.run_id], methods[run.run_id]
+        alike = [settings[other.run_id] for other in runs if methods[other.run_id] == method]
+        varying = [name for name in own if len({other.get(name) for other in alike}) > 1]
+        parts = [method] if len(set(methods.values())) > 1 else []
+        parts += [run.settings[rule] for rule in ("mode",) if rule in run.settings]
+        parts += [f"seed {run.settings.get('seed', '?')}", *(f"{name.replace('_', ' ')} {own[name]}" for name in varying)]
+        return " ".join(parts) + ("" if run.status == "FINISHED" else f" ({run.status})")
 
     return ", ".join(sorted(map(name, some)))
 
@@ -147,22 +155,20 @@ def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Seque
 
 
 def _apart(run: TrackedRun) -> dict[str, str]:
-    """Return the settings beside rule and seed that tell a run from others; plain and bio- backbones are the same network."""
-    apart = {
-        field.name: str(field.default) for field, setting in table() if setting.named != "never" and field.name not in ("mode", "seed")
-    }
-    settings = {name: run.settings.get(name, default) for name, default in apart.items()}
-    return settings | {"architecture": settings["architecture"].removeprefix("bio-")}
+    """Return the settings beside rule and seed that tell a run from others of its method; plain and bio- backbones are one network."""
+    settings = {name: value for name, value in identifying_settings(run.settings).items() if name not in ("mode", "seed")}
+    return {name: value.removeprefix("bio-") if name == "architecture" else value for name, value in settings.items()}
 
 
-def _observation(run: TrackedRun, fold: str) -> RunRecord:
-    settings = _apart(run)
-    settings["split_sha256"] = run.tags.get("split_sha256", "")[:12]
-    split = run.tags.get("split", "split unknown")
-    tracked = _run_of(run)
+def _observation(run: TrackedRun, metric: str, *, several: bool) -> RunRecord:
+    tracked, direction = _run_of(run), direction_of(metric)
+    settings = {MODEL: tracked.method} if several else {}
+    settings |= _apart(run) | {"split_sha256": run.tags.get("split_sha256", "")[:12]}
+    split, rule, seed = run.tags.get("split", "split unknown"), run.settings.get("mode", NO_RULE), int(run.settings.get("seed", 0))
     alignment = alignment_curves(read_alignment(tracked.alignment_file))
-    retrieval = read_retrieval(tracked.evaluation, fold)
-    return RunRecord(run.settings["mode"], int(run.settings["seed"]), settings, split, run.metrics, run.curves, alignment, retrieval)
+    fold, _ = parse_metric(metric)
+    retrieval = read_retrieval(tracked.evaluation, f"{fold}-{direction}" if direction else fold)
+    return RunRecord(rule, seed, settings, split, run.metrics, run.curves, alignment, retrieval)
 
 
 def _run_of(run: TrackedRun) -> Run:
@@ -178,13 +184,18 @@ def _unknown_experiment(database: str, experiment: str) -> RunError:
     return RunError(f"MLflow knows no runs of {database}/{experiment}: {hint}known: {', '.join(known)}")
 
 
-def _caption(fold: str, metric: str) -> list[str]:
-    return [
-        f"mean ± standard deviation over seeds of the mAP of the {fold} fold; where none is named, tie rule expected and "
-        f"divisor: relevant items among the first k (retrieved)",
+def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
+    fold, direction = parse_metric(metric)[0], direction_of(metric)
+    several = len({_run_of(run).method for run in runs}) > 1
+    views = sorted({name for run in runs for name in map(direction_of, run.metrics) if name})
+    notes = [
+        f"mean ± standard deviation over seeds of the mAP of the {fold} fold{', ' * bool(direction)}{direction}; where none is named, "
+        f"tie rule expected and divisor: relevant items among the first k (retrieved)",
         f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
-        f"number of rules in the table",
+        f"number of rules {'with the same method and settings' if several else 'in the table'}",
     ]
+    notes += [f"rule {NO_RULE}: the method has no learning rule"] if any("mode" not in run.settings for run in runs) else []
+    return notes + ([f"of runs with several views: the mean of {describe_headline(views)}"] if views and not direction else [])
 
 
 def from_arguments(arguments: Namespace) -> None:
@@ -199,6 +210,6 @@ def from_arguments(arguments: Namespace) -> None:
             raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
         compare_runs(arguments.path, metric=arguments.metric)
         return
-    settings = from_mapping(given, "command line")
+    settings = CommonSettings.from_mapping(given, "command line")
     check_given(given_images(arguments))
     compare(settings.database, settings.experiment_name, metric=arguments.metric)

@@ -16,8 +16,8 @@ from ..data._examination import Examined, examine
 from ..data._looks import first_near
 from ..data._understood import alike, describe, lacking
 from ..errors import DataError
-from ..hparams import FOLDS
 from ..runs import home
+from ..settings import FOLDS
 
 _SHOWN = 3  # examples of each finding
 _BROKEN = 20  # and of images that have to be replaced

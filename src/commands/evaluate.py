@@ -6,28 +6,27 @@ import hashlib
 import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from glob import has_magic
 from math import nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
-from ..arguments import given_measures
 from ..data import Prepared
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
 from ..eval.ranking.histograms import Reals
+from ..eval.records.directions import headline, joined
 from ..eval.records.fold_metrics import fold_metrics, per_query
 from ..eval.records.metric_names import DENOMINATOR, asked_measures, tracked_numbers
 from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, want
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
-from ..hparams import Settings
-from ..runs import Run, home
-from ..runs.hparams_json import HPARAMS_FILE
+from ..runs import Run, runs_of
 from ..runs.result_json import write_result
+from ..settings.flags import given_measures
 from ..surroundings import has_terminal
 from ..tracking import open_tracker
 
@@ -71,8 +70,8 @@ def evaluate(
         biodeephashing.errors.RunError: ...
     """
     check_asked(asked, no_features)
-    settings = run.settings()
-    tracked = settings.tracking == "on" if tracking is None else tracking
+    hparams = run.hparams()
+    tracked = hparams.get("tracking", "on") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
@@ -84,7 +83,7 @@ def evaluate(
         with staging(run.evaluation) as folder:
             made = {fold: _measured(codes, fold, wanted[fold], folder, quiet) for fold in new}
             if tracked:
-                _track(codes, settings, made, wanted, folder)
+                _track(codes, hparams, made, wanted, folder)
             for fold, result in made.items():
                 write_result(folder / run.evaluation_file(fold).name, result)
             for fold, result in made.items():
@@ -96,23 +95,30 @@ def evaluate(
     return results
 
 
-def query_values(run: Run, fold: str, measure: APSpec) -> tuple[Reals, str]:
+def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> tuple[Reals, str]:
     """Measure every query of a fold of a run.
 
     Args:
         run: a predicted run.
         fold: "query" or "val".
         measure: the rules; features are read for the tie rule "feature" only.
+        direction: from which view to which, where the run has several; "" for the mean of those between different views.
 
     Returns:
         The average precision of every query, (queries,), and the split of the data in words.
 
     Raises:
-        RunError: when the run was not trained or predicted, or a file of it cannot be used.
+        RunError: when the run was not trained or predicted, has no such direction, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
     codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
-    return per_query(codes.sides[fold], codes.sides["database"], [measure])[measure].values, codes.prepared.split.caption
+    if direction and direction not in codes.directions:
+        raise RunError(
+            f"{run} has no direction {direction}: it has {', '.join(codes.directions) if len(codes.directions) > 1 else 'one view'}"
+        )
+    names = [direction] if direction else headline(codes.directions)
+    values = [per_query(*codes.pair(fold, name), [measure])[measure].values for name in names]
+    return np.mean(values, axis=0), codes.prepared.split.caption
 
 
 def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
@@ -126,18 +132,23 @@ def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) ->
 
 def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
     """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
-    queries, database = codes.sides[fold], codes.sides["database"]
-    with tqdm(total=len(queries.labels), desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
-        numbers, curves = fold_metrics(queries, database, wanted.measures, progress=bar.update)
-    health = {fold: queries.health, "database": database.health}
+    pairs = {name: codes.pair(fold, name) for name in codes.directions}
+    count = sum(len(queries.labels) for queries, _ in pairs.values())
+    with tqdm(total=count, desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
+        found = {name: fold_metrics(*pair, wanted.measures, progress=bar.update) for name, pair in pairs.items()}
+    blocks = {
+        name: {**numbers, "code_health": {side: one.health for side, one in zip((fold, "database"), pairs[name], strict=True)}}
+        for name, (numbers, _) in found.items()
+    }
+    curves = {name: curves for name, (_, curves) in found.items()}
     pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
-    return {**numbers, "code_health": health, **wanted.facts, "pictures": pictures}
+    return {**joined(blocks), **wanted.facts, "pictures": pictures}
 
 
-def _drawn(codes: RunCodes, fold: str, curves: Curves, folder: Path) -> list[str]:
+def _drawn(codes: RunCodes, fold: str, curves: Mapping[str, Curves], folder: Path) -> list[str]:
     from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
 
-    return draw_pictures(codes, fold, curves, folder)
+    return [name for direction, of_one in curves.items() for name in draw_pictures(codes, fold, direction, of_one, folder)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -148,7 +159,11 @@ def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _track(
-    codes: RunCodes, settings: Settings, results: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, EvaluationPlan], folder: Path
+    codes: RunCodes,
+    hparams: Mapping[str, Any],
+    results: Mapping[str, Mapping[str, Any]],
+    wanted: Mapping[str, EvaluationPlan],
+    folder: Path,
 ) -> None:
     """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
@@ -161,7 +176,7 @@ def _track(
     for fold, result in results.items():
         gone = dict.fromkeys(tracked_numbers(fold, wanted[fold].known), nan)  # MLflow forgets no number: it is overwritten
         numbers |= gone | tracked_numbers(fold, result)
-    with open_tracker(run, settings, phase="evaluate") as tracker:
+    with open_tracker(run, hparams, phase="evaluate") as tracker:
         tracker.set_tags(tags)
         tracker.log_metrics(numbers)
         for name in (name for result in results.values() for name in result["pictures"]):
@@ -171,29 +186,6 @@ def _track(
 def _say(quiet: bool, message: str) -> None:
     if not quiet:
         print(message)
-
-
-def _matching(patterns: Sequence[str]) -> list[str]:
-    """Return the run directories that paths and patterns name, each once."""
-    found: list[str] = []
-    for pattern in patterns:
-        if Path(pattern).exists() or not has_magic(pattern):
-            found.append(pattern)  # what is not there is said when its turn comes
-            continue
-        folders = _below(Path(), pattern) or _below(home(), pattern)
-        folders = [path for path in sorted(folders) if (Path(path) / HPARAMS_FILE).is_file()]
-        if not folders:
-            raise RunError(f"no run directory matches {pattern}")
-        found += folders
-    return list(dict.fromkeys(found))
-
-
-def _below(start: Path, pattern: str) -> list[str]:
-    """Return what a pattern matches; as much of its beginning as exists is a path, though it may hold ``[`` or ``?``."""
-    parts = Path(pattern).parts
-    there = max(count for count in range(len(parts) + 1) if start.joinpath(*parts[:count]).exists())
-    folder = start.joinpath(*parts[:there])
-    return [str(path) for path in folder.glob(str(Path(*parts[there:])))] if there < len(parts) else [str(folder)]
 
 
 def from_arguments(arguments: Namespace) -> None:
@@ -207,13 +199,12 @@ def from_arguments(arguments: Namespace) -> None:
     if arguments.device != "cpu":
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
-    paths = _matching(arguments.path)
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     sets: dict[str, Prepared] = {}
     failed = []
-    for number, path in enumerate(paths, start=1):
+    for number, run in enumerate(runs, start=1):
         try:
-            run = Run.at(path)
-            print(f"[{number}/{len(paths)}] {run.directory}" if len(paths) > 1 else run.directory)
+            print(f"[{number}/{len(runs)}] {run.directory}" if len(runs) > 1 else run.directory)
             if run.database not in sets:
                 sets[run.database] = Prepared(run.database)
             evaluate(
@@ -226,9 +217,9 @@ def from_arguments(arguments: Namespace) -> None:
                 prepared=sets[run.database],
             )
         except BioDeepHashingError as error:
-            if len(paths) == 1:
+            if len(runs) == 1:
                 raise
             print(f"error: {describe(error)}", file=sys.stderr)
-            failed.append(path)
+            failed.append(run)
     if failed:
-        raise RunError(f"{len(failed)} of {len(paths)} runs could not be evaluated")
+        raise RunError(f"{len(failed)} of {len(runs)} runs could not be evaluated")

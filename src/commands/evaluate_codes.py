@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..arguments import given_measures
 from ..errors import UsageError
 from ..eval import APSpec
 from ..eval.arrays.text_files import Margins
@@ -16,8 +15,9 @@ from ..eval.records.fold_metrics import LabeledCodes, fold_metrics
 from ..eval.records.metric_names import ALWAYS, asked_measures, unique
 from ..eval.records.same_items import check_same, count_contained, same_items
 from ..eval.records.summary import summary
-from ..parsers import CODE_FILES
 from ..runs import write_json
+from ..settings.flags import given_measures
+from ..settings.parsers import CODE_FILES
 
 
 def evaluate_codes(

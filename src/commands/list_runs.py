@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import BioDeepHashingError, RunError, nearest
 from ..eval.records.text_table import text_table
-from ..hparams import Settings
 from ..runs import Run, known_runs
 from ..runs.predictions_json import read_predictions
 from ..runs.result_json import read_result
@@ -24,14 +24,14 @@ class Listed:
 
     Args:
         run: the run.
-        settings: its settings; None where they cannot be read.
+        hparams: the values it was made with; None where they cannot be read.
         status: "training", "finished", "interrupted", or "not started".
         score: mAP of the query fold, tie rule expected; None before it was evaluated, and when it is of former codes.
         disk: bytes of all its files.
     """
 
     run: Run
-    settings: Settings | None
+    hparams: Mapping[str, Any] | None
     status: str
     score: float | None
     disk: int
@@ -107,10 +107,10 @@ def from_arguments(arguments: Namespace) -> None:
 
 def _listed(run: Run) -> Listed:
     try:
-        settings = run.settings()
+        hparams = run.hparams()
     except BioDeepHashingError:
-        settings = None  # of a folder that was renamed, a damaged file, or a rule that is gone: what else there is to know is listed
-    return Listed(run, settings, run.status or "not started", _score(run), _disk(run.directory))
+        hparams = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
+    return Listed(run, hparams, run.status or "not started", _score(run), _disk(run.directory))
 
 
 def _disk(folder: Path) -> int:
@@ -123,15 +123,14 @@ def _disk(folder: Path) -> int:
 
 def _score(run: Run) -> float | None:
     try:
-        result, folds = read_result(run.evaluation_file("query")), read_predictions(run.predictions_file).folds
-        current = all(result["codes_sha256"][fold] == folds[fold]["codes_sha256"] for fold in ("query", "database"))
+        result, predictions = read_result(run.evaluation_file("query")), read_predictions(run.predictions_file)
+        current = all(result["codes_sha256"][fold] == predictions.fact(fold, "codes_sha256") for fold in ("query", "database"))
         return float(result["mAP_expected"]) if current else None
     except (RunError, KeyError, TypeError, ValueError):
         return None
 
 
 def _row(one: Listed) -> list[str]:
-    settings = one.settings
-    known = [settings.loss, str(settings.number_of_bits), settings.mode, str(settings.seed)] if settings else ["?"] * 4
+    known = [str(one.hparams.get(name, "-")) if one.hparams else "?" for name in ("loss", "number_of_bits", "mode", "seed")]
     score = "-" if one.score is None else f"{one.score:.4f}"
     return [f"{one.run.database}/{one.run.experiment}", one.run.method, *known, one.status, score, words_of_size(one.disk)]

@@ -72,7 +72,7 @@ def _menu() -> str:
 
 
 def entrance_of(words: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Return the module of an entrance, the command's name, and the words that are left for it.
+    """Return where an entrance is, as ``module:function``, the command's name, and the words that are left for it.
 
     Args:
         words: a command line, at least one word.
@@ -83,9 +83,9 @@ def entrance_of(words: Sequence[str]) -> tuple[str, str, list[str]]:
 
     Example:
         >>> entrance_of(["train", "PenaltyStrategies", "-ep", "5"])
-        ('biodeephashing.models.PenaltyStrategies.train', 'train', ['-ep', '5'])
+        ('biodeephashing.models.entrances:train', 'train', ['PenaltyStrategies', '-ep', '5'])
         >>> entrance_of(["prepare", "DIGITS"])
-        ('biodeephashing.data.process.DIGITS', 'prepare DIGITS', [])
+        ('biodeephashing.data.process.DIGITS:main', 'prepare DIGITS', [])
     """
     command, *rest = words
     if command not in COMMANDS:
@@ -93,10 +93,10 @@ def entrance_of(words: Sequence[str]) -> tuple[str, str, list[str]]:
     if command in _PER_DATASET:
         return _dataset_entrance(command, rest)
     if command in _PER_METHOD:
-        method = next(iter(METHODS)) if not rest or rest[0].startswith("-") else rest.pop(0)
-        check_method(method)
-        return f"{METHODS[method]}.{command}", command, rest
-    return f"{PACKAGE}.{_ENTRANCES[command]}", command, rest
+        if rest and not rest[0].startswith("-"):
+            check_method(rest[0])
+        return f"{PACKAGE}.models.entrances:{command}", command, rest
+    return f"{PACKAGE}.{_ENTRANCES[command]}:main", command, rest
 
 
 def _dataset_entrance(command: str, rest: Sequence[str]) -> tuple[str, str, list[str]]:
@@ -105,7 +105,7 @@ def _dataset_entrance(command: str, rest: Sequence[str]) -> tuple[str, str, list
         raise UsageError(f"{command} needs a name first: {', '.join(names)} (`{PACKAGE} {command} NAME -h` lists the flags)")
     if rest[0] not in names:
         raise unknown_name(f"data set to {command}", rest[0], names)
-    return f"{PACKAGE}.data.{_PER_DATASET[command]}.{rest[0]}", f"{command} {rest[0]}", list(rest[1:])
+    return f"{PACKAGE}.data.{_PER_DATASET[command]}.{rest[0]}:main", f"{command} {rest[0]}", list(rest[1:])
 
 
 def _names(command: str) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..arguments import command_line
 from ..data.own_images import check_given
-from ..hparams import Settings
 from ..models.encode import write_codes
 from ..runs import Run
+from ..settings import CommonSettings
+from ..settings.strict_parser import command_line
 
 
-def predict(settings: Settings, *, quiet: bool = False) -> Run:
+def predict(settings: CommonSettings, *, quiet: bool = False) -> Run:
     """Write features and packed codes of the wanted folds of a finished run; folds that are up to date are skipped.
 
     Args:
@@ -29,7 +29,7 @@ def predict(settings: Settings, *, quiet: bool = False) -> Run:
     return run
 
 
-def predict_and_advise(settings: Settings, images: Path | None = None) -> None:
+def predict_and_advise(settings: CommonSettings, images: Path | None = None) -> None:
     """Predict, and print the command that comes next.
 
     Args:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from argparse import Namespace
 from importlib import import_module
 
-from ..arguments import command_line
 from ..data._lists import export
 from ..data._unreadable import words_of_left_out
 from ..data.own_images import prepare_own
 from ..data.own_lists import process
 from ..data.split import Split
 from ..errors import UsageError
-from ..hparams import FOLDS
+from ..settings import FOLDS
+from ..settings.strict_parser import command_line
 
 _TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
 _FIRST_TRAINING = {"DIGITS": "-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4"}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RunError, UsageError
-from ..runs import Run, home
+from ..runs import Run, home, run_of
 from ..search import Index
 from ._added_images import AddedImages, added_before, entries_of
 from ._search_codes import build, facts_of, index_of, shown, stored_path
@@ -27,7 +27,7 @@ def from_arguments(arguments: Namespace) -> int:
     asked = [name for name in ("add", "remove", "compact", "check", "facts") if getattr(arguments, name)]
     if len(asked) > 1:
         raise UsageError(f"-{asked[0]} and -{asked[1]} are two commands: give one of them")
-    run = Run.at(arguments.path)
+    run = run_of(arguments.path)
     folder = getattr(arguments, "output", None) or run.index()
     if not asked:
         return build_or_skip(run, folder, arguments.datafolds, no_skip=arguments.no_skip)
@@ -138,7 +138,7 @@ class _Rebuilt(SearchedRun):
     """A run whose index is being built: only its network and its dataset are needed."""
 
     def __init__(self, run: Run) -> None:
-        self.run, self.settings = run, run.settings()
+        self.run, self.hparams = run, run.hparams()
 
 
 def _known(folder: Path, no_skip: bool) -> Index | None:

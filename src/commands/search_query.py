@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import DataError, UsageError, describe
 from ..eval.records.text_table import text_table
-from ..runs import Run, write_json
+from ..runs import runs_of, write_json
 from ..search.results import TIE_RULES, Result
 from ._search_codes import shown
 from ._search_files import check_display, save_results, show_sheets
@@ -55,7 +55,7 @@ def from_arguments(arguments: Namespace) -> int:
         raise UsageError("nothing is asked: give -img FILE, -row FOLD:ROW or -codes FILE")
     if arguments.show:
         check_display()
-    runs = [Run.at(path) for path in dict.fromkeys(arguments.path)]
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     if arguments.index is not None and len(runs) > 1:
         raise UsageError("-index names the index of one run: give one -p")
     faults: list[str] = []

@@ -15,12 +15,12 @@ from typing import Any
 import uvicorn
 
 from ..errors import RunError, UsageError
-from ..hparams import FOLDS
-from ..runs import Run
+from ..runs import runs_of
 from ..runs.files import read_json
 from ..search.results import Result
 from ..search.service import ServedRun, Service, application
-from ..search_parsers import MOST_RUNS
+from ..settings import FOLDS
+from ..settings.search_parsers import MOST_RUNS
 from ._searched_run import Query, Question, SearchedRun, image_of, stored_image
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -33,7 +33,7 @@ def from_arguments(arguments: Namespace) -> int:
         UsageError: for runs of several datasets, or a port that is taken.
         BioDeepHashingError: when a run cannot be used.
     """
-    runs = [Run.at(path) for path in dict.fromkeys(arguments.path)]
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     if len(runs) > MOST_RUNS:
         raise UsageError(f"{len(runs)} runs do not fit on a page: give at most {MOST_RUNS}")
     databases = {run.database for run in runs}
@@ -122,16 +122,16 @@ def _served(searched: SearchedRun) -> ServedRun:
 
 def _facts(searched: SearchedRun) -> dict[str, Any]:
     """Return what the page says of a run."""
-    run, settings = searched.run, searched.settings
+    run, hparams = searched.run, searched.hparams
     result = run.evaluation_file("query")
     measured = read_json(result).get("mAP_expected") if result.is_file() else None
     return {
         "run": searched.index.facts.run,
         "method": run.method,
-        "rule": str(settings.mode),
-        "loss": settings.loss,
-        "arch": settings.architecture,
-        "seed": settings.seed,
+        "rule": str(hparams.get("mode", run.method)),
+        "loss": hparams.get("loss", run.method),
+        "arch": hparams.get("architecture", ""),
+        "seed": hparams.get("seed"),
         "bits": searched.index.facts.bits,
         "items": len(searched.index),
         "distinct": searched.index.distinct,

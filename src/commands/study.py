@@ -6,22 +6,24 @@ import itertools
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from ..arguments import given_images, read_config
 from ..data.own_images import prepare_given
 from ..errors import BioDeepHashingError, UsageError
-from ..hparams import Settings, from_mapping, table
 from ..interrupts import held_back
-from ..runs import DEFAULT_METHOD, Run, check_method
+from ..runs import Run
+from ..settings import CommonSettings
+from ..settings.flags import given_images
+from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
 from ._grid import run_grid
 from .compare import compare
 
+Table = TypeVar("Table", bound=CommonSettings)
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
-def study(cells: Sequence[Settings], *, jobs: int = 0, title: str = "study") -> list[str]:
+def study(cells: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
     """Train, predict and evaluate every cell of a grid, several at a time, and compare the learning rules.
 
     A cell that fails does not stop the others; a cell that is done is skipped; an interrupted grid goes on where it was.
@@ -43,10 +45,11 @@ def study(cells: Sequence[Settings], *, jobs: int = 0, title: str = "study") -> 
     return run_grid(cells, run_cell, jobs=jobs, title=title)
 
 
-def expand(values: Mapping[str, Any], source: str) -> list[Settings]:
+def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
     """Return the cells of a grid: one per combination of the listed values, in the order of the table of settings.
 
     Args:
+        table: the settings of the method.
         values: long names of settings with one value or a list of values each.
         source: where they come from, for error messages.
 
@@ -54,19 +57,20 @@ def expand(values: Mapping[str, Any], source: str) -> list[Settings]:
         UsageError: when a setting that all cells share has several values, or a value cannot be used.
 
     Example:
-        >>> [cell.mode for cell in expand({"architecture": "bio-lenet", "mode": ["bp", "fa"]}, "example")]
+        >>> from biodeephashing.settings import TrainingSettings
+        >>> [cell.mode for cell in expand(TrainingSettings, {"architecture": "bio-lenet", "mode": ["bp", "fa"]}, "example")]
         ['bp', 'fa']
     """
-    order = {field.name: position for position, (field, _) in enumerate(table())}
+    order = {field.name: position for position, (field, _) in enumerate(table.table())}
     keys = sorted(values, key=lambda key: order.get(key, len(order)))
     axes = [values[key] if isinstance(values[key], (list, tuple)) else [values[key]] for key in keys]
     for key, axis in zip(keys, axes, strict=True):
         if not axis or (len(axis) > 1 and key in ONE_VALUE):
             raise UsageError(f"{source}: {key} needs exactly one value for the whole grid" if axis else f"{source}: {key} has no value")
-    return [from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
+    return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_cell(settings: Settings, parent: str | None) -> str:
+def run_cell(settings: CommonSettings, parent: str | None) -> str:
     """Train, predict and evaluate one cell, and return the line that tells how it went."""
     with held_back():
         from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
@@ -80,21 +84,22 @@ def run_cell(settings: Settings, parent: str | None) -> str:
     return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
 
 
-def cells_of(arguments: Namespace) -> list[Settings]:
+def cells_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     """Return the cells of a grid that ``study.py`` names by flags and YAML file; flags win.
 
+    Args:
+        arguments: what the parser returned.
+        table: the settings of the method.
+
     Raises:
-        UnknownNameError: when ``model`` in the file is no method.
         UsageError: for settings that cannot be used.
     """
     given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
-    values = read_config(arguments.config) | given
-    check_method(str(values.pop("model", DEFAULT_METHOD)))
-    return expand(values, str(arguments.config or "command line"))
+    return expand(table, read_config(table, arguments.config) | given, str(arguments.config or "command line"))
 
 
-def from_arguments(arguments: Namespace) -> None:
-    """Run the grid that ``study.py`` names, and print the comparison.
+def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
+    """Run the grid that ``study.py`` names, and print the comparison; arguments as in :func:`cells_of`.
 
     Raises:
         UsageError: for a grid that cannot be.
@@ -102,7 +107,7 @@ def from_arguments(arguments: Namespace) -> None:
     """
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
-    cells = cells_of(arguments)
+    cells = cells_of(arguments, table)
     for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")

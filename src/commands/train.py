@@ -5,16 +5,16 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from ..arguments import command_line
 from ..data.own_images import prepare_given
-from ..hparams import Settings
 from ..models import method_of
 from ..runs import Run
+from ..settings import CommonSettings
+from ..settings.strict_parser import command_line
 from ..training.manner import Manner
 from ..training.same_split import check_split
 
 
-def train(settings: Settings, *, quiet: bool = False, parent: str | None = None) -> Run:
+def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None = None) -> Run:
     """Train a run, go on with an interrupted one, or skip a finished one.
 
     Args:
@@ -40,7 +40,7 @@ def train(settings: Settings, *, quiet: bool = False, parent: str | None = None)
     return run
 
 
-def reason_to_skip(run: Run, settings: Settings) -> str | None:
+def reason_to_skip(run: Run, settings: CommonSettings) -> str | None:
     """Return why there is nothing to train, in words, or None."""
     if settings.no_skip:
         return None
@@ -53,11 +53,11 @@ def reason_to_skip(run: Run, settings: Settings) -> str | None:
 
 def next_commands(run: Run) -> str:
     """Return the two commands that follow a training."""
-    predict, evaluate = command_line("src/models/PenaltyStrategies/predict.py"), command_line("src/eval/eval_map.py")
+    predict, evaluate = command_line(f"src/models/{run.method}/predict.py"), command_line("src/eval/eval_map.py")
     return f"next: {predict} -p {run.quoted}\nthen: {evaluate} -p {run.quoted}"
 
 
-def train_and_advise(settings: Settings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:
+def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:
     """Prepare own images where they are named, train, and print the commands that come next.
 
     Args:

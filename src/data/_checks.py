@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..hparams import FOLDS
+from ..settings import FOLDS
 from ._splits import overlaps
 from .content import Content, is_safe
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ..checksums import digest
 from ..errors import DataError
-from ..hparams import FOLDS
 from ..runs import processed_folder, replacing
+from ..settings import FOLDS
 from ._class_numbers import parse_numbers, vectors_of
 from ._label_table import LabelTable
 from .metadata import parse_labels, read_metadata

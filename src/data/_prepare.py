@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
-from ..hparams import FOLDS
 from ..runs import only_process, processed_folder
+from ..settings import FOLDS
 from ._checks import check, uniform
 from ._splits import overlaps
 from ._threads import in_threads

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..arguments import command_line
 from ..checksums import digest
 from ..errors import DataError, UsageError
 from ..runs import only_process, raw_folder, replacing
+from ..settings.strict_parser import command_line
 from ._fetch import Wanted, fetch_all
 from ._parts import Part, Place, placing, unpack
 

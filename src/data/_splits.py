@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..hparams import FOLDS
+from ..settings import FOLDS
 from ._understood import few
 
 REST = "database"

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arguments import SKIPPED
 from ..errors import DataError
 from ..runs import processed_folder
+from ..settings.flags import SKIPPED
 from ._decoding import fault_of
 from ._threads import in_threads
 from .content import Content, LeftOut

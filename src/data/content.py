@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..hparams import FOLDS
+from ..settings import FOLDS
 from ._understood import describe, doubts
 
 LeftOut = Sequence[tuple[str, str]]

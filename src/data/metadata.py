@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, unknown_name
-from ..hparams import FOLDS
 from ..runs import home, processed_folder, replacing
+from ..settings import FOLDS
 from .split import metadata_file, read_split, remedy
 
 LABEL_NAMES_FILE = "label_names.txt"

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError
-from ..phrases import absolute, name_of_own
 from ..runs import processed_folder
+from ..settings.own_images import absolute, name_of_own
 from . import _splits
 from ._catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ._label_table import LabelTable

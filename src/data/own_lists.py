@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, UsageError, unknown_name
-from ..hparams import FOLDS
+from ..settings import FOLDS
 from . import _lists, _splits
 from ._catalogue import LIST_SOURCES, check_own_name
 from ._prepare import prepare

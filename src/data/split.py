@@ -11,9 +11,9 @@ from typing import Any
 
 from ..checksums import digest
 from ..errors import DataError, unknown_name
-from ..hparams import FOLDS
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
 from ..runs.split_json import SPLIT_FILE, write_split_facts
+from ..settings import FOLDS
 from ._catalogue import SETS, command_for, script_of
 
 _SCRIPTS = Path(__file__).parent

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biodeephashing.errors import guard
-from biodeephashing.parsers import compare_parser
+from biodeephashing.settings.parsers import compare_parser
 
 
 def main(argv: Sequence[str] | None = None) -> None:

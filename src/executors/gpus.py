@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 
-from ..hparams import Settings
+from ..settings import CommonSettings, TrainingSettings
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
-def shares(settings: Settings) -> list[str]:
+def shares(settings: CommonSettings) -> list[str]:
     """Return the cards that runs of these settings may use, as many for each as it wants: values of CUDA's own variable.
 
     Args:
@@ -19,7 +19,7 @@ def shares(settings: Settings) -> list[str]:
         One text per share; none where the runs use no card, or want more of them than there are.
 
     Example:
-        >>> shares(Settings(device="cpu"))
+        >>> shares(CommonSettings(device="cpu"))
         []
     """
     if settings.device == "cpu":
@@ -29,7 +29,7 @@ def shares(settings: Settings) -> list[str]:
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     named = os.environ.get(VARIABLE)
     cards = named.split(",")[:count] if named else [str(number) for number in range(count)]
-    each = settings.devices
+    each = settings.devices if isinstance(settings, TrainingSettings) else 1
     return [",".join(cards[first : first + each]) for first in range(0, count - each + 1, each)]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ._base import PENALTIES, Penalty
 
 
-@PENALTIES.register("balanced_HSWD")
+@PENALTIES.register("balanced_HSWD", help="weight of the same distance to exactly as many +1 as -1, without noise", before="freeze")
 class BalancedHSWD(Penalty):
     r"""HSWD without the dice: each bit is compared with as many +1 as -1, which has the same aim and no noise of its own.
 

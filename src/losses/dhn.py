@@ -27,7 +27,7 @@ class DHN(HashingLoss):
 
     Args:
         inner_product_scale: a; 0.5 as in the paper, 1.0 for results of code that leaves the half out.
-        bracket_slip: take log cosh|z| − 1 for log cosh(|z| − 1), for results of code with that slip of the bracket; it is least
+        bracket_slip: take ``log cosh|z| − 1`` for ``log cosh(|z| − 1)``, for results of code with that slip of the bracket; it is least
             at 0, so that ``penalty`` then drives entries away from ±1.
         **shared: see :class:`HashingLoss`; ``penalty`` was searched over 1e-5, 1e-3 and 0.1.
 

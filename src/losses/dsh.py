@@ -26,7 +26,7 @@ class DSH(HashingLoss):
 
     Args:
         margin: m, squared distance from which dissimilar codes are left alone; by default 2K, half the codes' largest.
-        signed_penalty: take 1 − |z| for ||z| − 1|, for results of code that leaves the absolute value out; inside the cube both
+        signed_penalty: take ``1 − |z|`` for ``||z| − 1|``, for results of code that leaves the absolute value out; inside the cube both
             are the same, and without the cube the loss would have no least value: refused.
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.01.
 

@@ -8,7 +8,9 @@ from torch import Tensor
 from ._base import PENALTIES, Penalty
 
 
-@PENALTIES.register("HSWD")
+@PENALTIES.register(
+    "HSWD", help="weight of the sliced Wasserstein distance between outputs and balanced bits", named="always", before="no_cube"
+)
 class HSWD(Penalty):
     r"""The squared Wasserstein distance, bit by bit, between the batch's codes and fair ±1 noise drawn afresh each time.
 

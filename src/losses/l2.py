@@ -8,7 +8,7 @@ from ._base import PENALTIES, Penalty
 from ._pairs import sign_distances
 
 
-@PENALTIES.register("L2")
+@PENALTIES.register("L2", help="weight of the L2 distance between outputs and their signs", named="always", before="HSWD_penalty")
 class L2(Penalty):
     r"""The mean squared distance between relaxed codes and their signs; a zero has sign 0.
 

@@ -2,24 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from ..hparams import Settings
 from ..interrupts import held_back
+from ..registry import load
 from ..runs import METHODS, Run, check_method
+from ..settings import CommonSettings
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ..data import Metadata
+    from ..runs.predictions_json import Fingerprint
     from ..training.manner import Manner
     from .encoder import Encoded
 
-__all__ = ["METHODS", "Classifier", "Method", "check_method", "load_method", "method_of"]
+Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
+
+__all__ = ["METHODS", "Classifier", "Classifies", "Method", "check_method", "classifier_of", "load_method", "method_of"]
+
+
+class Method(Protocol[Table]):
+    """What a method offers beside the table of its settings: evaluation, comparison and tracking see only its runs.
+
+    A method that trains nothing leaves the block of :func:`~biodeephashing.training.status.recorded_training` empty in ``train``.
+
+    :func:`~biodeephashing.runs.register_method` says where both are.
+    """
+
+    def train(self, run: Run, settings: Table, manner: Manner) -> None:
+        """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
+
+        Args:
+            run: where everything goes.
+            settings: the run's settings.
+            manner: how the training shows itself.
+
+        Raises:
+            BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
+        """
+
+    def fingerprint(self, run: Run, settings: Table) -> Fingerprint:
+        """Return what the codes of a run depend on: name and checksum of its checkpoint, or the checksum of whatever else decides them.
+
+        Args:
+            run: a finished run.
+            settings: its settings.
+
+        Raises:
+            BioDeepHashingError: when the run cannot be encoded any more: its checkpoint is gone, or images would be prepared otherwise.
+        """
+
+    def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
+        """Yield features and codes of each of some folds, by view; this loads neither Lightning nor MLflow.
+
+        A method with one view calls it ""; several have names with different first letters ("image", "text"), the same in every fold.
+
+        Args:
+            run: a finished run.
+            settings: its settings, with the batch size and the device to use.
+            folds: the folds.
+            quiet: whether to show no progress.
+
+        Raises:
+            BioDeepHashingError: when the run or the images cannot be used.
+        """
 
 
 @dataclass(frozen=True)
@@ -35,40 +85,12 @@ class Classifier:
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
-class Method(Protocol):
-    """What ``method.py`` of a method's package offers as ``METHOD``: evaluation, comparison and tracking see only its runs."""
+@runtime_checkable
+class Classifies(Protocol):
+    """A method some of whose runs learn to tell classes beside the network."""
 
-    @property
-    def settings(self) -> type[Settings]:
-        """The table of its settings."""
-
-    def train(self, run: Run, settings: Settings, manner: Manner) -> None:
-        """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
-
-        Args:
-            run: where everything goes.
-            settings: the run's settings.
-            manner: how the training shows itself.
-
-        Raises:
-            BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
-        """
-
-    def encode(self, run: Run, settings: Settings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Encoded]:
-        """Yield features and codes of each of some folds; this loads neither Lightning nor MLflow.
-
-        Args:
-            run: a finished run.
-            settings: its settings, with the batch size and the device to use.
-            folds: the folds.
-            quiet: whether to show no progress.
-
-        Raises:
-            BioDeepHashingError: when the run or the images cannot be used.
-        """
-
-    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
-        """Return what the method learned beside the network to tell classes by features; None where it learned nothing of that kind.
+    def classifier(self, run: Run, settings: Any) -> Classifier | None:
+        """Return what the run learned to tell classes by; None where it learned nothing of that kind.
 
         Args:
             run: a finished run.
@@ -76,21 +98,28 @@ class Method(Protocol):
         """
 
 
-def load_method(name: str) -> Method:
+def load_method(name: str) -> Method[Any]:
     """Import a method; Ctrl-C waits meanwhile.
 
     Raises:
         UnknownNameError: when there is none of that name.
 
     Example:
-        >>> load_method("PenaltyStrategies").settings.__name__
-        'Settings'
+        >>> type(load_method("PenaltyStrategies")).__name__
+        'PenaltyStrategies'
     """
     check_method(name)
     with held_back():
-        return cast(Method, import_module(f"{METHODS[name]}.method").METHOD)
+        method: Method[Any] = load(METHODS[name].method)
+        return method
 
 
-def method_of(run: Run) -> Method:
+def method_of(run: Run) -> Method[Any]:
     """Return the method of a run."""
     return load_method(run.method)
+
+
+def classifier_of(run: Run) -> Classifier | None:
+    """Return what a finished run learned to tell classes by, beside its network; None where it learned nothing of that kind."""
+    method = method_of(run)
+    return method.classifier(run, run.settings()) if isinstance(method, Classifies) else None

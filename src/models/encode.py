@@ -1,11 +1,10 @@
-"""From a finished run to its codes on disk, at the speed of the forward pass."""
+"""From a finished run to its codes on disk, whatever its method."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,11 @@ from .. import codes
 from ..checksums import digest
 from ..data import load_fold
 from ..errors import RunError
-from ..hparams import Settings
 from ..runs import Run, replacing
-from ..runs.hparams_json import write_hparams
-from ..runs.predictions_json import Predictions, read_predictions, write_predictions
+from ..runs.hparams_json import hparams_of, read_hparams, write_hparams
+from ..runs.predictions_json import Fingerprint, Predictions, read_predictions, write_predictions
+from ..settings import CommonSettings
 from ..tracking import open_tracker
-from ..training.feeding import check_preprocessing, recorded_settings
 from ..training.same_split import check_split
 from . import method_of
 from .encoder import Encoded, check_finished
@@ -28,9 +26,8 @@ from .encoder import Encoded, check_finished
 @dataclass(frozen=True)
 class _Task:
     run: Run
-    settings: Settings
-    checkpoint: Path
-    checkpoint_digest: str
+    settings: CommonSettings
+    fingerprint: Fingerprint
     quiet: bool
 
     def say(self, message: str) -> None:
@@ -38,7 +35,7 @@ class _Task:
             print(message)
 
 
-def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
+def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
     """Write features, packed codes and, if asked, text codes of every wanted fold that is not up to date.
 
     Args:
@@ -53,63 +50,70 @@ def write_codes(run: Run, settings: Settings, *, quiet: bool) -> None:
     check_finished(run)
     folds = {fold: load_fold(settings.database, fold) for fold in settings.datafolds}
     check_split(run)
-    check_preprocessing(run, settings)
-    checkpoint = run.best_checkpoint
-    task = _Task(run, settings, checkpoint, digest(checkpoint), quiet)
+    method = method_of(run)
+    task = _Task(run, settings, method.fingerprint(run, settings), quiet)
     known = _known_folds(task)
-    started, images = time.monotonic(), 0
+    started, items = time.monotonic(), 0
     digests = {fold: digest(data.file) for fold, data in folds.items()}
-    due = [fold for fold in folds if settings.no_skip or not _is_current(task, known.get(fold), fold, digests[fold])]
+    due = [fold for fold in folds if settings.no_skip or not _is_current(task, fold, known.get(fold, {}), digests[fold])]
+    made_with = f" with {task.fingerprint.checkpoint}" if task.fingerprint.checkpoint else ""
     for fold in (fold for fold in folds if fold not in due):
-        task.say(f"skipped: {fold} is up to date with {checkpoint.name} (-no_skip writes it again)")
-    encoded = method_of(run).encode(run, settings, [folds[fold] for fold in due], quiet=quiet) if due else ()
-    for fold, one in zip(due, encoded, strict=True):
-        known[fold] = _write_fold(task, fold, one, digests[fold])
-        write_predictions(run.predictions_file, Predictions(checkpoint.name, task.checkpoint_digest, settings.number_of_bits, known))
-        images += len(one.codes)
-        zeros = known[fold]["zeros"]
-        task.say(f"{fold}: {len(one.codes):,} codes of {settings.number_of_bits} bits, {zeros:,} exact zeros (counted as +1)")
-    write_hparams(run.hparams_file, recorded_settings(settings) | {"datafolds": list(settings.datafolds)})
-    if images:
-        _track(task, images, time.monotonic() - started)
+        task.say(f"skipped: {fold} is up to date{made_with} (-no_skip writes it again)")
+    encoded = method.encode(run, settings, [folds[fold] for fold in due], quiet=quiet) if due else ()
+    for fold, views in zip(due, encoded, strict=True):
+        known[fold] = {view: _write_view(task, (fold, view), one, digests[fold]) for view, one in views.items()}
+        write_predictions(run.predictions_file, Predictions(task.fingerprint, settings.number_of_bits, known))
+        for view, facts in known[fold].items():
+            items += facts["rows"]
+            name, bits = f"{fold} {view}".rstrip(), settings.number_of_bits
+            task.say(f"{name}: {facts['rows']:,} codes of {bits} bits, {facts['zeros']:,} exact zeros (counted as +1)")
+    hparams = read_hparams(run.hparams_file) | hparams_of(settings)
+    write_hparams(run.hparams_file, hparams | {"datafolds": list(settings.datafolds)})
+    if items:
+        _track(task, items, time.monotonic() - started)
 
 
-def _known_folds(task: _Task) -> dict[str, Mapping[str, Any]]:
-    """Return the facts about the codes on disk; none when they belong to another checkpoint, or their record is damaged."""
+def _known_folds(task: _Task) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+    """Return the facts about the codes on disk; none when they have another fingerprint, or their record is damaged."""
     try:
         known = read_predictions(task.run.predictions_file)
     except RunError:
         return {}
-    return dict(known.folds) if known.checkpoint_sha256 == task.checkpoint_digest else {}
+    return dict(known.folds) if known.fingerprint.sha256 == task.fingerprint.sha256 else {}
 
 
-def _is_current(task: _Task, facts: Mapping[str, Any] | None, fold: str, metadata_digest: str) -> bool:
-    if facts is None or facts["metadata_sha256"] != metadata_digest:
+def _is_current(task: _Task, fold: str, views: Mapping[str, Mapping[str, Any]], metadata_digest: str) -> bool:
+    return bool(views) and all(_is_whole(task, (fold, view), facts, metadata_digest) for view, facts in views.items())
+
+
+def _is_whole(task: _Task, part: tuple[str, str], facts: Mapping[str, Any], metadata_digest: str) -> bool:
+    if facts["metadata_sha256"] != metadata_digest:
         return False
-    wanted = {"features_sha256": task.run.features_file(fold), "codes_sha256": task.run.codes_file(fold)}
-    if task.settings.tsv and not task.run.hashes_file(fold).exists():
+    wanted = {"features_sha256": task.run.features_file(*part), "codes_sha256": task.run.codes_file(*part)}
+    if task.settings.tsv and not task.run.hashes_file(*part).exists():
         return False
     return all(path.exists() and digest(path) == facts[key] for key, path in wanted.items())
 
 
-def _write_fold(task: _Task, fold: str, encoded: Encoded, metadata_digest: str) -> dict[str, Any]:
+def _write_view(task: _Task, part: tuple[str, str], encoded: Encoded, metadata_digest: str) -> dict[str, Any]:
+    """Write the files of a view of a fold, and return the facts about them."""
     run, features = task.run, encoded.features
-    with replacing(run.features_file(fold)) as temporary, temporary.open("wb") as file:
+    with replacing(run.features_file(*part)) as temporary, temporary.open("wb") as file:
         np.save(file, features)
-    with replacing(run.codes_file(fold)) as temporary, temporary.open("wb") as file:
+    with replacing(run.codes_file(*part)) as temporary, temporary.open("wb") as file:
         np.save(file, encoded.codes)
     if task.settings.tsv:
-        with replacing(run.hashes_file(fold)) as temporary, temporary.open("w", encoding="ascii", newline="\n") as text:
+        with replacing(run.hashes_file(*part)) as temporary, temporary.open("w", encoding="ascii", newline="\n") as text:
             np.savetxt(text, codes.unpack(encoded.codes, task.settings.number_of_bits), fmt="%d", delimiter="\t", newline="\n")
     return {
         "rows": len(features),
         "zeros": int((features == 0).sum()),
         "metadata_sha256": metadata_digest,
-        "features_sha256": digest(run.features_file(fold)),
-        "codes_sha256": digest(run.codes_file(fold)),
+        "features_sha256": digest(run.features_file(*part)),
+        "codes_sha256": digest(run.codes_file(*part)),
     }
 
 
-def _track(task: _Task, images: int, seconds: float) -> None:
-    with open_tracker(task.run, task.settings, enabled=task.settings.tracking == "on", phase="predict") as tracker:
-        tracker.log_metrics({"predicted_images": float(images), "predict_seconds": seconds})
+def _track(task: _Task, items: int, seconds: float) -> None:
+    with open_tracker(task.run, hparams_of(task.settings), enabled=task.settings.tracking == "on", phase="predict") as tracker:
+        tracker.log_metrics({"predicted_images": float(items), "predict_seconds": seconds})

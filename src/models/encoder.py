@@ -19,10 +19,10 @@ from ..backbones import HashNetwork, build_network
 from ..data import Metadata, Transformation
 from ..data.given_images import Given, rgb_images
 from ..errors import RunError, UsageError, unknown_name
-from ..hparams import Settings
 from ..preprocessing import Preprocessing
-from ..runs import Run
+from ..runs import Run, run_of
 from ..runs.hparams_json import read_hparams
+from ..settings import NetworkSettings
 from ..surroundings import has_terminal
 from ..training.checkpoints import read_checkpoint
 from ..training.devices import lay_out
@@ -84,16 +84,18 @@ class Encoder:
         """Return the encoder of a finished run: the network of its best epoch, and the preprocessing that ``hparams.json`` records.
 
         Args:
-            run: the run, or the path of its directory.
+            run: the run, or what stands for it: a path or ``DB/EXP[/NAME]``, see :func:`~biodeephashing.runs.runs_of`.
             device: where to compute, as PyTorch names it; "auto" for a GPU where there is one.
             precision: see :class:`Encoder`; that of the training if left out.
 
         Raises:
             RunError: if there is no such run, it is not finished, or a file of it is damaged.
         """
-        run = run if isinstance(run, Run) else Run.at(run)
+        run = run if isinstance(run, Run) else run_of(run)
         check_finished(run)
         settings, record = run.settings(), read_hparams(run.hparams_file).get("preprocessing")
+        if not isinstance(settings, NetworkSettings):
+            raise RunError(f"{run} is of the method {run.method}, which makes codes by no network")
         preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
         place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         network = load_network(settings, run.best_checkpoint)
@@ -164,7 +166,7 @@ def check_finished(run: Run) -> None:
         raise RunError(f"{run} has no finished training ({state}): run train.py with the same settings first")
 
 
-def load_network(settings: Settings, checkpoint: Path) -> HashNetwork:
+def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
     """Return the plain network of a checkpoint: codes do not depend on the rule it was trained with.
 
     Args:
@@ -183,7 +185,7 @@ def load_network(settings: Settings, checkpoint: Path) -> HashNetwork:
     return network
 
 
-def encode_fold(encoder: Encoder, fold: Metadata, settings: Settings, *, quiet: bool = False) -> Encoded:
+def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:
     """Return features and codes of all images of a fold, in its order.
 
     Args:

@@ -1,6 +1,7 @@
 """Runs: where everything lies, one module per file format that a run writes, and how files are written."""
 
 from .files import only_process, read_json, replacing, write_csv, write_json
+from .handles import run_of, runs_of
 from .layout import (
     HOME_VARIABLE,
     STATUSES,
@@ -13,7 +14,15 @@ from .layout import (
     processed_folder,
     raw_folder,
 )
-from .methods import DEFAULT_METHOD, METHODS, check_method
+from .methods import (
+    DEFAULT_METHOD,
+    METHODS,
+    check_method,
+    identifying_settings,
+    refuse_foreign,
+    register_method,
+    settings_of,
+)
 
 __all__ = [
     "DEFAULT_METHOD",
@@ -26,12 +35,18 @@ __all__ = [
     "experiment_folder",
     "experiments_folder",
     "home",
+    "identifying_settings",
     "known_runs",
     "only_process",
     "processed_folder",
     "raw_folder",
     "read_json",
+    "refuse_foreign",
+    "register_method",
     "replacing",
+    "run_of",
+    "runs_of",
+    "settings_of",
     "write_csv",
     "write_json",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import RunError, nearest, unknown_name
-from ..hparams import Settings
-from .hparams_json import HPARAMS_FILE, method_of, read_settings
-from .methods import DEFAULT_METHOD, METHODS
+from ..settings import CommonSettings
+from .hparams_json import HPARAMS_FILE, method_of, read_hparams, read_settings
+from .methods import DEFAULT_METHOD, METHODS, settings_of
 from .split_json import SPLIT_FILE
 
 HOME_VARIABLE = "BIODEEPHASHING_HOME"
@@ -61,7 +63,7 @@ class Run:
     Args:
         database: the data set.
         experiment: the experiment.
-        name: the run's name, as :attr:`Settings.name` builds it.
+        name: the run's name, as :attr:`CommonSettings.name` builds it.
         method: the method that trains it.
     """
 
@@ -71,9 +73,9 @@ class Run:
     method: str = DEFAULT_METHOD
 
     @classmethod
-    def of(cls, settings: Settings, method: str = DEFAULT_METHOD) -> Run:
-        """Return the run of a method that settings describe."""
-        return cls(settings.database, settings.experiment_name, settings.name, method)
+    def of(cls, settings: CommonSettings) -> Run:
+        """Return the run that settings describe."""
+        return cls(settings.database, settings.experiment_name, settings.name, settings.method)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Run:
@@ -91,7 +93,7 @@ class Run:
         """Return the run whose folder a path names: absolute, from the working directory, or from the project root.
 
         Raises:
-            RunError: when there is no run at that place, or it is of a method that is not installed.
+            RunError: when there is no run at that place.
         """
         folder = Path(path).absolute()
         folder = folder if folder.is_dir() else home() / path
@@ -101,7 +103,8 @@ class Run:
         if len(parts) < 5 or parts[-5] != "models":
             raise RunError(f"{folder} is not a run directory: those lie at models/<METHOD>/<DB>/<EXP>/<NAME>")
         run = cls.in_folder(folder.resolve())
-        run.check_method()
+        if run.method not in METHODS and method_of(run.hparams_file) != run.method:
+            raise RunError(f"{run} is not a run directory: {unknown_name('method', run.method, METHODS)}")
         if run.directory.resolve() != folder.resolve():
             raise RunError(f"{folder} lies outside the project root {home()}: set {HOME_VARIABLE} to its root")
         return run
@@ -151,17 +154,17 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
-    def features_file(self, fold: str) -> Path:
-        """Raw hash-layer outputs of a fold, float32 (n, bits)."""
-        return self.directory / f"{fold}-features.npy"
+    def features_file(self, fold: str, view: str = "") -> Path:
+        """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
+        return self.directory / f"{_part(fold, view)}-features.npy"
 
-    def codes_file(self, fold: str) -> Path:
-        """Packed codes of a fold, uint8 (n, ceil(bits / 8))."""
-        return self.directory / f"{fold}-codes.npy"
+    def codes_file(self, fold: str, view: str = "") -> Path:
+        """Packed codes of a fold or a view of it, uint8 (n, ceil(bits / 8))."""
+        return self.directory / f"{_part(fold, view)}-codes.npy"
 
-    def hashes_file(self, fold: str) -> Path:
-        """Codes of a fold as text, one row of ±1 per image."""
-        return self.directory / f"{fold}-hashes.tsv"
+    def hashes_file(self, fold: str, view: str = "") -> Path:
+        """Codes of a fold or a view of it as text, one row of ±1 per item."""
+        return self.directory / f"{_part(fold, view)}-hashes.tsv"
 
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
@@ -204,32 +207,48 @@ class Run:
         elif current != status:
             (self.directory / f"status={current}.out").replace(target)
 
-    def settings(self) -> Settings:
-        """Read the run's settings back.
+    def settings(self) -> CommonSettings:
+        """Read the run's settings back, as the table of its method.
 
         Raises:
             RunError: when ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
+            UsageError: when a newer version wrote it.
         """
         self.check_method()
-        settings, method = read_settings(self.hparams_file), method_of(self.hparams_file) or self.method
-        if Run.of(settings, method) != self:
-            raise RunError(
-                f"{self.hparams_file} describes another run ({method}/{settings.database}/{settings.experiment_name}/{settings.name}): "
-                f"the folder was renamed or copied"
-            )
+        self._check_place(read_hparams(self.hparams_file))
+        settings = read_settings(self.hparams_file, settings_of(self.method))
+        if settings.name != self.name:
+            raise self._described(self.method, settings.database, settings.experiment_name, settings.name)
         return settings
+
+    def hparams(self) -> dict[str, Any]:
+        """Read what ``hparams.json`` holds, which needs no method: evaluation, comparison and the list of runs do with it.
+
+        Raises:
+            RunError: when it is missing, damaged or describes another run; without the method the name itself is not checked.
+        """
+        values = read_hparams(self.hparams_file)
+        self._check_place(values)
+        if self.method in METHODS:
+            self.settings()
+        return values
 
     def check_method(self) -> None:
         """Refuse a run whose method is not there.
 
         Raises:
-            RunError: when the method is not installed, or its directory has the name of no method.
+            RunError: when the method is not installed.
         """
-        if self.method in METHODS:
-            return
-        if method_of(self.hparams_file) == self.method:
+        if self.method not in METHODS:
             raise RunError(f"{self} is a run of the method {self.method}, which is not installed; installed: {', '.join(METHODS)}")
-        raise RunError(f"{self} is not a run directory: {unknown_name('method', self.method, METHODS)}")
+
+    def _check_place(self, values: Mapping[str, Any]) -> None:
+        recorded = values.get("model", self.method), values.get("database"), values.get("experiment_name")
+        if recorded != (self.method, self.database, self.experiment):
+            raise self._described(*recorded, self.name)
+
+    def _described(self, *parts: str | None) -> RunError:
+        return RunError(f"{self.hparams_file} describes another run ({'/'.join(map(str, parts))}): the folder was renamed or copied")
 
     @property
     def quoted(self) -> str:
@@ -252,6 +271,10 @@ def known_runs() -> list[Run]:
     """Return the runs of all methods below the project root, in the order of their paths."""
     runs = (Run.in_folder(folder) for folder in sorted((home() / "models").glob("*/*/*/*")))
     return [run for run in runs if run.hparams_file.is_file() or run.status]
+
+
+def _part(fold: str, view: str) -> str:
+    return f"{fold}-{view}" if view else fold
 
 
 def _nearest(folder: Path) -> str:

@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from ..registry import Registry
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import BioDeepHashingError, UsageError
+from ..registry import Registry, load
+from ..settings import CommonSettings, TrainingSettings
 
 DEFAULT_METHOD = "PenaltyStrategies"
 
-# Method -> the package of its entrances; the default comes first. Listing the methods imports none of them.
-METHODS: Registry[str] = Registry("method")
-METHODS.register(DEFAULT_METHOD)("biodeephashing.models.PenaltyStrategies")
+
+@dataclass(frozen=True)
+class MethodPlaces:
+    """Where the parts of a method are found, as ``module:attribute``: listing the methods imports none of them.
+
+    Args:
+        settings: its table, a subclass of :class:`~biodeephashing.settings.CommonSettings`; importing it must be quick.
+        method: its :class:`~biodeephashing.models.Method`.
+    """
+
+    settings: str
+    method: str
+
+
+METHODS: Registry[MethodPlaces] = Registry("method")  # the default comes first
+
+
+def register_method(name: str, *, settings: str, method: str) -> None:
+    """Add a method: a file of its own is enough, which may be imported and run as a script at once.
+
+    Args:
+        name: its name, the same as the attribute ``method`` of its table.
+        settings: where its table is, ``module:attribute``.
+        method: where its :class:`~biodeephashing.models.Method` is, ``module:attribute``.
+
+    Raises:
+        BioDeepHashingError: if the name is taken by another method.
+    """
+    places = MethodPlaces(settings, method)
+    if METHODS.get(name) != places:
+        METHODS.register(name)(places)
+
+
+register_method(
+    DEFAULT_METHOD,
+    settings="biodeephashing.models.PenaltyStrategies.settings:Settings",
+    method="biodeephashing.models.PenaltyStrategies.method:METHOD",
+)
 
 
 def check_method(name: str) -> None:
@@ -18,3 +59,51 @@ def check_method(name: str) -> None:
         UnknownNameError: naming the nearest one and all.
     """
     METHODS[name]
+
+
+def settings_of(method: str) -> type[CommonSettings]:
+    """Return the table of a method's settings.
+
+    Raises:
+        UnknownNameError: if there is no method of that name.
+
+    Example:
+        >>> settings_of("PenaltyStrategies").method
+        'PenaltyStrategies'
+    """
+    table: type[CommonSettings] = load(METHODS[method].settings)
+    if table.method != method:
+        raise BioDeepHashingError(f"{METHODS[method].settings} is the table of the method {table.method!r}, not of {method!r}")
+    return table
+
+
+def refuse_foreign(method: str, names: Iterable[str], source: str) -> None:
+    """Refuse settings that a method has not, but another one has.
+
+    Args:
+        method: the method of the command.
+        names: short or long names of settings, as flags or keys; those that no method has are for others to refuse.
+        source: where they come from, for messages.
+
+    Raises:
+        UsageError: naming the setting and both methods.
+    """
+    own = settings_of(method).long_names()
+    for name in (name for name in names if name.lstrip("-") not in own):
+        for other in (other for other in METHODS if other != method and name.lstrip("-") in settings_of(other).long_names()):
+            raise UsageError(f"{source}: {name} is a setting of {other}, {method} has none")
+
+
+def identifying_settings(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return, as texts, the settings that tell a run from others: what its name carries, whatever its method.
+
+    Args:
+        values: its settings under their long names, as ``hparams.json`` or MLflow has them; of a method that is not installed
+            all count that no training is known to keep out of names.
+    """
+    method = values.get("model", DEFAULT_METHOD)
+    table = (settings_of(method) if method in METHODS else TrainingSettings).table()
+    if method in METHODS:
+        return {field.name: str(values.get(field.name, field.default)) for field, row in table if row.named != "never"}
+    beside = {"model", "preprocessing", *(field.name for field, row in table if row.named == "never")}
+    return {name: str(value) for name, value in values.items() if name not in beside}

@@ -1,16 +1,31 @@
-"""``predictions.json``: which checkpoint the codes of a run were made with, and the facts about each predicted fold."""
+"""``predictions.json``: what the codes of a run were made with, and the facts about each predicted fold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import RunError
 from .files import read_json, write_json
 
 PREDICT = "run predict.py with the settings of this run"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the codes of a run depend on beside the images: as long as it is the same, so are they.
+
+    Args:
+        sha256: checksum of the checkpoint, or of whatever else decides the codes.
+        checkpoint: name of the checkpoint; None for a method without.
+    """
+
+    sha256: str
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -18,21 +33,38 @@ class Predictions:
     """What prediction says about the files it wrote.
 
     Args:
-        checkpoint: name of the checkpoint they were made with.
-        checkpoint_sha256: its checksum.
+        fingerprint: what they were made with.
         bits: length of a code.
-        folds: the facts about each predicted fold: its rows, its exact zeros, and the checksums of metadata, features and codes.
+        folds: the facts about each view of each predicted fold: its rows, its exact zeros, and the checksums of metadata, features
+            and codes. The view is "" where there is only one.
     """
 
-    checkpoint: str
-    checkpoint_sha256: str
+    fingerprint: Fingerprint
     bits: int
-    folds: Mapping[str, Mapping[str, Any]]
+    folds: Mapping[str, Mapping[str, Mapping[str, Any]]]
+
+    def fact(self, fold: str, name: str) -> Any:
+        """Return a fact about a fold, as :func:`by_view` does."""
+        return by_view({view: facts.get(name) for view, facts in self.folds[fold].items()})
+
+
+def by_view(values: Mapping[str, T]) -> T | dict[str, T]:
+    """Return the value of the only view as it is, and those of several views under their names.
+
+    Example:
+        >>> by_view({"": 3}), by_view({"image": 3, "text": 4})
+        (3, {'image': 3, 'text': 4})
+    """
+    return values[""] if "" in values else dict(values)
 
 
 def write_predictions(file: Path, predictions: Predictions) -> None:
     """Write the record of a run's codes."""
-    write_json(file, asdict(predictions))
+    made_with = predictions.fingerprint
+    named = {"checkpoint": made_with.checkpoint, "checkpoint_sha256": made_with.sha256}
+    origin = {"fingerprint": made_with.sha256} if made_with.checkpoint is None else named
+    folds = {fold: views.get("", {"views": views}) for fold, views in predictions.folds.items()}
+    write_json(file, {**origin, "bits": predictions.bits, "folds": folds})
 
 
 def read_predictions(file: Path) -> Predictions:
@@ -44,7 +76,7 @@ def read_predictions(file: Path) -> Predictions:
     Example:
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp()) / "predictions.json"
-        >>> write_predictions(file, Predictions("best-epoch=3.ckpt", "ab12", 32, {}))
+        >>> write_predictions(file, Predictions(Fingerprint("ab12", "best-epoch=3.ckpt"), 32, {}))
         >>> read_predictions(file).bits
         32
     """
@@ -52,9 +84,10 @@ def read_predictions(file: Path) -> Predictions:
         raise RunError(f"{file.parent} holds no {file.name}, so it has no codes yet: {PREDICT}")
     try:
         content = read_json(file)
-        checkpoint, bits = content["checkpoint"], int(content["bits"])
-        folds = {fold: dict(facts) for fold, facts in content["folds"].items()}
-        return Predictions(checkpoint, content["checkpoint_sha256"], bits, folds)
+        checkpoint = None if "fingerprint" in content else content["checkpoint"]
+        made_with = Fingerprint(content["fingerprint" if checkpoint is None else "checkpoint_sha256"], checkpoint)
+        folds = {fold: dict(facts["views"]) if "views" in facts else {"": dict(facts)} for fold, facts in content["folds"].items()}
+        return Predictions(made_with, int(content["bits"]), folds)
     except RunError as error:
         raise RunError(f"{error}: {PREDICT}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -10,9 +10,9 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
 
-from ..hparams import Settings
 from ..runs import Run
 from ..runs.hparams_json import hparams_of
+from ..settings import TrainingSettings
 from ..tracking import NoTracker, Tracker, open_tracker
 from .checkpoints import write_checkpoint
 from .module import HashingModule
@@ -29,7 +29,7 @@ class Checkpoints(Checkpoint):
         can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
     """
 
-    def __init__(self, run: Run, settings: Settings, *, can_move: bool = True) -> None:
+    def __init__(self, run: Run, settings: TrainingSettings, *, can_move: bool = True) -> None:
         self.run = run
         self.settings = settings
         self.can_move = can_move
@@ -103,7 +103,7 @@ class Curves(pl.Callback):
     def __init__(
         self,
         run: Run,
-        settings: Settings,
+        settings: TrainingSettings,
         checkpoints: Checkpoints,
         plan: Sequence[str],
         *,
@@ -130,7 +130,9 @@ class Curves(pl.Callback):
         plan = "\n".join([*self.plan, f"network: {module.summary()}"])
         if not self.quiet:
             print(plan)
-        self._tracker = open_tracker(self.run, self.settings, enabled=self.settings.tracking == "on", fresh=self.fresh, parent=self.parent)
+        self._tracker = open_tracker(
+            self.run, hparams_of(self.settings), enabled=self.settings.tracking == "on", fresh=self.fresh, parent=self.parent
+        )
         self._tracker.set_tags({"plan": plan})
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

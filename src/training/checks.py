@@ -7,14 +7,15 @@ import copy
 import torch
 
 from ..backbones import preprocessing_of
-from ..bio import NormConstraint, check_reach, remove_rule
+from ..bio import RULES, NormConstraint, check_reach, remove_rule
 from ..errors import UsageError
-from ..hparams import Settings
 from ..preprocessing import IMAGENET, Preprocessing
+from ..settings import TrainingSettings
+from ..settings.rule_maps import rules_named
 from .module import HashingModule, convert
 
 
-def check_input(module: HashingModule, settings: Settings) -> None:
+def check_input(module: HashingModule, settings: TrainingSettings) -> None:
     """Give the network one image of the run.
 
     Raises:
@@ -36,7 +37,20 @@ def check_input(module: HashingModule, settings: Settings) -> None:
     network.train()
 
 
-def check_batches(module: HashingModule, settings: Settings) -> None:
+def check_precision(settings: TrainingSettings) -> None:
+    """Refuse to scale a loss whose gradient is not all that goes down.
+
+    Raises:
+        UsageError: for a rule that sends the target down, in half precision with a scaled loss.
+    """
+    named = rules_named(settings.mode)
+    if settings.precision == "16-mixed" and (rule := next((rule for rule in named if RULES[rule].needs_target), None)):
+        raise UsageError(
+            f"-mode {rule} sends the target down, which the loss scaling of -precision 16-mixed would not reach: use bf16-mixed"
+        )
+
+
+def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
     """Train a copy of the network on one image where that is all a device gets: batch norm has no deviation of one value.
 
     Raises:
@@ -54,7 +68,7 @@ def check_batches(module: HashingModule, settings: Settings) -> None:
         ) from error
 
 
-def check_rules(module: HashingModule, settings: Settings) -> None:
+def check_rules(module: HashingModule, settings: TrainingSettings) -> None:
     """Give the network its rules and take them away again: what does not fit shows here, not in a training process later.
 
     Raises:

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
 from ..data import EpochSampler, ImageFold, loader
-from ..hparams import Settings
+from ..settings import TrainingSettings
 
 
 class Feeding(pl.LightningDataModule):
@@ -22,7 +22,7 @@ class Feeding(pl.LightningDataModule):
     """
 
     def __init__(
-        self, train_images: ImageFold, val_images: ImageFold, settings: Settings, companions: ImageFold | None = None
+        self, train_images: ImageFold, val_images: ImageFold, settings: TrainingSettings, companions: ImageFold | None = None
     ) -> None:  # fmt: skip
         super().__init__()
         self.train_images = train_images

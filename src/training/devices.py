@@ -8,13 +8,17 @@ import torch
 from torch import nn
 
 from ..errors import UsageError
-from ..hparams import Settings
+from ..settings import CommonSettings
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def accelerator(settings: Settings) -> str:
+def accelerator(settings: CommonSettings, devices: int = 1) -> str:
     """Return Lightning's word for where to compute.
+
+    Args:
+        settings: the run's settings.
+        devices: how many devices work at a time.
 
     Raises:
         UsageError: when a CUDA device is asked for and there is none, or more devices than there are.
@@ -22,12 +26,12 @@ def accelerator(settings: Settings) -> str:
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("-device cuda: PyTorch sees no CUDA device on this machine; use -device cpu or auto")
     on_gpu = settings.device != "cpu" and torch.cuda.is_available()
-    if on_gpu and settings.devices > torch.cuda.device_count():
-        raise UsageError(f"-devices {settings.devices}: this machine has {torch.cuda.device_count()} CUDA devices")
+    if on_gpu and devices > torch.cuda.device_count():
+        raise UsageError(f"-devices {devices}: this machine has {torch.cuda.device_count()} CUDA devices")
     return "gpu" if on_gpu else "cpu"
 
 
-def device_of(settings: Settings) -> torch.device:
+def device_of(settings: CommonSettings) -> torch.device:
     """Return the first device that a run computes on.
 
     Raises:

@@ -10,28 +10,32 @@ from torch.utils.data import DataLoader
 from ..backbones import preprocessing_of, weights_choice
 from ..data import ImageFold, Metadata, Transformation, loader, transformation
 from ..errors import RunError
-from ..hparams import Settings
 from ..preprocessing import Preprocessing
 from ..runs import Run
 from ..runs.hparams_json import hparams_of, read_hparams
+from ..settings import CommonSettings, NetworkSettings
 
 
-def transformation_of(settings: Settings) -> Transformation:
+def transformation_of(settings: NetworkSettings) -> Transformation:
     """Return what happens to the images of a run."""
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 
-def recorded_settings(settings: Settings) -> dict[str, Any]:
-    """Return what ``hparams.json`` holds: the settings of training, and what they do to an image in full."""
+def recorded_settings(settings: CommonSettings) -> dict[str, Any]:
+    """Return what ``hparams.json`` holds: the settings of training, and in full what they do to an image, where there is a network."""
+    if not isinstance(settings, NetworkSettings):
+        return hparams_of(settings)
     return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
 
-def check_preprocessing(run: Run, settings: Settings) -> None:
+def check_preprocessing(run: Run, settings: CommonSettings) -> None:
     """Refuse to go on with a run whose images would come to the network in another way than they did.
 
     Raises:
         RunError: when ``hparams.json`` records another preprocessing; a run from before there was such a record is let through.
     """
+    if not isinstance(settings, NetworkSettings):
+        return
     record = read_hparams(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
     if record is not None and (before := Preprocessing.of_record(record)) != (now := transformation_of(settings).preprocessing):
         raise RunError(
@@ -40,11 +44,11 @@ def check_preprocessing(run: Run, settings: Settings) -> None:
         )
 
 
-def preprocessing_line(settings: Settings) -> str:
+def preprocessing_line(settings: NetworkSettings) -> str:
     """Return one line: what happens to an image before the network, who says so, and what pretrained weights want instead.
 
     Example:
-        >>> preprocessing_line(Settings(architecture="vgg16")).partition(", crop")[0]
+        >>> preprocessing_line(NetworkSettings(architecture="vgg16")).partition(", crop")[0]
         'preprocessing (-trf imagenet): 224×224 pixels, bilinear'
     """
     done, wanted = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
@@ -54,7 +58,7 @@ def preprocessing_line(settings: Settings) -> str:
     return f"{line}; the weights want {wanted.instead_of(done)}, {wanted.source}: -trf weights gives it"
 
 
-def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> ImageFold:
+def images_of(fold: Metadata, settings: NetworkSettings, *, training: bool = False) -> ImageFold:
     """Return the images of a fold, decoded once and kept if ``-cache`` says so.
 
     Args:
@@ -66,7 +70,7 @@ def images_of(fold: Metadata, settings: Settings, *, training: bool = False) -> 
     return ImageFold(fold, transformation_of(settings), cache=kept, augment=settings.seed if training else None)
 
 
-def batches_of(images: ImageFold, settings: Settings, device: torch.device) -> DataLoader:
+def batches_of(images: ImageFold, settings: CommonSettings, device: torch.device) -> DataLoader:
     """Return a loader of all images in their own order, for forward passes on a device."""
     return loader(
         images,

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import lightning.pytorch as pl
 import torch
@@ -19,16 +17,15 @@ from tqdm import tqdm
 from ..backbones import HashNetwork, build_network
 from ..data import ImageFold, Metadata, Prepared
 from ..errors import DataError, RunError, UsageError, full_card
-from ..hparams import Settings
 from ..losses import HashingLoss
-from ..runs import Run, only_process
-from ..runs.hparams_json import write_hparams
+from ..runs import Run
+from ..settings import TrainingSettings
 from ..surroundings import has_terminal
 from .alignment import AlignmentCurves
 from .callbacks import Bar, Checkpoints, Curves
 from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
-from .checks import check_batches, check_input, check_rules
+from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import accelerator, device_of
 from .feeding import batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
@@ -36,14 +33,16 @@ from .manner import Manner
 from .module import HashingModule
 from .plan import plan_of
 from .quiet import quieten
-from .same_split import check_split, record_split
+from .same_split import check_split
+from .status import recorded_training
 from .validation import Validation
 
 PRECISIONS = {"32": "32-true", "64": "64-true", "bf16-mixed": "bf16-mixed", "16-mixed": "16-mixed"}
-LossOf: TypeAlias = Callable[[Settings, Metadata], HashingLoss]
+Table = TypeVar("Table", bound=TrainingSettings)
+LossOf: TypeAlias = Callable[[Table, Metadata], HashingLoss]
 
 
-def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> None:
+def fit(run: Run, settings: Table, build_loss: LossOf[Table], manner: Manner) -> None:
     """Train a run to its end, going on from its last finished epoch if there is one.
 
     Everything that can be wrong with the settings, the data or the weights shows before the run's folder is touched.
@@ -59,7 +58,9 @@ def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> Non
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     quieten()
-    if accelerator(settings) == "cpu" and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
+    check_precision(settings)
+    on_cpu = accelerator(settings, settings.devices) == "cpu"
+    if on_cpu and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
     folds = Prepared(settings.database).folds()
     validation = Validation.of(folds["train"], folds["val"])
@@ -72,40 +73,20 @@ def fit(run: Run, settings: Settings, build_loss: LossOf, manner: Manner) -> Non
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
-    with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
-        if settings.no_skip:
-            clear(run)
-        run.mark("training")
-        write_hparams(run.hparams_file, recorded_settings(settings))
-        record_split(run)
-        with _marking_interruptions(run):
-            if resume is None or not _is_done(resume, settings):
-                if resume is not None and not manner.quiet:
-                    print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
-                _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
-        run.mark("finished")
+    with recorded_training(run, recorded_settings(settings), anew=settings.no_skip):
+        if resume is None or not _is_done(resume, settings):
+            if resume is not None and not manner.quiet:
+                print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
+            _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
 
 
-def clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, indexes, marker, alignment and evaluation."""
-    records = (run.predictions_file.name, run.alignment_file.name)
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
-    for pattern in patterns:
-        for path in run.directory.glob(pattern):
-            path.unlink()
-    for path in run.evaluation.glob(run.evaluation_file("*").name):
-        path.unlink()
-    for path in run.directory.glob(f"{run.index().name}*"):
-        shutil.rmtree(path)
-
-
-def _feeding(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
+def _feeding(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
     companions = None if validation.companions is None else images_of(folds["train"], settings)
     return Feeding(images_of(folds["train"], settings, training=True), images_of(folds["val"], settings), settings, companions)
 
 
 def build_module(
-    settings: Settings, train_fold: Metadata, build_loss: LossOf, *, fresh: bool, validation: Validation | None = None
+    settings: Table, train_fold: Metadata, build_loss: LossOf[Table], *, fresh: bool, validation: Validation | None = None
 ) -> HashingModule:
     """Build what a run trains: network, loss, and one image to check them with.
 
@@ -131,7 +112,7 @@ def build_module(
     return module
 
 
-def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tensor:
+def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) -> Tensor:
     """Return what the backbone, as it is before any training, makes of all images of a fold, by data-set index."""
     device = device_of(settings)
     backbone = network.backbone.to(device).eval()
@@ -146,14 +127,14 @@ def _features(network: HashNetwork, fold: Metadata, settings: Settings) -> Tenso
     return found.clone()  # out of inference mode: an ordinary tensor
 
 
-def _is_done(checkpoint: dict[str, Any], settings: Settings) -> bool:
+def _is_done(checkpoint: dict[str, Any], settings: TrainingSettings) -> bool:
     """Tell whether an earlier process did all epochs, or stopped early, and was killed before it could say so."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
     return stopped or checkpoint["epoch"] + 1 >= settings.epochs
 
 
 def _fit(
-    run: Run, settings: Settings, manner: Manner, module: HashingModule, feeding: Feeding, plan: Sequence[str], *, resuming: bool
+    run: Run, settings: TrainingSettings, manner: Manner, module: HashingModule, feeding: Feeding, plan: Sequence[str], *, resuming: bool
 ) -> None:
     can_move = module.validation is None or module.validation.can_move
     checkpoints = Checkpoints(run, settings, can_move=can_move)
@@ -169,7 +150,7 @@ def _fit(
     if show_bar:
         callbacks.append(Bar(leave=False))
     trainer = pl.Trainer(
-        accelerator=accelerator(settings),
+        accelerator=accelerator(settings, settings.devices),
         devices=settings.devices,
         strategy="auto" if settings.devices == 1 else "ddp_spawn",
         precision=PRECISIONS[settings.precision],
@@ -199,15 +180,6 @@ def _fit(
     finally:
         for number, handler in handlers.items():
             _restore(number, handler)
-
-
-@contextmanager
-def _marking_interruptions(run: Run) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        run.mark("interrupted")
-        raise
 
 
 def _restore(number: int, handler: Any) -> None:

@@ -30,13 +30,13 @@ from ..bio import (
 )
 from ..errors import RunError
 from ..eval import leave_one_out_average_precision
-from ..hparams import Settings
 from ..losses import HashingLoss
-from ..phrases import parse_schedule
-from ..rulemaps import rule_map
+from ..settings import TrainingSettings
+from ..settings.schedule import parse_schedule
 from .devices import lay_out
 from .feeding import transformation_of
 from .quiet import quieten
+from .rules import rules_of
 from .validation import Validation
 
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
@@ -49,7 +49,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
-def convert(network: HashNetwork, settings: Settings) -> None:
+def convert(network: HashNetwork, settings: TrainingSettings) -> None:
     """Give a ``bio-`` network the learning rules of its settings; a plain one keeps PyTorch's own backward pass.
 
     The patterns of a rule map are matched with the layers' names as the backbone alone has them.
@@ -59,11 +59,11 @@ def convert(network: HashNetwork, settings: Settings) -> None:
         names = rule_names(network)
         known = (*names, *dict(network.named_modules()), *dict(network.named_parameters()))
         short = {name: name.removeprefix("backbone.") for name in known}
-        rules = rule_map(settings.mode, [short[name] for name in names])
+        rules = rules_of(settings, [short[name] for name in names])
         apply_rule(network, rules, seed=settings.seed, scale=scale, names=short)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, settings: Settings) -> dict[str, Any]:
+def _schedule(optimizer: torch.optim.Optimizer, settings: TrainingSettings) -> dict[str, Any]:
     schedule = parse_schedule(settings.schedule)
     if schedule.kind == "constant":
         return {}
@@ -86,7 +86,7 @@ class HashingModule(pl.LightningModule):
     """
 
     def __init__(
-        self, network: HashNetwork, loss: HashingLoss, settings: Settings, example: Tensor, validation: Validation | None = None
+        self, network: HashNetwork, loss: HashingLoss, settings: TrainingSettings, example: Tensor, validation: Validation | None = None
     ) -> None:
         super().__init__()
         self.example = example
@@ -238,7 +238,7 @@ class HashingModule(pl.LightningModule):
 
     def summary(self) -> str:
         """Return one line on what learns how."""
-        note = "" if self.loss.has_penalty else f"; {self.settings.loss} has no penalty of its own, -penalty is without effect"
+        note = "" if self.loss.has_penalty else f"; {type(self.loss).__name__} has no penalty of its own, -penalty is without effect"
         count = sum(parameter.numel() for parameter in self.network.parameters())
         if not self.settings.is_bio:
             return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation{note}"

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 from ..data import Metadata
 from ..data.feeding import single_image_left
-from ..hparams import Settings
+from ..settings import TrainingSettings
 from .feeding import preprocessing_line
 from .validation import Validation
 
 
-def plan_of(settings: Settings, folds: Mapping[str, Metadata], validation: Validation) -> list[str]:
+def plan_of(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation) -> list[str]:
     """Return what a training will do, a line each.
 
     Args:
@@ -28,7 +28,7 @@ def plan_of(settings: Settings, folds: Mapping[str, Metadata], validation: Valid
     ]
 
 
-def _batches(settings: Settings, images: int) -> str:
+def _batches(settings: TrainingSettings, images: int) -> str:
     size, share = settings.batch_size, images // settings.devices
     joined = single_image_left(share, size // settings.devices)
     each = f"{-(-share * settings.devices // size) - joined:,} of {size:,} images an epoch"

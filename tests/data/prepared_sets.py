@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from biodeephashing.data import load_fold
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 
 def names(database: str, fold: str) -> list[str]:

@@ -18,9 +18,9 @@ from biodeephashing.data._decoding import UnreadableError, decode, fault_of
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.data.transforms import pixels
 from biodeephashing.errors import DataError, UnknownNameError, UsageError, describe
-from biodeephashing.hparams import table
 from biodeephashing.preprocessing import IMAGENET
 from biodeephashing.registry import names_on_disk
+from biodeephashing.settings import NetworkSettings
 
 
 def fold_of(folder: Path, *files: str, transformation: str = "none") -> ImageFold:
@@ -33,7 +33,7 @@ def random_image(width: int, height: int, seed: int = 0) -> Image.Image:
 
 
 def test_settings_and_registry_agree() -> None:
-    (choices,) = [setting.choices for field, setting in table() if field.name == "transformations"]
+    (choices,) = [setting.choices for field, setting in NetworkSettings.table() if field.name == "transformations"]
     assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data", "TRANSFORMS"))
 
 

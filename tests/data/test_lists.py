@@ -20,7 +20,7 @@ from biodeephashing.data import own_lists as processor
 from biodeephashing.data._lists import by_name, export, join, read_list, write_list
 from biodeephashing.data.process import lists as script
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 
 @settings(max_examples=50, deadline=None)

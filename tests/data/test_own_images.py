@@ -18,7 +18,7 @@ from biodeephashing.data._own_images import file_names, read_folder
 from biodeephashing.data.content import is_safe
 from biodeephashing.data.own_images import prepare_own
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 CLASSES = {"cat": 10, "dog": 20, "eel": 5}  # what the folder pets holds
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from biodeephashing.arguments import given_images
 from biodeephashing.data import read_split
 from biodeephashing.data.own_images import check_given, prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.eval import compare
-from biodeephashing.hparams import from_mapping
 from biodeephashing.models.PenaltyStrategies import predict, study, train
-from biodeephashing.phrases import own_place
+from biodeephashing.settings import CommonSettings
+from biodeephashing.settings.flags import given_images
+from biodeephashing.settings.own_images import own_place
 
 SETTINGS = shlex.split("-exp own -trf none -arch bio-lenet -loss DCH -nbits 8 -bs 8 -ep 1 -nw 0 -device cpu")
 
@@ -88,10 +88,10 @@ class TestCommands:
         assert own_place("folder:pets") is None
         with pytest.raises(UsageError, match="names no folder: write FOLDER:PATH"):
             own_place("FOLDER: ")
-        assert from_mapping({"db": "FOLDER:."}, "x").database == f"FOLDER_{tmp_path.name}"
-        assert from_mapping({"db": "FOLDER:pets.v2.CSV"}, "x").database == "FOLDER_pets.v2"
+        assert CommonSettings.from_mapping({"db": "FOLDER:."}, "x").database == f"FOLDER_{tmp_path.name}"
+        assert CommonSettings.from_mapping({"db": "FOLDER:pets.v2.CSV"}, "x").database == "FOLDER_pets.v2"
         with pytest.raises(UsageError, match="it must be a folder name"):
-            from_mapping({"db": "folder:pets"}, "x")
+            CommonSettings.from_mapping({"db": "folder:pets"}, "x")
 
     def test_where_it_is_given(self, tmp_path: Path) -> None:
         from argparse import Namespace

@@ -16,7 +16,7 @@ from biodeephashing.data._own_table import read_table
 from biodeephashing.data._splits import deal, per_class_share, share_sizes
 from biodeephashing.data.own_images import parse_fractions, prepare_own
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 
 def table(folder: Path, *lines: str, header: str = "file,labels", images: int = 12) -> Path:

@@ -13,7 +13,7 @@ from scripts import run_script
 
 from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
 from biodeephashing.errors import UnknownNameError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
 
 SCRIPTS = Path(CIFAR_10.__file__).parents[1] / "process"
 

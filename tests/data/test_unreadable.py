@@ -12,13 +12,14 @@ import pytest
 from PIL import Image
 from raw_trees import PREPARED, photo
 
-from biodeephashing.arguments import StrictParser, add_skip_unreadable
 from biodeephashing.cli import main
 from biodeephashing.data import load_fold, own_lists, read_split
 from biodeephashing.data.own_images import prepare_given, prepare_own
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, UsageError
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
+from biodeephashing.settings.flags import add_skip_unreadable
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def break_some(pets: Path) -> list[str]:

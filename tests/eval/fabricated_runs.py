@@ -10,7 +10,7 @@ from biodeephashing.checksums import digest
 from biodeephashing.codes import pack
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.data.split import read_split
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.hparams_json import hparams_of
 

@@ -21,7 +21,7 @@ from biodeephashing.eval.comparison import build_groups, describe_difference
 from biodeephashing.eval.comparison._seed_figures import draw_bars, draw_curves
 from biodeephashing.eval.figures import colour_of
 from biodeephashing.eval.significance import holm, paired_difference, spread
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.registry import names_on_disk
 from biodeephashing.runs import Run
 
@@ -255,9 +255,9 @@ def test_the_baseline_comes_first_and_then_the_best():
 
 def test_titles_name_what_differs_and_sort_by_number():
     blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits=bits, epochs="9") for bits in ("64", "8", "16")], "m")
-    assert [block.title for block in blocks] == ["DCH, ?, 8 bits", "DCH, ?, 16 bits", "DCH, ?, 64 bits"]
+    assert [block.title for block in blocks] == ["DCH, 8 bits", "DCH, 16 bits", "DCH, 64 bits"]
     blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits="8", learning_rate=rate) for rate in ("0.1", "0.01")], "m")
-    assert [block.title for block in blocks] == ["DCH, ?, 8 bits, learning rate 0.01", "DCH, ?, 8 bits, learning rate 0.1"]
+    assert [block.title for block in blocks] == ["DCH, 8 bits, learning rate 0.01", "DCH, 8 bits, learning rate 0.1"]
 
 
 def test_only_shared_seeds_are_paired():

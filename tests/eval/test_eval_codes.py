@@ -26,7 +26,7 @@ from biodeephashing.eval.eval_codes import main
 from biodeephashing.eval.metrics import code_health
 from biodeephashing.eval.records import ALWAYS, key_of
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs" / "evaluation.md"
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_a_result_in_place_is_left_alone_unless_told(sample, tmp_path):
     assert json.loads(output.read_text()) == result
 
 
-def test_the_command_of_the_readme(sample, tmp_path):
+def test_the_command_of_the_page(sample, tmp_path):
     import biodeephashing.eval.eval_codes as script
 
-    (line,) = re.findall(r"^python src/eval/eval_codes\.py (.*)$", README.read_text("utf-8"), re.MULTILINE)
+    (line,) = re.findall(r"^ *python src/eval/eval_codes\.py (.* -o .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
     savemat(tmp_path / "codes.mat", dict(zip(("qB", "dB", "qL", "dL"), (
         np.sign(sample.query_features), np.sign(sample.database_features), sample.query_labels, sample.database_labels), strict=True)),
     )  # fmt: skip

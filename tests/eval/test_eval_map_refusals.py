@@ -218,7 +218,7 @@ def test_a_cut_beyond_every_machine_word_is_the_whole_ranking(fabricated):
 
 
 def test_a_pattern_without_runs_is_refused(fabricated):
-    with pytest.raises(RunError, match=r"no run directory matches .*-loss=DHC"):
+    with pytest.raises(RunError, match=r"no run matches .*-loss=DHC"):
         main(["-p", str(fabricated.directory.with_name("-loss=DHC*"))])
 
 

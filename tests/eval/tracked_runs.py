@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from biodeephashing.eval.comparison import RunRecord
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
+from biodeephashing.runs.hparams_json import hparams_of
 
 LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
 SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
@@ -17,7 +18,7 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
     further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
     settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
-    tracker = open_tracker(Run.of(settings), settings)
+    tracker = open_tracker(Run.of(settings), hparams_of(settings))
     tracker.set_tags(split or SPLIT)
     tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
     tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
@@ -30,3 +31,14 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
 
 def observation(rule: str, seed: int, value: float, **settings: str) -> RunRecord:
     return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
+
+
+def track_untrained(method: str, bits: int, seed: int, value: float, split: dict | None = None, **settings: str) -> None:
+    """Track an evaluated run of a method without rule, loss, network and epochs."""
+    from biodeephashing.tracking import open_tracker
+
+    hparams = {"experiment_name": "trial", "database": "TINY", "number_of_bits": bits, "seed": seed, "model": method} | settings
+    run = Run("TINY", "trial", "".join(f"-{name}={value}" for name, value in {"nbits": bits, "seed": seed, **settings}.items()), method)
+    with open_tracker(run, hparams, phase="evaluate") as tracker:
+        tracker.set_tags(split or SPLIT)
+        tracker.log_metrics({f"query_mAP_{name}": value for name in ("expected", "expected_at_1000", "expected_at_5000", "feature")})

@@ -1,4 +1,4 @@
-"""The reference page of the losses: written from their docstrings, complete, readable, and its examples run."""
+"""The reference page of the losses: written from their docstrings, complete, readable; its examples run, and that of one's own loss."""
 
 import importlib.util
 import re
@@ -85,8 +85,12 @@ def test_how_formulas_are_spelt(builder, formula, expected):
     assert builder._tex(formula) == expected
 
 
+def python_of(page):
+    return re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+
+
 def test_the_examples_of_the_page_run(monkeypatch):
-    usage, recipe = (block.partition("```")[0] for block in PAGE.split("```python\n")[1:])
+    (usage,), (_, recipe) = python_of(PAGE), python_of((DOCS / "extending.md").read_text("utf-8"))
     exec(usage, {})
     fresh = Registry("loss")
     monkeypatch.setattr("biodeephashing.losses._base.LOSSES", fresh)

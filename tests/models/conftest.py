@@ -2,7 +2,7 @@
 
 import pytest
 
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold, write_metadata, write_split
 from biodeephashing.data.split import checksums, read_facts
 from biodeephashing.errors import BioDeepHashingError, RunError
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run, processed_folder, read_json
 
 ANOTHER = (

@@ -29,7 +29,7 @@ from biodeephashing.runs import Run
 run = Run.at(sys.argv[1])
 fold = load_fold(run.database, "val")
 (one,) = load_method("PenaltyStrategies").encode(run, run.settings(), [fold], quiet=True)
-assert (one.features == Encoder.of(run, device="cpu").encode([f"{sys.argv[2]}/{path}" for path in fold.paths]).features).all()
+assert (one[""].features == Encoder.of(run, device="cpu").encode([f"{sys.argv[2]}/{path}" for path in fold.paths]).features).all()
 print(*sorted({"lightning", "mlflow"} & set(sys.modules)))
 """
 
@@ -117,6 +117,9 @@ def test_encoding_loads_neither_lightning_nor_mlflow(run, project_home):
 
 def test_the_page_on_python_runs(tiny_database, project_home, monkeypatch, capsys):
     monkeypatch.chdir(project_home)
-    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    exec(compile(block.replace("DIGITS", tiny_database), str(PAGE), "exec"), {})
+    first, method = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    exec(compile(first.replace("DIGITS", tiny_database), str(PAGE), "exec"), {})
     assert re.search(r"^mAP [01]\.\d{4}$", capsys.readouterr().out, re.MULTILINE)
+    (project_home / "new_method.py").write_text(method)
+    command = [sys.executable, "new_method.py", "train", "Projection", "-h"]
+    assert "-rank N" in subprocess.run(command, capture_output=True, text=True, timeout=900, check=True, cwd=project_home).stdout

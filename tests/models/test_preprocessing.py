@@ -12,7 +12,7 @@ from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, transformation
 from biodeephashing.errors import RunError
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.preprocessing import Preprocessing
 from biodeephashing.runs import read_json, write_json
 from biodeephashing.training.checkpoints import read_checkpoint

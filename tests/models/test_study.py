@@ -15,16 +15,16 @@ from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import cells_of, expand, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.executors.gpus import VARIABLE, shares
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.study import main
-from biodeephashing.parsers import study_parser
 from biodeephashing.runs import Run
+from biodeephashing.settings.parsers import study_parser
 
 SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", "-nbits", "8", "-bs", "8", "-ep", "1", "-nw", "0"]
 
 
 def test_cells_are_all_combinations_in_the_order_of_the_table():
-    cells = expand({"seed": [0, 1], "mode": ["bp", "fa"], "architecture": "bio-lenet", "number_of_bits": [16, 32]}, "example")
+    cells = expand(Settings, {"seed": [0, 1], "mode": ["bp", "fa"], "architecture": "bio-lenet", "number_of_bits": [16, 32]}, "example")
     assert [(c.number_of_bits, c.seed, c.mode) for c in cells] == [
         (bits, seed, mode) for bits in (16, 32) for seed in (0, 1) for mode in ("bp", "fa")
     ]
@@ -41,18 +41,18 @@ def test_cells_are_all_combinations_in_the_order_of_the_table():
 )
 def test_bad_grids_are_refused(values, message):
     with pytest.raises(UsageError, match=message):
-        expand(values, "example")
+        expand(Settings, values, "example")
 
 
 def test_a_value_listed_twice_is_refused():
     with pytest.raises(UsageError, match="2 cells with 1 different runs"):
-        study(expand({"seed": [0, 0]}, "example"))
+        study(expand(Settings, {"seed": [0, 0]}, "example"))
 
 
 def test_the_flags_win_over_the_file(tmp_path):
     config = tmp_path / "grid.yaml"
     config.write_text("number_of_bits: [16, 32]\nseed: [0, 1, 2]\nlr: 1e-4\narch: bio-lenet\n")
-    cells = cells_of(study_parser().parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]))
+    cells = cells_of(study_parser(Settings).parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]), Settings)
     assert [(c.number_of_bits, c.seed, c.mode, c.learning_rate) for c in cells] == [
         (bits, 7, mode, 1e-4) for bits in (16, 32) for mode in ("bp", "fa")
     ]
@@ -73,7 +73,9 @@ def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database,
         main([*arguments, "-lr", "1e-3", "1e30", "-jobs", "1"])
     out, err = capfd.readouterr()
     assert (out + err).count("was trained already") == 2
-    cells = expand({"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example")
+    cells = expand(
+        Settings, {"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example"
+    )
     assert all(Run.of(cell).status is None for cell in cells)  # other settings, other folders: nothing else was touched
 
 
@@ -90,7 +92,7 @@ def fragile(settings, parent):
 
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_cards(monkeypatch, 0)
-    cells = expand({"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
+    cells = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
     failures = run_grid(cells, fragile, jobs=2, title="fragile")
     told = capfd.readouterr().out
     assert "seed=0: seed 0 is fine, on card None" in told
@@ -145,7 +147,7 @@ def look_round(settings, parent):
 def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, seen, tmp_path, monkeypatch, capfd):
     see_cards(monkeypatch, cards)
     monkeypatch.setenv("MEETING", str(tmp_path))
-    cells = expand({"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
+    cells = expand(Settings, {"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
     assert run_grid(cells, look_round, jobs=jobs, title="cards") == []
     told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
     assert len(told) == 4
@@ -157,6 +159,7 @@ import time
 from biodeephashing.executors import local
 from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand
+from biodeephashing.models.PenaltyStrategies import Settings
 
 local.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
 
@@ -169,7 +172,7 @@ def work(settings, parent):
         raise
 
 if __name__ == "__main__":
-    run_grid(expand({"seed": [0, 1], "tracking": "off"}, "example"), work, jobs=1, title="endless")
+    run_grid(expand(Settings, {"seed": [0, 1], "tracking": "off"}, "example"), work, jobs=1, title="endless")
 """
 
 

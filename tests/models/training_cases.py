@@ -8,7 +8,7 @@ import torch
 from biodeephashing.bio import give_target
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.training import callbacks, fit

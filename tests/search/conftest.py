@@ -8,7 +8,7 @@ import pytest
 
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies.settings import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
 
 

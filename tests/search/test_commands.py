@@ -19,7 +19,7 @@ from biodeephashing.errors import guard
 from biodeephashing.search import Index
 from biodeephashing.search.index import main as index_main
 from biodeephashing.search.query import main as query_main
-from biodeephashing.training.fit import clear
+from biodeephashing.training.status import recorded_training
 
 
 def call(main, *words):
@@ -362,5 +362,5 @@ def test_an_index_elsewhere(run, tmp_path):
 
 def test_training_anew_removes_the_index(run):
     call(index_main, "-p", run)
-    clear(run)
-    assert not run.index().exists()
+    with recorded_training(run, run.hparams(), anew=True):
+        assert not run.index().exists()

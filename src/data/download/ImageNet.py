@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser
 from biodeephashing.data._kaggle import RULES, TOKEN
 from biodeephashing.errors import guard
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser
 from biodeephashing.errors import guard
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

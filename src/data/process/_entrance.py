@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from biodeephashing.arguments import StrictParser, add_skip_unreadable, whole_number
 from biodeephashing.data._catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, SETS
-from biodeephashing.hparams import FOLDS
+from biodeephashing.settings import FOLDS
+from biodeephashing.settings.flags import add_skip_unreadable, whole_number
+from biodeephashing.settings.strict_parser import StrictParser
 
 
 def parser_of(script: str, description: str | None, *, lists: str = "", images: bool = True) -> StrictParser:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...arguments import command_line
 from ...checksums import copy_and_digest, digest
 from ...errors import DataError, UsageError
 from ...runs import only_process, raw_folder, replacing
+from ...settings.strict_parser import command_line
 from .. import _archives, _cifar, _splits
 from .._catalogue import check_protocol
 from .._cifar import Official

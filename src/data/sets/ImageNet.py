@@ -6,9 +6,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
-from ...arguments import command_line
 from ...errors import DataError
 from ...runs import only_process, raw_folder
+from ...settings.strict_parser import command_line
 from .. import _imagenet, _lists, _splits
 from .._catalogue import check_protocol
 from .._kaggle import COMPETITION, ELSEWHERE, ask_kaggle

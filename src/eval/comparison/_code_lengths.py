@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .groups import ComparisonGroup
-
-BITS = "number_of_bits"
+from .groups import BITS, ComparisonGroup
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from matplotlib.lines import Line2D
 
 from ..figures.style import INK, colour_of, page, place_of, quiet, save, shortened
 from ..records.metric_names import words_of
-from .groups import ComparisonGroup, describe_spread
+from ..significance.over_seeds import Spread
+from .groups import BITS, MODEL, ComparisonGroup, describe_spread, several_methods
 
 _LONGEST = 48  # letters of a row's name that are drawn
 
@@ -18,10 +19,14 @@ _LONGEST = 48  # letters of a row's name that are drawn
 def overview(groups: Sequence[ComparisonGroup], metric: str) -> tuple[list[str], list[list[str]]]:
     """Return header and rows of a table: mean ± standard deviation of every group and rule, the best group first.
 
+    Of several methods there is a row per method, settings and rule, and a column per number of bits.
+
     Args:
         groups: what to tell of.
         metric: the metric of the cells.
     """
+    if several_methods(groups):
+        return _by_bits(groups, metric)
     rules = _rules(groups)
     names = short_titles(groups)
     rows = [
@@ -29,6 +34,18 @@ def overview(groups: Sequence[ComparisonGroup], metric: str) -> tuple[list[str],
         for name, group in _ordered(names, groups, metric)
     ]
     return ["settings", *rules], rows
+
+
+def _by_bits(groups: Sequence[ComparisonGroup], metric: str) -> tuple[list[str], list[list[str]]]:
+    rows: dict[tuple[str, str, str], dict[int, Spread]] = {}
+    for group in groups:
+        for rule in group.runs:
+            if value := group.spread(rule, metric):
+                rows.setdefault((group.settings[MODEL], group.own_title, rule), {})[int(group.settings[BITS])] = value
+    lengths = sorted({bits for cells in rows.values() for bits in cells})
+    best = sorted(rows.items(), key=lambda row: -max(value.mean for value in row[1].values()))
+    header = ["method", "settings", "rule", *(f"{bits} bits" for bits in lengths)]
+    return header, [[*name, *(describe_spread(cells.get(bits)) for bits in lengths)] for name, cells in best]
 
 
 def short_titles(groups: Sequence[ComparisonGroup]) -> list[str]:

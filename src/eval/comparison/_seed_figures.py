@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from ..figures.style import FAINT_INK, INK, LONGEST, aligned, colour_of, draw_band, page, page_of_rules, place_of, quiet, save, shortened
 from ..records.metric_names import words_of
 from ..significance.over_seeds import BASELINE
-from .groups import ComparisonGroup, describe_spread
+from .groups import NO_RULE, ComparisonGroup, describe_spread
 
 _GAP = 0.5  # inches between the panels of two groups
 _CURVES = {"val_mAP": "mAP of the validation fold", "train_loss": "training loss"}
@@ -102,7 +102,7 @@ def _differences_of(axes: Any, group: ComparisonGroup, metric: str) -> None:
         axes.scatter(found.mean, place, s=52, marker="D", color=colour_of(rule), zorder=3)
         pairs = [value - baseline[seed] for seed, value in group.values(rule, metric).items() if seed in baseline]
         axes.scatter(pairs, place + _apart(len(pairs)), s=16, color="white", edgecolor=INK, linewidth=0.8, zorder=4)
-    if not baseline:
+    if not baseline and NO_RULE not in group.runs:
         axes.text(
             0.5, 0.5, f"no run with {BASELINE}", transform=axes.transAxes, ha="center", va="center", color=FAINT_INK, fontsize=9,
             backgroundcolor="white",

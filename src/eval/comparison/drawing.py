@@ -12,7 +12,7 @@ from ._code_lengths_figure import draw_code_lengths
 from ._overview import draw_overview
 from ._retrieval_figure import MARKED, draw_retrieval
 from ._seed_figures import draw_bars, draw_curves
-from .groups import ComparisonGroup
+from .groups import NO_RULE, ComparisonGroup, several_methods
 
 OVERVIEW = "comparison-overview.png"
 _BAND = "Lines: mean over seeds; bands: from the lowest to the highest seed."
@@ -50,9 +50,14 @@ def state(metric: str) -> str:
     return f"{words_of(metric)}; divisor: {describe_denominator(parse_metric(metric)[1])}."
 
 
+def compared(groups: Sequence[ComparisonGroup], name: str) -> str:
+    """Return the title of a comparison."""
+    return f"{name}: {'methods' if several_methods(groups) else 'learning rules'} compared"
+
+
 def _bars(file: Path, groups: Sequence[ComparisonGroup], metric: str, name: str) -> bool:
     draw_bars(
-        file, groups, metric, f"{name}: learning rules compared",
+        file, groups, metric, compared(groups, name),
         f"Bars: mean over seeds (their number in brackets); dots: seeds; whiskers: ± one standard deviation. Diamonds: mean "
         f"difference to bp with its 95% interval (Student's t). {state(metric)} {_splits(groups)}",
     )  # fmt: skip
@@ -60,9 +65,13 @@ def _bars(file: Path, groups: Sequence[ComparisonGroup], metric: str, name: str)
 
 
 def _curves(file: Path, groups: Sequence[ComparisonGroup], metric: str, name: str) -> bool:
+    trained = [group for group in groups if any(run.curves for runs in group.runs.values() for run in runs.values())]
+    if not trained:
+        return False
     draw_curves(
-        file, groups, f"{name}: training curves",
-        f"{_TRAINING_BAND} Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. {_splits(groups)}",
+        file, trained, f"{name}: training curves",
+        f"{_TRAINING_BAND} Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. "
+        f"{_splits(trained)}",
     )  # fmt: skip
     return True
 
@@ -71,7 +80,7 @@ def _overview(file: Path, groups: Sequence[ComparisonGroup], metric: str, name: 
     if len(groups) < 2:
         return False
     draw_overview(
-        file, groups, metric, f"{name}: learning rules compared",
+        file, groups, metric, compared(groups, name),
         "Dots: mean over seeds; lines: ± one standard deviation; the settings whose best rule is best come first. "
         f"{state(metric)} {_splits(groups)}",
     )  # fmt: skip
@@ -134,7 +143,9 @@ def _seeds(counts: Sequence[int]) -> str:
 
 
 def _splits(groups: Sequence[ComparisonGroup]) -> str:
-    return " | ".join(sorted({group.split for group in groups}))
+    """Return the splits, and what the dash in the place of a rule means."""
+    without = any(NO_RULE in group.runs for group in groups)
+    return " | ".join(sorted({group.split for group in groups})) + f". {NO_RULE}: no learning rule" * without
 
 
 _PICTURES: dict[str, tuple[str, Callable[[Path, Sequence[ComparisonGroup], str, str], bool]]] = {

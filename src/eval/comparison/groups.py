@@ -1,4 +1,4 @@
-"""Learning rules side by side: runs that differ in nothing but rule and seed."""
+"""Learning rules and methods side by side: runs of one method that differ in nothing but rule and seed form a group."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ...runs.retrieval_csv import RetrievalCurves
 from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread, holm, paired_difference, spread
 
 Curve = Sequence[tuple[int, float]]
+MODEL, BITS = "model", "number_of_bits"  # settings; the first, the method, is there where a comparison has several
+NO_RULE = "—"  # the rule of a method that has none
 
 
 @dataclass(frozen=True)
@@ -17,9 +19,9 @@ class RunRecord:
     """One evaluated run.
 
     Args:
-        rule: its learning rule.
+        rule: its learning rule, or :data:`NO_RULE`.
         seed: its seed.
-        settings: what must be equal for two runs to be compared.
+        settings: what must be equal for two runs to be of one group; the method among it where there are several.
         split: the split its numbers were made on, in words.
         metrics: its numbers.
         curves: its training curves, (epoch, value).
@@ -52,6 +54,12 @@ class ComparisonGroup:
     settings: Mapping[str, str]
     split: str
     runs: Mapping[str, Mapping[int, RunRecord]]
+
+    @property
+    def own_title(self) -> str:
+        """The title without method and bits."""
+        common = (self.settings[MODEL], f"{self.settings[BITS]} bits")
+        return ", ".join(part for part in self.title.split(", ") if part not in common)
 
     def measured(self) -> list[str]:
         """Return the rules of which some run measured its alignment."""
@@ -107,6 +115,11 @@ def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[Compariso
     return sorted(groups, key=lambda group: [_sortable(part) for part in group.title.split()]), remarks
 
 
+def several_methods(groups: Sequence[ComparisonGroup]) -> bool:
+    """Return whether groups are of several methods."""
+    return MODEL in groups[0].settings
+
+
 def describe_difference(difference: Difference | None, rule: str) -> str:
     """Return a difference to the baseline with its interval as text.
 
@@ -116,6 +129,8 @@ def describe_difference(difference: Difference | None, rule: str) -> str:
     """
     if rule == BASELINE:
         return "baseline"
+    if rule == NO_RULE:
+        return NO_RULE
     if difference is None:
         return f"no {BASELINE} with these seeds"
     if difference.low is None:
@@ -164,13 +179,17 @@ def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str) -> Compari
 
 
 def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return a title for each group: loss, architecture and bits, and whatever else differs between groups."""
-    always = ["loss", "architecture", "number_of_bits"]
-    varying = [key for key in settings[0] if key not in always and len({other.get(key) for other in settings}) > 1] if settings else []
+    """Return a title for each group: method, loss, architecture and bits where it has them, and what else differs within its method."""
+    always = (MODEL, "loss", "architecture", BITS)
     titles = []
     for own in settings:
-        parts = [own.get("loss", "?"), own.get("architecture", "?"), f"{own.get('number_of_bits', '?')} bits"]
-        titles.append(", ".join(parts + [f"{key.replace('_', ' ')} {own.get(key, '?')}" for key in varying]))
+        alike = [other for other in settings if other.get(MODEL) == own.get(MODEL)]
+        parts = [f"{own[name]} bits" if name == BITS else own[name] for name in always if name in own]
+        for name in (name for name in own if name not in always):
+            others = settings if name.startswith("split") else alike  # numbers on two splits are never of one kind
+            if len({other.get(name) for other in others}) > 1:
+                parts.append(f"{name.replace('_', ' ')} {own[name]}")
+        titles.append(", ".join(parts))
     return titles
 
 

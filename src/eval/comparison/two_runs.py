@@ -15,19 +15,22 @@ def check_same_queries(runs: tuple[Run, Run], fold: str) -> None:
     """Make sure that two runs were predicted on the same queries and the same database.
 
     Raises:
-        RunError: naming both, when the checksums of their metadata differ, or when they are one and the same.
+        RunError: naming both, when the checksums of their metadata differ, their items have other views, or they are one and the same.
     """
     first, second = runs
     if first == second:
         raise RunError(f"{first} is given twice: name two runs")
     facts = [current_predictions(run).folds for run in runs]
     for side in (fold, "database"):
-        checksums = [str(folds[side].get("metadata_sha256")) for folds in facts if side in folds]
+        checksums = [str(one.get("metadata_sha256")) for folds in facts if side in folds for one in folds[side].values()]
         if len(set(checksums)) > 1:
             raise RunError(
                 f"{first} ({first.database}) and {second} ({second.database}) cannot be compared query by query: the metadata of their "
                 f"fold {side} differ (checksums {' and '.join(checksum[:12] for checksum in checksums)}); predict both on one data set"
             )
+    views = [" and ".join(folds["database"]) or "one view" for folds in facts if "database" in folds]
+    if len(set(views)) > 1:
+        raise RunError(f"{first} ({views[0]}) and {second} ({views[1]}) cannot be compared query by query: their items have other views")
 
 
 def describe_pair(paired: PairedQueries) -> str:

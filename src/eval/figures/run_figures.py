@@ -31,7 +31,7 @@ def draw_run(
     curves: Curves,
     queries: LabeledCodes,
     database: LabeledCodes,
-    galleries: tuple[Gallery, Gallery],
+    galleries: tuple[Gallery, Gallery] | None,
     *,
     classes: Sequence[str] = (),
     split: str,
@@ -41,11 +41,11 @@ def draw_run(
 
     Args:
         run: the run.
-        fold: the fold whose images are the queries.
+        fold: the fold whose items are the queries, with the direction behind it where items have several views (query-i2t).
         curves: its curves.
         queries: codes and labels of the fold.
         database: codes and labels of the database.
-        galleries: the images of the fold and of the database.
+        galleries: the images of the fold and of the database; None draws no nearest images.
         classes: name of each column of the labels; none for their numbers.
         split: the split of the data, in words.
         folder: where to write.
@@ -56,7 +56,8 @@ def draw_run(
     files = _Files(run, fold, split, folder)
     _draw_curves(files, curves)
     _draw_bits(files, queries, database)
-    _draw_nearest(files, queries, database, galleries, classes)
+    if galleries:
+        _draw_nearest(files, queries, database, galleries, classes)
     return files.made
 
 
@@ -128,12 +129,13 @@ class _Files:
     """Names the files of a fold, remembers them, and says what all of them state."""
 
     def __init__(self, run: Run, fold: str, split: str, folder: Path) -> None:
-        self.run, self.fold, self.folder = run, fold, folder
+        self.run, self.name, self.folder = run, fold, folder
+        self.fold, _, self.direction = fold.partition("-")
         self.stated = f"{split}. Run: {run.experiment} / {run.name}"
         self.made: list[Path] = []
 
     def title(self, words: str) -> str:
-        return f"{self.run.database}, {self.fold} fold: {words}"
+        return f"{self.run.database}, {self.fold} fold{', ' * bool(self.direction)}{self.direction}: {words}"
 
     def picture(self, what: str) -> Path:
         return self._file(f"{what}.png")
@@ -142,5 +144,5 @@ class _Files:
         return self._file(what)
 
     def _file(self, name: str) -> Path:
-        self.made.append(self.folder / f"{self.fold}-{name}")
+        self.made.append(self.folder / f"{self.name}-{name}")
         return self.made[-1]

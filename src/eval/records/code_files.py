@@ -24,7 +24,7 @@ from ..arrays.text_files import in_short
 
 @dataclass(frozen=True)
 class FoldCodes:
-    """Codes of one fold, and the features they are the signs of.
+    """Codes of one view of a fold, and the features they are the signs of.
 
     Args:
         codes: packed codes, uint8 (n, bytes).
@@ -44,23 +44,25 @@ class FoldCodes:
 
 
 def current_predictions(run: Run) -> Predictions:
-    """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint.
+    """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint, if its method has checkpoints.
 
     Raises:
         RunError: when the run was not trained, not predicted, or was trained again since.
     """
-    checkpoint = run.best_checkpoint
     predictions = read_predictions(run.predictions_file)
-    if predictions.checkpoint_sha256 != digest(checkpoint):
+    made_with = predictions.fingerprint
+    if made_with.checkpoint and made_with.sha256 != digest(checkpoint := run.best_checkpoint):
         raise RunError(
-            f"the codes of {run.directory} were made with another checkpoint ({predictions.checkpoint}) "
+            f"the codes of {run.directory} were made with another checkpoint ({made_with.checkpoint}) "
             f"than the present {checkpoint.name}: {PREDICT}"
         )
     return predictions
 
 
-def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, with_features: bool = True) -> FoldCodes:
-    """Read codes and features of a fold.
+def read_fold(
+    run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, with_features: bool = True
+) -> dict[str, FoldCodes]:
+    """Read codes and features of a fold, by view.
 
     Args:
         run: the run.
@@ -73,24 +75,31 @@ def read_fold(run: Run, fold: str, predictions: Predictions, *, rows: int, metad
     Raises:
         RunError: when a file is missing, damaged, of the wrong shape, or not what prediction wrote.
     """
-    facts = predictions.folds.get(fold)
-    if facts is None:
+    views = predictions.folds.get(fold)
+    if views is None:
         raise RunError(f"the fold {fold} of {run.directory} has no codes: {PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
-    codes, codes_file = _read_codes(run, fold, shape)
-    features = _read_features(run.features_file(fold), shape) if with_features else None
+    return {view: _read_view(run, (fold, view), facts, shape, metadata_sha256, with_features) for view, facts in views.items()}
+
+
+def _read_view(
+    run: Run, part: tuple[str, str], facts: Mapping[str, Any], shape: tuple[int, int], metadata_sha256: str, with_features: bool
+) -> FoldCodes:
+    """Read codes and features of a view of a fold."""
+    codes, codes_file = _read_codes(run, part, shape)
+    features = _read_features(run.features_file(*part), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
-        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from another version of the data set: {PREDICT}")
+        raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the data set: {PREDICT}")
     codes_sha256 = digest(codes_file)
     # packed anew, codes that are read from text are the bytes that were predicted
     _check_unchanged(run, codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
     if features is None:
-        return FoldCodes(codes, predictions.bits, _recorded_zeros(run, fold, facts), None, codes_sha256, None)
-    features_sha256 = digest(run.features_file(fold))
-    _check_unchanged(run, run.features_file(fold), facts.get("features_sha256"), features_sha256)
+        return FoldCodes(codes, shape[1], _recorded_zeros(run, part[0], facts), None, codes_sha256, None)
+    features_sha256 = digest(run.features_file(*part))
+    _check_unchanged(run, run.features_file(*part), facts.get("features_sha256"), features_sha256)
     if not np.array_equal(codes, pack(features)):
-        raise RunError(f"{codes_file} does not hold the signs of {run.features_file(fold).name}: {PREDICT}")
-    return FoldCodes(codes, predictions.bits, int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
+        raise RunError(f"{codes_file} does not hold the signs of {run.features_file(*part).name}: {PREDICT}")
+    return FoldCodes(codes, shape[1], int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
 
 
 def _check_unchanged(run: Run, file: Path, recorded: object, found: str) -> None:
@@ -124,9 +133,9 @@ def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     return features
 
 
-def _read_codes(run: Run, fold: str, shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Path]:
+def _read_codes(run: Run, part: tuple[str, str], shape: tuple[int, int]) -> tuple[NDArray[np.uint8], Path]:
     """Read packed codes, or codes as text where there are no packed ones."""
-    file, text = run.codes_file(fold), run.hashes_file(fold)
+    file, text = run.codes_file(*part), run.hashes_file(*part)
     if not file.exists() and text.exists():
         return _read_text(text, shape), text
     if not file.exists():

@@ -11,6 +11,7 @@ import numpy as np
 from ...errors import UsageError, nearest
 from ..metrics.retrieval import Retrieval
 from ..metrics.spec import DENOMINATORS, TIES, APSpec
+from .directions import DIRECTION, blocks_of
 
 FOLDS = ("query", "val")
 CUTS = (None, 1000, 5000)  # the k that are always measured, None being the whole ranking
@@ -91,14 +92,14 @@ def metric_of(fold: str, measure: APSpec) -> str:
     return tracked_name(fold, key_of(measure))
 
 
-def tracked_name(fold: str, key: str) -> str:
+def tracked_name(fold: str, key: str, direction: str = "") -> str:
     """Return the name that a number of a result file has in MLflow, which takes no equals signs.
 
     Example:
-        >>> tracked_name("query", "nDCG_expected_at_k=1000")
-        'query_nDCG_expected_at_1000'
+        >>> tracked_name("query", "nDCG_expected_at_k=1000"), tracked_name("query", "mAP_expected", "i2t")
+        ('query_nDCG_expected_at_1000', 'query_mAP_expected_i2t')
     """
-    return f"{fold}_{key}".replace("_at_k=", "_at_").replace("=", "_")
+    return f"{fold}_{key}".replace("_at_k=", "_at_").replace("=", "_") + (f"_{direction}" if direction else "")
 
 
 def tracked_numbers(fold: str, result: Mapping[str, Any]) -> dict[str, float]:
@@ -108,7 +109,24 @@ def tracked_numbers(fold: str, result: Mapping[str, Any]) -> dict[str, float]:
         >>> tracked_numbers("val", {"mAP_index_at_k=1000": 0.5, "n_queries": 9})
         {'val_mAP_index_at_1000': 0.5}
     """
-    return {tracked_name(fold, key): value for key, value in result.items() if measure_of(key) or key in FURTHER}
+    blocks = {"": result} | blocks_of(result)
+    return {
+        tracked_name(fold, key, direction): value
+        for direction, block in blocks.items()
+        for key, value in block.items()
+        if measure_of(key) or key in FURTHER
+    }
+
+
+def direction_of(metric: str) -> str:
+    """Return the direction that a name in MLflow ends with; "" for none.
+
+    Example:
+        >>> direction_of("query_mAP_expected_at_1000_i2t"), direction_of("query_mAP_expected")
+        ('i2t', '')
+    """
+    found = re.fullmatch(f".*_({DIRECTION})", metric)
+    return found[1] if found else ""
 
 
 def parse_metric(metric: str) -> tuple[str, APSpec]:
@@ -130,7 +148,7 @@ def parse_metric(metric: str) -> tuple[str, APSpec]:
         raise UsageError(
             f"unknown metric {metric!r}{f': did you mean {guess!r}?' if guess else '.'} Write FOLD_mAP_TIES, FOLD being one of "
             f"{', '.join(FOLDS)} and TIES one of {', '.join(TIES)}; for a cut _at_1000 or _at_radius_2 behind it, and then _min or _all "
-            f"for such a divisor"
+            f"for such a divisor; where runs have several views, a direction at the end (_i2t)"
         )
     fold, measure = found
     if measure.ties in BOUNDS and measure.k and measure.denominator == DENOMINATOR:
@@ -181,7 +199,8 @@ def words_of(metric: str) -> str:
         return metric
     fold, measure = found
     cut = f"@{measure.k}" if measure.k else f" (Hamming radius {measure.radius})" if measure.radius is not None else ""
-    return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}"
+    direction = direction_of(metric)
+    return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}" + (f", {direction}" if direction else "")
 
 
 def describe_denominator(measure: APSpec) -> str:
@@ -201,7 +220,9 @@ def describe_denominator(measure: APSpec) -> str:
 
 
 def _parsed(metric: str) -> tuple[str, APSpec] | None:
-    """Return fold and rules of a name in MLflow, None for another name or another spelling."""
+    """Return fold and rules of a name in MLflow, be it with a direction or without; None for another name or another spelling."""
+    direction = direction_of(metric)
+    metric = metric.removesuffix(f"_{direction}") if direction else metric
     fold, _, name = metric.partition("_")
     measure = measure_of(re.sub(r"_at_(?=\d)", "_at_k=", name).replace("_at_radius_", "_at_radius="))
     if fold not in FOLDS or measure is None or metric_of(fold, measure) != metric:

@@ -9,10 +9,11 @@ from typing import Any
 from ...errors import RunError, UsageError
 from ...runs.result_json import read_result
 from ..metrics.spec import APSpec
+from .directions import blocks_of
 from .metric_names import ALWAYS, FURTHER, key_of, measure_of, unique
 from .run_codes import RunCodes
 
-_STATED = ("code_health", "bootstrap", "pictures", *FURTHER)
+_STATED = ("code_health", "bootstrap", *FURTHER)
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,9 @@ def is_current(wanted: EvaluationPlan, codes: RunCodes, fold: str) -> bool:
     # a result with features serves one without, as long as these are those of the codes
     if known.get("features_sha256") not in (wanted.facts["features_sha256"], codes.recorded_features(fold)):
         return False
-    return all(key in known for key in (*_STATED, *map(key_of, wanted.measures)))
+    blocks = blocks_of(known)
+    stated = (*_STATED, *map(key_of, wanted.measures))
+    return "pictures" in known and {*blocks} == {*codes.directions} and all(key in block for block in blocks.values() for key in stated)
 
 
 def _in_place(codes: RunCodes, fold: str) -> dict[str, Any]:

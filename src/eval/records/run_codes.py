@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ...errors import RunError
 from ...runs import Run, home
 from ...runs.hparams_json import read_hparams
-from ...runs.predictions_json import Predictions
+from ...runs.predictions_json import Predictions, by_view
 from .code_files import current_predictions, read_fold
+from .directions import directions_of
 from .fold_metrics import LabeledCodes
 from .metric_names import FOLDS
 
@@ -34,22 +35,33 @@ class RunCodes:
         run: the run.
         predictions: what prediction says about it.
         prepared: its data set.
-        sides: codes and labels of every fold that was read, the database among them.
+        sides: codes and labels of each view of every fold that was read, the database among them.
     """
 
     run: Run
     predictions: Predictions
     prepared: DataSet
-    sides: dict[str, LabeledCodes]
+    sides: Mapping[str, Mapping[str, LabeledCodes]]
 
     @property
     def folds(self) -> list[str]:
         """The folds whose images are queries."""
         return [fold for fold in FOLDS if fold in self.sides]
 
+    @property
+    def directions(self) -> dict[str, tuple[str, str]]:
+        """The directions of retrieval, each with the view of the queries and that of the database."""
+        return directions_of(self.sides["database"])
+
+    def pair(self, fold: str, direction: str) -> tuple[LabeledCodes, LabeledCodes]:
+        """Return queries and database of a direction."""
+        asked, searched = self.directions[direction]
+        return self.sides[fold][asked], self.sides["database"][searched]
+
     def facts(self, fold: str) -> dict[str, Any]:
         """Return what a result file states about where its numbers come from."""
         split, pair = self.prepared.split, (fold, "database")
+        codes = {side: {view: one.codes for view, one in self.sides[side].items()} for side in pair}
         return {
             "hparams": read_hparams(self.run.hparams_file),
             "output_path": self.run.evaluation_file(fold).relative_to(home()).as_posix(),
@@ -62,15 +74,15 @@ class RunCodes:
                 "sizes": dict(split.sizes),
                 "overlaps": dict(split.overlaps),
             },
-            "checkpoint": self.predictions.checkpoint,
-            "codes_sha256": {side: self.sides[side].codes.codes_sha256 for side in pair},
-            "features_sha256": {side: self.sides[side].codes.features_sha256 for side in pair},
+            "checkpoint": self.predictions.fingerprint.checkpoint,
+            "codes_sha256": {side: by_view({view: one.codes_sha256 for view, one in views.items()}) for side, views in codes.items()},
+            "features_sha256": {side: by_view({view: one.features_sha256 for view, one in views.items()}) for side, views in codes.items()},
             "metadata_sha256": {side: split.sha256[f"{side}_metadata.txt"] for side in pair},
         }
 
     def recorded_features(self, fold: str) -> dict[str, Any]:
         """Return the checksums that the features had when they were predicted, be they read or not."""
-        return {side: self.predictions.folds[side].get("features_sha256") for side in (fold, "database")}
+        return {side: self.predictions.fact(side, "features_sha256") for side in (fold, "database")}
 
 
 def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None, with_features: bool = True) -> RunCodes:
@@ -95,5 +107,5 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
         metadata = prepared.fold(fold)
         checksum = prepared.split.sha256[metadata.file.name]
         codes = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=with_features)
-        sides[fold] = LabeledCodes(codes, metadata.labels)
+        sides[fold] = {view: LabeledCodes(one, metadata.labels) for view, one in codes.items()}
     return RunCodes(run, predictions, prepared, sides)

@@ -6,20 +6,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..metrics.spec import APSpec
+from .directions import blocks_of, describe_headline
 from .metric_names import ALWAYS, BOUNDS, CUT_RULES, CUTS, FURTHER, describe_denominator, key_of, measure_of
 from .text_table import text_table
 
 
 def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
-    """Return the tables of all numbers of a run, or of somebody's codes.
+    """Return the tables of all numbers of a run, or of somebody's codes; of several views, means first and then each direction.
 
     Args:
         results: what the result file of each fold holds.
         caption: what the numbers were made from, in words.
     """
-    lines = [caption, f"divisor: {describe_denominator(APSpec())}", *map(_counts, results.items())]
-    lines += [line for item in results.items() for line in _health(*item)]
-    rules = next(iter(results.values()))["bootstrap"]
+    results = {f"{fold} {name}".rstrip(): numbers for fold, result in results.items() for name, numbers in _with_means(result).items()}
+    blocks = {fold: result for fold, result in results.items() if "bootstrap" in result}
+    lines = [caption, f"divisor: {describe_denominator(APSpec())}", *map(_counts, blocks.items())]
+    lines += [line for item in blocks.items() for line in _health(*item)]
+    means = [result for result in results.values() if "bootstrap" not in result]
+    lines += dict.fromkeys(f"mean: of {describe_headline(blocks_of(result))}" for result in means)  # once
+    rules = next(iter(blocks.values()))["bootstrap"]
     lines += [f"in brackets: {rules['level']:.0%} intervals over queries ({rules['method']} bootstrap, {rules['resamples']:,} resamples)"]
     rows = [
         [fold, ties, *(_cell(result, APSpec(ties, k=k)) for k in CUTS)]
@@ -39,6 +44,12 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     if asked:
         lines += ["", text_table(["fold", "tie rule", "cut", "divisor", "mAP"], asked)]
     return "\n".join(lines)
+
+
+def _with_means(result: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the numbers of each direction, those of several below their means."""
+    blocks = blocks_of(result)
+    return blocks if "" in blocks else {"mean": result} | blocks
 
 
 def _words(key: str) -> str:
@@ -78,5 +89,5 @@ def _cell(result: Mapping[str, Any], measure: APSpec) -> str:
     key = key_of(measure)
     if key not in result:
         return ""
-    interval = result["bootstrap"]["intervals"][key]
+    interval = result["bootstrap"]["intervals"][key] if "bootstrap" in result else None  # means over directions have none
     return f"{result[key]:.4f}" + (f" [{interval[0]:.4f}, {interval[1]:.4f}]" if interval else "")

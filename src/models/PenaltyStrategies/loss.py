@@ -8,9 +8,9 @@ import torch
 
 from ...data import Metadata
 from ...errors import UsageError, unknown_name
-from ...hparams import Settings
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
-from ...phrases import parse_constants
+from ...settings.constants import parse_constants
+from .settings import Settings
 
 
 def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
@@ -26,8 +26,8 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
         multi_label=bool((labels.sum(axis=1) > 1).any()),
         **_constants(settings),
     )
-    for name, penalty in PENALTIES.items():
-        loss.add_penalty(penalty(), getattr(settings, f"{name}_penalty"))
+    for name, weight in settings.penalties.items():
+        loss.add_penalty(PENALTIES[name](), weight)
     return loss
 
 

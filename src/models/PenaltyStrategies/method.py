@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...checksums import digest
 from ...data import Metadata, load_fold
-from ...hparams import Settings
 from ...interrupts import held_back
 from ...losses import LOSSES, HashingLoss
 from ...runs import Run
+from ...runs.predictions_json import Fingerprint
 from ...training.checkpoints import read_checkpoint
 from ...training.devices import device_of
-from ...training.feeding import transformation_of
+from ...training.feeding import check_preprocessing, transformation_of
 from ...training.manner import Manner
 from .. import Classifier, Method
 from ..encoder import Encoded, Encoder, encode_fold, load_network
 from .loss import build_loss
+from .settings import Settings
 
 
 class PenaltyStrategies:
     """Trains a network by a loss with penalties; its codes are the signs of the network's outputs."""
-
-    settings = Settings
 
     def train(self, run: Run, settings: Settings, manner: Manner) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
@@ -34,12 +34,18 @@ class PenaltyStrategies:
 
         fit(run, settings, build_loss, manner)
 
-    def encode(self, run: Run, settings: Settings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Encoded]:
+    def fingerprint(self, run: Run, settings: Settings) -> Fingerprint:
+        """Return name and checksum of the checkpoint of the best epoch; its images must be prepared as they were in training."""
+        check_preprocessing(run, settings)
+        checkpoint = run.best_checkpoint
+        return Fingerprint(digest(checkpoint), checkpoint.name)
+
+    def encode(self, run: Run, settings: Settings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of each of some folds, by the network of the best epoch."""
         network, preprocessing = load_network(settings, run.best_checkpoint), transformation_of(settings).preprocessing
         encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
         for fold in folds:
-            yield encode_fold(encoder, fold, settings, quiet=quiet)
+            yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
 
     def classifier(self, run: Run, settings: Settings) -> Classifier | None:
         """Return the head or the centres of the run's loss; None for a loss without."""
@@ -57,4 +63,4 @@ class PenaltyStrategies:
         return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
 
 
-METHOD: Method = PenaltyStrategies()
+METHOD: Method[Settings] = PenaltyStrategies()

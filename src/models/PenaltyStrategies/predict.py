@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from biodeephashing.arguments import given_images
 from biodeephashing.errors import guard
-from biodeephashing.interrupts import held_back
-from biodeephashing.parsers import predict_parser, prediction_settings
+from biodeephashing.models.entrances import predict
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line, predict, and say what comes next."""
-    arguments = predict_parser().parse_args(argv)
-    settings = prediction_settings(arguments)
-    with held_back():
-        from biodeephashing.commands.predict import predict_and_advise
-
-    predict_and_advise(settings, given_images(arguments, arguments.config))
+    predict(["PenaltyStrategies", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

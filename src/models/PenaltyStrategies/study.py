@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from biodeephashing.errors import guard
-from biodeephashing.parsers import study_parser
+from biodeephashing.models.entrances import study
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line, run the grid, and print the comparison."""
-    arguments = study_parser().parse_args(argv)
-    from biodeephashing.commands.study import from_arguments
-
-    from_arguments(arguments)
+    study(["PenaltyStrategies", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

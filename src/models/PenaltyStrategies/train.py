@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
-from biodeephashing.arguments import collect_settings, given_images
 from biodeephashing.errors import guard
-from biodeephashing.interrupts import held_back
-from biodeephashing.parsers import train_parser
+from biodeephashing.models.entrances import train
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Parse a command line, train, and say what comes next."""
-    arguments = train_parser().parse_args(argv)
-    settings = collect_settings(arguments, arguments.config)
-    with held_back():
-        from biodeephashing.commands.train import train_and_advise
-
-    train_and_advise(settings, given_images(arguments, arguments.config), arguments.skip_unreadable)
+    train(["PenaltyStrategies", *(sys.argv[1:] if argv is None else argv)])
 
 
 if __name__ == "__main__":

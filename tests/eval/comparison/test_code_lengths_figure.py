@@ -50,7 +50,7 @@ def draw(blocks, tmp_path, monkeypatch):
 
 
 def test_blocks_that_differ_in_bits_only_share_a_panel(study):
-    assert [(panel.title, list(panel.groups)) for panel in bits_panels(study)] == [("DCH, ?", [8, 16, 64]), ("DPSH, ?", [12, 16])]
+    assert [(panel.title, list(panel.groups)) for panel in bits_panels(study)] == [("DCH", [8, 16, 64]), ("DPSH", [12, 16])]
     assert bits_panels(study)[0].curves("bp", "m") == [[(8, 0.0), (16, 0.1), (64, 0.2)], [(8, 0.04), (16, 0.14), (64, 0.24)]]
     assert bits_panels(study)[0].curves("fa", "m") == [[(8, 0.5), (64, 0.7)], [(64, 0.9)]]
 

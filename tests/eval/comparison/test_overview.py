@@ -30,7 +30,7 @@ def test_a_row_per_block_and_a_column_per_rule(blocks):
 
 def test_titles_say_what_differs_and_no_more(blocks):
     assert short_titles(blocks) == ["CSQ", "DCH"]
-    assert short_titles(blocks[:1]) == ["CSQ, ?, 16 bits"]
+    assert short_titles(blocks[:1]) == ["CSQ, 16 bits"]
 
 
 def test_every_dot_is_drawn_at_its_value(blocks, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from biodeephashing.errors import RunError
 from biodeephashing.eval.comparison import RunRecord, _retrieval_figure, build_groups, draw_pictures
 from biodeephashing.eval.comparison._retrieval_figure import draw_retrieval
 from biodeephashing.eval.figures import pen_of
-from biodeephashing.hparams import Settings
+from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.retrieval_csv import RetrievalCurves, read_retrieval
 
@@ -101,7 +101,7 @@ def test_lines_are_means_and_bands_extremes(tmp_path, monkeypatch):
 
 def test_a_row_per_block(tmp_path, monkeypatch):
     figure, panels = draw([run("fa", 0, loss=loss) for loss in ("CSQ", "DCH", "DPSH")], tmp_path, monkeypatch)
-    assert [panel.get_title(loc="left") for panel in panels[::2]] == ["CSQ, ?, 16 bits", "DCH, ?, 16 bits", "DPSH, ?, 16 bits"]
+    assert [panel.get_title(loc="left") for panel in panels[::2]] == ["CSQ, 16 bits", "DCH, 16 bits", "DPSH, 16 bits"]
     boxes = [panel.get_tightbbox(figure.canvas.get_renderer()) for panel in panels]
     assert not any(one.overlaps(other) for place, one in enumerate(boxes) for other in boxes[place + 1 :])
 

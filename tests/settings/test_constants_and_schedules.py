@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 
 from biodeephashing.errors import UsageError
-from biodeephashing.hparams import Settings
-from biodeephashing.phrases import Schedule, parse_constants, parse_schedule, tidy_constants
+from biodeephashing.models.PenaltyStrategies import Settings
+from biodeephashing.settings.constants import parse_constants, tidy_constants
+from biodeephashing.settings.schedule import Schedule, parse_schedule
 
 NAMES = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 WORDS = st.from_regex(r"[a-z][a-z.]{0,8}", fullmatch=True).filter(lambda word: word not in ("true", "false", "inf", "infinity", "nan"))
@@ -52,7 +53,7 @@ def test_the_simplest_meaning_is_taken():
         ("a=1,", "'' is not of the form"),
         (",", "'' is not of the form"),
         ("a=1;b=2,c", "'c' is not of the form"),
-        ("a=1,b=2,a=1", "a comes twice"),
+        ("a=1,b=2,a=1", "'a' comes twice"),
     ],
 )
 def test_constants_that_cannot_be_read(text, message):

@@ -6,9 +6,12 @@ import sys
 import pytest
 from many_cases import each_case
 
-from biodeephashing.arguments import StrictParser, add_settings, collect_settings, given_settings, read_config
 from biodeephashing.errors import UsageError
-from biodeephashing.hparams import PHASES, Settings, table
+from biodeephashing.models.PenaltyStrategies import Settings
+from biodeephashing.settings import PHASES
+from biodeephashing.settings.flags import add_settings, collect_settings, given_settings
+from biodeephashing.settings.strict_parser import StrictParser
+from biodeephashing.settings.yaml_file import read_config
 
 # For every setting a legal text that is not its default, and the value it must become.
 SAMPLES = {
@@ -52,39 +55,40 @@ SAMPLES = {
     "cache": ("all", "all"),
     "predict_batch_size": ("7", 7),
     "tsv": ("", True),
+    "rule_constants": ("rate=0.1,samples=9", "rate=0.1,samples=9"),
 }
-FOREIGN = [(phase, f"-{s.flag}") for phase in PHASES for _, s in table() if phase not in s.phases]
-FLAGS = [(phase, flag, field.name) for field, s in table() for phase in s.phases for flag in (f"-{s.flag}", f"--{field.name}")]
+FOREIGN = [(phase, f"-{s.flag}") for phase in PHASES for _, s in Settings.table() if phase not in s.phases]
+FLAGS = [(phase, flag, field.name) for field, s in Settings.table() for phase in s.phases for flag in (f"-{s.flag}", f"--{field.name}")]
 
 
 def parse(line, phase="train"):
     parser = StrictParser(prog="x.py")
-    add_settings(parser, phase)
+    add_settings(parser, Settings, phase)
     return parser.parse_args(line.split())
 
 
 def settings(line, phase="train"):
-    return collect_settings(parse(line, phase))
+    return collect_settings(Settings, parse(line, phase))
 
 
 def test_every_setting_has_a_sample():
-    assert list(SAMPLES) == [field.name for field, _ in table()]
+    assert list(SAMPLES) == [field.name for field, _ in Settings.table()]
 
 
 @each_case("phase, flag, name", FLAGS)
 def test_every_flag_short_and_long(phase, flag, name):
     text, value = SAMPLES[name]
-    given = given_settings(parse(f"{flag} {text}", phase))
+    given = given_settings(Settings, parse(f"{flag} {text}", phase))
     assert given == {name: value}
     assert type(given[name]) is type(value)
-    line = f"{flag} {text}" + (" -arch bio-lenet" if name in ("mode", "align_every") else "")
+    line = f"{flag} {text}" + (" -arch bio-lenet" if name in ("mode", "align_every", "rule_constants") else "")
     assert getattr(settings(line, phase), name) == value
 
 
 @each_case("phase, flag, name", [case for case in FLAGS if SAMPLES[case[2]][0] and case[2] != "datafolds"])
 def test_every_flag_with_an_equals_sign(phase, flag, name):
     text, value = SAMPLES[name]
-    assert given_settings(parse(f"{flag}={text}", phase)) == {name: value}
+    assert given_settings(Settings, parse(f"{flag}={text}", phase)) == {name: value}
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -154,7 +158,11 @@ def test_command_lines_that_are_refused(line, message):
         ("-arch bio-lenet -mode *=fa,*=bp", "the pattern '*' comes twice"),
         ("-arch bio-lenet -mode classifer-only:fa", "unknown preset 'classifer-only' of rules: did you mean 'classifier-only'?"),
         ("-arch bio-lenet -mode classifier-only:fb", "unknown value for -mode 'fb'"),
-        ("-arch bio-lenet -mode features.*=drtp,*=bp -precision 16-mixed", "-mode drtp sends the target down"),
+        (
+            "-rule_constants rate=0.1",
+            "-arch alexnet has none: write -arch bio-alexnet",
+        ),
+        ("-arch bio-lenet -rule_constants rate", "'rate' is not of the form name=value"),
         ("-arch lenet -align_every 1", "-align_every measures learning rules, and -arch lenet has none: write -arch bio-lenet"),
         ("-arch bio-lenet -align_every -1", "-align_every -1 is not possible: it must be at least 0 epochs"),
         ("-clip_norm -1", "-clip_norm -1.0 is not possible: it must be at least 0"),
@@ -169,15 +177,15 @@ def test_values_that_are_refused(line, message):
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_map_of_rules_is_one_argument(phase):
     parser = StrictParser()
-    add_settings(parser, phase)
-    collected = collect_settings(parser.parse_args(["-arch", "bio-lenet", "-mode", " features.* = frsf , * = bp "]))
+    add_settings(parser, Settings, phase)
+    collected = collect_settings(Settings, parser.parse_args(["-arch", "bio-lenet", "-mode", " features.* = frsf , * = bp "]))
     assert collected.mode == "features.*=frsf,*=bp"
-    assert collect_settings(parser.parse_args(["-arch=bio-lenet", "-mode=features.*=frsf,*=bp"])) == collected
+    assert collect_settings(Settings, parser.parse_args(["-arch=bio-lenet", "-mode=features.*=frsf,*=bp"])) == collected
 
 
 def test_a_flag_can_be_left_out():
     parser = StrictParser()
-    add_settings(parser, "train", skip=["seed", "mode"])
+    add_settings(parser, Settings, "train", skip=["seed", "mode"])
     with pytest.raises(UsageError, match="unknown flag -seed"):
         parser.parse_args(["-seed", "1"])
 
@@ -203,7 +211,7 @@ def write(tmp_path, text):
 
 def test_flags_win_over_the_file(tmp_path):
     path = write(tmp_path, "nbits: 16\nlearning_rate: 1e-4\nno_cube: true\nprecision: 32\n")  # YAML 1.1 reads 1e-4 as a text
-    collected = collect_settings(parse("-nbits 32"), path)
+    collected = collect_settings(Settings, parse("-nbits 32"), path)
     assert (collected.number_of_bits, collected.learning_rate, collected.no_cube) == (32, 1e-4, True)
 
 
@@ -211,13 +219,13 @@ def test_what_is_written_is_what_the_setting_reads(tmp_path):
     path = write(
         tmp_path, "exp: 2024_05_01\nnbits: 010\nlr: 1e-4\ntracking: off\nno_cube: yes\nconstants: alpha=1\ndfs: [query, database]\n"
     )
-    collected = collect_settings(parse(""), path)
+    collected = collect_settings(Settings, parse(""), path)
     assert (collected.experiment_name, collected.number_of_bits, collected.learning_rate) == ("2024_05_01", 10, 1e-4)
     assert (collected.tracking, collected.no_cube, collected.datafolds) == ("off", True, ("query", "database"))
 
 
 def test_no_file_is_an_empty_mapping():
-    assert read_config(None) == {}
+    assert read_config(Settings, None) == {}
 
 
 @pytest.mark.parametrize(
@@ -237,7 +245,7 @@ def test_no_file_is_an_empty_mapping():
 def test_files_that_cannot_be_used(tmp_path, text, message):
     path = write(tmp_path, text)
     with pytest.raises(UsageError) as caught:
-        collect_settings(parse(""), path)
+        collect_settings(Settings, parse(""), path)
     assert message.replace("nbits: 'many'", "number_of_bits: 'many'") in str(caught.value)
 
 
@@ -245,12 +253,12 @@ def test_a_file_that_is_no_text(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_bytes(b"\xff\xfe\x00\x81")
     with pytest.raises(UsageError, match="is not YAML"):
-        read_config(path)
+        read_config(Settings, path)
 
 
 def test_a_missing_file(tmp_path):
     with pytest.raises(UsageError, match=r"cannot read the settings file .*nowhere\.yaml"):
-        read_config(tmp_path / "nowhere.yaml")
+        read_config(Settings, tmp_path / "nowhere.yaml")
 
 
 # ---------------------------------------------------------------- -h
@@ -261,11 +269,13 @@ def test_help_of_a_script_lists_every_flag_and_loads_nothing_heavy(tmp_path, pha
     script = tmp_path / "some_phase.py"
     script.write_text(
         "import sys\n"
-        "from biodeephashing.arguments import StrictParser, add_settings\n"
+        "from biodeephashing.models.PenaltyStrategies import Settings\n"
+        "from biodeephashing.settings.flags import add_settings\n"
+        "from biodeephashing.settings.strict_parser import StrictParser\n"
         "from biodeephashing.errors import guard\n"
         "def main():\n"
         "    parser = StrictParser(description='Some phase.')\n"
-        f"    add_settings(parser, {phase!r})\n"
+        f"    add_settings(parser, Settings, {phase!r})\n"
         "    try:\n"
         "        parser.parse_args()\n"
         "    finally:\n"
@@ -277,7 +287,7 @@ def test_help_of_a_script_lists_every_flag_and_loads_nothing_heavy(tmp_path, pha
     assert done.returncode == 0
     assert done.stderr == ""
     assert "heavy: []" in done.stdout
-    for field, setting in table():
+    for field, setting in Settings.table():
         assert (f"--{field.name}" in done.stdout) is (phase in setting.phases)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biodeephashing.errors import UnknownNameError, UsageError
-from biodeephashing.hparams import PHASES, Settings, from_mapping, table
 from biodeephashing.losses import LOSSES, PENALTIES
+from biodeephashing.models.PenaltyStrategies import Settings
+from biodeephashing.settings import PHASES
 
 CONTRACT = {
     "experiment_name": "bioexp",
@@ -32,7 +33,7 @@ def test_name_of_the_contract_command():
 
 
 def test_name_with_other_rate_penalty_and_no_cube():
-    settings = from_mapping(CONTRACT | {"lr": "0.0001", "penalty": "1", "no_cube": True}, "test")
+    settings = Settings.from_mapping(CONTRACT | {"lr": "0.0001", "penalty": "1", "no_cube": True}, "test")
     assert settings.name == f"{HEAD}-lr=0.0001-wd=0.0005-optim=adam-penalty=1.0-L2_penalty=0.0-HSWD_penalty=0.0-no_cube"
 
 
@@ -150,7 +151,7 @@ def test_a_long_map_gives_way_to_its_digest():
     assert f"-mode=map~{short}-ep=20" in settings.name
     assert settings.name.replace(short, "") == other.name.replace(hashlib.sha256(other.mode.encode()).hexdigest()[:12], "")
     assert settings.name != other.name
-    assert from_mapping(settings.as_dict("train"), "hparams.json") == settings  # which is where the map can be read
+    assert Settings.from_mapping(settings.as_dict("train"), "hparams.json") == settings  # which is where the map can be read
     with pytest.raises(UsageError, match="unknown value for -mode"):
         with_mode(f"map~{short}")
 
@@ -262,9 +263,9 @@ def test_scales(scale):
 
 
 def test_short_and_long_names_mean_the_same():
-    short = {setting.flag: field.default for field, setting in table()}
-    long = {field.name: field.default for field, setting in table()}
-    assert from_mapping(short, "a") == from_mapping(long, "b") == Settings()
+    short = {setting.flag: field.default for field, setting in Settings.table()}
+    long = {field.name: field.default for field, setting in Settings.table()}
+    assert Settings.from_mapping(short, "a") == Settings.from_mapping(long, "b") == Settings()
 
 
 @pytest.mark.parametrize(
@@ -282,7 +283,7 @@ def test_short_and_long_names_mean_the_same():
     ],
 )
 def test_values_are_converted(values, name, expected):
-    value = getattr(from_mapping(values, "x.yaml"), name)
+    value = getattr(Settings.from_mapping(values, "x.yaml"), name)
     assert value == expected
     assert type(value) is type(expected)
 
@@ -309,7 +310,7 @@ def test_values_are_converted(values, name, expected):
 )
 def test_mappings_that_cannot_be_used(values, message):
     with pytest.raises(UsageError) as caught:
-        from_mapping(values, "x.yaml")
+        Settings.from_mapping(values, "x.yaml")
     assert message in str(caught.value)
 
 
@@ -318,14 +319,14 @@ def test_what_hparams_json_holds_leads_back(phase):
     settings = Settings(**CONTRACT, no_cube=True, min_delta=0.01, datafolds=("query", "val") if phase == "predict" else Settings.datafolds)
     values = json.loads(json.dumps(settings.as_dict(phase)))
     assert ("datafolds" in values) is (phase == "predict")
-    assert from_mapping(values | {"model": "PenaltyStrategies", "preprocessing": {"size": None}}, "hparams.json") == settings
+    assert Settings.from_mapping(values | {"model": "PenaltyStrategies", "preprocessing": {"size": None}}, "hparams.json") == settings
 
 
 def test_the_table_is_consistent():
-    flags = [setting.flag for _, setting in table()]
-    names = {field.name for field, _ in table()}
+    flags = [setting.flag for _, setting in Settings.table()]
+    names = {field.name for field, _ in Settings.table()}
     assert len(set(flags)) == len(flags)
-    for field, setting in table():
+    for field, setting in Settings.table():
         assert setting.flag not in names - {field.name}  # a short flag is never another setting's long name
         assert setting.help
         assert set(setting.phases) <= set(PHASES)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentTypeError, _ArgumentGroup
 from pathlib import Path
 
-from .arguments import StrictParser, whole_number
-from .hparams import FOLDS
+from .common import FOLDS
+from .flags import whole_number
+from .strict_parser import StrictParser
 
 MOST_RUNS = 6  # columns that a page has place for
 PORT = 7860

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import BioDeepHashingError
+from ..errors import BioDeepHashingError
 
 
 def binarise(features: NDArray[np.floating]) -> NDArray[np.int8]:

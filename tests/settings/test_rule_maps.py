@@ -3,7 +3,7 @@
 import pytest
 
 from biodeephashing.errors import UsageError
-from biodeephashing.rulemaps import PRESETS, parse_rule_map, rule_map, rules_named, tidy
+from biodeephashing.settings.rule_maps import PRESETS, parse_rule_map, rule_map, rules_named, tidy
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 

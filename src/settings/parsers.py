@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from argparse import SUPPRESS, ArgumentTypeError, Namespace
+from argparse import SUPPRESS, ArgumentTypeError
 from pathlib import Path
-from typing import Any
 
-from .arguments import (
-    StrictParser,
-    add_measures,
-    add_settings,
-    add_skip_unreadable,
-    collect_settings,
-    given_settings,
-    whole_number,
-)
-from .errors import UsageError, unknown_name
-from .hparams import Settings, table
-from .runs import Run
+from ..errors import unknown_name
+from .common import CommonSettings
+from .flags import add_measures, add_settings, add_skip_unreadable, whole_number
+from .setting import kind_of
+from .strict_parser import StrictParser
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
@@ -30,57 +21,37 @@ CODE_FILES = {
 CODE_KINDS = ("bits", "packed", "features")
 
 
-def train_parser() -> StrictParser:
-    """Return the parser of ``train.py``."""
+def train_parser(table: type[CommonSettings]) -> StrictParser:
+    """Return the parser of ``train.py`` with the settings of a method."""
     parser = StrictParser(description="Train a network to hash images.")
     _add_config(parser, "YAML file of settings; flags win over it")
     add_skip_unreadable(parser)
-    add_settings(parser, "train")
+    add_settings(parser, table, "train")
     return parser
 
 
-def predict_parser() -> StrictParser:
-    """Return the parser of ``predict.py``."""
+def predict_parser(table: type[CommonSettings]) -> StrictParser:
+    """Return the parser of ``predict.py`` with the settings of a method."""
     parser = StrictParser(description="Write the codes of a trained run.")
-    parser.add_argument("-p", "--path", metavar="RUN", help="run directory; its settings are read from there")
+    parser.add_argument(
+        "-p", "--path", metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md); its settings are read from there"
+    )
     _add_config(parser, "YAML file of settings; flags win over it")
-    add_settings(parser, "predict")
+    add_settings(parser, table, "predict")
     return parser
 
 
-def prediction_settings(arguments: Namespace) -> Settings:
-    """Return the settings of the command line of ``predict.py``: those of the run that ``-p`` names, or those given by flags.
-
-    Raises:
-        UsageError: when a flag contradicts the run that ``-p`` names.
-    """
-    if arguments.path is None:
-        return collect_settings(arguments, arguments.config)
-    if arguments.config is not None:
-        raise UsageError("-p names a run whose settings are known: leave out -config")
-    run = Run.at(arguments.path)
-    settings, given = run.settings(), given_settings(arguments)
-    for field, setting in table():
-        identifies = setting.named != "never" or field.name in ("database", "experiment_name")
-        if identifies and field.name in given and given[field.name] != getattr(settings, field.name):
-            raise UsageError(
-                f"-{setting.flag} {given[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}"
-            )
-    once: dict[str, Any] = {field.name: field.default for field, setting in table() if field.name in ("no_skip", "tsv", "datafolds")}
-    return dataclasses.replace(settings, **(once | given))
-
-
-def study_parser() -> StrictParser:
-    """Return the parser of ``study.py``."""
+def study_parser(table: type[CommonSettings]) -> StrictParser:
+    """Return the parser of ``study.py`` with the settings of a method."""
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     _add_config(parser, "YAML file of settings, lists for several values; flags win")
     parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
     add_skip_unreadable(parser)
-    for field, setting in table():
+    for field, setting in table.table():
         if "train" not in setting.phases:
             continue
         flags = (f"-{setting.flag}", f"--{field.name}")
-        if field.type == "bool":
+        if kind_of(field) == "bool":
             parser.add_argument(*flags, action="store_true", dest=field.name, default=SUPPRESS, help=setting.help)
         else:
             parser.add_argument(*flags, nargs="+", dest=field.name, default=SUPPRESS, metavar="VALUE", help=setting.help)
@@ -91,7 +62,14 @@ def evaluate_parser() -> StrictParser:
     """Return the parser of ``eval_map.py``."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
     parser.add_argument(
-        "-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help="run directories, or patterns (*)"
+        "-p",
+        "--path",
+        nargs="+",
+        action="extend",
+        default=SUPPRESS,
+        required=True,
+        metavar="RUN",
+        help="runs: paths, DB/EXP for all of an experiment, or patterns (*), see docs/runs.md",
     )
     parser.add_argument(
         "-no_features",
@@ -136,12 +114,10 @@ def evaluate_codes_parser() -> StrictParser:
 def compare_parser() -> StrictParser:
     """Return the parser of ``compare.py``."""
     parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it, or two runs query by query.")
-    defaults = {field.name: field.default for field, _ in table()}
+    defaults = {field.name: field.default for field, _ in CommonSettings.table()}
     for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
         parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
-    parser.add_argument(
-        "-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two run directories, in place of -exp and -db"
-    )
+    parser.add_argument("-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two runs, in place of -exp and -db")
     parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
     return parser
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import UsageError, nearest
+from ..errors import UsageError, nearest
+from ..phrases import parse_entries
 
 PRESETS = {
     "all-but-hash-layer": "the rule everywhere, bp in the hash layer",
@@ -25,15 +26,7 @@ def parse_rule_map(text: str) -> dict[str, str]:
         >>> parse_rule_map("features.*=frsf,*=bp")
         {'features.*': 'frsf', '*': 'bp'}
     """
-    found: dict[str, str] = {}
-    for entry in text.split(","):
-        pattern, sign, rule = (part.strip() for part in entry.partition("="))
-        if not (pattern and sign and rule):
-            raise UsageError(f"rule map {text!r}: {entry!r} is not of the form pattern=rule")
-        if pattern in found:
-            raise UsageError(f"rule map {text!r}: the pattern {pattern!r} comes twice")
-        found[pattern] = rule
-    return found
+    return parse_entries(text, "rule map", "pattern=rule")
 
 
 def tidy(text: str) -> str:

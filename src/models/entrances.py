@@ -1,0 +1,124 @@
+"""The entrances that every method has, train, predict and study: each builds its flags of the method's own table."""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from ..interrupts import held_back
+from ..runs import DEFAULT_METHOD, check_method, refuse_foreign, run_of, settings_of
+from ..settings import CommonSettings
+from ..settings.flags import collect_settings, given_images, given_settings
+from ..settings.parsers import predict_parser, study_parser, train_parser
+from ..settings.strict_parser import StrictParser
+from ..settings.yaml_file import read_yaml
+
+__all__ = ["chosen_method", "predict", "study", "train"]
+
+
+def train(words: Sequence[str]) -> None:
+    """Parse the command line of a training, train, and say what comes next.
+
+    Args:
+        words: a command line, its first word the method where it names one.
+    """
+    method, words = chosen_method(words)
+    table = settings_of(method)
+    arguments = _parse(train_parser(table), method, words)
+    settings = collect_settings(table, arguments, arguments.config)
+    with held_back():
+        from ..commands.train import train_and_advise
+
+    train_and_advise(settings, given_images(arguments, arguments.config), arguments.skip_unreadable)
+
+
+def predict(words: Sequence[str]) -> None:
+    """Parse the command line of a prediction, predict, and say what comes next; arguments as in :func:`train`."""
+    method, words = chosen_method(words, "-p", "--path")
+    arguments = _parse(predict_parser(settings_of(method)), method, words)
+    settings = prediction_settings(settings_of(method), arguments)
+    with held_back():
+        from ..commands.predict import predict_and_advise
+
+    predict_and_advise(settings, given_images(arguments, arguments.config))
+
+
+def study(words: Sequence[str]) -> None:
+    """Parse the command line of a grid, run it, and print the comparison; arguments as in :func:`train`."""
+    method, words = chosen_method(words)
+    arguments = _parse(study_parser(settings_of(method)), method, words)
+    from ..commands.study import from_arguments
+
+    from_arguments(arguments, settings_of(method))
+
+
+def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]]:
+    """Return the method of a command line, and the words that are left for its parser.
+
+    Its first word names the method, or the run behind a flag does, or ``model`` in the file behind ``-config``.
+
+    Args:
+        words: a command line.
+        run_flags: the flags that name a run.
+
+    Raises:
+        UsageError: for a method that does not exist, or two that contradict each other.
+        RunError: when there is no such run, or its method is not installed.
+
+    Example:
+        >>> chosen_method(["PenaltyStrategies", "-ep", "5"])
+        ('PenaltyStrategies', ['-ep', '5'])
+    """
+    rest = list(words)
+    named = {} if not rest or rest[0].startswith("-") else {"the command line": rest.pop(0)}
+    if run := _value_of(rest, *run_flags):
+        found = run_of(run)
+        found.check_method()
+        named[run] = found.method
+    config = _value_of(rest, "-config", "--config")
+    if config and (model := read_yaml(Path(config)).get("model")):
+        named[config] = str(model)
+    for method in named.values():
+        check_method(method)
+    if len(set(named.values())) > 1:
+        raise UsageError("only one method at a time: " + ", but ".join(f"{source} names {method}" for source, method in named.items()))
+    return next(iter(named.values()), DEFAULT_METHOD), rest
+
+
+def prediction_settings(table: type[CommonSettings], arguments: Namespace) -> CommonSettings:
+    """Return the settings of the command line of a prediction: those of the run that ``-p`` names, or those given by flags.
+
+    Raises:
+        UsageError: when a flag contradicts the run that ``-p`` names.
+    """
+    if arguments.path is None:
+        return collect_settings(table, arguments, arguments.config)
+    if arguments.config is not None:
+        raise UsageError("-p names a run whose settings are known: leave out -config")
+    settings, given = run_of(arguments.path).settings(), given_settings(table, arguments)
+    for field, row in table.table():
+        identifies = row.named != "never" or field.name in ("database", "experiment_name")
+        if identifies and field.name in given and given[field.name] != getattr(settings, field.name):
+            raise UsageError(f"-{row.flag} {given[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}")
+    once: dict[str, Any] = {field.name: field.default for field, _ in table.table() if field.name in ("no_skip", "tsv", "datafolds")}
+    return dataclasses.replace(settings, **(once | given))
+
+
+def _parse(parser: StrictParser, method: str, words: Sequence[str]) -> Namespace:
+    refuse_foreign(method, [word.partition("=")[0] for word in words if word.startswith("-")], "command line")
+    arguments: Namespace = parser.parse_args(words)
+    refuse_foreign(method, read_yaml(arguments.config), str(arguments.config))
+    return arguments
+
+
+def _value_of(words: Sequence[str], *flags: str) -> str | None:
+    """Return the value of a flag before there is a parser that knows all flags; None where it is not given."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, sign, value = word.partition("=")
+        if flag in flags:
+            return value if sign else following
+    return None

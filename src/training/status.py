@@ -1,0 +1,53 @@
+"""How a training is recorded in the run's directory, from its start to its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..runs import Run, only_process
+from ..runs.hparams_json import write_hparams
+from .same_split import record_split
+
+
+@contextmanager
+def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> Iterator[None]:
+    """Train a run inside the block: its settings, its split and its status are recorded, and no other process trains it meanwhile.
+
+    A method that trains nothing marks its run as finished by an empty block.
+
+    Args:
+        run: the run.
+        hparams: what ``hparams.json`` is to hold.
+        anew: whether what an earlier training left is removed first.
+
+    Raises:
+        RunError: when another process trains the run. Whatever the block raises marks the run as interrupted.
+    """
+    with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
+        if anew:
+            _clear(run)
+        run.mark("training")
+        try:
+            write_hparams(run.hparams_file, hparams)
+            record_split(run)
+            yield
+        except BaseException:
+            run.mark("interrupted")
+            raise
+        run.mark("finished")
+
+
+def _clear(run: Run) -> None:
+    """Remove what an earlier training of a run left: checkpoints, codes, indexes, marker, alignment and evaluation."""
+    records = (run.predictions_file.name, run.alignment_file.name)
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
+    for pattern in patterns:
+        for path in run.directory.glob(pattern):
+            path.unlink()
+    for path in run.evaluation.glob(run.evaluation_file("*").name):
+        path.unlink()
+    for folder in run.directory.glob(f"{run.index().name}*"):
+        shutil.rmtree(folder)

@@ -1,0 +1,87 @@
+"""Methods of few lines, installed for a test: codes are random projections of labels, so nothing is trained and there is no checkpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from biodeephashing.codes import pack
+from biodeephashing.data import Metadata
+from biodeephashing.models.encode import write_codes
+from biodeephashing.models.encoder import Encoded
+from biodeephashing.runs import METHODS, Run
+from biodeephashing.runs.hparams_json import hparams_of
+from biodeephashing.runs.predictions_json import Fingerprint
+from biodeephashing.training.status import recorded_training
+
+
+@dataclass(frozen=True)
+class ProjectionSettings:
+    """No rule, no loss, no network, no epochs."""
+
+    database: str
+    experiment_name: str = "trial"
+    number_of_bits: int = 12
+    seed: int = 0
+    tracking: str = "off"
+    datafolds: tuple[str, ...] = ("train", "val", "query", "database")
+    no_skip: bool = False
+    tsv: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"-nbits={self.number_of_bits}-seed={self.seed}"
+
+    def as_dict(self, phase: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("experiment_name", "database", "number_of_bits", "seed", "tracking")}
+
+
+class Projections:
+    """A projection of the labels per view."""
+
+    def __init__(self, views: Sequence[str], version: str = "1") -> None:
+        self.views, self.version = views, version
+        self.settings = ProjectionSettings
+
+    def train(self, run: Run, settings: ProjectionSettings, manner: object) -> None:
+        with recorded_training(run, hparams_of(settings), anew=settings.no_skip):
+            pass
+
+    def fingerprint(self, run: Run, settings: ProjectionSettings) -> Fingerprint:
+        return Fingerprint(sha256(f"{run.name} {self.version}".encode()).hexdigest())
+
+    def encode(self, run: Run, settings: ProjectionSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
+        for fold in folds:
+            yield {view: self._encoded(fold, settings, number) for number, view in enumerate(self.views)}
+
+    def _encoded(self, fold: Metadata, settings: ProjectionSettings, number: int) -> Encoded:
+        rng = np.random.default_rng([settings.seed, number])
+        projected = fold.labels @ rng.normal(size=(fold.labels.shape[1], settings.number_of_bits))
+        noise = np.random.default_rng([settings.seed, number, *fold.fold.encode()]).normal(size=projected.shape)
+        features = (projected + noise).astype(np.float32)
+        return Encoded(features, pack(features))
+
+
+def install(monkeypatch: pytest.MonkeyPatch, name: str, method: Projections) -> None:
+    """Make a method known under a name."""
+    module = ModuleType(f"fabricated_{name}.method")
+    module.METHOD = method
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(METHODS._entries, name, f"fabricated_{name}")
+
+
+def coded_run(method: Projections, name: str, database: str, **settings: Any) -> Run:
+    """Train and encode a run of an installed method."""
+    chosen = ProjectionSettings(database, **settings)
+    run = Run.of(chosen, name)
+    if run.status != "finished" or chosen.no_skip:
+        method.train(run, chosen, None)
+    write_codes(run, chosen, quiet=False)
+    return run
