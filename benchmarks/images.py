@@ -130,7 +130,7 @@ def first_epoch(metadata: Metadata, cores: int, batch: int) -> Callable[[], None
         fresh = metadata.file.parent / f"{cores}-{next(numbers)}" / metadata.file.name
         with on_cores(cores):
             fold = ImageFold(Metadata(fresh, metadata.paths, metadata.labels), "imagenet", cache=True)
-            epoch(loader(fold, batch_size=batch, shuffle=True), fold.transformation.finish)()
+            epoch(loader(fold, batch_size=batch, shuffle=True), fold.transformation.to_network_input)()
         shutil.rmtree(fresh.parent)
 
     return run
@@ -165,7 +165,7 @@ def rows(name: str, folder: Path, options: argparse.Namespace) -> Iterator[str]:
     tasks = {key: epoch(batches) for key, batches in plain.items()}
     cores = {f"first epoch, cores: {number}": number for number in (1, 2, 4, 8) if number <= options.cores}
     tasks |= {key: first_epoch(metadata, number, options.batch) for key, number in cores.items()}
-    tasks |= {HERE: epoch(kept, fold.transformation.finish), DEVICE: epoch(kept)}
+    tasks |= {HERE: epoch(kept, fold.transformation.to_network_input), DEVICE: epoch(kept)}
     goals = {key: f"{FIRST_WANTED * number:.2f}" for key, number in cores.items()} | dict(zip((HERE, DEVICE), wanted, strict=True))
     seconds = measure(tasks, options.rounds, words)
     speeds = {key: [(few if key in plain else images) / taken for taken in mine] for key, mine in seconds.items()}
@@ -192,7 +192,7 @@ def step_row(folder: Path, workers: int, options: argparse.Namespace) -> str:
         next(iterator)  # begins the epoch
         before = time.perf_counter()
         for images, labels, _ in iterator:
-            finished = fold.transformation.finish(images)
+            finished = fold.transformation.to_network_input(images)
             feeding.append(time.perf_counter() - before)
             optimizer.zero_grad()
             torch.nn.functional.mse_loss(network(finished)[:, :10], labels).backward()
@@ -218,7 +218,7 @@ def heap_and_map(metadata: Metadata, here: bool, batch: int) -> tuple[float, flo
 
     fold = ImageFold(metadata, "imagenet", cache=True)
     batches = loader(fold, batch_size=batch, shuffle=True)
-    finish = fold.transformation.finish if here else lambda images: images
+    finish = fold.transformation.to_network_input if here else lambda images: images
     finish(torch.zeros(1, 3, 32, 32, dtype=torch.uint8))  # loads what is compiled
     before = occupied("RssAnon"), occupied("RssFile")
     most = before

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from biodeephashing.backbones import HashNetwork, build_network
 from biodeephashing.bio import apply_rule, follow, give_target, rule_names
-from biodeephashing.data import _cifar
+from biodeephashing.data.sets import CIFAR_10
 from biodeephashing.errors import DataError, RunError, UsageError
 from biodeephashing.runs import replacing
 from biodeephashing.settings.rule_maps import rule_map
@@ -59,14 +59,14 @@ class Folds:
         return f"PARTIAL: without {', '.join(self.missing)}; not comparable with anything published" if self.missing else ""
 
 
-def read_folds(folder: Path, device: torch.device, *, allow_partial: bool, official: _cifar.Official) -> Folds:
+def read_folds(folder: Path, device: torch.device, *, allow_partial: bool, official: CIFAR_10.Official) -> Folds:
     """Read the official batches; nothing in them is run.
 
     Raises:
         DataError: when batches are missing, and that was not allowed, or damaged.
     """
-    folder = folder / _cifar.FOLDER if (folder / _cifar.FOLDER).is_dir() else folder
-    present = _cifar.verified(folder, official)
+    folder = folder / CIFAR_10.FOLDER if (folder / CIFAR_10.FOLDER).is_dir() else folder
+    present = CIFAR_10.verified(folder, official)
     wanted = [name for name in official.batches if name != "test_batch"]
     found = [name for name in wanted if name in present]
     missing = [name for name in official.batches if name not in present]
@@ -75,14 +75,14 @@ def read_folds(folder: Path, device: torch.device, *, allow_partial: bool, offic
         raise DataError(f"{folder} lacks {', '.join(missing)}: {advice}")
     if missing and not allow_partial:
         raise DataError(f"{folder} lacks {', '.join(missing)}: {advice}, or give -allow_partial to train on the rest")
-    everything = _images(_cifar.read_batches(folder, found, official), device)
+    everything = _images(CIFAR_10.read_batches(folder, found, official), device)
     order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(0)).to(device)
     held_out = len(order) // HELD_OUT
-    test = _images(_cifar.read_batches(folder, ["test_batch"], official), device)
+    test = _images(CIFAR_10.read_batches(folder, ["test_batch"], official), device)
     return Folds(everything.of(order[held_out:]), everything.of(order[:held_out]), test, tuple(missing))
 
 
-def _images(batches: _cifar.Batches, device: torch.device) -> Images:
+def _images(batches: CIFAR_10.Batches, device: torch.device) -> Images:
     pixels = torch.from_numpy(batches.pixels).view(-1, 3, SIDE, SIDE)
     return Images(pixels.to(device), torch.from_numpy(batches.classes).to(device))
 

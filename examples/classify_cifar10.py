@@ -35,7 +35,7 @@ from biodeephashing.settings.yaml_file import read_yaml
 if TYPE_CHECKING:
     from cifar10_training import Folds
 
-    from biodeephashing.data._cifar import Official
+    from biodeephashing.data.sets.CIFAR_10 import Official
 
 NETWORKS = ("lenet", "lenet3", "resnet20", "resnet56")
 PUBLISHED = {
@@ -183,13 +183,13 @@ def main(arguments: Sequence[str] | None = None, *, official: Official | None = 
 
     from cifar10_training import build, device_named, read_folds  # here: PyTorch takes seconds, and a misspelt flag should not wait
 
-    from biodeephashing.data import _cifar
+    from biodeephashing.data.sets import CIFAR_10
 
     build(recipe)  # whatever is wrong with the rule shows before the data are read
     given = vars(options)
-    data = given.get("data") or raw_folder(_cifar.DATABASE) / _cifar.FOLDER
-    folds = read_folds(data, device_named(options.device), allow_partial=options.allow_partial, official=official or _cifar.Official())
-    below = given.get("out") or home() / "models" / "Classification" / _cifar.DATABASE
+    data = given.get("data") or raw_folder("CIFAR_10") / CIFAR_10.FOLDER
+    folds = read_folds(data, device_named(options.device), allow_partial=options.allow_partial, official=official or CIFAR_10.Official())
+    below = given.get("out") or home() / "models" / "Classification" / "CIFAR_10"
     without = "+".join(name.removeprefix("data_batch_") for name in folds.missing)
     history = run(recipe, folds, below / (f"{recipe.name}-without={without}" if without else recipe.name))
     print(summary(recipe, folds, history))

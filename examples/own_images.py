@@ -72,7 +72,7 @@ def walk(folder: Path) -> dict[str, Any]:
     from biodeephashing.commands.evaluate import evaluate
     from biodeephashing.commands.predict import predict
     from biodeephashing.commands.train import train
-    from biodeephashing.data.own_images import prepare_own
+    from biodeephashing.data.own.images import prepare_own
 
     outcome = prepare_own(folder)
     print(outcome.split.caption)

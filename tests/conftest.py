@@ -12,9 +12,9 @@ import torch
 from hypothesis import HealthCheck, settings
 from PIL import Image
 
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data._splits import one_hot
-from biodeephashing.data.content import Content
+from biodeephashing.data.prepare.content import DatasetContent
+from biodeephashing.data.prepare.splits import Protocol, one_hot
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.runs import HOME_VARIABLE
 
 # a busy machine makes no example wrong
@@ -57,15 +57,13 @@ def _prepare_tiny(name: str, per_class: dict[str, int]) -> str:
     noise = np.random.default_rng(0).integers(-60, 61, size=(len(classes), 32, 32, 3))
     images = (colours[classes][:, None, None] + noise).astype(np.uint8)
     ends = 4 * np.cumsum(list(per_class.values()))
-    content = Content(
+    content = DatasetContent(
         files=[f"{row:03d}.png" for row in range(len(classes))],
         labels=one_hot(classes, 4),
         classes=["blue", "green", "red", "grey"],
         folds=dict(zip(per_class, np.split(np.arange(len(classes)), ends[:-1]), strict=True)),
         write_image=lambda row, path: Image.fromarray(images[row]).save(path),
-        protocol="disjoint",
-        rule="in turn",
-        seed=0,
+        protocol=Protocol("disjoint", "in turn"),
         source="drawn at random",
     )
     prepare(name, lambda: content)

@@ -22,7 +22,8 @@ FORKING = {
 }
 SCRIPT = """
 import os, signal, sys
-from biodeephashing.data import ImageFold, _cache, load_fold, loader
+from biodeephashing.data import ImageFold, load_fold, loader
+from biodeephashing.data.images import _cache
 from biodeephashing.errors import guard
 
 def work():

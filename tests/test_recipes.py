@@ -9,7 +9,7 @@ from many_cases import each_case
 
 from biodeephashing.commands import study
 from biodeephashing.data import Metadata
-from biodeephashing.data._catalogue import script_of
+from biodeephashing.data.catalogue import script_of
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.settings.parsers import study_parser

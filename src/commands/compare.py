@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..data.own_images import check_given
+from ..data.own.images import check_source
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.drawing import compared, draw_pictures
 from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
@@ -211,5 +211,5 @@ def from_arguments(arguments: Namespace) -> None:
         compare_runs(arguments.path, metric=arguments.metric)
         return
     settings = CommonSettings.from_mapping(given, "command line")
-    check_given(given_images(arguments))
+    check_source(given_images(arguments))
     compare(settings.database, settings.experiment_name, metric=arguments.metric)

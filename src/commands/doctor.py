@@ -1,4 +1,4 @@
-"""Examine the images and labels of a prepared data set."""
+"""Examine the images and labels of a prepared dataset."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from itertools import combinations, combinations_with_replacement, zip_longest
 
 import numpy as np
 
-from ..data import Metadata, Prepared, Split, read_label_names
-from ..data._checks import uniform
-from ..data._examination import Examined, examine
-from ..data._looks import first_near
-from ..data._understood import alike, describe, lacking
+from ..data import Metadata, PreparedDataset, Split, read_label_names
+from ..data.images.examination import Examined, examine
+from ..data.images.looks import first_near
+from ..data.own.images import check_source
+from ..data.prepare.checks import uniform
+from ..data.prepare.labels import alike, describe, lacking
 from ..errors import DataError
-from ..runs import home
+from ..runs import home, processed_folder
 from ..settings import FOLDS
+from ..settings.own_images import database_name, own_place
 
 _SHOWN = 3  # examples of each finding
 _BROKEN = 20  # and of images that have to be replaced
@@ -28,7 +30,7 @@ Findings = Mapping[str, Examined]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What an examination found.
+    """The result of an examination.
 
     Args:
         facts: lines that describe the set.
@@ -42,16 +44,16 @@ class Diagnosis:
 
 
 def examine_database(database: str) -> Diagnosis:
-    """Look at every image and label of a prepared data set.
+    """Look at every image and label of a prepared dataset.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
-        UnknownNameError: for an unknown data set.
-        DataError: when its split or metadata cannot be read, or were changed after it was prepared.
+        UnknownNameError: for an unknown dataset.
+        DataError: if its split or metadata cannot be read, or were changed after it was prepared.
     """
-    prepared = Prepared(database)
+    prepared = PreparedDataset(database)
     split, folds = prepared.split, prepared.folds()
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
@@ -61,7 +63,7 @@ def examine_database(database: str) -> Diagnosis:
         *_unusable(examined),
         *_repeated_lines(folds),
         *_unstated_overlaps(folds, split),
-        *_unlearnable(folds, split.classes),
+        *_unanswerable(folds, split.classes),
         *_uniform(folds, split.classes),
     ]
     remarks = [
@@ -81,13 +83,13 @@ def _understood(folds: Folds, split: Split) -> str:
 
 def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
     for name, fold in folds.items():
-        found = [examined[path] for path in fold.paths if not examined[path].missing]
-        unreadable = sum(bool(finding.fault) for finding in found)
-        yield f"{name}: {len(fold):,} images expected, {len(found):,} found, {unreadable:,} of them unreadable"
+        present = [examined[path] for path in fold.paths if not examined[path].missing]
+        unreadable = sum(bool(image.fault) for image in present)
+        yield f"{name}: {len(fold):,} images expected, {len(present):,} found, {unreadable:,} of them unreadable"
 
 
 def _modes(examined: Findings) -> Iterator[str]:
-    modes = Counter(found.mode for found in examined.values() if not found.fault)
+    modes = Counter(image.mode for image in examined.values() if not image.fault)
     others = ", ".join(f"{count:,} {mode}" for mode, count in modes.most_common() if mode != "RGB")
     if others:
         yield f"not RGB, converted on the way: {others}"
@@ -103,7 +105,7 @@ def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
         )
 
 
-def _misnamed(prepared: Prepared) -> Iterator[str]:
+def _misnamed(prepared: PreparedDataset) -> Iterator[str]:
     try:
         names = read_label_names(prepared.database)
     except DataError as error:
@@ -116,7 +118,7 @@ def _misnamed(prepared: Prepared) -> Iterator[str]:
 
 
 def _unusable(examined: Findings) -> Iterator[str]:
-    broken = [f"{path} {found.fault}" for path, found in examined.items() if found.fault]
+    broken = [f"{path} {image.fault}" for path, image in examined.items() if image.fault]
     if broken:
         yield f"images that cannot be used: {len(broken):,} ({_examples(broken, _BROKEN)})"
 
@@ -136,10 +138,8 @@ def _unstated_overlaps(folds: Folds, split: Split) -> Iterator[str]:
             yield f"images that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
 
 
-def _unlearnable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
-    labels = {name: fold.labels for name, fold in folds.items()}
-    for needed in ("train", "database"):
-        yield from lacking(labels, classes, "query", needed)
+def _unanswerable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "query", "database")
 
 
 def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
@@ -148,8 +148,10 @@ def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _doubtful(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+    labels = {name: fold.labels for name, fold in folds.items()}
     yield from alike(classes)
-    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "train", "database")
+    yield from lacking(labels, classes, "query", "train")
+    yield from lacking(labels, classes, "train", "database")
 
 
 def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
@@ -178,26 +180,26 @@ def _near_images(folds: Folds, examined: Findings) -> Iterator[str]:
 def _equal(examined: Findings) -> Mapping[str, list[str]]:
     """Return the files that hold the same pixels, by their checksum."""
     same: dict[str, list[str]] = {}
-    for path, found in examined.items():
-        if found.pixels:
-            same.setdefault(found.pixels, []).append(path)
+    for path, image in examined.items():
+        if image.pixels:
+            same.setdefault(image.pixels, []).append(path)
     return same
 
 
 def _twins(folds: Folds, groups: Iterable[Sequence[str]]) -> Iterator[str]:
     """Report how many images of each fold have a twin, another file of the same group, in each fold."""
     members = {name: set(fold.paths) for name, fold in folds.items()}
-    found: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
+    pairs: dict[tuple[str, str], dict[str, str]] = {pair: {} for pair in combinations_with_replacement(FOLDS, 2)}
     for group in groups:
         if len(group) < 2:
             continue
         inside = {name: [path for path in group if path in paths] for name, paths in members.items()}
-        for (one, other), twins in found.items():
+        for (one, other), twins in pairs.items():
             for path in inside[one][1:] if one == other else inside[one]:  # in one fold, the first is the original
                 twin = next((candidate for candidate in inside[other][:2] if candidate != path), None)
                 if twin is not None:
                     twins.setdefault(path, twin)
-    for (one, other), twins in found.items():
+    for (one, other), twins in pairs.items():
         yield from _said("have the same pixels as", one, other, twins)
 
 
@@ -217,13 +219,17 @@ def _short(line: str, database: str) -> str:
 
 
 def from_arguments(arguments: Namespace) -> int:
-    """Examine what ``doctor.py`` names, print what was found, and return 0 for a healthy data set, 1 for another."""
-    found = examine_database(arguments.database)
-    print("\n".join(found.facts))
-    for remark in found.remarks:
+    """Examine what ``doctor.py`` names, print the result, and return 0 for a healthy dataset, 1 for another."""
+    database, source = database_name(arguments.database), own_place(arguments.database)
+    if source and not processed_folder(database).exists():
+        raise DataError(f"{source} has not been prepared: run `python src/data/process/FOLDER.py {source}` first")
+    check_source(source)
+    diagnosis = examine_database(database)
+    print("\n".join(diagnosis.facts))
+    for remark in diagnosis.remarks:
         print(f"remark: {remark}")
-    for fault in found.faults:
+    for fault in diagnosis.faults:
         print(f"FAULT: {fault}")
-    healthy = not found.faults and not (arguments.strict and found.remarks)
+    healthy = not diagnosis.faults and not (arguments.strict and diagnosis.remarks)
     print("healthy" if healthy else "not healthy")
     return 0 if healthy else 1

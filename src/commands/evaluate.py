@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..data import Prepared
+from ..data import PreparedDataset
 from ..errors import BioDeepHashingError, RunError, describe
 from ..eval import APSpec, Curves
 from ..eval.ranking.histograms import Reals
@@ -40,7 +40,7 @@ def evaluate(
     no_skip: bool = False,
     quiet: bool = False,
     tracking: bool | None = None,
-    prepared: Prepared | None = None,
+    prepared: PreparedDataset | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Measure how well the codes of a run retrieve, for every predicted fold among query and val against the database.
 
@@ -72,7 +72,7 @@ def evaluate(
     check_asked(asked, no_features)
     hparams = run.hparams()
     tracked = hparams.get("tracking", "on") == "on" if tracking is None else tracking
-    codes = read_run(run, prepared or Prepared(run.database), with_features=not no_features)
+    codes = read_run(run, prepared or PreparedDataset(run.database), with_features=not no_features)
     wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
     for fold in current:
@@ -111,7 +111,7 @@ def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> t
         RunError: when the run was not trained or predicted, has no such direction, or a file of it cannot be used.
         DataError: when the data set is missing or was changed.
     """
-    codes = read_run(run, Prepared(run.database), folds=[fold], with_features=measure.ties == "feature")
+    codes = read_run(run, PreparedDataset(run.database), folds=[fold], with_features=measure.ties == "feature")
     if direction and direction not in codes.directions:
         raise RunError(
             f"{run} has no direction {direction}: it has {', '.join(codes.directions) if len(codes.directions) > 1 else 'one view'}"
@@ -200,13 +200,13 @@ def from_arguments(arguments: Namespace) -> None:
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
     runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
-    sets: dict[str, Prepared] = {}
+    sets: dict[str, PreparedDataset] = {}
     failed = []
     for number, run in enumerate(runs, start=1):
         try:
             print(f"[{number}/{len(runs)}] {run.directory}" if len(runs) > 1 else run.directory)
             if run.database not in sets:
-                sets[run.database] = Prepared(run.database)
+                sets[run.database] = PreparedDataset(run.database)
             evaluate(
                 run,
                 asked=asked,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..data.own_images import check_given
+from ..data.own.images import check_source
 from ..models.encode import write_codes
 from ..runs import Run
 from ..settings import CommonSettings
@@ -39,5 +39,5 @@ def predict_and_advise(settings: CommonSettings, images: Path | None = None) -> 
     Raises:
         DataError: when the prepared images stem from another place.
     """
-    check_given(images)
+    check_source(images)
     print(f"next: {command_line('src/eval/eval_map.py')} -p {predict(settings).quoted}")

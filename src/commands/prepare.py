@@ -1,32 +1,29 @@
-"""Prepare a data set, and say what it was understood to be and what comes next."""
+"""Prepare a dataset, and say what it was understood to be and what comes next."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from importlib import import_module
 
-from ..data._lists import export
-from ..data._unreadable import words_of_left_out
-from ..data.own_images import prepare_own
-from ..data.own_lists import process
+from ..data.own.images import prepare_own
+from ..data.own.lists import process
+from ..data.prepare.image_lists import export
+from ..data.prepare.unreadable import words_of_left_out
+from ..data.sets.dataset import FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
 
-_TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
-_FIRST_TRAINING = {"DIGITS": "-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4"}
 
-
-def prepare_set(name: str, options: Namespace) -> None:
-    """Prepare a public data set.
+def prepare_public(name: str, options: Namespace) -> None:
+    """Prepare a public dataset.
 
     Args:
-        name: its module in ``data/sets/``.
-        options: the arguments of its ``process``.
+        name: its file in ``data/sets/``.
+        options: the options of its ``process`` script.
     """
-    split, written = import_module(f"biodeephashing.data.sets.{name}").process(**vars(options))
-    report(split, written, _FIRST_TRAINING.get(name, _TRAINING))
+    dataset = public_dataset(name)
+    report(*dataset.prepare(**vars(options)), dataset.first_training)
 
 
 def prepare_folder(options: Namespace) -> None:
@@ -43,21 +40,21 @@ def prepare_lists(options: Namespace) -> None:
     Raises:
         UsageError: for flags that contradict each other or are missing.
     """
-    given = dict(vars(options))
-    lists = {fold: file for fold in FOLDS if (file := given.pop(fold)) is not None}
-    folder = given.pop("export")
+    details = dict(vars(options))
+    lists = {fold: file for fold in FOLDS if (file := details.pop(fold)) is not None}
+    folder = details.pop("export")
     if folder is not None:
         if lists or options.images:
-            raise UsageError("-export writes lists of a prepared data set and takes no lists or images")
+            raise UsageError("-export writes lists of a prepared dataset and takes no lists or images")
         for file in export(options.name, folder):
             print(file)
         return
     if options.images is None:
         raise UsageError("-images FOLDER is needed: the folder the images lie below")
-    report(*process(lists=lists, **given))
+    report(*process(lists=lists, **details))
 
 
-def report(split: Split, written: bool, train: str = _TRAINING) -> None:
+def report(split: Split, written: bool, train: str = FIRST_TRAINING) -> None:
     """Print what was prepared, what its labels were understood to be, and the command that comes next.
 
     Args:

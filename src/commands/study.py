@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from ..data.own_images import prepare_given
+from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
 from ..interrupts import held_back
 from ..runs import Run
@@ -108,7 +108,7 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
     cells = cells_of(arguments, table)
-    for line in prepare_given(given_images(arguments, arguments.config), arguments.skip_unreadable):
+    for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
     failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
     if len(failures) < len(cells) and cells[0].tracking == "on":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from ..data.own_images import prepare_given
+from ..data.own.images import prepare_source
 from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
@@ -65,6 +65,6 @@ def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_
         images: the place of own images (``-db FOLDER:PATH``), or None.
         skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
     """
-    for line in prepare_given(images, skip_unreadable):
+    for line in prepare_source(images, skip_unreadable):
         print(line)
     print(next_commands(train(settings)))

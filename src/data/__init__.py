@@ -1,22 +1,28 @@
-"""From files to tensors: prepared data sets, their metadata and split, and the loader that feeds a network."""
+"""From files to tensors: prepared datasets, their metadata and split, and the loader that feeds a network.
+
+- ``sets``: public datasets; ``own``: somebody's own images.
+- ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
+- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .feeding import EpochSampler, loader
-    from .images import ImageFold
-    from .metadata import Metadata, Prepared, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
+    from .images.feeding import EpochSampler, loader
+    from .images.fold import ImageFold
+    from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
+    from .metadata import Metadata, PreparedDataset, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
     from .split import Split, known_databases, read_split, write_split
-    from .transforms import TRANSFORMS, Transformation, normalise, transformation
 
 __all__ = [
     "TRANSFORMS",
     "EpochSampler",
     "ImageFold",
     "Metadata",
-    "Prepared",
+    "PreparedDataset",
     "Split",
     "Transformation",
     "known_databases",
@@ -32,32 +38,13 @@ __all__ = [
     "write_split",
 ]
 
-# Imported when first used: a processor answers -h without NumPy, and facts about a data set need no PyTorch, which takes seconds.
-_HOME = {
-    "Metadata": "metadata",
-    "Prepared": "metadata",
-    "load_fold": "metadata",
-    "read_label_names": "metadata",
-    "read_metadata": "metadata",
-    "write_label_names": "metadata",
-    "write_metadata": "metadata",
-    "Split": "split",
-    "known_databases": "split",
-    "read_split": "split",
-    "write_split": "split",
-    "TRANSFORMS": "transforms",
-    "Transformation": "transforms",
-    "normalise": "transforms",
-    "transformation": "transforms",
-    "ImageFold": "images",
-    "EpochSampler": "feeding",
-    "loader": "feeding",
-}
+# Imported when first used: a script answers -h without NumPy, and facts about a dataset need no PyTorch, which takes seconds.
+_LIGHT_TO_HEAVY = (".split", ".metadata", ".images.transforms", ".images.fold", ".images.feeding")
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in __all__:
+        for module in _LIGHT_TO_HEAVY:
+            if hasattr(home := import_module(module, __name__), name):
+                return getattr(home, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

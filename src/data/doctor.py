@@ -1,4 +1,4 @@
-"""Examine a prepared data set: ``python src/data/doctor.py DB``."""
+"""Examine a prepared dataset: ``python src/data/doctor.py DB``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from biodeephashing.settings.parsers import doctor_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse a command line, examine, and return 0 for a healthy data set, 1 for another."""
+    """Parse a command line, examine, and return 0 for a healthy dataset, 1 for another."""
     arguments = doctor_parser().parse_args(argv)
     from biodeephashing.commands.doctor import from_arguments
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, unknown_name
 from ..runs import home, processed_folder, replacing
 from ..settings import FOLDS
-from .split import metadata_file, read_split, remedy
+from .split import how_to_fix, metadata_file, read_split
 
 LABEL_NAMES_FILE = "label_names.txt"
 _BLANK, _ZERO = ord(" "), ord("0")
@@ -50,15 +50,15 @@ class Metadata:
         return f"line {row + 1} of {self.file}"
 
 
-class Prepared:
-    """A prepared data set whose split and folds are read and checked once, however often they are asked for.
+class PreparedDataset:
+    """A prepared dataset whose split and folds are read and checked once.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
-        UnknownNameError: for an unknown data set.
-        DataError: when the data set was not prepared, or was changed afterwards.
+        UnknownNameError: for an unknown dataset.
+        DataError: if the dataset was not prepared, or was changed afterwards.
     """
 
     def __init__(self, database: str) -> None:
@@ -73,7 +73,7 @@ class Prepared:
 
         Raises:
             UnknownNameError: for an unknown fold.
-            DataError: when a line of its file cannot be used.
+            DataError: if a line of its file cannot be used.
         """
         if name not in FOLDS:
             raise unknown_name("fold", name, FOLDS)
@@ -85,7 +85,7 @@ class Prepared:
         """Return all folds by name.
 
         Raises:
-            DataError: when a line of a file cannot be used.
+            DataError: if a line of a file cannot be used.
         """
         return {name: self.fold(name) for name in FOLDS}
 
@@ -95,23 +95,23 @@ class Prepared:
         if metadata.labels.shape != expected:
             raise DataError(
                 f"{metadata.file} holds {len(metadata):,} images with {metadata.labels.shape[1]} labels, "
-                f"but split.json beside it says {expected[0]} and {expected[1]}: {remedy(self.database)}"
+                f"but split.json beside it says {expected[0]} and {expected[1]}: {how_to_fix(self.database)}"
             )
         return metadata
 
 
 def load_fold(database: str, fold: str) -> Metadata:
-    """Read a fold of a prepared data set.
+    """Read a fold of a prepared dataset.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
         fold: "train", "val", "query" or "database".
 
     Raises:
-        UnknownNameError: for an unknown data set or fold.
-        DataError: when the data set was not prepared, was changed afterwards, or a line cannot be used.
+        UnknownNameError: for an unknown dataset or fold.
+        DataError: if the dataset was not prepared, was changed afterwards, or a line cannot be used.
     """
-    return Prepared(database).fold(fold)
+    return PreparedDataset(database).fold(fold)
 
 
 def read_metadata(file: Path) -> Metadata:
@@ -124,7 +124,7 @@ def read_metadata(file: Path) -> Metadata:
         file: the metadata file of a fold.
 
     Raises:
-        DataError: naming the file, the line and what to do, when the file is missing or empty, or a line has no comma
+        DataError: naming the file, the line and what to do, if the file is missing or empty, or a line has no comma
             or several, no path, a label other than 0 or 1, or another number of labels than the first line.
 
     Example:
@@ -137,9 +137,9 @@ def read_metadata(file: Path) -> Metadata:
     try:
         lines = file.read_bytes().rstrip().splitlines()
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing: {remedy(file.parent.name)}") from error
+        raise DataError(f"{file} is missing: {how_to_fix(file.parent.name)}") from error
     if not lines:
-        raise DataError(f"{file} is empty: {remedy(file.parent.name)}")
+        raise DataError(f"{file} is empty: {how_to_fix(file.parent.name)}")
     paths, vectors = [], []
     for row, line in enumerate(lines):
         path, comma, vector = line.partition(b",")
@@ -160,7 +160,7 @@ def write_metadata(file: Path, paths: Sequence[str], labels: NDArray[np.generic]
         labels: (n, C), each 0 or 1.
 
     Raises:
-        DataError: when the numbers of paths and labels differ, a label is not 0 or 1, or a path cannot be written.
+        DataError: if the numbers of paths and labels differ, a label is not 0 or 1, or a path cannot be written.
     """
     if labels.ndim != 2 or len(labels) != len(paths) or labels.size == 0:
         raise DataError(f"{file} cannot be written: {len(paths)} image paths with labels of shape {labels.shape}")
@@ -180,7 +180,7 @@ def parse_labels(vectors: list[bytes], bad_line: Callable[[int, str], DataError]
     """Turn stripped label vectors into an array, all at once: a token at a time, 13 million labels would take seconds.
 
     Args:
-        vectors: n of them, labels separated by blanks; those with repeated blanks are tidied in place.
+        vectors: n of them, labels separated by blanks; those with repeated blanks are replaced.
         bad_line: builds the error for a row and what is wrong with it.
 
     Returns:
@@ -206,15 +206,15 @@ def parse_labels(vectors: list[bytes], bad_line: Callable[[int, str], DataError]
 
 
 def read_label_names(database: str) -> list[str]:
-    """Read the class names of a prepared data set, in the order of the label columns.
+    """Read the class names of a prepared dataset, in the order of the label columns.
 
     Raises:
-        DataError: when the file is missing or is not the CSV table ``id,name`` with the ids 0, 1, 2, ...
+        DataError: if the file is missing or is not the CSV table ``id,name`` with the ids 0, 1, 2, ...
     """
     file = processed_folder(database) / LABEL_NAMES_FILE
     if not file.is_file():
-        raise DataError(f"{file} is missing: {remedy(database)}")
-    return parse_label_names(file, remedy(database))
+        raise DataError(f"{file} is missing: {how_to_fix(database)}")
+    return parse_label_names(file, how_to_fix(database))
 
 
 def parse_label_names(file: Path, advice: str) -> list[str]:
@@ -225,7 +225,7 @@ def parse_label_names(file: Path, advice: str) -> list[str]:
         advice: what to do about a line that cannot be used.
 
     Raises:
-        DataError: when it is no such table with the ids 0, 1, 2, ...
+        DataError: if it is no such table with the ids 0, 1, 2, ...
     """
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
@@ -277,7 +277,7 @@ def _decode(file: Path, paths: list[bytes]) -> list[str]:
 
 
 def _bad_line(file: Path, row: int, complaint: str) -> DataError:
-    return DataError(f"line {row + 1} of {file} {complaint}. To mend it, {remedy(file.parent.name)}")
+    return DataError(f"line {row + 1} of {file} {complaint}. To mend it, {how_to_fix(file.parent.name)}")
 
 
 def _shortened(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Facts about the split of a prepared data set: ``split.json``, which stands beside every number made from it."""
+"""Facts about the split of a prepared dataset: ``split.json``, which stands beside every number made from it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ from ..errors import DataError, unknown_name
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
 from ..runs.split_json import SPLIT_FILE, write_split_facts
 from ..settings import FOLDS
-from ._catalogue import SETS, command_for, script_of
+from .catalogue import command_for, declared, prepared_names, script_of
 
-_SCRIPTS = Path(__file__).parent
 _KINDS = {
     "database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list,
     "understood": list, "reading": dict,
@@ -29,16 +28,16 @@ class Split:
     """What is known about a split.
 
     Args:
-        database: the data set.
+        database: the dataset.
         protocol: name of the rule that assigned images to folds.
         rule: that rule in words.
         seed: seed of its shuffle.
         sizes: images of each fold.
         classes: class names, in the order of the label columns.
         source: where the images come from.
-        partial: whether images of the full data set are missing.
+        partial: whether images of the full dataset are missing.
         note: how many are there ("20,000 of 60,000 images"); empty for a full set.
-        sha256: checksum of each metadata file.
+        sha256: checksum of each metadata file; a dataset whose images have texts, a second view, adds the files of these.
         overlaps: images that two folds share, {"train-database": 5000}; empty where all are disjoint.
         understood: what the labels were understood to be, in one line, and what is doubtful about them; empty in older files.
         reading: how the source was read: how it writes "labels", and "separator", "least", "left_out" of own images.
@@ -75,51 +74,49 @@ class Split:
 
 
 def metadata_file(folder: Path, fold: str) -> Path:
-    """Return the metadata file of a fold in the folder of a prepared data set."""
+    """Return the metadata file of a fold in the directory of a prepared dataset."""
     return folder / f"{fold}_metadata.txt"
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the four metadata files of a folder."""
+    """Return the SHA-256 of the four metadata files of a directory."""
     return {metadata_file(folder, fold).name: digest(metadata_file(folder, fold), "sha256") for fold in FOLDS}
 
 
 def write_split(folder: Path, split: Split) -> None:
-    """Write ``split.json`` into the folder of a prepared data set."""
+    """Write ``split.json`` into the directory of a prepared dataset."""
     write_split_facts(folder, dataclasses.asdict(split))
 
 
 def read_split(database: str) -> Split:
-    """Read the facts about a prepared data set and check that its metadata files are the ones they speak of.
+    """Read the facts about a prepared dataset and check that its metadata files are the ones they speak of.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
-        UnknownNameError: for a data set that is neither prepared nor known.
-        DataError: when it was not prepared, was prepared by something else, or was changed afterwards.
+        UnknownNameError: for a dataset that is neither prepared nor known.
+        DataError: if it was not prepared, was prepared by something else, or was changed afterwards.
     """
     folder, split = processed_folder(database), read_facts(database)
-    missing = [name for name in split.sha256 if not (folder / name).is_file()]
-    if missing:
-        raise DataError(f"{folder / missing[0]} is missing: {remedy(database)}")
-    found = checksums(folder)
     for name, expected in split.sha256.items():
-        if found.get(name) != expected:
-            raise DataError(f"{folder / name} was changed after the data set was prepared (its checksum is not that of {SPLIT_FILE}): "
-                            f"{remedy(database)}")  # fmt: skip
+        if not (folder / name).is_file():
+            raise DataError(f"{folder / name} is missing: {how_to_fix(database)}")
+        if digest(folder / name) != expected:
+            raise DataError(f"{folder / name} was changed after the dataset was prepared (its checksum is not that of {SPLIT_FILE}): "
+                            f"{how_to_fix(database)}")  # fmt: skip
     return split
 
 
 def read_facts(database: str) -> Split:
-    """Read the facts about a prepared data set, whatever became of its other files.
+    """Read the facts about a prepared dataset, whatever became of its other files.
 
     Args:
-        database: the data set, a folder of ``data/processed/``.
+        database: the dataset, a directory of ``data/processed/``.
 
     Raises:
-        UnknownNameError: for a data set that is neither prepared nor known.
-        DataError: when it was not prepared, or was prepared by something else.
+        UnknownNameError: for a dataset that is neither prepared nor known.
+        DataError: if it was not prepared, or was prepared by something else.
     """
     folder = processed_folder(database)
     if not folder.is_dir():
@@ -128,32 +125,32 @@ def read_facts(database: str) -> Split:
 
 
 def known_databases() -> list[str]:
-    """Return the data sets that can be prepared or have been.
+    """Return the datasets that can be prepared or have been.
 
     Example:
         >>> {"CIFAR_10", "DIGITS", "cifar10-2"} <= set(known_databases())
         True
     """
     prepared = [path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}")]
-    return sorted({name for names in SETS.values() for name in names} | set(prepared), key=str.lower)
+    return sorted({*prepared_names(), *prepared}, key=str.lower)
 
 
-def remedy(database: str) -> str:
-    """Return what to do about a damaged data set."""
+def how_to_fix(database: str) -> str:
+    """Return what to do about a damaged dataset."""
     command = command_for(database)
     if command:
-        return f"prepare the data set again with `{command} -no_skip`"
-    return "replace that file, or prepare the data set again"
+        return f"prepare the dataset again with `{command} -no_skip`"
+    return "replace that file, or prepare the dataset again"
 
 
 def _not_prepared(database: str) -> DataError | Exception:
     script, first = script_of(database), ""
     if script is None:
-        return unknown_name("data set", database, known_databases())
-    if (_SCRIPTS / "download" / f"{script}.py").is_file() and not raw_folder(script).is_dir():
+        return unknown_name("dataset", database, known_databases())
+    if "DOWNLOAD_FLAGS" in declared(script) and not raw_folder(script).is_dir():
         first = f"`python src/data/download/{script}.py` and then "
     return DataError(
-        f"the data set {database} has not been prepared: run {first}`{command_for(database)}` "
+        f"the dataset {database} has not been prepared: run {first}`{command_for(database)}` "
         f"(looked for {processed_folder(database)}; {HOME_VARIABLE} or the working directory says where the project lies)"
     )
 
@@ -162,16 +159,20 @@ def _parse(file: Path, database: str) -> Split:
     try:
         content: Any = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"{file} is missing, so {file.parent} is unfinished or was made by something else: {remedy(database)}") from error
+        raise DataError(
+            f"{file} is missing, so {file.parent} is unfinished or was made by something else: {how_to_fix(database)}"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is damaged ({error}): {remedy(database)}") from error
+        raise DataError(f"{file} is damaged ({error}): {how_to_fix(database)}") from error
     fields = {field.name for field in dataclasses.fields(Split)}
     if isinstance(content, dict):
         content = {**_LATER, **content}
     if not isinstance(content, dict) or set(content) != fields:
-        raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {remedy(database)}")
+        raise DataError(f"{file} does not hold exactly {', '.join(sorted(fields))}: {how_to_fix(database)}")
     if wrong := [name for name, kind in _KINDS.items() if not isinstance(content[name], kind)]:
-        raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {remedy(database)}")
-    if content["database"] != database or set(content["sha256"]) != {metadata_file(file, fold).name for fold in FOLDS}:
-        raise DataError(f"{file} describes another data set ({content['database']}): the folder was renamed or copied; {remedy(database)}")
+        raise DataError(f"{file} is damaged ({wrong[0]} is {content[wrong[0]]!r}): {how_to_fix(database)}")
+    if content["database"] != database or not {metadata_file(file, fold).name for fold in FOLDS} <= set(content["sha256"]):
+        raise DataError(
+            f"{file} describes another dataset ({content['database']}): the folder was renamed or copied; {how_to_fix(database)}"
+        )
     return Split(**{**content, "classes": tuple(content["classes"]), "understood": tuple(content["understood"])})

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from .. import codes
 from ..backbones import HashNetwork, build_network
 from ..data import Metadata, Transformation
-from ..data.given_images import Given, rgb_images
+from ..data.images.inputs import ImageInput, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..preprocessing import Preprocessing
 from ..runs import Run, run_of
@@ -101,12 +101,12 @@ class Encoder:
         network = load_network(settings, run.best_checkpoint)
         return cls(network, preprocessing, device=place, precision=precision or settings.precision)
 
-    def encode(self, images: Given, *, batch_size: int = 64) -> Encoded:
+    def encode(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
         """Return features and codes of images.
 
         Args:
             images: a path, a Pillow image, an array, a tensor or a batch, or anything that yields such; see
-                :func:`~biodeephashing.data.given_images.rgb_images`.
+                :func:`~biodeephashing.data.images.inputs.rgb_images`.
             batch_size: images of a forward pass.
 
         Raises:
@@ -138,7 +138,7 @@ class Encoder:
         """
         device = self.device
         with torch.inference_mode(), torch.autocast(device.type, dtype=self._half, enabled=self._half is not None):
-            finished = self.transformation.finish(pixels.to(device, non_blocking=True))
+            finished = self.transformation.to_network_input(pixels.to(device, non_blocking=True))
             outputs = self.network(finished).float().cpu().numpy()
         if not np.isfinite(outputs).all():
             raise RunError("the network gives features that are not finite: its training diverged")

@@ -15,7 +15,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from tqdm import tqdm
 
 from ..backbones import HashNetwork, build_network
-from ..data import ImageFold, Metadata, Prepared
+from ..data import ImageFold, Metadata, PreparedDataset
 from ..errors import DataError, RunError, UsageError, full_card
 from ..losses import HashingLoss
 from ..runs import Run
@@ -62,7 +62,7 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], manner: Manner) ->
     on_cpu = accelerator(settings, settings.devices) == "cpu"
     if on_cpu and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
-    folds = Prepared(settings.database).folds()
+    folds = PreparedDataset(settings.database).folds()
     validation = Validation.of(folds["train"], folds["val"])
     feeding = _feeding(settings, folds, validation)
     resume = None if settings.no_skip or not run.last_checkpoint.exists() else read_checkpoint(run.last_checkpoint)
@@ -104,7 +104,7 @@ def build_module(
     weights = settings.weights if fresh else "none"  # a resume brings its own
     network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
     images = ImageFold(train_fold, transformation_of(settings))
-    example = images.transformation.finish(images[0][0][None])[0]
+    example = images.transformation.to_network_input(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(module, settings)
     if module.loss.needs_reference and fresh:
@@ -119,7 +119,7 @@ def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) 
     images = images_of(fold, settings)
     bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
     with torch.inference_mode():
-        parts = [backbone(images.transformation.finish(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
+        parts = [backbone(images.transformation.to_network_input(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
     network.train().cpu()
     if device.type == "cuda":
         torch.cuda.empty_cache()  # for the processes that train, where there are several

@@ -129,7 +129,7 @@ class HashingModule(pl.LightningModule):
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Make of bytes, once they are where the network is, what it takes."""
         images, labels, index = batch
-        return self._transformation.finish(images).to(self.dtype), labels, index
+        return self._transformation.to_network_input(images).to(self.dtype), labels, index
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..data import Metadata
-from ..data.feeding import single_image_left
+from ..data.images.feeding import single_image_left
 from ..settings import TrainingSettings
 from .feeding import preprocessing_line
 from .validation import Validation

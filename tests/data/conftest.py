@@ -15,7 +15,7 @@ import pytest
 from flaky_site import FlakyServer, Handler, Site
 from raw_trees import photo
 
-from biodeephashing.data import _cifar
+from biodeephashing.data.sets import CIFAR_10
 
 CLASS_NAMES = [b"airplane", b"automobile", b"bird", b"cat", b"deer", b"dog", b"frog", b"horse", b"ship", b"truck"]
 PER_BATCH = 40
@@ -38,12 +38,12 @@ class SmallCifar:
 
     folder: Path
     archive: Path
-    official: _cifar.Official
+    official: CIFAR_10.Official
 
 
 @pytest.fixture
 def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallCifar:
-    folder = tmp_path / "elsewhere" / _cifar.FOLDER
+    folder = tmp_path / "elsewhere" / CIFAR_10.FOLDER
     folder.mkdir(parents=True)
     contents = {"data_batch_1": batch(0), "data_batch_2": batch(1), "test_batch": batch(2), "batches.meta": {b"label_names": CLASS_NAMES}}
     sums = {}
@@ -54,11 +54,11 @@ def small_cifar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SmallCifar:
     (folder / "readme.html").write_text("nothing of use")
     archive = tmp_path / "elsewhere" / "cifar-10-python.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        tar.add(folder, arcname=_cifar.FOLDER)
+        tar.add(folder, arcname=CIFAR_10.FOLDER)
     md5 = hashlib.md5(archive.read_bytes()).hexdigest()
     meta = sums.pop("batches.meta")
     url = "http://127.0.0.1:9/cifar-10-python.tar.gz"
-    return SmallCifar(folder, archive, _cifar.Official(url=url, md5=md5, batches=sums, meta=meta, per_batch=PER_BATCH))
+    return SmallCifar(folder, archive, CIFAR_10.Official(url=url, md5=md5, batches=sums, meta=meta, per_batch=PER_BATCH))
 
 
 @pytest.fixture

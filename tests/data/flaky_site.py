@@ -11,7 +11,7 @@ Manner = Callable[["Handler", bytes, int], None]
 
 
 def whole(handler: Handler, body: bytes, start: int) -> None:
-    """Serve what was asked for."""
+    """Serve what is requested."""
     if start >= len(body):
         handler.head(416, 0, {"Content-Range": f"bytes */{len(body)}"})
         return
@@ -32,7 +32,7 @@ def breaking_after(count: int) -> Manner:
 
 
 def without_ranges(handler: Handler, body: bytes, start: int) -> None:
-    """Serve everything, whatever part was asked for."""
+    """Serve everything, whatever part is requested."""
     handler.head(200, len(body), {})
     handler.wfile.write(body)
 
@@ -177,6 +177,6 @@ class Site:
         return self.server.starts
 
     @property
-    def asked(self) -> list[str]:
+    def requested(self) -> list[str]:
         """Path of each request so far, without the slash."""
         return [path.removeprefix("/") for path in self.server.paths]

@@ -1,4 +1,4 @@
-"""Small raw data sets, laid out as the official archives unpack, and the sizes that go with them."""
+"""Small raw datasets, laid out as the official archives unpack, and the sizes that go with them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from biodeephashing.data import _dealt, _mirflickr, _voc
 from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012, ImageNet
+from biodeephashing.data.sets.dataset import PublicDataset
 
 
 def photo(file: Path, number: int) -> None:
@@ -85,28 +85,28 @@ def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
 
 def mirflickr(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
     """60 images with 38 labels."""
-    monkeypatch.setattr(_mirflickr, "COUNT", 60)
-    monkeypatch.setattr(_dealt, "SIZES", {"train": 12, "query": 6, "val": 6})
+    monkeypatch.setattr(MIRFLICKR25K, "COUNT", 60)
+    monkeypatch.setattr(MIRFLICKR25K, "SIZES", {"train": 12, "query": 6, "val": 6})
     labels = random_labels(60, 38)
     files = {
-        f"{_mirflickr.ANNOTATIONS}/{name}.txt": "".join(f"{row + 1}\r\n" for row in np.flatnonzero(labels[:, column]))
-        for column, name in enumerate(_mirflickr.CLASSES)
+        f"{MIRFLICKR25K.ANNOTATIONS}/{name}.txt": "".join(f"{row + 1}\r\n" for row in np.flatnonzero(labels[:, column]))
+        for column, name in enumerate(MIRFLICKR25K.CLASSES)
     }
-    files |= {f"{_mirflickr.ANNOTATIONS}/README.txt": "not a label"} | {f"mirflickr/im{row + 1}.jpg": "" for row in range(60)}
+    files |= {f"{MIRFLICKR25K.ANNOTATIONS}/README.txt": "not a label"} | {f"mirflickr/im{row + 1}.jpg": "" for row in range(60)}
     written(files, home / "data/raw/MIRFLICKR25K", turned)
     return labels
 
 
 def voc(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
     """50 images with 20 labels, some of them only because of difficult objects."""
-    monkeypatch.setattr(_dealt, "SIZES", {"train": 12, "query": 6, "val": 6})
+    monkeypatch.setattr(VOC2012, "SIZES", {"train": 12, "query": 6, "val": 6})
     labels, names = random_labels(50, 20), [f"2008_{row:06d}" for row in range(50)]
-    main = f"{_voc.FOLDER}/ImageSets/Main"
+    main = f"{VOC2012.FOLDER}/ImageSets/Main"
     files = {f"{main}/trainval.txt": "".join(f"{name}\n" for name in names)}
-    for column, kind in enumerate(_voc.CLASSES):
+    for column, kind in enumerate(VOC2012.CLASSES):
         values = [("-1", " 1" if row % 4 else " 0")[labels[row, column]] for row in range(50)]
         files[f"{main}/{kind}_trainval.txt"] = "".join(f"{name} {value}\n" for name, value in zip(names, values, strict=True))
-    files |= {f"{_voc.FOLDER}/JPEGImages/{name}.jpg": "" for name in [*names, "2009_999999"]}
+    files |= {f"{VOC2012.FOLDER}/JPEGImages/{name}.jpg": "" for name in [*names, "2009_999999"]}
     written(files, home / "data/raw/VOC2012", turned)
     return labels
 
@@ -131,16 +131,16 @@ def imagenet(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
 
 
 Maker = Callable[..., NDArray[np.uint8]]
-# name of the prepared set -> (processor, maker of its raw data)
-PREPARED: dict[str, tuple[object, Maker]] = {
-    "MS_COCO": (MS_COCO, coco),
-    "coco": (MS_COCO, coco),
-    "NUS_WIDE": (NUS_WIDE, nus_wide),
-    "nuswide_21": (NUS_WIDE, nus_wide),
-    "MIRFLICKR25K": (MIRFLICKR25K, mirflickr),
-    "mirflickr": (MIRFLICKR25K, mirflickr),
-    "VOC2012": (VOC2012, voc),
-    "voc2012": (VOC2012, voc),
-    "ImageNet_test": (ImageNet, imagenet),
-    "imagenet100": (ImageNet, imagenet),
+# name of the prepared set -> (public dataset, maker of its raw data)
+PREPARED: dict[str, tuple[PublicDataset, Maker]] = {
+    "MS_COCO": (MS_COCO.DATASET, coco),
+    "coco": (MS_COCO.DATASET, coco),
+    "NUS_WIDE": (NUS_WIDE.DATASET, nus_wide),
+    "nuswide_21": (NUS_WIDE.DATASET, nus_wide),
+    "MIRFLICKR25K": (MIRFLICKR25K.DATASET, mirflickr),
+    "mirflickr": (MIRFLICKR25K.DATASET, mirflickr),
+    "VOC2012": (VOC2012.DATASET, voc),
+    "voc2012": (VOC2012.DATASET, voc),
+    "ImageNet_test": (ImageNet.DATASET, imagenet),
+    "imagenet100": (ImageNet.DATASET, imagenet),
 }

@@ -12,7 +12,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from biodeephashing.data import ImageFold, load_fold, loader
-from biodeephashing.data._augment import crop_and_flip, draws, shift_and_flip
+from biodeephashing.data.images._augment import crop_and_flip, draws, shift_and_flip
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
 
@@ -23,34 +23,34 @@ def noise(*shape: int) -> np.ndarray:
 
 def test_shifting_equals_torchvision() -> None:
     images, bits = noise(200, 3, 32, 32), draws(1, 2, 200)
-    found = shift_and_flip(images, bits)
+    changed_images = shift_and_flip(images, bits)
     seen = Counter()
-    for image, draw, changed in zip(images, bits.tolist(), found, strict=True):
+    for image, draw, changed in zip(images, bits.tolist(), changed_images, strict=True):
         top, left, mirrored = draw % 9, draw // 9 % 9, draw // 81 % 2
         padded = v2.functional.pad(torch.from_numpy(image), [4])
         expected = v2.functional.crop(padded, top, left, 32, 32)
         assert np.array_equal(changed, v2.functional.horizontal_flip(expected) if mirrored else expected)
         seen.update([("top", top), ("left", left), ("mirrored", mirrored)])
-    assert len(seen) == 9 + 9 + 2  # every place comes, the ends too
+    assert len(seen) == 9 + 9 + 2  # every offset comes, the ends too
 
 
 def test_shifts_are_uniform() -> None:
-    """81,000 draws: each of 9 × 9 places comes about 1,000 times (deviation 31; five of them allowed), mirrored every second."""
+    """81,000 draws: each of 9 × 9 offsets comes about 1,000 times (deviation 31; five of them allowed), mirrored every second."""
     bits = draws(0, 0, 81_000)
-    places = np.bincount((bits % 81).astype(int), minlength=81)
-    assert np.abs(places - 1000).max() < 155
+    offsets = np.bincount((bits % 81).astype(int), minlength=81)
+    assert np.abs(offsets - 1000).max() < 155
     assert abs(int((bits // 81 % 2).sum()) - 40_500) < 5 * 143
 
 
 @pytest.mark.parametrize("size", [(20, 30), (300, 200), (224, 224)])
 def test_cropping_equals_torchvision(size: tuple[int, int]) -> None:
     images, bits = noise(3, 3, *size), draws(5, 1, 3)
-    found = crop_and_flip(images, bits)
+    changed_images = crop_and_flip(images, bits)
     change = v2.Compose([v2.RandomResizedCrop(224), v2.RandomHorizontalFlip()])
-    for image, draw, changed in zip(images, bits, found, strict=True):
+    for image, draw, changed in zip(images, bits, changed_images, strict=True):
         torch.manual_seed(int(draw) >> 1)
         assert np.array_equal(np.asarray(change(Image.fromarray(image.transpose(1, 2, 0)))).transpose(2, 0, 1), changed)
-    assert not np.array_equal(found[0], found[1])
+    assert not np.array_equal(changed_images[0], changed_images[1])
 
 
 def test_cropping_leaves_the_global_generator() -> None:
@@ -97,8 +97,8 @@ def test_workers_that_stay_get_each_epoch(tiny_database: str) -> None:
     feed = loader(fold, batch_size=8, num_workers=1)
     for epoch in (0, 1, 5):
         feed.sampler.set_epoch(epoch)
-        found = torch.cat([images for images, *_ in feed])
-        assert torch.equal(found, fold.batch(range(32), epoch)[0])
+        changed_images = torch.cat([images for images, *_ in feed])
+        assert torch.equal(changed_images, fold.batch(range(32), epoch)[0])
 
 
 @pytest.mark.parametrize(("augmented", "plain"), [("cifar-aug", "none"), ("imagenet-aug", "imagenet")])

@@ -19,8 +19,9 @@ import pytest
 import torch
 from PIL import Image
 
-from biodeephashing.data import TRANSFORMS, ImageFold, _cache, load_fold, loader, transformation
-from biodeephashing.data._cache import PixelMap, pixel_map
+from biodeephashing.data import TRANSFORMS, ImageFold, load_fold, loader, transformation
+from biodeephashing.data.images import _cache
+from biodeephashing.data.images._cache import PixelMap, pixel_map
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.errors import DataError
 from biodeephashing.preprocessing import Preprocessing
@@ -94,9 +95,9 @@ SIZES = {
 def test_other_sizes_are_kept_as_they_come_to_the_network(case: str, tmp_path: Path, decoded: list[int]) -> None:
     metadata = photographs(tmp_path / "set", *SIZES[case])
     plain, fold = ImageFold(metadata, "imagenet"), ImageFold(metadata, "imagenet", cache=True)
-    expected = torch.stack([plain.transformation.finish(plain[row][0][None])[0] for row in range(3)])
+    expected = torch.stack([plain.transformation.to_network_input(plain[row][0][None])[0] for row in range(3)])
     decoded.clear()
-    assert torch.equal(fold.transformation.finish(fold.batch(range(3))[0]), expected)
+    assert torch.equal(fold.transformation.to_network_input(fold.batch(range(3))[0]), expected)
     ImageFold(metadata, "imagenet", cache=True)
     assert decoded == []
     assert [path.name.split("-")[1] for path in (tmp_path / "set" / "cache").glob("*.npy")] == ["resize_and_crop"]
@@ -126,8 +127,9 @@ def test_images_kept_for_another_transformation_are_not_taken_for_ones_of_the_ri
         metadata = photographs(tmp_path / f"set {side}", *[(side, side)] * 3)
         ImageFold(metadata, "none", cache=True)
         for change in (TRANSFORMS["imagenet"], bicubic, transformation("weights", Preprocessing((224, 224), crop=1.0))):
-            kept, plain = ImageFold(metadata, change, cache=True), ImageFold(metadata, change)
-            assert torch.equal(change.finish(kept.batch([0, 2])[0]), change.finish(plain.batch([0, 2])[0])), (side, change)
+            cached, plain = ImageFold(metadata, change, cache=True), ImageFold(metadata, change)
+            one, other = (change.to_network_input(fold.batch([0, 2])[0]) for fold in (cached, plain))
+            assert torch.equal(one, other), (side, change)
         files = len(list((tmp_path / f"set {side}" / "cache").glob("*.npy")))
         assert files == (2 if side == 32 else 4)  # small ones wait where the filter is bilinear
 
@@ -206,7 +208,7 @@ def test_a_read_only_folder_means_no_cache_and_one_warning(
     ImageFold(load_fold(tiny_database, "query"), "none", cache=True)
     assert torch.equal(fold[0][0], ImageFold(metadata, "none")[0][0])
     assert len(recwarn) == 1
-    assert str(recwarn[0].message).startswith("decoded images are not kept")
+    assert str(recwarn[0].message).startswith("decoded images are not cached")
     assert f"cannot be written ({os.strerror(number)})" in str(recwarn[0].message)
 
 
@@ -267,7 +269,8 @@ def test_two_at_once_decode_once(tiny_database: str, decoded: list[int]) -> None
 
 SLOW = """
 import sys, time
-from biodeephashing.data import ImageFold, _cache, load_fold
+from biodeephashing.data import ImageFold, load_fold
+from biodeephashing.data.images import _cache
 if sys.argv[2] == "processes":
     _cache._MANY, _cache._processors = 1, lambda: 3
 decode = ImageFold.image
@@ -306,10 +309,10 @@ def test_every_row_is_where_it_belongs(tmp_path: Path, count: int, workers: int)
     def decode(row: int) -> np.ndarray:
         return np.full((3, 1, 2), row % 251, np.uint8)
 
-    kept = pixel_map(tmp_path, "train", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=workers)
-    assert isinstance(kept, PixelMap)
-    assert (kept.pixels == (np.arange(count) % 251)[:, None, None, None]).all()
-    assert kept[np.array([count - 1, 0])].shape == (2, 3, 1, 2)
+    images = pixel_map(tmp_path, "train", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=workers)
+    assert isinstance(images, PixelMap)
+    assert (images.pixels == (np.arange(count) % 251)[:, None, None, None]).all()
+    assert images[np.array([count - 1, 0])].shape == (2, 3, 1, 2)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -319,9 +322,9 @@ def test_many_images_are_decoded_by_processes(tmp_path: Path) -> None:
 
     here, enough = os.getpid(), _cache._MANY // (3 * 32 * 32)
     for count, by_threads in ((enough - 1, True), (enough, False)):
-        kept = pixel_map(tmp_path, f"{count}", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=2)
-        assert isinstance(kept, PixelMap)
-        assert (kept.pixels == by_threads).all()
+        images = pixel_map(tmp_path, f"{count}", tmp_path, [f"{row}" for row in range(count)], {"own": decode}, workers=2)
+        assert isinstance(images, PixelMap)
+        assert (images.pixels == by_threads).all()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -349,7 +352,7 @@ def test_no_more_is_decoded_than_a_little_ahead() -> None:
             return future
 
     done: list[int] = []
-    found = _cache._in_order((AtOnce(), lambda start: np.array([done.append(start), start][1:])), range(100), 4)
-    assert [next(found).item() for _ in range(10)] == list(range(10))
+    chunks = _cache._in_order((AtOnce(), lambda start: np.array([done.append(start), start][1:])), range(100), 4)
+    assert [next(chunks).item() for _ in range(10)] == list(range(10))
     assert len(done) == 10 + 4
-    assert [images.item() for images in found] == list(range(10, 100))
+    assert [images.item() for images in chunks] == list(range(10, 100))

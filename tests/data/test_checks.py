@@ -11,25 +11,26 @@ import numpy as np
 import pytest
 from raw_trees import photo
 
-from biodeephashing.data._checks import check
-from biodeephashing.data._label_table import link
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data.content import Content, distinct_names, is_safe
+from biodeephashing.data.prepare.checks import check
+from biodeephashing.data.prepare.content import DatasetContent, distinct_names, is_safe
+from biodeephashing.data.prepare.label_table import link
+from biodeephashing.data.prepare.splits import Protocol
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.errors import DataError
 
+SHARED = Protocol("disjoint", "", shared=("train-database",))
 
-def content(**details: object) -> Content:
+
+def content(**details: object) -> DatasetContent:
     rows = np.arange(4)
     folds = {fold: rows[index : index + 1] for index, fold in enumerate(("train", "val", "query", "database"))}
-    whole = Content(
+    whole = DatasetContent(
         files=["a.png", "b.png", "c.png", "d.png"],
         labels=np.array([[1, 0], [0, 1], [1, 1], [0, 0]], np.uint8),
         classes=["sky", "sea"],
         folds=folds,
         write_image=lambda row, path: path.touch(),
-        protocol="disjoint",
-        rule="",
-        seed=0,
+        protocol=Protocol("disjoint", ""),
         source="",
     )
     return dataclasses.replace(whole, **details)  # type: ignore[arg-type]
@@ -48,7 +49,10 @@ def folds(**details: list[int]) -> dict[str, np.ndarray]:
         ({"folds": folds(query=[2, 1, 3])}, r"1 image is in both val and query, .*Leave such images out .*-allow val-query`"),
         ({"folds": folds(val=[1, 3], query=[1, 3], database=[2])}, r"2 images are in both val and query"),
         ({"folds": folds(query=[0]), "where": "row {}".format}, r"the first is a\.png \(row 0\): the split"),
-        ({"folds": folds(database=[3, 0, 2]), "shared": ("train-database",)}, "in both query and database.*allows: train-database"),
+        (
+            {"folds": folds(database=[3, 0, 2]), "protocol": SHARED},
+            "in both query and database.*allows: train-database",
+        ),
         ({"folds": folds(query=[0])}, "in both train and query"),
         ({"labels": np.array([[1, 0]] * 4, np.uint8)}, "the class 'sea' has no images"),
         ({"labels": np.array([[1, 0]] * 4, np.uint8), "unused": ["sky"]}, "the class 'sea' has no images"),
@@ -64,12 +68,13 @@ def folds(**details: list[int]) -> dict[str, np.ndarray]:
 def test_refused(project_home: Path, details: dict[str, object], complaint: str) -> None:
     with pytest.raises(DataError, match=complaint):
         prepare("SET", lambda: content(**details))
-    assert [path.name for path in (project_home / "data/processed").iterdir()] == [".SET.lock"]
+    assert [path.name for path in (project_home / "data/processed").iterdir()] == []
 
 
 def test_accepted() -> None:
     check(content())
-    check(content(folds=folds(database=[3, 0, 2]), shared=("train-database", "query-database")))
+    shared = Protocol("disjoint", "", shared=("train-database", "query-database"))
+    check(content(folds=folds(database=[3, 0, 2]), protocol=shared))
     check(content(labels=np.array([[1, 0, 0], [0, 1, 0]] * 2, np.uint8), classes=["sky", "sea", "sun"], unused=["sun"]))
 
 
@@ -90,10 +95,10 @@ def test_unsafe_names(name: str) -> None:
 
 def test_distinct_names_where_the_added_index_is_taken() -> None:
     assert distinct_names(["a.png", "b.png", "a.png", "B.png"]) == ["a.png", "b.png", "a-2.png", "B-3.png"]
-    found = distinct_names(["a.png", "a.png", "a-1.png", "c", "c"])
-    assert len({name.lower() for name in found}) == 5
-    assert found[0] == "a.png"
-    assert found[2] == "a-1.png"
+    distinct = distinct_names(["a.png", "a.png", "a-1.png", "c", "c"])
+    assert len({name.lower() for name in distinct}) == 5
+    assert distinct[0] == "a.png"
+    assert distinct[2] == "a-1.png"
 
 
 class TestLink:

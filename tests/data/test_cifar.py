@@ -6,23 +6,17 @@ import dataclasses
 import hashlib
 import os
 import pickle
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from flaky_site import Site, breaking_after, corrupt
 from PIL import Image
-from scripts import run_script
 from torchvision.datasets import CIFAR10
 
 from biodeephashing.cli import main
-from biodeephashing.data import _cifar, load_fold, read_label_names, read_split
+from biodeephashing.data import load_fold, read_label_names, read_split
 from biodeephashing.data.sets import CIFAR_10
-from biodeephashing.data.sets.CIFAR_10 import download
-from biodeephashing.errors import DataError, UsageError
-
-SCRIPTS = Path(CIFAR_10.__file__).parents[1]
+from biodeephashing.errors import DataError
 
 
 def raw(home: Path) -> Path:
@@ -34,7 +28,7 @@ def held(folder: Path) -> set[str]:
 
 
 def test_official_checksums() -> None:
-    official = _cifar.Official()
+    official = CIFAR_10.Official()
     assert (official.url, official.md5) == (CIFAR10.url, CIFAR10.tgz_md5)
     assert list(official.batches.items()) == [tuple(pair) for pair in CIFAR10.train_list + CIFAR10.test_list]
     assert official.meta == CIFAR10.meta["md5"]
@@ -43,88 +37,27 @@ def test_official_checksums() -> None:
 
 class TestDownload:
     def test_from_archive(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
-        assert download(small_cifar.archive, official=small_cifar.official) == []
+        assert CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive) == []
         assert held(raw(project_home)) == {"data_batch_1", "data_batch_2", "test_batch", "batches.meta"}
         for name in held(raw(project_home)):
             assert (raw(project_home) / name).read_bytes() == (small_cifar.folder / name).read_bytes()
 
-    @pytest.mark.parametrize("outer", [False, True])
-    def test_from_folder(self, project_home: Path, small_cifar, outer: bool) -> None:  # type: ignore[no-untyped-def]
-        source = small_cifar.folder.parent if outer else small_cifar.folder
-        assert download(source, official=small_cifar.official) == []
-        assert len(held(raw(project_home))) == 4
-
     def test_from_incomplete_folder_and_then_the_rest(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         (small_cifar.folder / "data_batch_2").rename(small_cifar.folder / "hidden")
-        assert download(small_cifar.folder, official=small_cifar.official) == ["data_batch_2"]
+        assert CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder) == ["3 of 4 files of cifar-10-python.tar.gz"]
         assert held(raw(project_home)) == {"data_batch_1", "test_batch", "batches.meta"}
         before = (raw(project_home) / "data_batch_1").stat()
-        assert download(small_cifar.archive, official=small_cifar.official) == []
+        assert CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive) == []
         after = (raw(project_home) / "data_batch_1").stat()
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)  # raw data is never changed
 
     def test_wrong_checksum_is_refused(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         with (small_cifar.folder / "data_batch_2").open("ab") as file:
             file.write(b"x")
-        with pytest.raises(DataError, match=r"data_batch_2 is not the official file \(its MD5 is .*it was not taken over"):
-            download(small_cifar.folder, official=small_cifar.official)
+        with pytest.raises(DataError, match=r"data_batch_2 is damaged or not the published file \(its MD5 is "):
+            CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder)
         assert "data_batch_2" not in held(raw(project_home))
         assert not [name for name in held(raw(project_home)) if name.startswith(".")]
-
-    def test_wrong_checksum_inside_an_archive(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
-        official = dataclasses.replace(small_cifar.official, batches={**small_cifar.official.batches, "test_batch": "0" * 32})
-        with pytest.raises(DataError, match=r"test_batch in .* is not the official file"):
-            download(small_cifar.archive, official=official)
-        assert "test_batch" not in held(raw(project_home))
-
-    def test_nothing_there(self, project_home: Path, small_cifar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-        with pytest.raises(DataError, match="there is no file or folder"):
-            download(tmp_path / "nowhere", official=small_cifar.official)
-        (tmp_path / "empty").mkdir()
-        with pytest.raises(DataError, match="holds none of the files"):
-            download(tmp_path / "empty", official=small_cifar.official)
-
-    def test_over_a_bad_line(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes(), *[breaking_after(100_000)] * 2)
-        assert download(url=url, official=small_cifar.official, pause=0) == []
-        assert site.starts == [0, 100_000, 200_000]
-        assert held(raw(project_home)) == {"data_batch_1", "data_batch_2", "test_batch", "batches.meta"}
-        assert download(official=small_cifar.official) == []  # all there: nothing is asked of the server
-        assert len(site.starts) == 3
-
-    def test_unpacks_again_without_downloading(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes())
-        download(url=url, official=small_cifar.official)
-        (raw(project_home) / "test_batch").unlink()
-        assert download(url=url, official=small_cifar.official) == []
-        assert site.starts == [0]
-        (raw(project_home) / "test_batch").unlink()
-        (raw(project_home).parent / "cifar-10-python.tar.gz").write_bytes(b"")
-        with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is damaged .*: delete it"):
-            download(url=url, official=small_cifar.official)
-
-    def test_corrupt_archive(self, project_home: Path, small_cifar, site: Site) -> None:  # type: ignore[no-untyped-def]
-        url = site.serve(small_cifar.archive.read_bytes(), corrupt)
-        with pytest.raises(DataError, match=r"its MD5 is .*-from PATH"):
-            download(url=url, official=small_cifar.official)
-        assert held(raw(project_home).parent) == set()
-
-    def test_no_network(self, project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        with pytest.raises(DataError, match=r"cannot download .*`python src/data/download/CIFAR_10\.py -from PATH`; `-url URL`"):
-            download(official=small_cifar.official, pause=0)
-
-    def test_source_and_url(self, project_home: Path, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="give one of them"):
-            download(tmp_path, "http://127.0.0.1:9/")
-
-    def test_malicious_archive(self, project_home: Path, small_cifar, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-        bad = tmp_path / "bad.tar.gz"
-        with tarfile.open(bad, "w:gz") as tar:
-            tar.add(small_cifar.folder / "test_batch", arcname="cifar-10-batches-py/../../../escaped")
-        with pytest.raises(DataError, match="is refused"):
-            download(bad, official=small_cifar.official)
-        assert not list(tmp_path.rglob("escaped"))
 
 
 class Bomb:
@@ -138,7 +71,7 @@ class TestReading:
         file = project_home / "batch"
         file.write_bytes(pickle.dumps({b"data": Bomb()}, protocol=protocol))
         with pytest.raises(DataError, match=r"it asks for .*, which images do not need"):
-            _cifar.load(file)
+            CIFAR_10.load(file)
         assert not (project_home / "exploded").exists()
 
     @pytest.mark.parametrize(
@@ -147,7 +80,7 @@ class TestReading:
     def test_no_pickle(self, tmp_path: Path, content: bytes) -> None:
         (tmp_path / "batch").write_bytes(content)
         with pytest.raises(DataError, match="is no batch of images"):
-            _cifar.load(tmp_path / "batch")
+            CIFAR_10.load(tmp_path / "batch")
 
     def test_batch_of_python_2(self, tmp_path: Path) -> None:
         """The published files were pickled by Python 2, whose texts are bytes and whose NumPy had other module names."""
@@ -157,7 +90,7 @@ class TestReading:
             b"\x80\x02}U\x04datacnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02K\x03\x86"
             b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89U\x06" + values + b"tbs."
         )
-        content = _cifar.load(file)
+        content = CIFAR_10.load(file)
         assert content[b"data"].dtype == np.uint8
         assert content[b"data"].tolist() == [[1, 2, 3], [4, 5, 6]]
 
@@ -182,7 +115,7 @@ class TestReading:
         file = small_cifar.folder / "test_batch"
         file.write_bytes(pickle.dumps({**pickle.loads(file.read_bytes()), **change}, protocol=4))
         with pytest.raises(DataError, match=f"test_batch is no batch of images: it {complaint}"):
-            _cifar.read_batches(small_cifar.folder, ["test_batch"], small_cifar.official)
+            CIFAR_10.read_batches(small_cifar.folder, ["test_batch"], small_cifar.official)
 
 
 @pytest.fixture
@@ -194,8 +127,8 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
 class TestProcess:
     def test_split_images_and_labels(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
-        download(small_cifar.archive, official=small_cifar.official)
-        split, written = CIFAR_10.process(official=small_cifar.official)
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive)
+        split, written = CIFAR_10.DATASET.prepare(official=small_cifar.official)
         assert written
         assert dict(split.sizes) == {"train": 50, "val": 10, "query": 20, "database": 40}
         assert (split.partial, split.note, split.source) == (False, "", small_cifar.official.url)
@@ -216,70 +149,54 @@ class TestProcess:
             seen += rows
         assert sorted(seen) == list(range(120))
         assert read_label_names("CIFAR_10")[:2] == ["airplane", "automobile"]
-        assert CIFAR_10.process(official=small_cifar.official) == (split, False)
+        assert CIFAR_10.DATASET.prepare(official=small_cifar.official) == (split, False)
 
     def test_partial(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
         small_cifar.folder.joinpath("data_batch_2").unlink()
-        download(small_cifar.folder, official=small_cifar.official)
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder)
         with pytest.raises(DataError, match=r"incomplete: data_batch_2 missing in .*-allow_partial"):
-            CIFAR_10.process(official=small_cifar.official)
+            CIFAR_10.DATASET.prepare(official=small_cifar.official)
         assert not (project_home / "data/processed/CIFAR_10").exists()
         with pytest.raises(DataError, match="class 'airplane' has 8 images, too few for the split"):
-            CIFAR_10.process(allow_partial=True, official=small_cifar.official)
+            CIFAR_10.DATASET.prepare(allow_partial=True, official=small_cifar.official)
         small_sizes["train"] = 4
-        CIFAR_10.process(allow_partial=True, official=small_cifar.official)
+        CIFAR_10.DATASET.prepare(allow_partial=True, official=small_cifar.official)
         split = read_split("CIFAR_10")
         assert (split.partial, split.note) == (True, "80 of 120 images")
         assert split.caption.endswith("(train 40, val 10, query 20, database 10), PARTIAL: 80 of 120 images")
         with pytest.raises(DataError, match="CIFAR_10 is prepared from 80 of 120 images"):
-            CIFAR_10.process(official=small_cifar.official)
-        assert CIFAR_10.process(allow_partial=True, official=small_cifar.official) == (split, False)
+            CIFAR_10.DATASET.prepare(official=small_cifar.official)
+        assert CIFAR_10.DATASET.prepare(allow_partial=True, official=small_cifar.official) == (split, False)
 
     def test_complete_is_not_partial(self, project_home: Path, small_cifar, small_sizes: dict[str, int]) -> None:  # type: ignore[no-untyped-def]
-        download(small_cifar.archive, official=small_cifar.official)
-        split, _ = CIFAR_10.process(allow_partial=True, official=small_cifar.official)
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive)
+        split, _ = CIFAR_10.DATASET.prepare(allow_partial=True, official=small_cifar.official)
         assert not split.partial
 
     def test_nothing_downloaded(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
         with pytest.raises(DataError, match=r"run `python src/data/download/CIFAR_10\.py` first"):
-            CIFAR_10.process(allow_partial=True, official=small_cifar.official)
+            CIFAR_10.DATASET.prepare(allow_partial=True, official=small_cifar.official)
 
     def test_damaged_after_the_download(self, project_home: Path, small_cifar) -> None:  # type: ignore[no-untyped-def]
-        download(small_cifar.archive, official=small_cifar.official)
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive)
         bomb = pickle.dumps(Bomb())
         (raw(project_home) / "data_batch_1").write_bytes(bomb)
         with pytest.raises(DataError, match=r"data_batch_1 is damaged .*delete it"):
-            CIFAR_10.process(official=small_cifar.official)
+            CIFAR_10.DATASET.prepare(official=small_cifar.official)
         assert not (project_home / "exploded").exists()
         sums = {**small_cifar.official.batches, "data_batch_1": hashlib.md5(bomb).hexdigest()}
         with pytest.raises(DataError, match="it asks for"):  # even a file with the right checksum cannot run anything
-            CIFAR_10.process(official=dataclasses.replace(small_cifar.official, batches=sums))
+            CIFAR_10.DATASET.prepare(official=dataclasses.replace(small_cifar.official, batches=sums))
         assert not (project_home / "exploded").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "status", "text"),
-    [
-        (["download/CIFAR_10.py", "-from", "nowhere"], 1, "error: there is no file or folder nowhere"),
-        (["download/CIFAR_10.py", "-form", "x"], 2, "unknown flag -form: did you mean -from?"),
-        (["process/CIFAR_10.py"], 1, "run `python src/data/download/CIFAR_10.py` first"),
-        (["process/CIFAR_10.py", "-allow"], 2, "did you mean -allow_partial?"),
-        (["process/CIFAR_10.py", "-h"], 0, "-allow_partial"),
-        (["download/CIFAR_10.py", "-h"], 0, "-url"),
-    ],
-)
-def test_command_lines(project_home: Path, arguments: list[str], status: int, text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    script, *rest = arguments
-    assert run_script(SCRIPTS / script, *rest) == status
-    said = "".join(capsys.readouterr())
-    assert text in said
-    assert "Traceback" not in said
-
-
-@pytest.mark.parametrize(("missing", "status", "text"), [([], 0, "is complete"), (["test_batch"], 1, "is incomplete: test_batch missing")])
 def test_an_incomplete_download_shows_in_the_exit_status(
-    missing: list[str], status: int, text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(CIFAR_10, "download", lambda *_: missing)
-    assert main(["download", "CIFAR_10"]) == status
-    assert text in capsys.readouterr().out
+    project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:  # type: ignore[no-untyped-def]
+    published = CIFAR_10.published(small_cifar.official)
+    monkeypatch.setattr(CIFAR_10, "DATASET", dataclasses.replace(CIFAR_10.DATASET, download=published.download))
+    (small_cifar.folder / "test_batch").rename(small_cifar.folder.parent / "later")
+    assert main(["download", "CIFAR_10", "-from", str(small_cifar.folder)]) == 1
+    assert "CIFAR-10 is incomplete in data/raw/CIFAR_10/: 3 of 4 files of" in capsys.readouterr().out
+    assert main(["download", "CIFAR_10", "-from", str(small_cifar.archive)]) == 0
+    assert "CIFAR-10 is complete" in capsys.readouterr().out

@@ -24,7 +24,7 @@ def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("digits")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIODEEPHASHING_HOME", str(home))
-        _, written = DIGITS.process()
+        _, written = DIGITS.DATASET.prepare()
     assert written
     return home
 
@@ -55,10 +55,10 @@ def test_counts_and_disjointness(home: Path) -> None:
 
 def test_pixels(home: Path) -> None:
     """Each image is scikit-learn's, enlarged four times; PyTorch's interpolation is exact here, as all weights are dyadic."""
-    wanted = torch.nn.functional.interpolate(
+    expected = torch.nn.functional.interpolate(
         torch.from_numpy(load_digits().images)[:, None], scale_factor=4, mode="bilinear", align_corners=False
     )
-    rounded = np.floor(wanted[:, 0].numpy() * 255 / 16 + 0.5).astype(np.uint8)
+    rounded = np.floor(expected[:, 0].numpy() * 255 / 16 + 0.5).astype(np.uint8)
     for row in range(1797):
         with Image.open(home / f"data/processed/DIGITS/images/digit-{row:04d}.png") as image:
             assert image.mode == "L"
@@ -94,10 +94,10 @@ def test_second_time_skips_and_no_skip_gives_the_same(home: Path) -> None:
     folder = home / "data/processed/DIGITS"
     before = {path.name: path.read_bytes() for path in folder.glob("*.*")}
     stamp = (folder / "split.json").stat().st_mtime_ns
-    _, written = DIGITS.process()
+    _, written = DIGITS.DATASET.prepare()
     assert not written
     assert (folder / "split.json").stat().st_mtime_ns == stamp
-    _, written = DIGITS.process(no_skip=True)
+    _, written = DIGITS.DATASET.prepare(no_skip=True)
     assert written
     assert {path.name: path.read_bytes() for path in folder.glob("*.*")} == before
 
@@ -112,6 +112,6 @@ def test_command(project_home: Path, capsys: pytest.CaptureFixture[str]) -> None
     file = project_home / "data/processed/DIGITS/val_metadata.txt"
     file.write_text(file.read_text().replace("1 0", "0 1"))
     with pytest.raises(DataError, match=r"val_metadata\.txt was changed .*`python src/data/process/DIGITS\.py -no_skip`"):
-        DIGITS.process()
+        DIGITS.DATASET.prepare()
     assert run_script(script, "-no_skip") == 0
     assert capsys.readouterr().out.startswith("DIGITS, disjoint")

@@ -1,4 +1,4 @@
-"""doctor.py: every kind of finding, planted in a small data set, and the exit status that follows."""
+"""doctor.py: every kind of finding, planted in a small dataset, and the exit status that follows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from PIL import Image
 
 from biodeephashing.commands.doctor import examine_database
 from biodeephashing.data import doctor, load_fold, read_split
-from biodeephashing.data._examination import examine_file, look
-from biodeephashing.data._looks import first_near
-from biodeephashing.data._prepare import prepare
+from biodeephashing.data.images.examination import examine_file, look
+from biodeephashing.data.images.looks import first_near
+from biodeephashing.data.own.images import prepare_own
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
@@ -39,8 +40,8 @@ def rewrite_fold(home: Path, database: str, fold: str, change: Callable[[Lines],
 
 
 def examined(database: str) -> tuple[str, str, str]:
-    found = examine_database(database)
-    return "\n".join(found.facts), "\n".join(found.remarks), "\n".join(found.faults)
+    diagnosis = examine_database(database)
+    return "\n".join(diagnosis.facts), "\n".join(diagnosis.remarks), "\n".join(diagnosis.faults)
 
 
 def test_a_healthy_set(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +114,7 @@ def test_modes_are_counted(tiny_database: str) -> None:
 
 
 def test_equal_images_under_two_names(tiny_database: str, capsys: pytest.CaptureFixture[str]) -> None:
-    query, other, database = (image_of(tiny_database, *place) for place in (("query", 2), ("query", 9), ("database", 5)))
+    query, other, database = (image_of(tiny_database, *row) for row in (("query", 2), ("query", 9), ("database", 5)))
     for copy in (other, database):
         Image.open(query).save(copy, compress_level=1)
     _, remarks, faults = examined(tiny_database)
@@ -207,6 +208,20 @@ def test_sets_that_are_not_there_or_were_changed(tiny_database: str, project_hom
         examine_database(tiny_database)
 
 
+def test_own_images(pets: Path, project_home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are named as in every other command; a class that is not trained on is a remark, one that no answer has a fault."""
+    with pytest.raises(DataError, match=rf"{pets} has not been prepared: run `python src/data/process/FOLDER\.py {pets}`"):
+        doctor.main([f"FOLDER:{pets}"])
+    prepare_own(pets)
+    assert doctor.main([f"FOLDER:{pets}"]) == 0
+    assert "FOLDER_pets, disjoint split" in capsys.readouterr().out
+    rewrite_fold(project_home, "FOLDER_pets", "train", lambda lines: [line for line in lines if not line.endswith("0 0 1\n")])
+    assert "classes of the queries without an image in train: 1 (eel)" in examined("FOLDER_pets")[1]
+    elsewhere = pets.rename(pets.parent.parent / "pets")
+    with pytest.raises(DataError, match=rf"prepared from {pets}, not from {elsewhere}"):
+        doctor.main([f"FOLDER:{elsewhere}"])
+
+
 def test_looks_survive_scaling_and_storing(tmp_path: Path) -> None:
     grey = np.add.outer(np.sin(np.arange(96) / 9), np.cos(np.arange(128) / 13))
     image = Image.fromarray((60 * grey + 128).astype(np.uint8)).convert("RGB")
@@ -242,8 +257,8 @@ def test_the_first_near_image_against_all_pairs(values: list[int], flips: list[t
 def test_a_video_takes_no_longer_than_photographs() -> None:
     """20,000 looks, no two the same, of which each is near hundreds: their pairs would take minutes and gigabytes."""
     looks = np.arange(20_000, dtype=np.uint64)
-    found = first_near(looks, looks >= 10_000)
-    assert found[[0, 10_000, 10_001, 2**13, 19_999]].tolist() == [
+    nearest = first_near(looks, looks >= 10_000)
+    assert nearest[[0, 10_000, 10_001, 2**13, 19_999]].tolist() == [
         next(q for q in range(10_000, 20_000) if q != p and near(p, q)) for p in (0, 10_000, 10_001, 2**13, 19_999)
     ]
 
@@ -269,7 +284,7 @@ def test_the_command(tiny_database: str) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "healthy")
     done = subprocess.run([sys.executable, doctor.__file__, "TINI"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: unknown data set 'TINI': did you mean 'TINY'")
+    assert done.stderr.startswith("error: unknown dataset 'TINI': did you mean 'TINY'")
 
 
 def test_it_needs_no_torch(tiny_database: str) -> None:

@@ -47,8 +47,8 @@ def raw(home: Path) -> Path:
 
 
 def files(home: Path) -> dict[str, bytes]:
-    found = {path.relative_to(raw(home)).as_posix(): path for path in raw(home).rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in found.items() if not name.endswith(".zip")}
+    present = {path.relative_to(raw(home)).as_posix(): path for path in raw(home).rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in present.items() if not name.endswith(".zip")}
 
 
 def install(monkeypatch: pytest.MonkeyPatch, authenticate=None, download=None) -> None:  # type: ignore[no-untyped-def]
@@ -91,7 +91,7 @@ def test_from_kaggle(project_home: Path, archive: Path, monkeypatch: pytest.Monk
     assert out.endswith("next: biodeephashing prepare ImageNet\n")
     assert "long explanation" not in out
     install(monkeypatch, authenticate=raising(AssertionError("it is all there")))
-    assert ImageNet.download() == []
+    assert ImageNet.fetch() == []
 
 
 def test_interrupted_download_does_not_look_finished(project_home: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,18 +106,18 @@ def test_interrupted_download_does_not_look_finished(project_home: Path, archive
         target.write_bytes(content)
 
     install(monkeypatch, download=half)
-    with pytest.raises(DataError, match="the line broke; what has arrived is kept, and the same command goes on"):
-        ImageNet.download()
+    with pytest.raises(DataError, match="the line broke; what has arrived is preserved, and the same command resumes there"):
+        ImageNet.fetch()
     assert not (raw(project_home) / archive.name).exists()
     install(monkeypatch, download=rest)
-    assert ImageNet.download() == []
+    assert ImageNet.fetch() == []
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), OSError("Could not find kaggle.json"), ValueError("Missing username"), refusal(500)])
 def test_no_token(project_home: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     install(monkeypatch, authenticate=raising(error))
     with pytest.raises(DataError, match=r"kaggle\.json .*~/\.kaggle/.*chmod 600 .*accept the rules .*-from PATH"):
-        ImageNet.download()
+        ImageNet.fetch()
 
 
 def test_client_that_ends_the_program_when_it_is_imported(project_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,14 +127,14 @@ def test_client_that_ends_the_program_when_it_is_imported(project_home: Path, tm
     (tmp_path / "packages" / "kaggle" / "__init__.py").write_text("exit(1)")
     monkeypatch.syspath_prepend(tmp_path / "packages")
     with pytest.raises(DataError, match=r"kaggle\.json"):
-        ImageNet.download()
+        ImageNet.fetch()
 
 
 def test_no_client(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("kaggle", "kaggle.api", "kaggle.api.kaggle_api_extended"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(DataError, match=r"the package kaggle is not installed .*pip install -r requirements\.txt"):
-        ImageNet.download()
+        ImageNet.fetch()
 
 
 def test_the_real_client_without_a_token(project_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,28 +145,28 @@ def test_the_real_client_without_a_token(project_home: Path, monkeypatch: pytest
     for variable in ("HOME", "USERPROFILE", "KAGGLE_CONFIG_DIR", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(project_home))
     with pytest.raises(DataError, match=r"kaggle\.json"):
-        ImageNet.download()
+        ImageNet.fetch()
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("status", "text"), [(403, "accept the rules of the competition"), (401, "the token is not valid"), (404, "404")])
 def test_refused(project_home: Path, monkeypatch: pytest.MonkeyPatch, status: int, text: str) -> None:
     install(monkeypatch, download=raising(refusal(status)))
-    with pytest.raises(DataError, match=f"cannot download ImageNet from Kaggle: .*{text}"):
-        ImageNet.download()
+    with pytest.raises(DataError, match=f"cannot download .* from Kaggle: .*{text}"):
+        ImageNet.fetch()
 
 
 def test_nothing_on_the_disk(project_home: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="there is no file or folder"):
-        ImageNet.download(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="there is no file or directory"):
+        ImageNet.fetch(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="the folder ILSVRC of the archive is expected in it"):
-        ImageNet.download(tmp_path / "empty")
+    with pytest.raises(DataError, match="the directory ILSVRC of the archive is expected in it"):
+        ImageNet.fetch(tmp_path / "empty")
 
 
 @pytest.mark.parametrize("folder", [False, True])
 def test_from_an_archive_on_the_disk(project_home: Path, archive: Path, folder: bool) -> None:
-    assert ImageNet.download(archive.parent if folder else archive) == []
+    assert ImageNet.fetch(archive.parent if folder else archive) == []
     assert files(project_home) == FILES
 
 
@@ -174,7 +174,7 @@ def test_from_an_archive_on_the_disk(project_home: Path, archive: Path, folder: 
 def test_from_an_unpacked_folder(project_home: Path, archive: Path, tmp_path: Path, inner: str) -> None:
     with zipfile.ZipFile(archive) as opened:
         opened.extractall(tmp_path / "unpacked")
-    assert ImageNet.download(tmp_path / "unpacked" / inner) == []
+    assert ImageNet.fetch(tmp_path / "unpacked" / inner) == []
     assert {name for name in files(project_home) if name.startswith("ILSVRC")} == {name for name in FILES if name.startswith("ILSVRC")}
 
 
@@ -182,20 +182,20 @@ def test_only_what_lists_name(project_home: Path, archive: Path, tmp_path: Path)
     (tmp_path / "lists").mkdir()
     (tmp_path / "lists" / "train.txt").write_text("/home/somebody/image/n01440764_2.JPEG 1 0\nn01440764_9.JPEG 0 1\n")
     (tmp_path / "lists" / "test.txt").write_text("val_image/ILSVRC2012_val_00000001.JPEG 0 1\n")
-    assert ImageNet.download(archive, tmp_path / "lists") == ["2 of 3 images"]
+    assert ImageNet.fetch(archive, tmp_path / "lists") == ["2 of 3 images"]
     images = {Path(name).name for name in files(project_home) if name.endswith(".JPEG")}
     assert images == {"n01440764_2.JPEG", "ILSVRC2012_val_00000001.JPEG"}
     (tmp_path / "lists" / "train.txt").write_text("/home/somebody/image/n01440764_2.JPEG 1 0\n")
-    assert ImageNet.download(tmp_path / "nowhere", tmp_path / "lists") == []  # all there: nothing is looked for
+    assert ImageNet.fetch(tmp_path / "nowhere", tmp_path / "lists") == []  # all there: nothing is looked for
 
 
 def test_lists_of_something_else(project_home: Path, tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(DataError, match="holds no lists that name images of ImageNet"):
-            ImageNet.download(None, folder)
+            ImageNet.fetch(None, folder)
 
 
 def test_damaged_archive(project_home: Path, archive: Path) -> None:
     archive.write_bytes(archive.read_bytes()[:-30])
-    with pytest.raises(DataError, match=r"is not a whole \.zip archive"):
-        ImageNet.download(archive)
+    with pytest.raises(DataError, match=r"is not a whole archive"):
+        ImageNet.fetch(archive)

@@ -14,9 +14,9 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
 from biodeephashing.data import TRANSFORMS, ImageFold, load_fold, loader, normalise
-from biodeephashing.data._decoding import UnreadableError, decode, fault_of
+from biodeephashing.data.images.decoding import UnreadableError, decode, fault_of
+from biodeephashing.data.images.transforms import pixels
 from biodeephashing.data.metadata import Metadata
-from biodeephashing.data.transforms import pixels
 from biodeephashing.errors import DataError, UnknownNameError, UsageError, describe
 from biodeephashing.preprocessing import IMAGENET
 from biodeephashing.registry import names_on_disk
@@ -34,17 +34,17 @@ def random_image(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def test_settings_and_registry_agree() -> None:
     (choices,) = [setting.choices for field, setting in NetworkSettings.table() if field.name == "transformations"]
-    assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data", "TRANSFORMS"))
+    assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data/images", "TRANSFORMS"))
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256), (32, 32), (256, 300), (1, 3), (333, 257), (224, 1000)])
 def test_imagenet_equals_torchvision(size: tuple[int, int]) -> None:
     expected = Compose([Resize(256), CenterCrop(224), ToTensor(), Normalize(IMAGENET.mean, IMAGENET.std)])
     image = random_image(*size)
-    found = normalise(torch.from_numpy(pixels(TRANSFORMS["imagenet"].geometry(image))))
-    assert found.shape == (3, 224, 224)
-    assert found.dtype == torch.float32
-    assert torch.equal(found, expected(image))
+    result = normalise(torch.from_numpy(pixels(TRANSFORMS["imagenet"].geometry(image))))
+    assert result.shape == (3, 224, 224)
+    assert result.dtype == torch.float32
+    assert torch.equal(result, expected(image))
 
 
 def test_none_keeps_the_size(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_none_keeps_the_size(tmp_path: Path) -> None:
     # first pixel, red: (x / 255 - 0.485) / 0.229
     red = int(np.array(random_image(5, 3))[0, 0, 0])
     assert image[0, 0, 0] == red
-    assert fold.transformation.finish(image[None])[0, 0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
+    assert fold.transformation.to_network_input(image[None])[0, 0, 0, 0].item() == pytest.approx((red / 255 - 0.485) / 0.229, rel=1e-6)
     assert (labels.tolist(), labels.dtype, index) == ([1.0, 1.0], torch.float32, 0)
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_exif_block_leaves_the_picture(tmp_path: Path) -> None:
 
 
 def png(depth: int, colour: int, channels: int, size: int = 2) -> bytes:
-    """A square PNG with as many bits a channel as wanted, which Pillow does not write; it says it is larger than it is from 4 on."""
+    """A square PNG with any number of bits a channel, which Pillow does not write; it says it is larger than it is from 4 on."""
     header = struct.pack(">IIBBBBB", size, size, depth, colour, 0, 0, 0)
     rows = 2 * (b"\0" + bytes(2 * channels * depth // 8))
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
@@ -186,8 +186,8 @@ def test_what_a_check_finds_is_what_decoding_finds(tmp_path: Path) -> None:
         whole = file.read_bytes()
         for number in range(60):
             damaged = bytearray(whole[: len(whole) - number] if number % 2 else whole)
-            for place in generator.integers(2, len(damaged), number % 3):
-                damaged[place] = generator.integers(0, 256)
+            for offset in generator.integers(2, len(damaged), number % 3):
+                damaged[offset] = generator.integers(0, 256)
             file.write_bytes(damaged)
             try:
                 decode(file)
@@ -227,7 +227,7 @@ def test_damaged_image_is_named(tiny_database: str, how: str, workers: int, monk
     message = complaint_of(ImageFold(metadata, "none"), workers, monkeypatch)
     complaint = {"missing": "is missing", "empty": "is not an image", "text": "is not an image"}.get(how, "cannot be read")
     assert message.startswith(f"the image {metadata.image(5)} (line 6 of {metadata.file}) {complaint}")
-    assert "prepare the data set again" in message
+    assert "prepare the dataset again" in message
     assert "Traceback" not in message
 
 
@@ -237,8 +237,8 @@ def test_cut_off_images_of_every_format(tmp_path: Path, suffix: str) -> None:
     random_image(64, 64).save(file)
     fold = fold_of(tmp_path, file.name)
     assert fold[0][0].shape == (3, 64, 64)
-    for kept in (0.9, 0.5, 0.1):
-        file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
+    for share in (0.9, 0.5, 0.1):
+        file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
         with pytest.raises(DataError, match=r"a\.\w+ \(line 1 of"):
             fold[0]
 

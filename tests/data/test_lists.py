@@ -1,4 +1,4 @@
-"""HashNet's lists: reading, writing, finding the images of foreign paths, and the data sets made of them."""
+"""HashNet's lists: reading, writing, finding the images of foreign paths, and the datasets made of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_trees import photo
 
-from biodeephashing.data import Split, _coco, _imagenet, doctor, load_fold, read_label_names, read_split
-from biodeephashing.data import own_lists as processor
-from biodeephashing.data._lists import by_name, export, join, read_list, write_list
+from biodeephashing.data import Split, doctor, load_fold, read_label_names, read_split
+from biodeephashing.data.own import lists as processor
+from biodeephashing.data.prepare.image_lists import by_name, export, join, read_list, write_list
 from biodeephashing.data.process import lists as script
+from biodeephashing.data.sets import MS_COCO, ImageNet
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.settings import FOLDS
 
@@ -85,19 +86,19 @@ def test_no_list(tmp_path: Path) -> None:
 def test_foreign_paths(tmp_path: Path) -> None:
     for name in ("train2014/a.jpg", "val2014/a.jpg", "val2014/deep/b.jpg"):
         photo(tmp_path / name, 0)
-    place = by_name(tmp_path)
-    assert place("/home/somebody/coco/val2014/a.jpg") == "val2014/a.jpg"
-    assert place("./data/train2014/a.jpg") == "train2014/a.jpg"
-    assert place("/home/somebody/b.jpg") == "val2014/deep/b.jpg"
-    assert place("/home/../somebody/./c.jpg") == "home/somebody/c.jpg"
+    path_of = by_name(tmp_path)
+    assert path_of("/home/somebody/coco/val2014/a.jpg") == "val2014/a.jpg"
+    assert path_of("./data/train2014/a.jpg") == "train2014/a.jpg"
+    assert path_of("/home/somebody/b.jpg") == "val2014/deep/b.jpg"
+    assert path_of("/home/../somebody/./c.jpg") == "home/somebody/c.jpg"
     with pytest.raises(DataError, match=r"/elsewhere/a\.jpg may mean train2014/a\.jpg or val2014/a\.jpg below"):
-        place("/elsewhere/a.jpg")
+        path_of("/elsewhere/a.jpg")
 
 
-def test_places_of_benchmarks() -> None:
-    assert _coco.place("COCO_train2014_000000000009.jpg") == "train2014/COCO_train2014_000000000009.jpg"
-    assert _coco.place("/coco/val2014/7.jpg") == "val2014/7.jpg"
-    assert _imagenet.place("n01440764_10026.JPEG") == "train/n01440764/n01440764_10026.JPEG"
+def test_paths_of_benchmarks() -> None:
+    assert MS_COCO.path_of("COCO_train2014_000000000009.jpg") == "train2014/COCO_train2014_000000000009.jpg"
+    assert MS_COCO.path_of("/coco/val2014/7.jpg") == "val2014/7.jpg"
+    assert ImageNet.path_of("n01440764_10026.JPEG") == "train/n01440764/n01440764_10026.JPEG"
 
 
 @pytest.fixture
@@ -208,9 +209,10 @@ class TestProcess:
     def test_a_class_without_images(self, project_home: Path, folder: Path) -> None:
         for file in files(folder).values():
             file.write_text(file.read_text().replace("\n", " 0\n"))
-        with pytest.raises(DataError, match="the class '3' has no images"):
-            processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3)
-        processor.process("MINE", files(folder), folder / "photos", val_from="database", val_size=3, allow_empty=True)
+        for allow_empty in (False, True):
+            details = {"val_from": "database", "val_size": 3, "allow_empty": allow_empty, "no_skip": True}
+            split, _ = processor.process("MINE", files(folder), folder / "photos", **details)
+            assert ("remark: classes without any image: 1 (3)" in split.understood) is not allow_empty
 
     def test_damaged_image(self, project_home: Path, folder: Path) -> None:
         (folder / "photos/1/7.jpg").write_bytes(b"")
@@ -260,8 +262,8 @@ class TestClassNumbers:
         shown = f"20 images, {len(classes)} classes ({', '.join(classes)}), 1 class per image, labels as one class number per line"
         assert split.understood[0] == shown
         for fold in FOLDS:
-            wanted = [[int(name == str(number(row))) for name in classes] for row in numbers(fold)]
-            assert load_fold("MINE", fold).labels.tolist() == wanted
+            expected = [[int(name == str(number(row))) for name in classes] for row in numbers(fold)]
+            assert load_fold("MINE", fold).labels.tolist() == expected
         doctor.main(["MINE"])
         assert shown in capsys.readouterr().out.splitlines()
 
@@ -312,21 +314,21 @@ def test_command(project_home: Path, folder: Path) -> None:
         done = subprocess.run([sys.executable, script.__file__, *map(str, arguments)], capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
-    given = [part for fold, file in files(folder).items() for part in (f"-{fold}", file)]
-    status, text = run("MINE", *given, "-images", folder / "photos", "-val_from", "query", "-val_size", "1")
+    flags = [part for fold, file in files(folder).items() for part in (f"-{fold}", file)]
+    status, text = run("MINE", *flags, "-images", folder / "photos", "-val_from", "query", "-val_size", "1")
     assert status == 0
     assert text.startswith("MINE, lists split (train 6, val 1, query 3, database 16; shared: train-database 6)")
     assert read_split("MINE").protocol == "lists"
     status, text = run("MINE", "-export", folder / "out")
     assert (status, len(text.splitlines())) == (0, 4)
     for arguments, complaint in [
-        (["MINE", "-export", folder / "out", *given], "takes no lists"),
-        (["MINE", *given], "-images FOLDER is needed"),
-        (["MINE", *given[2:], "-images", folder, "-val_from", "query", "-val_size", "1"], "give -train"),
+        (["MINE", "-export", folder / "out", *flags], "takes no lists"),
+        (["MINE", *flags], "-images FOLDER is needed"),
+        (["MINE", *flags[2:], "-images", folder, "-val_from", "query", "-val_size", "1"], "give -train"),
     ]:
         status, text = run(*arguments)
         assert status == 2
         assert complaint in text
     status, text = run("OTHER", "-export", folder / "out")
     assert status == 2
-    assert "unknown data set 'OTHER'" in text
+    assert "unknown dataset 'OTHER'" in text

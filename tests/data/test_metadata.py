@@ -100,7 +100,7 @@ def test_empty_file(file: Path, content: str) -> None:
 
 def test_missing_file(file: Path) -> None:
     with pytest.raises(
-        DataError, match=r"train_metadata.txt is missing: prepare the data set again with `python src/data/process/CIFAR_10\.py"
+        DataError, match=r"train_metadata.txt is missing: prepare the dataset again with `python src/data/process/CIFAR_10\.py"
     ):
         read_metadata(file)
 

@@ -1,4 +1,4 @@
-"""NUS-WIDE, photograph by photograph, from a server where some are gone, some are pages, and some come only when asked twice."""
+"""NUS-WIDE, photograph by photograph, from a server where some are gone, some are pages, and some come only at the second request."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from flaky_site import Site, answering, breaking_after, chunked, page, redirecti
 from PIL import Image
 
 from biodeephashing.cli import main
-from biodeephashing.data import _flickr
-from biodeephashing.data._flickr import Failure, Photo, fetch_photos, read_photos, read_table, write_table
+from biodeephashing.data.fetch import photos
+from biodeephashing.data.fetch.photos import Failure, Photo, fetch_photos, read_table, write_table
 from biodeephashing.data.sets import NUS_WIDE
+from biodeephashing.data.sets.NUS_WIDE import read_photos
 from biodeephashing.errors import DataError, UsageError
 
 
@@ -33,16 +34,16 @@ def png() -> bytes:
     return stream.getvalue()
 
 
-class Place:
+class Downloads:
     """A folder for photographs and a table for those that could not be had."""
 
     def __init__(self, folder: Path) -> None:
         self.images, self.table = folder / "images", folder / "missing.csv"
 
     def fetch(self, url: str, *names: str, connections: int = 1, **details: float) -> dict[str, Failure]:
-        photos = [Photo(name, (f"{url}/{name}",)) for name in names or PHOTOS]
+        listed = [Photo(name, (f"{url}/{name}",)) for name in names or PHOTOS]
         known = read_table(self.table)
-        return fetch_photos(photos, self.images, self.table, known=known, connections=connections, **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
+        return fetch_photos(listed, self.images, self.table, known, connections=connections, **{"pause": 0, "timeout": 5, **details})  # type: ignore[arg-type]
 
     def held(self) -> dict[str, bytes]:
         return {path.name: path.read_bytes() for path in self.images.iterdir()}
@@ -52,8 +53,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+def downloads(tmp_path: Path) -> Downloads:
+    return Downloads(tmp_path)
 
 
 class TestList:
@@ -71,8 +72,8 @@ class TestList:
             b"..\\..\\..hidden.jpg 9 http://d/x.jpg\r\n"
             b"C:\\ImageData\\Flickr\\zoos\\0003_9.jpg 9 file:///etc/passwd null ftp://d/x.jpg null\r\n"
         )
-        photos, unreadable = read_photos(file)
-        assert photos == [
+        listed, unreadable = read_photos(file)
+        assert listed == [
             Photo("0001_2124494179.jpg", ("http://a/M.jpg", "http://a/L.jpg", "http://a/S.jpg")),
             Photo("0002_174174086.jpg", ()),
             Photo("0001_7.jpg", ("http://b/L.jpg", "http://b/O.jpg")),
@@ -97,40 +98,40 @@ def test_table(tmp_path: Path) -> None:
 
 
 class TestFetching:
-    def test_all_at_once(self, site: Site, place: Place) -> None:
+    def test_all_at_once(self, site: Site, downloads: Downloads) -> None:
         meeting = together(5)
         url = site.serve_files(PHOTOS, {name: [meeting] for name in PHOTOS})
-        assert place.fetch(url, connections=5, timeout=20) == {}
-        assert place.held() == PHOTOS
-        assert place.rows() == []
+        assert downloads.fetch(url, connections=5, timeout=20) == {}
+        assert downloads.held() == PHOTOS
+        assert downloads.rows() == []
 
-    def test_second_time_only_what_is_missing(self, site: Site, place: Place) -> None:
+    def test_second_time_only_what_is_missing(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files(PHOTOS)
-        place.fetch(url, "0001_1.jpg", "0002_2.jpg")
-        place.fetch(url)
-        assert site.asked == list(PHOTOS)
-        assert place.held() == PHOTOS
+        downloads.fetch(url, "0001_1.jpg", "0002_2.jpg")
+        downloads.fetch(url)
+        assert site.requested == list(PHOTOS)
+        assert downloads.held() == PHOTOS
 
     @pytest.mark.parametrize(
         "manners", [[answering(503)], [answering(429), answering(500)], [breaking_after(100)], [stalling], [chunked(last=False)]]
     )
-    def test_asked_again(self, site: Site, place: Place, manners: list[object]) -> None:
+    def test_asked_again(self, site: Site, downloads: Downloads, manners: list[object]) -> None:
         url = site.serve_files(PHOTOS, {"0003_3.jpg": manners})  # type: ignore[dict-item]
-        assert place.fetch(url, timeout=0.5) == {}
-        assert place.held() == PHOTOS
+        assert downloads.fetch(url, timeout=0.5) == {}
+        assert downloads.held() == PHOTOS
 
     @pytest.mark.parametrize("manner", [without_length, chunked(last=True)])
-    def test_whole_without_a_length(self, site: Site, place: Place, manner: object) -> None:
-        assert place.fetch(site.serve_files(PHOTOS, {"0003_3.jpg": [manner]})) == {}  # type: ignore[list-item]
-        assert place.held() == PHOTOS
+    def test_whole_without_a_length(self, site: Site, downloads: Downloads, manner: object) -> None:
+        assert downloads.fetch(site.serve_files(PHOTOS, {"0003_3.jpg": [manner]})) == {}  # type: ignore[list-item]
+        assert downloads.held() == PHOTOS
 
-    def test_cut_without_a_length(self, site: Site, place: Place) -> None:
+    def test_cut_without_a_length(self, site: Site, downloads: Downloads) -> None:
         def cut(handler, body: bytes, start: int) -> None:  # type: ignore[no-untyped-def]
             without_length(handler, body[:-20], start)
 
-        failures = place.fetch(site.serve_files(PHOTOS, {"0003_3.jpg": [cut] * 3}))
+        failures = downloads.fetch(site.serve_files(PHOTOS, {"0003_3.jpg": [cut] * 3}))
         assert [(f.file, f.final) for f in failures.values()] == [("0003_3.jpg", False)]
-        assert "0003_3.jpg" not in place.held()
+        assert "0003_3.jpg" not in downloads.held()
 
     @pytest.mark.parametrize(
         ("manner", "reason"),
@@ -139,84 +140,84 @@ class TestFetching:
             (page(404), "the server answered 404 Not Found"),
             (answering(410), "the server answered 410 Gone"),
             (page(), "the server sent a web page in place of the photograph"),
-            (redirecting("/photo_unavailable.png"), "Flickr shows its picture for photographs that are not available"),
-            (redirecting("/photo_unavailable_m.gif"), "Flickr shows its picture for photographs that are not available"),
+            (redirecting("/photo_unavailable.png"), "Flickr shows its image for photographs that are not available"),
+            (redirecting("/photo_unavailable_m.gif"), "Flickr shows its image for photographs that are not available"),
             (redirecting("/grey.png"), "what the server sent is not a JPEG image"),
-            (redirecting("file:///etc/passwd"), "sends on to file:///etc/passwd, which is not followed: it leaves http for file"),
+            (redirecting("file:///etc/passwd"), "redirects to file:///etc/passwd, which is not followed: it leaves http for file"),
         ],
     )
-    def test_gone(self, site: Site, place: Place, manner: object, reason: str) -> None:
+    def test_gone(self, site: Site, downloads: Downloads, manner: object, reason: str) -> None:
         stand_ins = {"photo_unavailable.png": png(), "photo_unavailable_m.gif": PHOTOS["0001_1.jpg"], "grey.png": png()}
         url = site.serve_files({**PHOTOS, **stand_ins}, {"0003_3.jpg": [manner]})  # type: ignore[list-item]
-        failures = place.fetch(url)
+        failures = downloads.fetch(url)
         assert list(failures) == ["0003_3.jpg"]
         assert failures["0003_3.jpg"].reason.endswith(reason)
-        assert set(place.held()) == set(PHOTOS) - {"0003_3.jpg"}
-        assert place.rows() == [["0003_3.jpg", f"{url}/0003_3.jpg", failures["0003_3.jpg"].reason, "yes"]]
-        asked = len(site.asked)
-        assert place.fetch(url) == failures  # known to be gone: not asked for again
-        assert len(site.asked) == asked
+        assert set(downloads.held()) == set(PHOTOS) - {"0003_3.jpg"}
+        assert downloads.rows() == [["0003_3.jpg", f"{url}/0003_3.jpg", failures["0003_3.jpg"].reason, "yes"]]
+        before = len(site.requested)
+        assert downloads.fetch(url) == failures  # known to be gone: not requested again
+        assert len(site.requested) == before
 
-    def test_may_come_later(self, site: Site, place: Place) -> None:
+    def test_may_come_later(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files(PHOTOS, {"0003_3.jpg": [answering(503)] * 3})
-        failures = place.fetch(url)
-        assert place.rows() == [["0003_3.jpg", f"{url}/0003_3.jpg", "the server answered 503 Service Unavailable", "no"]]
+        failures = downloads.fetch(url)
+        assert downloads.rows() == [["0003_3.jpg", f"{url}/0003_3.jpg", "the server answered 503 Service Unavailable", "no"]]
         assert not failures["0003_3.jpg"].final
-        assert place.fetch(url) == {}
-        assert place.rows() == []
-        assert place.held() == PHOTOS
+        assert downloads.fetch(url) == {}
+        assert downloads.rows() == []
+        assert downloads.held() == PHOTOS
 
-    def test_next_size(self, site: Site, place: Place) -> None:
+    def test_next_size(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files({"small.jpg": PHOTOS["0001_1.jpg"]})
         photo = Photo("0001_1.jpg", (f"{url}/middle.jpg", f"{url}/large.jpg", f"{url}/small.jpg"))
-        assert fetch_photos([photo], place.images, place.table, known={}, pause=0) == {}
-        assert site.asked == ["middle.jpg", "large.jpg", "small.jpg"]
+        assert fetch_photos([photo], downloads.images, downloads.table, {}, pause=0) == {}
+        assert site.requested == ["middle.jpg", "large.jpg", "small.jpg"]
 
-    def test_one_size_may_come_later(self, site: Site, place: Place) -> None:
+    def test_one_size_may_come_later(self, site: Site, downloads: Downloads) -> None:
         url = site.serve_files({"small.jpg": b""}, {"small.jpg": [answering(503)] * 3})
         photo = Photo("0001_1.jpg", (f"{url}/middle.jpg", f"{url}/small.jpg"))
-        failures = fetch_photos([photo], place.images, place.table, known={}, pause=0)
+        failures = fetch_photos([photo], downloads.images, downloads.table, {}, pause=0)
         assert failures == {"0001_1.jpg": Failure("0001_1.jpg", f"{url}/small.jpg", "the server answered 503 Service Unavailable", False)}
 
-    def test_no_address(self, place: Place) -> None:
-        failures = fetch_photos([Photo("0001_1.jpg", ())], place.images, place.table, known={})
+    def test_no_address(self, downloads: Downloads) -> None:
+        failures = fetch_photos([Photo("0001_1.jpg", ())], downloads.images, downloads.table, {})
         assert failures == {"0001_1.jpg": Failure("0001_1.jpg", "", "the list has no address", True)}
 
-    def test_too_large(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(_flickr, "_LARGEST", 100)
-        failures = place.fetch(site.serve_files(PHOTOS), "0001_1.jpg")
+    def test_too_large(self, site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(photos, "_LARGEST", 100)
+        failures = downloads.fetch(site.serve_files(PHOTOS), "0001_1.jpg")
         assert failures["0001_1.jpg"].reason == "what the server sent has more than 100 bytes"
 
-    def test_no_network(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_network(self, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setattr(_flickr, "_HOPELESS", 3)
-        with pytest.raises(DataError, match=r"3 photographs in a row could not be fetched, the last one from http://127\.0\.0\.1:9/000"):
-            place.fetch("http://127.0.0.1:9")
-        assert [row[3] for row in place.rows()] == ["no"] * 3
+        monkeypatch.setattr(photos, "_FAILURES", 3)
+        with pytest.raises(DataError, match=r"3 photographs in a row could not be downloaded, the last one from http://127\.0\.0\.1:9/000"):
+            downloads.fetch("http://127.0.0.1:9")
+        assert [row[3] for row in downloads.rows()] == ["no"] * 3
 
-    def test_interrupted(self, site: Site, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_interrupted(self, site: Site, downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C while the fourth is on its way: three are there, what is gone is in the table, and nothing is half there."""
-        real = _flickr._get
+        real = photos._get
 
         def get(url: str, *rest: object) -> bytes:
             if "0004" in url:
                 raise KeyboardInterrupt
             return real(url, *rest)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(_flickr, "_get", get)
+        monkeypatch.setattr(photos, "_get", get)
         url = site.serve_files(PHOTOS, {"0002_2.jpg": [answering(404)]})
         with pytest.raises(KeyboardInterrupt):
-            place.fetch(url)
-        assert {"0001_1.jpg", "0003_3.jpg"} <= set(place.held()) <= {"0001_1.jpg", "0003_3.jpg", "0005_5.jpg"}
-        assert all(content == PHOTOS[name] for name, content in place.held().items())
-        assert [row[0] for row in place.rows()] == ["0002_2.jpg"]
-        monkeypatch.setattr(_flickr, "_get", real)
-        assert list(place.fetch(url)) == ["0002_2.jpg"]
-        assert len(place.held()) == 4
+            downloads.fetch(url)
+        assert {"0001_1.jpg", "0003_3.jpg"} <= set(downloads.held()) <= {"0001_1.jpg", "0003_3.jpg", "0005_5.jpg"}
+        assert all(content == PHOTOS[name] for name, content in downloads.held().items())
+        assert [row[0] for row in downloads.rows()] == ["0002_2.jpg"]
+        monkeypatch.setattr(photos, "_get", real)
+        assert list(downloads.fetch(url)) == ["0002_2.jpg"]
+        assert len(downloads.held()) == 4
 
-    def test_no_connections(self, place: Place) -> None:
+    def test_no_connections(self, downloads: Downloads) -> None:
         with pytest.raises(UsageError, match="0 connections"):
-            place.fetch("http://127.0.0.1:9", connections=0)
+            downloads.fetch("http://127.0.0.1:9", connections=0)
 
 
 def lists() -> dict[str, bytes]:
@@ -251,7 +252,7 @@ class TestAll:
             (source / name).write_bytes(content)
         assert main(["download", "NUS_WIDE", "-from", str(source)]) == 1
         assert "NUS-WIDE is incomplete in data/raw/NUS_WIDE/: 0 of 1 files of NUS-WIDE-urls.rar" in capsys.readouterr().out
-        assert site.asked == []
+        assert site.requested == []
         (source / "NUS-WIDE-urls.txt").write_text(urls(url))
         assert main(["download", "NUS_WIDE", "-from", str(source / "NUS-WIDE-urls.txt"), "-connections", "2"]) == 0
         assert capsys.readouterr().out == (
@@ -267,9 +268,9 @@ class TestAll:
 
     def test_lists_from_a_mirror_and_photographs_from_another(self, project_home: Path, site: Site, tmp_path: Path) -> None:
         (tmp_path / "NUS-WIDE-urls.txt").write_text(urls("http://127.0.0.1:9"))
-        assert len(NUS_WIDE.download(tmp_path / "NUS-WIDE-urls.txt")[0]) == 3
+        assert len(NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt")[0]) == 3
         url = site.serve_files({**lists(), **PHOTOS})
-        assert NUS_WIDE.download(url=url, images=f"{url}/", pause=0) == ([], 5, {})
+        assert NUS_WIDE.fetch(url=url, images=f"{url}/", pause=0) == ([], 5, {})
 
     def test_photographs_that_are_on_disk(self, project_home: Path, site: Site, tmp_path: Path) -> None:
         """Lists come from the server, two photographs from the disk (one of them has no address any more), three from Flickr."""
@@ -281,11 +282,11 @@ class TestAll:
         (tmp_path / "NUS-WIDE-urls.txt").write_text(urls(site.serve_files(PHOTOS)))
         for name, content in lists().items():
             (tmp_path / name).write_bytes(content)
-            assert len(NUS_WIDE.download(tmp_path / name)[0]) > 0
-        assert NUS_WIDE.download(tmp_path / "NUS-WIDE-urls.txt", connections=1)[1] == 4
+            assert len(NUS_WIDE.fetch(tmp_path / name)[0]) > 0
+        assert NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt", connections=1)[1] == 4
         images = project_home / "data" / "raw" / "NUS_WIDE" / "images"
         (images / "0001_1.jpg").unlink()
-        asked = len(site.asked)
-        assert NUS_WIDE.download(tmp_path / "old") == ([], 5, {})
+        before = len(site.requested)
+        assert NUS_WIDE.fetch(tmp_path / "old") == ([], 5, {})
         assert sorted(path.name for path in images.iterdir()) == sorted(PHOTOS)
-        assert len(site.asked) == asked
+        assert len(site.requested) == before

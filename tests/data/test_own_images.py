@@ -1,7 +1,8 @@
-"""Own images: a folder of class folders becomes a data set, once."""
+"""Own images: a folder of class folders becomes a dataset, once."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from PIL import Image
 from raw_trees import photo
 
 from biodeephashing.data import load_fold, read_label_names, read_split
-from biodeephashing.data._label_table import LabelTable
-from biodeephashing.data._own_images import file_names, read_folder
-from biodeephashing.data.content import is_safe
-from biodeephashing.data.own_images import prepare_own
+from biodeephashing.data.own.folder import file_names, read_folder
+from biodeephashing.data.own.images import prepare_own
+from biodeephashing.data.prepare.content import is_safe
+from biodeephashing.data.prepare.label_table import LabelTable
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.settings import FOLDS
 
@@ -97,18 +98,13 @@ class TestFolder:
         assert read_label_names("FOLDER_pets")[0] == "cat, big: 1"
 
     def test_refusals(self, pets: Path, project_home: Path) -> None:
-        def refused(match: str, place: Path = pets) -> None:
+        def refused(match: str, path: Path = pets) -> None:
             with pytest.raises(DataError, match=match):
-                prepare_own(place)
-            assert not (project_home / "data/processed/FOLDER_pets").exists()
+                prepare_own(path)
+            assert list((project_home / "data/processed").glob("*")) == []
 
-        (pets / "fox").mkdir()
-        refused(r"class folder .*fox holds no images \(\.bmp, ")
-        (pets / "fox" / "a.txt").write_text("")
-        refused("fox holds no images")
         for row in range(4):
             photo(pets / "fox" / f"{row}.jpg", row)
-        refused(r"1 of 4 classes have too few images .*train 0\.5, query 0\.1, val 0\.1.*at least 5 are needed: 'fox' \(4\)")
         (pets / "fox" / "4.jpg").write_text("no image")
         refused(r"fox/4\.jpg \(of the class fox\) is not an image that can be read")
         (pets / "fox" / "4.jpg").unlink()
@@ -129,6 +125,9 @@ class TestFolder:
         refused("only one sub-folder, eel, but each sub-folder is a class")
         shutil.rmtree(pets / "eel")
         refused("holds no sub-folders")
+        for name in ("cat", "dog"):
+            (pets / name).mkdir()
+        refused("the class folders of .* hold no images")
 
     def test_folds_are_no_classes(self, pets: Path) -> None:
         for old, new in (("cat", "train"), ("dog", "Val"), ("eel", "test")):
@@ -140,13 +139,28 @@ class TestFolder:
 
 
 class TestSmallClasses:
+    @pytest.mark.parametrize(
+        ("images", "folds"),
+        [(0, ""), (1, "database"), (2, "train database"), (3, "train query database"), (4, "train val query database")],
+    )
+    def test_small_and_empty_classes_are_remarked(self, pets: Path, images: int, folds: str) -> None:
+        """Database first, then train, query and val: nothing is lost, so nothing is refused."""
+        (pets / "fox").mkdir()
+        for row in range(images):
+            photo(pets / "fox" / f"{row}.jpg", row)
+        split = prepare_own(pets).split
+        assert split.classes == ("cat", "dog", "eel", "fox")
+        assert [fold for fold in FOLDS if load_fold("FOLDER_pets", fold).labels[:, 3].any()] == folds.split()
+        assert sum(split.sizes.values()) == 35 + images
+        named = [line for line in split.understood if line.startswith("remark: ") and "fox" in line]
+        assert len(named) == (images < 4)
+
     def test_the_first_few_are_named(self, pets: Path) -> None:
         for number in range(30):
             photo(pets / f"small{number:02d}" / "0.jpg", number)
-        with pytest.raises(DataError, match=r"30 of 33 classes .*at least 5 .*'small00' \(1\), .* and 27 more; -least 5 leaves") as caught:
-            prepare_own(pets)
-        assert len(str(caught.value)) < 400
-        outcome = prepare_own(pets, least=5)
+        remark = prepare_own(pets).split.understood[1]
+        assert re.match(r"remark: classes without an image in some fold: 30 \('small00' \(1\), .* and 27 more\); 4 .*-least 4", remark)
+        outcome = prepare_own(pets, least=5, no_skip=True)
         assert outcome.split.classes == ("cat", "dog", "eel")
         assert sum(outcome.split.sizes.values()) == 35
         left_out = "30 classes of fewer than 5 images, with 30 images"
@@ -160,11 +174,11 @@ class TestSmallClasses:
 
     def test_images_of_several_classes_keep_the_others(self, tmp_path: Path) -> None:
         labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 1], [0, 0, 1], [0, 0, 0], [1, 0, 0], [1, 1, 0]], np.uint8)
-        kept, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
-        assert (kept.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
-        assert kept.paths == list("abcefg")  # d had z alone, e never had a class
-        assert kept.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
-        assert kept.where(3) == "4"
+        large, words = LabelTable(tmp_path, list("abcdefg"), labels, ["x", "y", "z"], str).with_least(3)
+        assert (large.classes, words) == (["x", "y"], "1 class of fewer than 3 images, with 1 image")
+        assert large.paths == list("abcefg")  # d had z alone, e never had a class
+        assert large.labels.tolist() == [[1, 0], [1, 1], [0, 1], [0, 0], [1, 0], [1, 1]]
+        assert large.where(3) == "4"
 
 
 class TestPreparedBefore:

@@ -1,4 +1,4 @@
-"""Own images on command lines: -db FOLDER:PATH stands for the plain name of a data set, in every command."""
+"""Own images on command lines: -db FOLDER:PATH stands for the plain name of a dataset, in every command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from biodeephashing.data import read_split
-from biodeephashing.data.own_images import check_given, prepare_given, prepare_own
+from biodeephashing.data.own.images import check_source, prepare_own, prepare_source
 from biodeephashing.data.process import FOLDER
 from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.eval import compare
@@ -101,8 +101,8 @@ class TestCommands:
         assert given_images(Namespace()) is None
         assert given_images(Namespace(), config) == Path("/there")
         assert given_images(Namespace(database=["DIGITS"]), config) is None
-        assert prepare_given(None) == []
-        check_given(None)
+        assert prepare_source(None) == []
+        check_source(None)
 
     def test_the_processor(self, pets: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (pets / "notes.txt").write_text("")

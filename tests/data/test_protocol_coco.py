@@ -20,7 +20,7 @@ class TestCoco:
 
     def test_all_images_and_all_ids(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         labels = coco(project_home, monkeypatch)
-        split, _ = MS_COCO.process()
+        split, _ = MS_COCO.DATASET.prepare()
         files = [f"COCO_{'train2014' if row < 24 else 'val2014'}_{row:012d}.jpg" for row in range(40)]
         for fold, rows in dealt(40, self.SIZES).items():
             metadata = load_fold("MS_COCO", fold)
@@ -33,7 +33,7 @@ class TestCoco:
 
     def test_labelled_images_and_used_ids(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         labels = coco(project_home, monkeypatch)
-        split, _ = MS_COCO.process("coco")
+        split, _ = MS_COCO.DATASET.prepare("coco")
         files = [f"COCO_{'train2014' if row < 24 else 'val2014'}_{row:012d}.jpg" for row in np.flatnonzero(labels.any(axis=1))]
         folds = dealt(32, self.SIZES)
         folds["database"] = [row for row in range(32) if row not in folds["query"]]
@@ -57,7 +57,7 @@ class TestCoco:
             ]
             vectors = [" ".join(map(str, labels[row])) for row in rows]
             (tmp_path / f"{name}.txt").write_text("".join(f"{a} {b}\n" for a, b in zip(lines, vectors, strict=True)))
-        split, _ = MS_COCO.process("coco-hashnet", tmp_path)
+        split, _ = MS_COCO.DATASET.prepare("coco-hashnet", lists=tmp_path)
         shared = {"val-database": 4, "query-database": 5} if self_retrieval else {"train-database": 8, "val-database": 4}
         assert dict(split.overlaps) == shared
         assert [int(name[-8:-4]) for name in names("coco-hashnet", "query")] == list(parts["test"])
@@ -71,15 +71,15 @@ class TestCoco:
         with (tmp_path / "train.txt").open("a") as file:
             file.write("/home/x/coco/train2014/COCO_train2014_000000000020.jpg 1 1 1\n")
         with pytest.raises(DataError, match="has other labels for"):
-            MS_COCO.process("coco-hashnet", tmp_path, no_skip=True)
+            MS_COCO.DATASET.prepare("coco-hashnet", lists=tmp_path, no_skip=True)
 
     def test_wrong_width_and_no_lists(self, project_home: Path, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"does not hold train\.txt, test\.txt, database\.txt: .*-lists FOLDER"):
-            MS_COCO.process("coco-hashnet", tmp_path)
+            MS_COCO.DATASET.prepare("coco-hashnet", lists=tmp_path)
         for name in ("train", "test", "database"):
             (tmp_path / f"{name}.txt").write_text("a.jpg 1 0\n")
         with pytest.raises(DataError, match=r"train\.txt has 2 labels in a line, but this protocol has 80"):
-            MS_COCO.process("coco-hashnet", tmp_path)
+            MS_COCO.DATASET.prepare("coco-hashnet", lists=tmp_path)
 
     @pytest.mark.parametrize(
         ("change", "complaint"),
@@ -98,20 +98,20 @@ class TestCoco:
         file = project_home / "data/raw/MS_COCO/annotations/instances_train2014.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | change))
         with pytest.raises(DataError, match=f"instances_train2014.json does not hold annotations of instances .*{complaint}"):
-            MS_COCO.process()
+            MS_COCO.DATASET.prepare()
 
     def test_damaged_and_missing(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(DataError, match=r"instances_train2014\.json is missing: run `python src/data/download/MS_COCO\.py`"):
-            MS_COCO.process()
+            MS_COCO.DATASET.prepare()
         coco(project_home, monkeypatch)
         raw = project_home / "data/raw/MS_COCO"
         (raw / "val2014/COCO_val2014_000000000030.jpg").unlink()
         with pytest.raises(DataError, match=r"1 of 40 images are missing .*000030\.jpg \(image 7 of .*instances_val2014\.json\): run"):
-            MS_COCO.process()
+            MS_COCO.DATASET.prepare()
         (raw / "val2014/COCO_val2014_000000000030.jpg").write_text("not an image")
         with pytest.raises(DataError, match=r"000030\.jpg \(image 7 of .*instances_val2014\.json\) is not an image that can be read"):
-            MS_COCO.process()
+            MS_COCO.DATASET.prepare()
         (raw / "annotations/instances_val2014.json").write_text('{"images": [')
         with pytest.raises(DataError, match=r"instances_val2014\.json is damaged"):
-            MS_COCO.process()
-        assert [path.name for path in (project_home / "data/processed").iterdir()] == [".MS_COCO.lock"]
+            MS_COCO.DATASET.prepare()
+        assert [path.name for path in (project_home / "data/processed").iterdir()] == []

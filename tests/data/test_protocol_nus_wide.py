@@ -9,7 +9,7 @@ import pytest
 from prepared_sets import dealt, names
 from raw_trees import nus_wide, photo
 
-from biodeephashing.data import _nus_wide, load_fold
+from biodeephashing.data import load_fold
 from biodeephashing.data.sets import NUS_WIDE
 from biodeephashing.errors import DataError
 
@@ -17,30 +17,30 @@ from biodeephashing.errors import DataError
 class TestNusWide:
     def test_frequent_concepts_of_what_was_fetched(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         labels = nus_wide(project_home, monkeypatch)[:, [1, 2, 0]]  # 86, 43 and 30 images
-        concepts = _nus_wide.read(project_home / "data/raw/NUS_WIDE").classes
+        concepts = NUS_WIDE.read(project_home / "data/raw/NUS_WIDE").classes
         assert list(concepts) == [f"concept{number:02d}" for number in range(81)]  # their file lists them in another order
-        split, _ = NUS_WIDE.process()
+        split, _ = NUS_WIDE.DATASET.prepare()
         assert split.classes == ("concept01", "concept02", "concept00")
         assert (split.partial, split.note) == (True, "77 of 87 images")
-        kept = [row for row in range(90) if labels[row].any() and row % 9]
+        present = [row for row in range(90) if labels[row].any() and row % 9]
         for fold, rows in dealt(77, {"train": 20, "query": 10, "val": 10}).items():
-            assert names("NUS_WIDE", fold) == [f"{kept[row]:04d}_{10**6 + kept[row]}.jpg" for row in rows]
-            assert np.array_equal(load_fold("NUS_WIDE", fold).labels, labels[[kept[row] for row in rows]])
+            assert names("NUS_WIDE", fold) == [f"{present[row]:04d}_{10**6 + present[row]}.jpg" for row in rows]
+            assert np.array_equal(load_fold("NUS_WIDE", fold).labels, labels[[present[row] for row in rows]])
 
     def test_drawn_per_class(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         nus_wide(project_home, monkeypatch)
-        split, _ = NUS_WIDE.process("nuswide_21")
+        split, _ = NUS_WIDE.DATASET.prepare("nuswide_21")
         assert dict(split.sizes) == {"train": 15, "val": 3, "query": 6, "database": 71}
         assert dict(split.overlaps) == {"train-database": 15, "val-database": 3}
         assert (load_fold("nuswide_21", "train").labels.sum(axis=0) >= 5).all()
 
     def test_all_images_in_one_folder(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         nus_wide(project_home, monkeypatch)
-        split, _ = NUS_WIDE.process()
+        split, _ = NUS_WIDE.DATASET.prepare()
         images = project_home / "data/raw/NUS_WIDE/images"
         for file in images.rglob("*.jpg"):
             file.rename(images / file.name)
-        assert NUS_WIDE.process(no_skip=True) == (split, True)
+        assert NUS_WIDE.DATASET.prepare(no_skip=True) == (split, True)
 
     def test_lists(self, project_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(NUS_WIDE.LISTED, "nuswide_81", (2, {"train": 4, "query": 3}))
@@ -49,13 +49,13 @@ class TestNusWide:
             photo(project_home / f"data/raw/NUS_WIDE/images/nus_wide/{row}.jpg", row)
         for name, members in rows.items():
             (tmp_path / f"{name}.txt").write_text("".join(f"/home/x/nus_wide/{row}.jpg {row % 2} {row % 3 // 2}\n" for row in members))
-        split, _ = NUS_WIDE.process("nuswide_81", tmp_path)
+        split, _ = NUS_WIDE.DATASET.prepare("nuswide_81", lists=tmp_path)
         assert dict(split.overlaps) == {"train-database": 4, "val-database": 3}
         assert names("nuswide_81", "database") == [f"{row}.jpg" for row in rows["database"]]
         assert load_fold("nuswide_81", "train").labels.tolist() == [[0, 0], [1, 0], [0, 1], [1, 0]]
         lines = (tmp_path / "test.txt").read_text().splitlines(keepends=True)
         (tmp_path / "test.txt").write_text("".join(lines[1:]))
-        split, _ = NUS_WIDE.process("nuswide_81", tmp_path, no_skip=True)
+        split, _ = NUS_WIDE.DATASET.prepare("nuswide_81", lists=tmp_path, no_skip=True)
         assert split.note == "2 of the 3 lines of test.txt"
 
     @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ class TestNusWide:
         assert old in text
         file.write_text(text.replace(old, new, 1))
         with pytest.raises(DataError, match=complaint):
-            NUS_WIDE.process()
+            NUS_WIDE.DATASET.prepare()
 
     def test_too_few_were_fetched(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         nus_wide(project_home, monkeypatch)
         for file in sorted((project_home / "data/raw/NUS_WIDE/images").rglob("*.jpg"))[30:]:
             file.unlink()
         with pytest.raises(DataError, match=r"there are \d+ images, too few for the split \(20 train \+ 10 query \+ 10 val"):
-            NUS_WIDE.process()
+            NUS_WIDE.DATASET.prepare()
         for file in sorted((project_home / "data/raw/NUS_WIDE/images").rglob("*.jpg"))[8:]:
             file.unlink()
         with pytest.raises(DataError, match=r"class 'concept00' has \d images that no rarer class took"):
-            NUS_WIDE.process("nuswide_21")
+            NUS_WIDE.DATASET.prepare("nuswide_21")

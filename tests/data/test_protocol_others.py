@@ -10,25 +10,24 @@ from PIL import Image
 from prepared_sets import dealt, names
 from raw_trees import imagenet, mirflickr, voc
 
-from biodeephashing.data import _mirflickr, _voc, load_fold, read_split
+from biodeephashing.data import load_fold, read_split
 from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, VOC2012, ImageNet
-from biodeephashing.data.sets.CIFAR_10 import download
 from biodeephashing.errors import DataError
 
 
 @pytest.mark.parametrize(
-    ("processor", "make", "default", "named", "count", "file_of"),
+    ("module", "make", "default", "named", "count", "file_of"),
     [
         (MIRFLICKR25K, mirflickr, "MIRFLICKR25K", "mirflickr", 60, lambda row: f"im{row + 1}.jpg"),
         (VOC2012, voc, "VOC2012", "voc2012", 50, lambda row: f"2008_{row:06d}.jpg"),
     ],
     ids=["mirflickr", "voc"],
 )
-def test_default_and_named(project_home, monkeypatch, processor, make, default, named, count, file_of) -> None:  # type: ignore[no-untyped-def]
+def test_default_and_named(project_home, monkeypatch, module, make, default, named, count, file_of) -> None:  # type: ignore[no-untyped-def]
     labels = make(project_home, monkeypatch)
     folds = dealt(count, {"train": 12, "query": 6, "val": 6})
-    assert processor.process()[0].overlaps == {}
-    assert dict(processor.process(named)[0].overlaps) == {"val-database": 6}
+    assert module.DATASET.prepare()[0].overlaps == {}
+    assert dict(module.DATASET.prepare(named)[0].overlaps) == {"val-database": 6}
     for database in (default, named):
         for fold, rows in folds.items():
             if (database, fold) == (named, "database"):
@@ -38,10 +37,10 @@ def test_default_and_named(project_home, monkeypatch, processor, make, default, 
 
 
 def test_the_labels_of_mirflickr() -> None:
-    assert len(_mirflickr.CLASSES) == 38
-    assert sorted(_mirflickr.CLASSES) == _mirflickr.CLASSES
-    assert sum(name.endswith("_r1") for name in _mirflickr.CLASSES) == 14
-    assert {name.removesuffix("_r1") for name in _mirflickr.CLASSES} <= set(_mirflickr.CLASSES)
+    assert len(MIRFLICKR25K.CLASSES) == 38
+    assert sorted(MIRFLICKR25K.CLASSES) == MIRFLICKR25K.CLASSES
+    assert sum(name.endswith("_r1") for name in MIRFLICKR25K.CLASSES) == 14
+    assert {name.removesuffix("_r1") for name in MIRFLICKR25K.CLASSES} <= set(MIRFLICKR25K.CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -55,16 +54,16 @@ def test_the_labels_of_mirflickr() -> None:
 )
 def test_strange_mirflickr(project_home: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str) -> None:
     mirflickr(project_home, monkeypatch)
-    file = project_home / "data/raw/MIRFLICKR25K" / _mirflickr.ANNOTATIONS / "sea_r1.txt"
+    file = project_home / "data/raw/MIRFLICKR25K" / MIRFLICKR25K.ANNOTATIONS / "sea_r1.txt"
     file.write_text(text)
     with pytest.raises(DataError, match=complaint):
-        MIRFLICKR25K.process()
+        MIRFLICKR25K.DATASET.prepare()
     file.write_text("")
     with pytest.raises(DataError, match="the class 'sea_r1' has no images"):
-        MIRFLICKR25K.process()
+        MIRFLICKR25K.DATASET.prepare()
     file.unlink()
     with pytest.raises(DataError, match=r"sea_r1\.txt is missing: run"):
-        MIRFLICKR25K.process()
+        MIRFLICKR25K.DATASET.prepare()
 
 
 @pytest.mark.parametrize(
@@ -77,18 +76,18 @@ def test_strange_mirflickr(project_home: Path, monkeypatch: pytest.MonkeyPatch, 
 )
 def test_strange_voc(project_home: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, complaint: str) -> None:
     voc(project_home, monkeypatch)
-    file = project_home / "data/raw/VOC2012" / _voc.FOLDER / "ImageSets/Main/cat_trainval.txt"
+    file = project_home / "data/raw/VOC2012" / VOC2012.FOLDER / "ImageSets/Main/cat_trainval.txt"
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
     with pytest.raises(DataError, match=complaint):
-        VOC2012.process()
+        VOC2012.DATASET.prepare()
 
 
 class TestImageNet:
     def test_halves_of_the_test_list(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         classes = imagenet(project_home, monkeypatch)
-        split, _ = ImageNet.process()
+        split, _ = ImageNet.DATASET.prepare()
         assert names("ImageNet_test", "query") == [f"ILSVRC2012_val_{row:08d}.JPEG" for row in range(0, 20, 2)]
         assert names("ImageNet_test", "val") == [f"ILSVRC2012_val_{row:08d}.JPEG" for row in range(1, 20, 2)]
         assert load_fold("ImageNet_test", "query").labels.argmax(axis=1).tolist() == classes[::2].tolist()
@@ -99,7 +98,7 @@ class TestImageNet:
 
     def test_all_of_the_test_list(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         imagenet(project_home, monkeypatch)
-        split, _ = ImageNet.process("imagenet100")
+        split, _ = ImageNet.DATASET.prepare("imagenet100")
         assert dict(split.sizes) == {"train": 12, "val": 8, "query": 20, "database": 48}
         assert dict(split.overlaps) == {"train-database": 12, "val-database": 8}
         assert load_fold("imagenet100", "val").labels.sum(axis=0).tolist() == [2, 2, 2, 2]
@@ -109,7 +108,7 @@ class TestImageNet:
         test = project_home / "data/raw/ImageNet/lists/test.txt"
         whole = test.read_text()
         test.write_text(whole.split("\n", 1)[1])
-        split, _ = ImageNet.process()
+        split, _ = ImageNet.DATASET.prepare()
         assert (split.partial, split.note) == (True, "19 of the 20 lines of test.txt")
         for line, complaint in [
             ("x/n01_0.JPEG 1 0 0 0", r"line 2 of .*database\.txt has other labels for .* than line 1 of .*test\.txt"),
@@ -119,16 +118,16 @@ class TestImageNet:
         ]:
             test.write_text(line + "\n" + whole.split("\n", 1)[1])
             with pytest.raises(DataError, match=complaint):
-                ImageNet.process(no_skip=True)
+                ImageNet.DATASET.prepare(no_skip=True)
         assert read_split("ImageNet_test") == split
 
 
 class TestCifar:
     def prepared(self, small_cifar, monkeypatch: pytest.MonkeyPatch, protocol: str):  # type: ignore[no-untyped-def]
         monkeypatch.setattr(CIFAR_10, "SIZES", {"train": 5, "query": 2, "val": 1})
-        download(small_cifar.archive, official=small_cifar.official)
-        CIFAR_10.process(official=small_cifar.official)
-        return CIFAR_10.process(protocol, official=small_cifar.official)[0]
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.archive)
+        CIFAR_10.DATASET.prepare(official=small_cifar.official)
+        return CIFAR_10.DATASET.prepare(protocol, official=small_cifar.official)[0]
 
     @pytest.mark.parametrize(
         ("protocol", "database", "shared"),
@@ -165,6 +164,6 @@ class TestCifar:
     def test_official_parts_of_an_incomplete_download(self, project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
         monkeypatch.setattr(CIFAR_10, "SIZES", {"val": 1})
         (small_cifar.folder / "test_batch").unlink()
-        download(small_cifar.folder, official=small_cifar.official)
+        CIFAR_10.published(small_cifar.official).fetch(small_cifar.folder)
         with pytest.raises(DataError, match="cifar10-2 needs test_batch and a training batch"):
-            CIFAR_10.process("cifar10-2", allow_partial=True, official=small_cifar.official)
+            CIFAR_10.DATASET.prepare("cifar10-2", allow_partial=True, official=small_cifar.official)

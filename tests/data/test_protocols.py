@@ -25,7 +25,7 @@ def texts(home: Path, database: str) -> dict[str, bytes]:
 @pytest.mark.parametrize("database", PREPARED)
 def test_same_bytes_elsewhere(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another root, working directory and order of files on disk change nothing; nor does a second time."""
-    processor, make = PREPARED[database]
+    dataset, make = PREPARED[database]
     seen = []
     for turned in (False, True):
         home = tmp_path / f"home{turned}"
@@ -33,11 +33,11 @@ def test_same_bytes_elsewhere(database: str, tmp_path: Path, monkeypatch: pytest
         monkeypatch.setenv("BIODEEPHASHING_HOME", str(home))
         monkeypatch.chdir(tmp_path if turned else home)
         make(home, monkeypatch, turned)
-        split, written = processor.process(database)
+        split, written = dataset.prepare(database)
         assert written
-        assert processor.process(database) == (split, False)
+        assert dataset.prepare(database) == (split, False)
         seen.append(texts(home, database))
-        assert processor.process(database, no_skip=True) == (split, True)
+        assert dataset.prepare(database, no_skip=True) == (split, True)
         assert texts(home, database) == seen[-1]
         assert split.database == database
         assert str(home) not in json.dumps(dataclasses.asdict(split))
@@ -49,24 +49,16 @@ def test_same_bytes_elsewhere(database: str, tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("database", PREPARED)
-def test_images_are_links_and_keep_their_names(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    processor, make = PREPARED[database]
+def test_images_are_links_and_no_query_is_anywhere_else(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, make = PREPARED[database]
     make(project_home, monkeypatch)
-    split, _ = processor.process(database)
+    split, _ = dataset.prepare(database)
     raw = {path.name: path for path in (project_home / "data/raw").rglob("*.*") if path.suffix.lower() in (".jpg", ".jpeg")}
-    used = {name for fold in FOLDS for name in names(database, fold)}
-    assert {path.name for path in (project_home / "data/processed" / database / "images").iterdir()} == used
-    for name in used:
-        assert (project_home / "data/processed" / database / "images" / name).samefile(raw[name])
-    assert dict(split.sizes) == {fold: len(names(database, fold)) for fold in FOLDS}
-
-
-@pytest.mark.parametrize("database", PREPARED)
-def test_no_query_is_in_the_database_or_trained_on(database: str, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    processor, make = PREPARED[database]
-    make(project_home, monkeypatch)
-    split, _ = processor.process(database)
     folds = {fold: set(names(database, fold)) for fold in FOLDS}
+    used, images = set.union(*folds.values()), project_home / "data/processed" / database / "images"
+    assert {path.name for path in images.iterdir()} == used
+    assert all((images / name).samefile(raw[name]) for name in used)
+    assert dict(split.sizes) == {fold: len(members) for fold, members in folds.items()}
     counts = {f"{a}-{b}": len(folds[a] & folds[b]) for i, a in enumerate(FOLDS) for b in FOLDS[i + 1 :]}
     assert dict(split.overlaps) == {pair: count for pair, count in counts.items() if count}
     assert not any("query" in pair for pair in split.overlaps)
@@ -75,9 +67,9 @@ def test_no_query_is_in_the_database_or_trained_on(database: str, project_home: 
 
 
 def test_unknown_protocol(project_home: Path) -> None:
-    for processor in (CIFAR_10, MS_COCO, NUS_WIDE, MIRFLICKR25K, VOC2012, ImageNet):
+    for module in (CIFAR_10, MS_COCO, NUS_WIDE, MIRFLICKR25K, VOC2012, ImageNet):
         with pytest.raises(UnknownNameError, match="unknown protocol of"):
-            processor.process("cifar100")  # type: ignore[attr-defined]
+            module.DATASET.prepare("cifar100")
 
 
 @pytest.mark.parametrize("script", ["CIFAR_10", "ImageNet", "MIRFLICKR25K", "MS_COCO", "NUS_WIDE", "VOC2012"])

@@ -14,8 +14,8 @@ from scripts import run_script
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from biodeephashing.cli import main
-from biodeephashing.data._parts import Part
-from biodeephashing.data._raw import Archive, Published, bring, summary
+from biodeephashing.data.fetch.archives import Part
+from biodeephashing.data.fetch.published import Archive, Published
 from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
 from biodeephashing.errors import DataError, UsageError
 
@@ -59,76 +59,76 @@ def files(home: Path) -> dict[str, bytes]:
 class TestFromAServer:
     def test_over_a_bad_line(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies, {name: [breaking_after(100)] for name in bodies})
-        assert bring(pets, url=url, pause=0) == []
+        assert pets.fetch(url=url, pause=0) == []
         assert files(project_home) == FILES
-        assert sorted(site.asked) == ["labels.zip"] * 2 + ["pets.zip"] * 2
-        assert bring(pets, url=url) == []  # all there: nothing is asked of the server
-        assert len(site.asked) == 4
+        assert sorted(site.requested) == ["labels.zip"] * 2 + ["pets.zip"] * 2
+        assert pets.fetch(url=url) == []  # all there: no server is contacted
+        assert len(site.requested) == 4
 
     def test_only_what_is_missing(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies)
-        bring(pets, url=url)
+        pets.fetch(url=url)
         (raw(project_home) / "pets" / "2.jpg").unlink()
-        assert bring(pets, url=url) == []  # from the archive that was kept
-        assert len(site.asked) == 2
+        assert pets.fetch(url=url) == []  # from the archive that is still there
+        assert len(site.requested) == 2
         (raw(project_home) / "labels" / "all.txt").unlink()
         (raw(project_home) / "labels.zip").unlink()
-        assert bring(pets, url=url) == []
+        assert pets.fetch(url=url) == []
         assert files(project_home) == FILES
-        assert site.asked[2:] == ["labels.zip"]
+        assert site.requested[2:] == ["labels.zip"]
 
     def test_corrupt_archive_with_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies, {"pets.zip": [corrupt]})
-        with pytest.raises(DataError, match=r"pets\.zip is not the file it should be: its MD5 .*`python src/data/download/PETS\.py -from"):
-            bring(pets, url=url, pause=0)
+        with pytest.raises(DataError, match=r"pets\.zip: it is not the published file .its MD5"):
+            pets.fetch(url=url, pause=0)
         assert "pets/1.jpg" not in files(project_home)
 
     def test_corrupt_archive_without_a_checksum(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         bad = bodies["labels.zip"].replace(b"1 0\n", b"1 1\n")
         assert bad != bodies["labels.zip"]
-        with pytest.raises(DataError, match=r"labels\.zip is not a whole \.zip archive .*delete it and get it again"):
-            bring(pets, url=site.serve_files({**bodies, "labels.zip": bad}), pause=0)
+        with pytest.raises(DataError, match=r"labels\.zip is not a whole archive .*delete it and get it again"):
+            pets.fetch(url=site.serve_files({**bodies, "labels.zip": bad}), pause=0)
         assert "labels/all.txt" not in files(project_home)
 
     def test_damaged_meanwhile(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         url = site.serve_files(bodies)
-        bring(pets, url=url)
+        pets.fetch(url=url)
         (raw(project_home) / "pets" / "2.jpg").unlink()
         (raw(project_home) / "pets.zip").write_bytes(b"PK")
-        with pytest.raises(DataError, match=r"pets\.zip is damaged or another version \(its MD5 is .*delete it"):
-            bring(pets, url=url)
+        with pytest.raises(DataError, match=r"pets\.zip is damaged or not the published file \(its MD5 is .*delete it"):
+            pets.fetch(url=url)
 
     def test_page_in_place_of_an_archive(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         with pytest.raises(DataError, match="sent a web page in place of the file"):
-            bring(pets, url=site.serve_files(bodies, {"labels.zip": [page()]}))
+            pets.fetch(url=site.serve_files(bodies, {"labels.zip": [page()]}))
 
     def test_archive_that_lacks_files(self, project_home: Path, pets: Published, bodies: dict[str, bytes], site: Site) -> None:
         larger = dataclasses.replace(pets.archives[1], parts=(Part("pets/*.jpg", 3),))
         published = dataclasses.replace(pets, archives=(pets.archives[0], larger))
-        missing = bring(published, url=site.serve_files(bodies))
+        missing = published.fetch(url=site.serve_files(bodies))
         assert missing == ["2 of 3 files of pets.zip"]
-        assert summary(published, missing).startswith(
-            "Pets is incomplete in data/raw/PETS/: 2 of 3 files of pets.zip\nOn a machine without"
+        assert published.summary(missing).startswith(
+            "Pets is incomplete in data/raw/PETS/: 2 of 3 files of pets.zip\nput labels.zip, pets.zip there"
         )
 
     def test_no_network(self, project_home: Path, pets: Published, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        with pytest.raises(DataError, match=r"cannot download .*copy labels\.zip, pets\.zip \(or a folder .*-from PATH`; `-url URL`"):
-            bring(pets, pause=0)
+        with pytest.raises(DataError, match=rf"cannot download .* fetch (labels|pets)\.zip elsewhere, put it at {raw(project_home)}/"):
+            pets.fetch(pause=0)
 
 
 class TestFromTheDisk:
     def test_folder_of_archives(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
-        assert bring(pets, tmp_path) == []
+        assert pets.fetch(tmp_path) == []
         assert files(project_home) == FILES
-        assert summary(pets, []) == "Pets is complete in data/raw/PETS/\nnext: python src/data/process/PETS.py"
+        assert pets.summary([]) == "Pets is complete in data/raw/PETS/\nnext: python src/data/process/PETS.py"
 
     def test_one_archive_after_the_other(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
-        assert bring(pets, tmp_path / "pets.zip") == ["0 of 1 files of labels.zip"]
-        assert bring(pets, tmp_path / "labels.zip") == []
+        assert pets.fetch(tmp_path / "pets.zip") == ["0 of 1 files of labels.zip"]
+        assert pets.fetch(tmp_path / "labels.zip") == []
         assert files(project_home) == FILES
         before = (raw(project_home) / "pets" / "1.jpg").stat()
-        assert bring(pets, tmp_path) == []
+        assert pets.fetch(tmp_path) == []
         after = (raw(project_home) / "pets" / "1.jpg").stat()
         assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)  # raw data is never changed
 
@@ -138,7 +138,7 @@ class TestFromTheDisk:
         for name, content in FILES.items():
             (elsewhere / name).parent.mkdir(exist_ok=True)
             (elsewhere / name).write_bytes(content)
-        missing = bring(pets, elsewhere / named)
+        missing = pets.fetch(elsewhere / named)
         assert missing == (["0 of 1 files of labels.zip"] if named else [])
         assert files(project_home).items() <= FILES.items()
         assert (raw(project_home) / "pets/1.jpg").samefile(elsewhere / "pets/1.jpg")  # the same disk: no second copy
@@ -150,42 +150,42 @@ class TestFromTheDisk:
         monkeypatch.setattr(Path, "hardlink_to", refused)
         (tmp_path / "disk" / "pets").mkdir(parents=True)
         (tmp_path / "disk" / "pets" / "1.jpg").write_bytes(b"1")
-        assert bring(pets, tmp_path / "disk") == ["0 of 1 files of labels.zip", "1 of 2 files of pets.zip"]
+        assert pets.fetch(tmp_path / "disk") == ["0 of 1 files of labels.zip", "1 of 2 files of pets.zip"]
         assert files(project_home) == {"pets/1.jpg": b"1"}
         assert not (raw(project_home) / "pets/1.jpg").samefile(tmp_path / "disk/pets/1.jpg")
 
     def test_single_file(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         published = dataclasses.replace(pets, archives=(Archive("http://x.org/list.rar", (Part("list.txt", 1),), size=9, unpacked=9),))
         (tmp_path / "list.txt").write_text("lines")
-        assert bring(published, tmp_path / "list.txt") == []
+        assert published.fetch(tmp_path / "list.txt") == []
         assert (raw(project_home) / "list.txt").read_text() == "lines"
 
     def test_wrong_checksum(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         with (tmp_path / "pets.zip").open("ab") as file:
             file.write(b"x")
-        with pytest.raises(DataError, match="is damaged or another version"):
-            bring(pets, tmp_path)
+        with pytest.raises(DataError, match="is damaged or not the published file"):
+            pets.fetch(tmp_path)
         assert "pets/1.jpg" not in files(project_home)
 
     def test_nothing_of_use(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         (tmp_path / "empty").mkdir()
         (tmp_path / "other.zip").touch()
-        with pytest.raises(DataError, match="there is no file or folder"):
-            bring(pets, tmp_path / "nowhere")
+        with pytest.raises(DataError, match="there is no file or directory"):
+            pets.fetch(tmp_path / "nowhere")
         with pytest.raises(DataError, match=r"holds nothing of Pets that is missing: neither labels\.zip, pets\.zip nor the files"):
-            bring(pets, tmp_path / "empty")
+            pets.fetch(tmp_path / "empty")
         with pytest.raises(DataError, match=r"other\.zip is no archive of Pets that is missing: those are labels\.zip, pets\.zip"):
-            bring(pets, tmp_path / "other.zip")
+            pets.fetch(tmp_path / "other.zip")
 
     def test_source_and_url(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="give one of them"):
-            bring(pets, tmp_path, "http://127.0.0.1:9/")
+            pets.fetch(tmp_path, "http://127.0.0.1:9/")
 
 
 class TestPublished:
     @pytest.mark.parametrize("script", [MS_COCO, MIRFLICKR25K, NUS_WIDE, VOC2012])
     def test_facts(self, script) -> None:  # type: ignore[no-untyped-def]
-        published = script.published()
+        published = script.PUBLISHED
         assert published.database == Path(script.__file__).stem
         for archive in published.archives:
             assert archive.url.startswith(("http://", "https://"))
@@ -193,17 +193,17 @@ class TestPublished:
             assert 0 < archive.size <= archive.unpacked
 
     def test_voc_is_the_one_of_torchvision(self) -> None:
-        (archive,) = VOC2012.published().archives
+        (archive,) = VOC2012.PUBLISHED.archives
         known = DATASET_YEAR_DICT["2012"]
         assert (archive.url, archive.md5) == (known["url"], known["md5"])
         assert all(part.pattern.startswith(f"{known['base_dir']}/") for part in archive.parts)
 
     @pytest.mark.parametrize(("script", "files"), [(MS_COCO, 123_287 + 2), (MIRFLICKR25K, 25_000 + 38), (NUS_WIDE, 81 + 3)])
     def test_counts(self, script, files: int) -> None:  # type: ignore[no-untyped-def]
-        assert sum(part.count for archive in script.published().archives for part in archive.parts) == files
+        assert sum(part.count for archive in script.PUBLISHED.archives for part in archive.parts) == files
 
     @pytest.mark.parametrize(
-        ("script", "member", "place"),
+        ("script", "member", "path"),
         [
             (MS_COCO, "train2014/COCO_train2014_000000000009.jpg", "train2014/COCO_train2014_000000000009.jpg"),
             (MS_COCO, "annotations/instances_val2014.json", "annotations/instances_val2014.json"),
@@ -224,16 +224,16 @@ class TestPublished:
             (VOC2012, "VOCdevkit/VOC2012/SegmentationClass/2007_000032.png", None),
         ],
     )
-    def test_places(self, script, member: str, place: str | None) -> None:  # type: ignore[no-untyped-def]
-        places = {part.place(member) for archive in script.published().archives for part in archive.parts}
-        assert places - {None} == ({place} if place else set())
+    def test_paths(self, script, member: str, path: str | None) -> None:  # type: ignore[no-untyped-def]
+        paths = {part.path_of(member) for archive in script.PUBLISHED.archives for part in archive.parts}
+        assert paths - {None} == ({path} if path else set())
 
 
-@each_case("name", ["ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
+@each_case("name", ["CIFAR_10", "ImageNet", "MS_COCO", "MIRFLICKR25K", "NUS_WIDE", "VOC2012"])
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["-from", "nowhere"], 1, "error: there is no file or folder nowhere"),
+        (["-from", "nowhere"], 1, "error: there is no file or directory nowhere"),
         (["-form", "x"], 2, "unknown flag -form: did you mean -from?"),
         (["-h"], 0, "-from PATH"),
     ],
@@ -257,7 +257,7 @@ def test_command_line_to_the_end(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(script, "published", lambda: pets)
+    monkeypatch.setattr(script, "DATASET", dataclasses.replace(script.DATASET, download=pets.download))
     assert main(["download", Path(script.__file__).stem, "-url", site.serve_files(bodies)]) == 0
     assert capsys.readouterr().out == (
         "Pets is complete in data/raw/PETS/ (labels.zip, pets.zip there may be deleted)\nnext: biodeephashing prepare PETS\n"

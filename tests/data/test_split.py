@@ -1,7 +1,8 @@
-"""split.json: facts, checksums, and what is said about data sets that are not as they should be."""
+"""split.json: facts, checksums, and what is said about datasets that are not as they should be."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -9,10 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biodeephashing.data import _prepare, known_databases, load_fold, process, read_split
-from biodeephashing.data._catalogue import SETS
-from biodeephashing.data._prepare import prepare
-from biodeephashing.data.content import Content
+from biodeephashing.checksums import digest
+from biodeephashing.data import known_databases, load_fold, process, read_split
+from biodeephashing.data.catalogue import NAMES, prepared_names
+from biodeephashing.data.prepare import write
+from biodeephashing.data.prepare.content import DatasetContent
+from biodeephashing.data.prepare.splits import Protocol
+from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, write_split
 from biodeephashing.errors import DataError, UnknownNameError
 
@@ -35,7 +39,7 @@ def test_facts(folder: Path) -> None:
 def test_changed_and_missing_metadata(folder: Path, name: str) -> None:
     file = folder / name
     lines = file.read_text().splitlines(keepends=True)
-    file.write_text("".join(reversed(lines)))  # the same images in another order are another data set
+    file.write_text("".join(reversed(lines)))  # the same images in another order are another dataset
     with pytest.raises(DataError, match=f"{name} was changed after"):
         load_fold("TINY", "query")
     file.unlink()
@@ -67,9 +71,20 @@ def test_a_value_of_another_kind(folder: Path, name: str, value: object) -> None
         read_split("TINY")
 
 
+def test_room_for_a_second_view(folder: Path) -> None:
+    """A dataset with texts beside its images may list further files; they are checked as the metadata files are."""
+    split = read_split("TINY")
+    (folder / "train_texts.txt").write_text("a red square")
+    write_split(folder, dataclasses.replace(split, sha256={**split.sha256, "train_texts.txt": digest(folder / "train_texts.txt")}))
+    assert set(read_split("TINY").sha256) == {*split.sha256, "train_texts.txt"}
+    (folder / "train_texts.txt").write_text("a blue square")
+    with pytest.raises(DataError, match=r"train_texts\.txt was changed"):
+        read_split("TINY")
+
+
 def test_renamed_set(folder: Path) -> None:
     folder.rename(folder.with_name("OTHER"))
-    with pytest.raises(DataError, match=r"describes another data set \(TINY\)"):
+    with pytest.raises(DataError, match=r"describes another dataset \(TINY\)"):
         read_split("OTHER")
 
 
@@ -87,14 +102,14 @@ def test_known_databases(tiny_database: str) -> None:
 
 def test_the_catalogue_lists_every_script() -> None:
     scripts = {path.stem for path in Path(process.__file__).parent.glob("[!_]*.py")}
-    assert set(SETS) == scripts - {"lists", "FOLDER"}
-    names = [name for names in SETS.values() for name in names]
+    assert set(NAMES) == scripts - {"lists", "FOLDER"}
+    names = prepared_names()
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("CIFAR10", "cifar10"), ("CIFAR_100", "CIFAR_10"), ("digits", "DIGITS"), ("TINNY", "TINY")])
 def test_misspelt_name(tiny_database: str, wrong: str, right: str) -> None:
-    with pytest.raises(UnknownNameError, match=f"unknown data set '{wrong}': did you mean '{right}'"):
+    with pytest.raises(UnknownNameError, match=f"unknown dataset '{wrong}': did you mean '{right}'"):
         load_fold(wrong, "train")
 
 
@@ -120,17 +135,15 @@ def test_a_split_of_an_older_version(folder: Path) -> None:
     assert (split.overlaps, split.understood, split.reading) == ({}, (), {})
 
 
-def content_of(write_image: object, marker: str = "") -> Content:
+def content_of(write_image: object, marker: str = "") -> DatasetContent:
     rows = np.arange(4)
-    return Content(
+    return DatasetContent(
         files=[f"{row}.png" for row in rows],
         labels=np.array([[1, 0], [0, 1]] * 2, np.uint8),
         classes=["odd", "even"],
         folds={fold: rows[index : index + 1] for index, fold in enumerate(("train", "val", "query", "database"))},
         write_image=write_image,  # type: ignore[arg-type]
-        protocol="disjoint",
-        rule="",
-        seed=0,
+        protocol=Protocol("disjoint", ""),
         source=marker,
     )
 
@@ -165,8 +178,8 @@ def test_interrupted_preparation_leaves_what_was_there(project_home: Path, failu
 
 def test_a_set_in_a_read_only_folder_is_used_as_it_is(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepare("SET", lambda: content_of(touch))
-    monkeypatch.setattr(_prepare.os, "access", lambda *_: False)
-    monkeypatch.setattr(_prepare, "only_process", None)
+    monkeypatch.setattr(write.os, "access", lambda *_: False)
+    monkeypatch.setattr(write, "only_process", None)
     split, written = prepare("SET", lambda: pytest.fail("built for nothing"))
     assert (split.database, written) == ("SET", False)
 

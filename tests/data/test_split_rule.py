@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.data._splits import deal, one_hot, overlaps, per_class, per_label, share
+from biodeephashing.data.prepare.splits import merge_folds, one_hot, overlaps, per_class, per_label, random_split
 from biodeephashing.errors import DataError
 
 
@@ -19,10 +19,10 @@ def literally(classes: list[int], number_of_classes: int, train: int, query: int
     indices = list(range(len(classes)))
     random.shuffle(indices)
     fold_of = {}
-    for wanted in range(number_of_classes):
+    for number in range(number_of_classes):
         seen = 0
         for index in indices:
-            if classes[index] == wanted:
+            if classes[index] == number:
                 if seen < train:
                     fold_of[index] = "train"
                 elif seen < train + query:
@@ -45,7 +45,7 @@ def test_against_the_literal_rule(count: int, train: int, query: int, val: int, 
 
 
 def test_full_size() -> None:
-    """60,000 labels, 6,000 of each of 10 classes: the sizes of the full data set, and the literal rule at that size."""
+    """60,000 labels, 6,000 of each of 10 classes: the sizes of the full dataset, and the literal rule at that size."""
     classes = np.random.default_rng(0).permutation(np.arange(60_000) % 10)
     folds = per_class(classes, {"train": 500, "query": 100, "val": 100}, names=list("abcdefghij"))
     assert {fold: len(rows) for fold, rows in folds.items()} == {"train": 5000, "query": 1000, "val": 1000, "database": 53_000}
@@ -99,7 +99,7 @@ def dealt_literally(count: int, sizes: list[tuple[str, int]]) -> list[str]:
     ],
 )
 def test_dealing_at_full_size(count: int, train: int, query: int, val: int, rest: int) -> None:
-    folds = deal(count, {"train": train, "query": query, "val": val})
+    folds = random_split(count, {"train": train, "query": query, "val": val})
     assert {fold: len(rows) for fold, rows in folds.items()} == {"train": train, "query": query, "val": val, "database": rest}
     names = dealt_literally(count, [("train", train), ("query", query), ("val", val)])
     assert all(names[row] == fold for fold, rows in folds.items() for row in rows)
@@ -107,7 +107,7 @@ def test_dealing_at_full_size(count: int, train: int, query: int, val: int, rest
 
 def test_too_few_to_deal() -> None:
     with pytest.raises(DataError, match=r"there are 3 images, too few for the split \(2 train \+ 1 query and at least 1 database\)"):
-        deal(3, {"train": 2, "query": 1})
+        random_split(3, {"train": 2, "query": 1})
 
 
 @settings(max_examples=50, deadline=None)
@@ -146,7 +146,7 @@ def test_a_label_too_rare() -> None:
 def test_sharing_by_hand() -> None:
     folds = {"train": np.array([4, 1]), "val": np.array([2]), "query": np.array([0]), "database": np.array([3, 5])}
     assert overlaps(folds) == {}
-    shared = share(folds, ["train-database", "val-database"])
+    shared = merge_folds(folds, ["train-database", "val-database"])
     assert shared["database"].tolist() == [1, 2, 3, 4, 5]
     assert folds["database"].tolist() == [3, 5]
     assert overlaps(shared) == {"train-database": 2, "val-database": 1}
@@ -162,6 +162,6 @@ def test_sharing_by_hand() -> None:
 )
 def test_cifar_databases_at_full_size(pairs: list[str], database: int, shared: dict[str, int]) -> None:
     drawn = per_class(np.arange(60_000) % 10, {"train": 500, "query": 100, "val": 100}, names=list("abcdefghij"))
-    folds = share(drawn, pairs)
+    folds = merge_folds(drawn, pairs)
     assert len(folds["database"]) == database
     assert overlaps(folds) == shared

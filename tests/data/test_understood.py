@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from biodeephashing.data._understood import alike, describe, doubts, few
+from biodeephashing.data.prepare.labels import alike, describe, doubts, few
 
 
 @given(st.integers(2, 30), st.integers(2, 12), st.floats(0, 1), st.integers(0, 2**32 - 1))
@@ -18,7 +18,10 @@ def test_against_a_loop(rows: int, classes: int, share: float, seed: int) -> Non
     names = [f"c{column}" for column in range(classes)]
     line = describe(labels, names, "0/1 vectors")
     sets = [tuple(name for name, label in zip(names, row, strict=True) if label) for row in labels.tolist()]
-    sizes, together = [len(found) for found in sets], Counter(found for found in sets if len(found) > 1)
+    sizes, together = (
+        [len(labels_of_row) for labels_of_row in sets],
+        Counter(labels_of_row for labels_of_row in sets if len(labels_of_row) > 1),
+    )
     several = sum(together.values())
     assert line.startswith(f"{rows} images, {classes} classes (c0")
     assert f"c{classes - 1}), {min(sizes)}" in line
@@ -48,8 +51,8 @@ def test_names_that_look_alike() -> None:
 
 def test_classes_that_cannot_be_found() -> None:
     labels = np.eye(3, dtype=np.uint8)
-    found = list(doubts({"train": labels[:2], "query": labels[1:], "database": labels[2:]}, ["a", "b", "c"]))
-    assert found == [
+    remarks = list(doubts({"train": labels[:2], "query": labels[1:], "database": labels[2:]}, ["a", "b", "c"]))
+    assert remarks == [
         "classes of the queries without an image in train: 1 (c)",
         "classes of the queries without an image in database: 1 (b)",
         "classes of train without an image in database: 2 (a, b)",

@@ -16,31 +16,21 @@ from biodeephashing.codes import pack
 from biodeephashing.data import Metadata
 from biodeephashing.models.encode import write_codes
 from biodeephashing.models.encoder import Encoded
-from biodeephashing.runs import METHODS, Run
+from biodeephashing.runs import METHODS, Run, settings_of
 from biodeephashing.runs.hparams_json import hparams_of
+from biodeephashing.runs.methods import MethodPlaces
 from biodeephashing.runs.predictions_json import Fingerprint
+from biodeephashing.settings import CommonSettings, setting
 from biodeephashing.training.status import recorded_training
 
 
 @dataclass(frozen=True)
-class ProjectionSettings:
+class ProjectionSettings(CommonSettings):
     """No rule, no loss, no network, no epochs."""
 
-    database: str
-    experiment_name: str = "trial"
-    number_of_bits: int = 12
-    seed: int = 0
-    tracking: str = "off"
-    datafolds: tuple[str, ...] = ("train", "val", "query", "database")
-    no_skip: bool = False
-    tsv: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"-nbits={self.number_of_bits}-seed={self.seed}"
-
-    def as_dict(self, phase: str) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("experiment_name", "database", "number_of_bits", "seed", "tracking")}
+    experiment_name: str = setting("trial", "exp", "experiment", named="never")
+    number_of_bits: int = setting(12, "nbits", "length of a code", named="always")
+    tracking: str = setting("off", "tracking", "log to MLflow", named="never")
 
 
 class Projections:
@@ -48,7 +38,6 @@ class Projections:
 
     def __init__(self, views: Sequence[str], version: str = "1") -> None:
         self.views, self.version = views, version
-        self.settings = ProjectionSettings
 
     def train(self, run: Run, settings: ProjectionSettings, manner: object) -> None:
         with recorded_training(run, hparams_of(settings), anew=settings.no_skip):
@@ -71,16 +60,16 @@ class Projections:
 
 def install(monkeypatch: pytest.MonkeyPatch, name: str, method: Projections) -> None:
     """Make a method known under a name."""
-    module = ModuleType(f"fabricated_{name}.method")
-    module.METHOD = method
+    module = ModuleType(f"fabricated_{name}")
+    module.METHOD, module.Settings = method, type("Settings", (ProjectionSettings,), {"method": name})
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(METHODS._entries, name, f"fabricated_{name}")
+    monkeypatch.setitem(METHODS._entries, name, MethodPlaces(f"{module.__name__}:Settings", f"{module.__name__}:METHOD"))
 
 
 def coded_run(method: Projections, name: str, database: str, **settings: Any) -> Run:
     """Train and encode a run of an installed method."""
-    chosen = ProjectionSettings(database, **settings)
-    run = Run.of(chosen, name)
+    chosen = settings_of(name)(database=database, **settings)
+    run = Run.of(chosen)
     if run.status != "finished" or chosen.no_skip:
         method.train(run, chosen, None)
     write_codes(run, chosen, quiet=False)

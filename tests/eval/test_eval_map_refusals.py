@@ -191,7 +191,7 @@ def test_bad_input_is_said_and_leaves_results_alone(fabricated, damage, message)
 def test_a_changed_data_set_is_refused(fabricated, project_home):
     file = project_home / "data" / "processed" / "TINY" / "query_metadata.txt"
     file.write_text(file.read_text().replace("1 0 0 0", "0 1 0 0"))
-    with pytest.raises(BioDeepHashingError, match="changed after the data set was prepared"):
+    with pytest.raises(BioDeepHashingError, match="changed after the dataset was prepared"):
         evaluate(fabricated, quiet=True)
 
 

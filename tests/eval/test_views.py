@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from evaluation_cases import BY_FEATURE, FURTHER, KEYS
-from fabricated_methods import Projections, ProjectionSettings, coded_run, install
+from fabricated_methods import Projections, coded_run, install
 from fabricated_runs import write_run
 from ranking_oracle import ap_of_ranking, distances_of, feature_gap, ranking_by, relevance_of
 
@@ -79,7 +79,7 @@ def test_files_and_their_record(run, pairs, capsys):
     assert [*views] == ["image", "text"]
     assert {view: facts["codes_sha256"] for view, facts in views.items()} == {view: digest(run.codes_file("query", view)) for view in views}
     capsys.readouterr()
-    settings = ProjectionSettings(run.database)
+    settings = run.settings()
     write_codes(run, settings, quiet=False)
     assert capsys.readouterr().out.count("skipped") == 4
     write_codes(run, replace(settings, tsv=True, datafolds=("val",)), quiet=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cifar10_cases import PER_BATCH, write_batch
 
-from biodeephashing.data._cifar import Official
+from biodeephashing.data.sets.CIFAR_10 import Official
 
 sys.path.append(str(Path(__file__).parents[2] / "examples"))
 

@@ -32,7 +32,7 @@ def test_images_come_as_the_weights_want_them_and_the_run_says_how(settings):
     )
     network.load_state_dict(read_checkpoint(run.best_checkpoint)["network"])
     with torch.no_grad():
-        expected = network.eval()(images.transformation.finish(images.batch(range(16))[0]))
+        expected = network.eval()(images.transformation.to_network_input(images.batch(range(16))[0]))
     np.testing.assert_allclose(np.load(run.features_file("query")), expected.numpy(), atol=1e-5)
     write_json(run.hparams_file, kept | {"preprocessing": kept["preprocessing"] | {"mean": [0.0, 0.0, 0.0]}})
     with pytest.raises(RunError, match=r"mean 0 0 0.*now -trf weights-aug means mean 0.5 0.5 0.5 instead of 0 0 0"):

@@ -63,7 +63,10 @@ def test_val_images_are_ranked_against_train_only_where_one_is_alone(prepare_tin
         images = ImageFold(load_fold(database, name), "none")
         batch, wanted, _ = images.batch(range(len(images)))
         with torch.no_grad():
-            packed[name], labels[name] = codes.pack(network(images.transformation.finish(batch)).numpy()), wanted.numpy().astype(np.uint8)
+            packed[name], labels[name] = (
+                codes.pack(network(images.transformation.to_network_input(batch)).numpy()),
+                wanted.numpy().astype(np.uint8),
+            )
     ranked = ["val", "train"] if val == 1 else ["val"]
     all_codes, all_labels = (np.concatenate([part[name] for name in ranked]) for part in (packed, labels))
     wanted = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.process._entrance import folder_parser
+from biodeephashing.data.parsers import folder_parser
 from biodeephashing.errors import guard
 
 

@@ -1,20 +1,9 @@
 """Prepare ImageNet-100 from the lists of the HashNet release: 13,000 train inside 128,503 database, 2,500 query and 2,500 val images."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-from biodeephashing.data.process._entrance import parser_of
+from biodeephashing.data.process import entrance
 from biodeephashing.errors import guard
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    options = parser_of("ImageNet", __doc__, lists="all protocols").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
-
-    prepare_set("ImageNet", options)
-
+main = entrance("ImageNet", __doc__)
 
 if __name__ == "__main__":
     raise SystemExit(guard(main))

@@ -1,20 +1,9 @@
 """Prepare MS COCO 2014: by default 10,000 train, 5,000 query and 5,000 val images, the rest database; all disjoint."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-from biodeephashing.data.process._entrance import parser_of
+from biodeephashing.data.process import entrance
 from biodeephashing.errors import guard
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    options = parser_of("MS_COCO", __doc__, lists="coco-hashnet").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
-
-    prepare_set("MS_COCO", options)
-
+main = entrance("MS_COCO", __doc__)
 
 if __name__ == "__main__":
     raise SystemExit(guard(main))

@@ -1,20 +1,9 @@
 """Prepare NUS-WIDE: by default its 21 most frequent concepts, 10,500 train, 2,100 query and 2,100 val images, the rest database."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-from biodeephashing.data.process._entrance import parser_of
+from biodeephashing.data.process import entrance
 from biodeephashing.errors import guard
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    options = parser_of("NUS_WIDE", __doc__, lists="nuswide_21_m and nuswide_81").parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
-
-    prepare_set("NUS_WIDE", options)
-
+main = entrance("NUS_WIDE", __doc__)
 
 if __name__ == "__main__":
     raise SystemExit(guard(main))

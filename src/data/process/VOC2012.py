@@ -1,20 +1,9 @@
 """Prepare PASCAL VOC 2012: by default 4,000 train, 1,000 query and 1,000 val images, the rest database; all disjoint."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-from biodeephashing.data.process._entrance import parser_of
+from biodeephashing.data.process import entrance
 from biodeephashing.errors import guard
 
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line."""
-    options = parser_of("VOC2012", __doc__).parse_args(argv)
-    from biodeephashing.commands.prepare import prepare_set
-
-    prepare_set("VOC2012", options)
-
+main = entrance("VOC2012", __doc__)
 
 if __name__ == "__main__":
     raise SystemExit(guard(main))

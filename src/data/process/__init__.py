@@ -1,1 +1,25 @@
-"""One script per data set: writes its images, split and labels to ``data/processed/``."""
+"""One script per public dataset, and two for own images: prepares it in ``data/processed/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from biodeephashing.data.parsers import process_parser
+
+
+def entrance(name: str, description: str | None) -> Callable[..., None]:
+    """Return what the script of a public dataset runs.
+
+    Args:
+        name: the dataset.
+        description: what the script does.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> None:
+        """Run the command line."""
+        options = process_parser(name, description).parse_args(argv)
+        from biodeephashing.commands.prepare import prepare_public
+
+        prepare_public(name, options)
+
+    return main

@@ -1,10 +1,10 @@
-"""Prepare a data set from HashNet's lists of images, `<path> l_1 ... l_C` or `<path> <class number>`, or write such lists of one."""
+"""Prepare a dataset from HashNet's lists of images, `<path> l_1 ... l_C` or `<path> <class number>`, or write such lists of one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from biodeephashing.data.process._entrance import lists_parser
+from biodeephashing.data.parsers import lists_parser
 from biodeephashing.errors import guard
 
 

@@ -1,4 +1,4 @@
-"""DIGITS, the handwritten digits inside scikit-learn: per class 80 train, 20 query, 20 val, the rest database."""
+"""The handwritten digits inside scikit-learn: 1,797 images of 8 × 8 pixels (Alpaydin and Kaynak, Optical recognition of digits, 1998)."""
 
 from __future__ import annotations
 
@@ -7,31 +7,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from .. import _splits
-from .._prepare import prepare
-from ..content import Content
-from ..split import Split
+from ..prepare import splits
+from ..prepare.content import DatasetContent
+from ..prepare.splits import Protocol
+from .dataset import Flags, PublicDataset
 
+PROTOCOLS = {"DIGITS": Protocol("disjoint", "per class, after one shuffle of all images: 80 train, 20 query, 20 val, the rest database")}
+PREPARE_FLAGS: Flags = {"-no_skip": {}}
 SIZES = {"train": 80, "query": 20, "val": 20}
-SEED = 0
-
-
-def process(*, no_skip: bool = False) -> tuple[Split, bool]:
-    """Write the digits to ``data/processed/DIGITS/`` as 32 × 32 grey PNGs, unless they are there already.
-
-    They are the 1,797 test images of Alpaydin and Kaynak, Optical recognition of handwritten digits, 1998, as
-    scikit-learn ships them: 8 × 8 pixels with values from 0 to 16. No network is needed.
-
-    Args:
-        no_skip: write them again even if they are there.
-
-    Returns:
-        The facts about the split, and whether it was written now.
-
-    Raises:
-        DataError: when what is there was changed.
-    """
-    return prepare("DIGITS", _content, no_skip=no_skip)
 
 
 def enlarge(digits: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -39,8 +22,8 @@ def enlarge(digits: NDArray[np.int64]) -> NDArray[np.uint8]:
 
     .. math:: Y = \left\lfloor \frac{255\, U X U^\top + 512}{1024} \right\rfloor
 
-    The rows of :math:`U` (32 × 8) hold the weights of the two neighbours in eighths; outside, the border goes on. So
-    the result is the exact value, rounded, on every machine.
+    The rows of :math:`U` (32 × 8) hold the weights of the two neighbours in eighths; outside, the border continues. So the result is the
+    exact value, rounded, on every machine.
 
     Args:
         digits: (n, 8, 8), whole numbers from 0 to 16.
@@ -61,20 +44,21 @@ def enlarge(digits: NDArray[np.int64]) -> NDArray[np.uint8]:
     return ((255 * (weights @ digits @ weights.T) + 512) // 1024).astype(np.uint8)
 
 
-def _content() -> Content:
+def _content(protocol: str) -> DatasetContent:
     digits = load_digits()
     images = enlarge(digits.images.astype(np.int64))
     classes = digits.target.astype(np.int64)
     names = [str(name) for name in digits.target_names]
-    return Content(
+    return DatasetContent(
         files=[f"digit-{row:04d}.png" for row in range(len(images))],
-        labels=_splits.one_hot(classes, len(names)),
+        labels=splits.one_hot(classes, len(names)),
         classes=names,
-        folds=_splits.per_class(classes, SIZES, names=names, seed=SEED),
+        folds=splits.per_class(classes, SIZES, names=names),
         write_image=lambda row, path: Image.fromarray(images[row]).save(path),
-        protocol="disjoint",
-        rule="per class, after one shuffle of all images: 80 train, 20 query, 20 val, the rest database",
-        seed=SEED,
+        protocol=PROTOCOLS[protocol],
         source="sklearn.datasets.load_digits",
         reading={"labels": "one class number per image"},
     )
+
+
+DATASET = PublicDataset("DIGITS", _content, first_training="-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 64 -ep 20 -lr 3e-4")

@@ -1,92 +1,91 @@
-"""MIRFLICKR-25K (Huiskes and Lew, The MIR Flickr retrieval evaluation, 2008): where it is published, and its splits."""
+"""MIRFLICKR-25000 (Huiskes, Lew, The MIR Flickr retrieval evaluation, MIR 2008): 25,000 images, 38 labels."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
+from ...errors import DataError
 from ...runs import raw_folder
-from .. import _mirflickr
-from .._catalogue import check_protocol
-from .._dealt import dealt
-from .._parts import Part
-from .._prepare import prepare
-from .._raw import Archive, Published, bring, summary
-from ..content import Content
-from ..split import Split
+from ..fetch.archives import Part
+from ..fetch.published import Archive, Published
+from ..prepare.content import DatasetContent
+from ..prepare.label_table import LabelTable, lines_of
+from ..prepare.splits import Protocol
+from .dataset import Flags, PublicDataset
 
-_PROMINENT = ("baby", "bird", "car", "clouds", "dog", "female", "flower", "male", "night", "people", "portrait", "river", "sea", "tree")
-_LESSER = ("animals", "food", "indoor", "lake", "plant_life", "sky", "structures", "sunset", "transport", "water")
-_ANNOTATIONS = (*_PROMINENT, *_LESSER, *(f"{name}_r1" for name in _PROMINENT))
-
-
-def published() -> Published:
-    """Return where MIRFLICKR-25K is published and what it consists of.
-
-    The publisher states a checksum of the images and none of the annotations: 24 subjects that can be seen, and the 14 among
-    them that have a file (``_r1``) of where they are prominent.
-    """
-    server = "http://press.liacs.nl/mirflickr/mirflickr25k.v3b"
-    return Published(
-        "MIRFLICKR25K",
-        "MIRFLICKR-25K",
-        (
-            Archive(
-                f"{server}/mirflickr25k_annotations_v080.zip",
-                tuple(Part(f"{name}.txt", 1, into="mirflickr25k_annotations_v080") for name in _ANNOTATIONS),
-                size=1 << 24,
-                unpacked=1 << 26,
-            ),
-            Archive(
-                f"{server}/mirflickr25k.zip",
-                (Part("mirflickr/im*.jpg", 25_000),),
-                size=1 << 32,
-                unpacked=1 << 33,
-                md5="a23d0a8564ee84cda5622a6c2f947785",
-            ),
+_RULE = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
+PROTOCOLS = {
+    "MIRFLICKR25K": Protocol("disjoint", _RULE),
+    "mirflickr": Protocol(
+        "mirflickr", f"{_RULE}; the database also holds the val images, but not the training images", shared=("val-database",)
+    ),
+}
+DOWNLOAD_FLAGS: Flags = {
+    "-from": {},
+    "-url": {"help": "folder on a mirror that holds the archives under their published names"},
+    "-connections": {"default": 2, "help": "archives to download at a time"},
+}
+PREPARE_FLAGS: Flags = {"-protocol": {}, "-no_skip": {}, "-skip_unreadable": {}}
+SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
+COUNT = 25_000
+ANNOTATIONS = "mirflickr25k_annotations_v080"
+SOURCE = "https://press.liacs.nl/mirflickr/ (MIRFLICKR-25000, annotations v080)"
+ADVICE = "run `python src/data/download/MIRFLICKR25K.py`"
+_SERVER = "http://press.liacs.nl/mirflickr/mirflickr25k.v3b"
+_RELEVANT = ["baby", "bird", "car", "clouds", "dog", "female", "flower", "male", "night", "people", "portrait", "river", "sea", "tree"]
+_OTHERS = ["animals", "food", "indoor", "lake", "plant_life", "sky", "structures", "sunset", "transport", "water"]
+CLASSES = sorted([*_RELEVANT, *_OTHERS, *(f"{name}_r1" for name in _RELEVANT)])  # _r1: the label is what the image is about
+PUBLISHED = Published(
+    "MIRFLICKR25K",
+    "MIRFLICKR-25K",
+    (
+        Archive(
+            f"{_SERVER}/{ANNOTATIONS}.zip",  # no checksum is published
+            tuple(Part(f"{name}.txt", into=ANNOTATIONS) for name in CLASSES),
+            size=1 << 24,
+            unpacked=1 << 26,
         ),
-    )
+        Archive(
+            f"{_SERVER}/mirflickr25k.zip",
+            (Part("mirflickr/im*.jpg", COUNT),),
+            size=1 << 32,
+            unpacked=1 << 33,
+            md5="a23d0a8564ee84cda5622a6c2f947785",
+        ),
+    ),
+)
 
 
-def obtain(source: Path | None = None, url: str | None = None, *, connections: int = 2) -> tuple[str, bool]:
-    """Bring MIRFLICKR-25K to ``data/raw/MIRFLICKR25K/``.
-
-    Args:
-        source: an archive or a folder that is already on disk; None downloads.
-        url: a mirror; None is the publisher's address.
-        connections: archives to download at a time.
-
-    Returns:
-        What there is to say about it, and whether it is complete.
-
-    Raises:
-        UsageError: for arguments that cannot be used.
-        DataError: when the files cannot be had or are damaged.
-    """
-    missing = bring(published(), source, url, connections=connections)
-    return summary(published(), missing), not missing
-
-
-def process(protocol: str = "MIRFLICKR25K", *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()) -> tuple[Split, bool]:
-    """Write MIRFLICKR-25000 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
+def read(folder: Path) -> LabelTable:
+    """Read the labels of all images: one file per label, which lists the numbers of its images.
 
     Args:
-        protocol: "MIRFLICKR25K" (all disjoint) or "mirflickr" (same folds, but the database also holds the val images).
-        no_skip: write it again even if it is there.
-        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
-
-    Returns:
-        The facts about the split, and whether it was written now.
+        folder: ``mirflickr/im1.jpg`` ... and ``mirflickr25k_annotations_v080/<label>.txt``.
 
     Raises:
-        UnknownNameError: for an unknown protocol.
-        DataError: when the download or an image is missing or damaged.
+        DataError: naming file and line, if a file is missing or a line is not the number of an image or occurs twice.
     """
-    check_protocol("MIRFLICKR25K", protocol)
-    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip, skip_unreadable=skip_unreadable)
+    labels = np.zeros((COUNT, len(CLASSES)), dtype=np.uint8)
+    for column, name in enumerate(CLASSES):
+        file = folder / ANNOTATIONS / f"{name}.txt"
+        for line, text in enumerate(lines_of(file, ADVICE), start=1):
+            if not text.strip():
+                continue
+            if not text.strip().isdecimal() or not 1 <= int(text) <= COUNT:
+                raise DataError(f"line {line} of {file} is {text.strip()!r}, not the number of an image from 1 to {COUNT:,}")
+            if labels[int(text) - 1, column]:
+                raise DataError(f"line {line} of {file} names image {int(text)} a second time")
+            labels[int(text) - 1, column] = 1
+    paths = [f"mirflickr/im{number}.jpg" for number in range(1, COUNT + 1)]
+    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"image {row + 1} of {COUNT:,}", form="a file of image numbers per label")
 
 
-def _content(name: str) -> Content:
-    table = _mirflickr.read(raw_folder("MIRFLICKR25K"))
-    table.check_present(_mirflickr.ADVICE)
-    return dealt(table, name, disjoint=name == "MIRFLICKR25K", source=_mirflickr.SOURCE)
+def _content(protocol: str) -> DatasetContent:
+    table = read(raw_folder("MIRFLICKR25K"))
+    table.check_present(ADVICE)
+    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+
+
+DATASET = PublicDataset("MIRFLICKR25K", _content, PUBLISHED.download)

@@ -1,75 +1,93 @@
-"""PASCAL VOC 2012 (Everingham et al., The PASCAL visual object classes challenge, 2015): where it is published, and its splits."""
+"""PASCAL VOC 2012 (Everingham et al., The PASCAL visual object classes challenge, IJCV 2010): 11,540 images, 20 labels."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
+
+from ...errors import DataError
 from ...runs import raw_folder
-from .. import _voc
-from .._catalogue import check_protocol
-from .._dealt import dealt
-from .._parts import Part
-from .._prepare import prepare
-from .._raw import Archive, Published, bring, summary
-from ..content import Content
-from ..split import Split
+from ..fetch.archives import Part
+from ..fetch.published import Archive, Published
+from ..prepare.content import DatasetContent, is_safe
+from ..prepare.label_table import LabelTable, lines_of
+from ..prepare.splits import Protocol
+from .dataset import Flags, PublicDataset
 
-
-def published() -> Published:
-    """Return where PASCAL VOC 2012 is published and what is wanted of it: images, boxes, and the lists of the classification task."""
-    archive = Archive(
-        "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
-        (
-            Part("VOCdevkit/VOC2012/ImageSets/Main/*.txt", 63),
-            Part("VOCdevkit/VOC2012/Annotations/*.xml", 17_125),
-            Part("VOCdevkit/VOC2012/JPEGImages/*.jpg", 17_125),
+_RULE = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
+PROTOCOLS = {
+    "VOC2012": Protocol("disjoint", _RULE),
+    "voc2012": Protocol(
+        "voc2012", f"{_RULE}; the database also holds the val images, but not the training images", shared=("val-database",)
+    ),
+}
+DOWNLOAD_FLAGS: Flags = {"-from": {}, "-url": {}}
+PREPARE_FLAGS: Flags = {"-protocol": {}, "-no_skip": {}, "-skip_unreadable": {}}
+SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
+FOLDER = "VOCdevkit/VOC2012"
+SOURCE = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012/ (trainval, main task)"
+ADVICE = "run `python src/data/download/VOC2012.py`"
+CLASSES = [
+    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog", "horse", "motorbike",
+    "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+]  # fmt: skip
+PUBLISHED = Published(
+    "VOC2012",
+    "PASCAL VOC 2012",
+    (
+        Archive(
+            "https://thor.robots.ox.ac.uk/pascal/VOC/voc2012/VOCtrainval_11-May-2012.tar",
+            (
+                Part(f"{FOLDER}/ImageSets/Main/*.txt", 63),
+                Part(f"{FOLDER}/Annotations/*.xml", 17_125),
+                Part(f"{FOLDER}/JPEGImages/*.jpg", 17_125),
+            ),
+            size=1 << 31,
+            unpacked=1 << 32,
+            md5="6cd6e144f989b92b3379bac3b3de84fd",
         ),
-        size=1 << 31,
-        unpacked=1 << 32,
-        md5="6cd6e144f989b92b3379bac3b3de84fd",
-    )
-    return Published("VOC2012", "PASCAL VOC 2012", (archive,))
+    ),
+)
+_VALUES = ("-1", "0", "1")  # absent, only objects that are hard to see, present
 
 
-def obtain(source: Path | None = None, url: str | None = None) -> tuple[str, bool]:
-    """Bring PASCAL VOC 2012 to ``data/raw/VOC2012/``.
+def read(folder: Path) -> LabelTable:
+    """Read the labels of the images of the classification task, in the order of ``trainval.txt``.
 
-    Args:
-        source: an archive or a folder that is already on disk; None downloads.
-        url: a mirror; None is the publisher's address.
-
-    Returns:
-        What there is to say about it, and whether it is complete.
-
-    Raises:
-        UsageError: for arguments that cannot be used.
-        DataError: when the files cannot be had or are damaged.
-    """
-    missing = bring(published(), source, url)
-    return summary(published(), missing), not missing
-
-
-def process(protocol: str = "VOC2012", *, no_skip: bool = False, skip_unreadable: Fraction = Fraction()) -> tuple[Split, bool]:
-    """Write PASCAL VOC 2012 to ``data/processed/<protocol>/``, unless it is there already; images are linked, not copied, where possible.
+    An image has a label if it shows an object of that class, also where all of them are marked as difficult.
 
     Args:
-        protocol: "VOC2012" (all disjoint) or "voc2012" (same folds, but the database also holds the val images).
-        no_skip: write it again even if it is there.
-        skip_unreadable: the largest share of the images that may be left out because they cannot be decoded.
-
-    Returns:
-        The facts about the split, and whether it was written now.
+        folder: ``VOCdevkit/VOC2012/{JPEGImages,ImageSets/Main}/``.
 
     Raises:
-        UnknownNameError: for an unknown protocol.
-        DataError: when the download or an image is missing or damaged.
+        DataError: naming file and line, if a file is missing, a line is not as it should be, or a file lists other images.
     """
-    check_protocol("VOC2012", protocol)
-    return prepare(protocol, lambda: _content(protocol), no_skip=no_skip, skip_unreadable=skip_unreadable)
+    main = folder / FOLDER / "ImageSets" / "Main"
+    names = [line.strip() for line in lines_of(main / "trainval.txt", ADVICE)]
+    for row, name in enumerate(names):
+        if not is_safe(name) or " " in name:
+            raise DataError(f"line {row + 1} of {main / 'trainval.txt'} is {name!r}, which is no name of an image")
+    labels = np.zeros((len(names), len(CLASSES)), dtype=np.uint8)
+    for column, kind in enumerate(CLASSES):
+        file = main / f"{kind}_trainval.txt"
+        lines = lines_of(file, ADVICE)
+        if len(lines) != len(names):
+            raise DataError(f"{file} has {len(lines):,} lines, but trainval.txt beside it {len(names):,}")
+        for row, line in enumerate(lines):
+            name, _, value = line.strip().partition(" ")
+            if name != names[row] or value.strip() not in _VALUES:
+                raise DataError(f"line {row + 1} of {file} is {line.strip()!r}, not `{names[row]}` and one of {', '.join(_VALUES)}")
+            labels[row, column] = value.strip() != "-1"
+    paths = [f"{FOLDER}/JPEGImages/{name}.jpg" for name in names]
+    form = "a file of 1, 0 (difficult, counted) and -1 per class"
+    return LabelTable(folder, paths, labels, CLASSES, lambda row: f"line {row + 1} of {main / 'trainval.txt'}", form=form)
 
 
-def _content(name: str) -> Content:
-    table = _voc.read(raw_folder("VOC2012"))
-    table.check_present(_voc.ADVICE)
-    return dealt(table, name, disjoint=name == "VOC2012", source=_voc.SOURCE)
+def _content(protocol: str) -> DatasetContent:
+    table = read(raw_folder("VOC2012"))
+    table.check_present(ADVICE)
+    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+
+
+DATASET = PublicDataset("VOC2012", _content, PUBLISHED.download)

@@ -1,0 +1,1 @@
+"""Bringing published files to ``data/raw/``: downloads that resume, checksums, archives."""

@@ -1,0 +1,173 @@
+"""Feeding a network: the order of the images, shared out over devices, and the loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
+from torch.utils.data.distributed import DistributedSampler
+
+from ...errors import DataError, UsageError
+from ...interrupts import held_back
+from .fold import Batch, ImageFold
+
+_Request = tuple[list[int], int]  # rows of a batch, and its epoch
+
+
+class EpochSampler(DistributedSampler[int]):
+    r"""The order of the images in an epoch: a pure function of seed and epoch, the same for any number of devices.
+
+    Batch :math:`g` of an epoch holds the images :math:`gB, \dots, (g+1)B - 1` of the epoch's order, and device
+    :math:`r` of :math:`N` takes the :math:`r`-th of its :math:`N` equal parts: joined by rank, the parts are the batch
+    one device would have had. Only the last, smaller batch may not be divisible by :math:`N`. When shuffling, what is
+    left over is cut (other images in each epoch; none for one device); without shuffling, images from the start fill it
+    up, recognisable by their rows.
+
+    Being a :class:`~torch.utils.data.distributed.DistributedSampler`, Lightning sets its epoch and does not
+    replace it.
+
+    Args:
+        length: number of images.
+        batch_size: images of a batch, over all devices.
+        seed: seed of the order.
+        shuffle: whether there is one; else the images come in their own order.
+        rank: number of this device.
+        world_size: number of devices N.
+
+    Raises:
+        UsageError: if a batch cannot be shared evenly.
+        DataError: if there is not one image for each device.
+
+    Example:
+        >>> sampler = EpochSampler(6, batch_size=4, seed=0)
+        >>> first = list(sampler)
+        >>> sampler.set_epoch(1)
+        >>> list(sampler) == first, sorted(sampler) == sorted(first)
+        (False, True)
+    """
+
+    def __init__(
+        self, length: int, batch_size: int, *, seed: int = 0, shuffle: bool = True, rank: int = 0, world_size: int = 1
+    ) -> None:  # fmt: skip
+        if batch_size < 1 or batch_size % world_size:
+            raise UsageError(f"-bs {batch_size} cannot be shared evenly by {world_size} devices")
+        if length < world_size:
+            raise DataError(f"{length} images cannot be shared by {world_size} devices")
+        super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
+        self.length, self.batch_size = length, batch_size
+
+    def order(self) -> NDArray[np.int64]:
+        """Return the order of the epoch, over all devices and before anything is cut or filled up."""
+        if not self.shuffle:
+            return np.arange(self.length)
+        # Sorting raw 64-bit draws: NumPy promises this stream for good, which it does not for its permutation().
+        draws = np.random.PCG64(np.random.SeedSequence((self.seed, self.epoch))).random_raw(self.length)
+        return np.argsort(draws, kind="stable")
+
+    def __iter__(self) -> Iterator[int]:
+        order, surplus = self.order(), self.length % self.num_replicas
+        if surplus and self.shuffle:
+            order = order[:-surplus]
+        elif surplus:
+            order = np.concatenate([order, order[: self.num_replicas - surplus]])
+        whole = len(order) - len(order) % self.batch_size
+        body = order[:whole].reshape(-1, self.num_replicas, self.batch_size // self.num_replicas)[:, self.rank]
+        tail = order[whole:].reshape(self.num_replicas, -1)[self.rank]
+        return iter([*body.ravel().tolist(), *tail.tolist()])
+
+    def __len__(self) -> int:
+        return self.length // self.num_replicas if self.shuffle else -(-self.length // self.num_replicas)
+
+
+def single_image_left(images: int, batch_size: int) -> bool:
+    """Tell whether cutting an epoch into batches leaves one image that can join the batch before it.
+
+    Args:
+        images: images of the epoch.
+        batch_size: images of a batch, more than one.
+
+    Example:
+        >>> single_image_left(35, 17), single_image_left(1, 17), single_image_left(4, 1)
+        (True, False, False)
+    """
+    return 1 < batch_size < images and images % batch_size == 1
+
+
+class _Batches(EpochSampler):
+    """The same order, cut into the batches of one device; each comes with its epoch, which random changes depend on.
+
+    Where a shuffled epoch would end with a batch of one image, that image joins the batch before it: one image has no pair to learn
+    from, and batch norm cannot take its deviation.
+    """
+
+    def __iter__(self) -> Iterator[_Request]:  # type: ignore[override]
+        rows, epoch, share = list(super().__iter__()), self.epoch, self.batch_size // self.num_replicas
+        starts = range(0, len(self) * share, share)
+        return ((rows[start : start + share] if start != starts[-1] else rows[start:], epoch) for start in starts)
+
+    def __len__(self) -> int:
+        count, share = super().__len__(), self.batch_size // self.num_replicas
+        joined = self.shuffle and single_image_left(count, share)
+        return -(-count // share) - joined
+
+
+class _ByBatch(Dataset[Batch]):
+    """A fold that returns whole batches: one look into the map, and nothing to collate."""
+
+    def __init__(self, fold: ImageFold) -> None:
+        self.fold = fold
+
+    def __getitem__(self, request: _Request) -> Batch:
+        return self.fold.batch(*request)
+
+
+class _Loader(DataLoader[Batch]):
+    """A loader that Ctrl-C stops also in the moment when it forks its workers."""
+
+    def __iter__(self) -> Any:
+        with held_back():
+            return super().__iter__()
+
+
+def loader(
+    fold: ImageFold,
+    *,
+    batch_size: int,
+    num_workers: int = 0,
+    shuffle: bool = False,
+    seed: int = 0,
+    rank: int = 0,
+    world_size: int = 1,
+    pin_memory: bool = False,
+) -> DataLoader[Batch]:
+    """Return a loader of the batches of one device, images as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
+
+    Args:
+        fold: the images.
+        batch_size: images of a batch, over all devices.
+        num_workers: processes that decode or change images; they stay alive between epochs. None where the images are ready.
+        shuffle: whether the order changes with the epoch, see :class:`EpochSampler`.
+        seed: seed of the order and of the workers.
+        rank: number of this device.
+        world_size: number of devices.
+        pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
+
+    Raises:
+        UsageError: if a batch cannot be shared evenly.
+        DataError: if there is not one image for each device.
+    """
+    workers = 0 if fold.ready else num_workers
+    return _Loader(
+        _ByBatch(fold),
+        batch_size=None,  # the sampler gives batches
+        sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
+        num_workers=workers,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        # Without a generator of its own a loader draws from the global one, and what is drawn there after it changes.
+        generator=torch.Generator().manual_seed(seed),
+    )

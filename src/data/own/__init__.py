@@ -1,0 +1,1 @@
+"""Datasets of somebody's own: a directory of class directories, a CSV table, lists of images."""

@@ -1,0 +1,92 @@
+"""The command lines of ``download/``, ``process/`` and of own images. Nothing here imports what takes seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from biodeephashing.data.catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, declared, protocols_of
+from biodeephashing.settings import FOLDS
+from biodeephashing.settings.flags import add_skip_unreadable, whole_number
+from biodeephashing.settings.strict_parser import StrictParser
+
+# What a flag is unless a dataset declares otherwise.
+_DOWNLOAD: Mapping[str, Mapping[str, Any]] = {
+    "-from": {"dest": "source", "type": Path, "metavar": "PATH", "help": "archive or folder that is already on disk"},
+    "-url": {"help": "mirror to download the archive from"},
+    "-lists": {"type": Path, "metavar": "FOLDER"},
+    "-connections": {"type": int, "metavar": "N"},
+}
+_NO_SKIP: Mapping[str, Any] = {"action": "store_true", "help": "prepare it again even if it is there"}
+
+
+def download_parser(name: str, description: str | None) -> StrictParser:
+    """Return the parser of the ``download`` script of a public dataset.
+
+    Args:
+        name: the dataset.
+        description: what the script does.
+    """
+    note = declared(name).get("DOWNLOAD_NOTE")
+    parser = StrictParser(description=description, epilog=note and f"{note}.")
+    for flag, details in declared(name)["DOWNLOAD_FLAGS"].items():
+        parser.add_argument(flag, f"-{flag}", **{**_DOWNLOAD.get(flag, {}), **details})
+    return parser
+
+
+def process_parser(name: str, description: str | None) -> StrictParser:
+    """Return the parser of the ``process`` script of a public dataset.
+
+    Args:
+        name: the dataset.
+        description: what the script does.
+    """
+    parser, protocols = StrictParser(description=description), protocols_of(name)
+    for flag, details in declared(name)["PREPARE_FLAGS"].items():
+        if flag == "-protocol":
+            parser.add_argument(flag, "--protocol", default=protocols[0], metavar="NAME", help=f"split: {', '.join(protocols)}")
+        elif flag == "-lists":
+            words = f"folder of HashNet's train.txt, test.txt, database.txt, for {details['used_by']}; without it data/raw/{name}/lists/"
+            parser.add_argument(flag, "--lists", type=Path, metavar="FOLDER", help=words)
+        elif flag == "-skip_unreadable":
+            add_skip_unreadable(parser)
+        else:
+            parser.add_argument(flag, f"-{flag}", **(_NO_SKIP if flag == "-no_skip" else details))
+    return parser
+
+
+def folder_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``FOLDER.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("path", metavar="PATH", type=Path, help="the folder or the CSV file")
+    parser.add_argument("-name", "--name", metavar="NAME", help="dataset to write; without it FOLDER_ and the name of the folder or file")
+    words = f"fractions of the images, the rest is the database; without it {OWN_FRACTIONS}"
+    parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
+    parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {OWN_SEED}")
+    words = "what separates the labels of an image in a CSV file, as ';'; without it blanks"
+    parser.add_argument("-separator", "--separator", metavar="TEXT", help=words)
+    words = "leave out classes of fewer images, and images that have no other"
+    parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
+    add_skip_unreadable(parser)
+    return parser
+
+
+def lists_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``lists.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("name", metavar="NAME", help="dataset to write, or with -export to read")
+    for fold in FOLDS:
+        parser.add_argument(f"-{fold}", f"--{fold}", type=Path, metavar="FILE", help=f"list of the fold {fold}")
+    words = f"without -val: the fold to draw it from ({', '.join(LIST_SOURCES)})"
+    parser.add_argument("-val_from", "--val_from", metavar="FOLD", help=words)
+    parser.add_argument("-val_size", "--val_size", type=int, default=0, metavar="N", help="with -val_from: how many images")
+    parser.add_argument("-images", "--images", type=Path, metavar="FOLDER", help="folder the images lie below, found by their names")
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, or a table id,name")
+    parser.add_argument("-allow", "--allow", nargs="+", default=[], metavar="PAIR", help="folds that may share images, as query-database")
+    parser.add_argument("-allow_empty", "--allow_empty", action="store_true", help="make do with classes that no image has")
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
+    add_skip_unreadable(parser)
+    parser.add_argument("-export", "--export", type=Path, metavar="FOLDER", help="write the lists of the prepared dataset NAME there")
+    return parser

@@ -1,0 +1,96 @@
+"""What a dataset holds before it is written: the form in which every processor hands it over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...settings import FOLDS
+from .labels import describe, doubts
+from .splits import Protocol
+
+LeftOut = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class DatasetContent:
+    """A dataset as a processor hands it over.
+
+    Args:
+        files: file name of each image, n of them.
+        labels: (n, C) uint8, each 0 or 1.
+        classes: C class names.
+        folds: indices of the images of each fold, in the order of the metadata file.
+        write_image: writes the image of an index to a path; called from several threads.
+        protocol: how it is split.
+        source: where the images come from.
+        note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
+        unused: classes that no image has, by design.
+        where: says where an image is listed ("line 3 of .../train.txt"); None where images are not listed.
+        image: returns the file that an image of an index is made from; None where images are not files.
+        without: returns the content without the images of some indices; None for one whose other images stay in their folds.
+        left_out: file and reason of each image that is left out because it cannot be read.
+        reading: how the source was read; "labels" says how it writes them.
+        remarks: what is doubtful about the labels, beside what :func:`~.labels.doubts` finds.
+    """
+
+    files: Sequence[str]
+    labels: NDArray[np.uint8]
+    classes: Sequence[str]
+    folds: Mapping[str, NDArray[np.int64]]
+    write_image: Callable[[int, Path], None]
+    protocol: Protocol
+    source: str
+    note: str = ""
+    unused: Collection[str] = ()
+    where: Callable[[int], str] | None = None
+    image: Callable[[int], Path] | None = None
+    without: Callable[[NDArray[np.int64]], DatasetContent] | None = None
+    left_out: LeftOut = ()
+    reading: Mapping[str, str | int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def understood(self) -> tuple[str, ...]:
+        """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
+        folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
+        used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
+        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
+        return line, *(f"remark: {doubt}" for doubt in (*self.remarks, *doubts(folds, self.classes)))
+
+
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return file names no two of which are the same; a later one that repeats an earlier one gets its index added.
+
+    Two images under one name would overwrite each other, also where the file system does not tell cases apart.
+
+    Example:
+        >>> distinct_names(["a.png", "b.jpg", "A.png"])
+        ['a.png', 'b.jpg', 'A-2.png']
+    """
+    taken = {name.lower() for name in names}
+    seen: set[str] = set()
+    distinct = []
+    for index, name in enumerate(names):
+        if name.lower() in seen:
+            stem, dot, suffix = name.rpartition(".")
+            name = f"{stem}-{index}{dot}{suffix}" if dot else f"{name}-{index}"
+            while name.lower() in taken:
+                name = f"_{name}"
+            taken.add(name.lower())
+        seen.add(name.lower())
+        distinct.append(name)
+    return distinct
+
+
+def is_safe(name: str) -> bool:
+    """Return whether a name means a plain, visible file in one directory, and can stand in a metadata line.
+
+    Example:
+        >>> [is_safe(name) for name in ("a b.jpg", "a,b.jpg", "../a.jpg", ".a.jpg", "")]
+        [True, False, False, False, False]
+    """
+    return name == name.strip() and name.isprintable() and not name.startswith(".") and name != "" and not set(name) & set(",/\\:")
