@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from ..data._own_images import SUFFIXES
-from ..data._own_table import read_table
+from ..data.own.folder import SUFFIXES
+from ..data.own.table import read_table
 from ..errors import DataError, describe, unknown_name
 from ..runs import home
 from ..search import Index

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..checksums import digest
-from ..data import Prepared
+from ..data import PreparedDataset
 from ..errors import RunError
 from ..eval.records.code_files import current_predictions, read_fold
 from ..runs import Run, home
@@ -42,7 +42,7 @@ class RunItems:
     doubled: int
 
 
-def facts_of(run: Run, prepared: Prepared, folds: Sequence[str]) -> Facts:
+def facts_of(run: Run, prepared: PreparedDataset, folds: Sequence[str]) -> Facts:
     """Return what an index of a run belongs to.
 
     Raises:
@@ -61,7 +61,7 @@ def facts_of(run: Run, prepared: Prepared, folds: Sequence[str]) -> Facts:
     )
 
 
-def items_of(run: Run, prepared: Prepared, folds: Sequence[str]) -> RunItems:
+def items_of(run: Run, prepared: PreparedDataset, folds: Sequence[str]) -> RunItems:
     """Return the items of some folds, each image once.
 
     Raises:
@@ -140,7 +140,7 @@ def build(run: Run, folder: Path, folds: Sequence[str], added: Iterable[tuple[li
         folds: whose codes it holds.
         added: paths, and what else is known of them.
     """
-    prepared = Prepared(run.database)
+    prepared = PreparedDataset(run.database)
     facts, items = facts_of(run, prepared, folds), items_of(run, prepared, folds)
     with Index.building(folder, facts) as writer:
         writer.add(items.codes, items.paths, items.labels, origins=items.origins)

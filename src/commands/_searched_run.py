@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import Metadata, Prepared
-from ..data._decoding import UnreadableError, decode
-from ..data._geometry import Geometry
+from ..data import Metadata, PreparedDataset
+from ..data.images._geometry import Geometry
+from ..data.images.decoding import UnreadableError, decode
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
 from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
 from ..models import Classifier, classifier_of
@@ -91,9 +91,9 @@ class SearchedRun:
         self.run, self.index, self.hparams = run, index_of(run, folder), run.hparams()
 
     @cached_property
-    def prepared(self) -> Prepared:
+    def prepared(self) -> PreparedDataset:
         """The dataset of the run."""
-        return Prepared(self.run.database)
+        return PreparedDataset(self.run.database)
 
     @cached_property
     def classifier(self) -> Classifier | None:

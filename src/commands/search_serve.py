@@ -17,10 +17,10 @@ import uvicorn
 from ..errors import RunError, UsageError
 from ..runs import runs_of
 from ..runs.files import read_json
+from ..search.parsers import MOST_RUNS
 from ..search.results import Result
 from ..search.service import ServedRun, Service, application
 from ..settings import FOLDS
-from ..settings.search_parsers import MOST_RUNS
 from ._searched_run import Query, Question, SearchedRun, image_of, stored_image
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")

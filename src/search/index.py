@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from biodeephashing.errors import guard
-from biodeephashing.settings.search_parsers import index_parser
+from biodeephashing.search.parsers import index_parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

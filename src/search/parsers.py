@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentTypeError, _ArgumentGroup
 from pathlib import Path
 
-from .common import FOLDS
-from .flags import whole_number
-from .strict_parser import StrictParser
+from ..settings import FOLDS
+from ..settings.flags import whole_number
+from ..settings.strict_parser import StrictParser
 
 MOST_RUNS = 6  # columns that a page has place for
 PORT = 7860
