@@ -29,7 +29,7 @@ demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three se
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
 
 page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
-	$(BIN)/python src/search/serve.py -p $$(ls -d models/PenaltyStrategies/DIGITS/demo/*-seed=0-*-mode=bp-* models/PenaltyStrategies/DIGITS/demo/*-seed=0-*-mode=fa-*)
+	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'
 
 test: $(VENV)/.installed-dev  ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)

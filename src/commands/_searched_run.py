@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..data import Metadata, PreparedDataset
-from ..data.images._geometry import Geometry
 from ..data.images.decoding import UnreadableError, decode
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
 from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
@@ -27,6 +26,7 @@ from ..settings.strict_parser import command_line
 from ._search_codes import index_of, of_images, stored_path
 
 if TYPE_CHECKING:
+    from ..data.images._geometry import Geometry
     from ..models.encoder import Encoded, Encoder
 
 MOST_PIXELS = 64_000_000  # of a query image
@@ -108,16 +108,17 @@ class SearchedRun:
         return Encoder.of(self.run)
 
     @cached_property
-    def own_size(self) -> Geometry | None:
+    def geometry(self) -> Geometry | None:
         """What brings an image to the one size that the network knows; None where the encoder does that for any size."""
-        if self.encoder.transformation.geometry is not None:
+        usual = self.encoder.transformation
+        if usual.geometry is not None:
             return None
-        size = image_of(self.prepared.fold("database").image(0)).size
-        return Geometry.of(Preprocessing(size[::-1], crop=1.0))
+        width, height = image_of(self.prepared.fold("database").image(0)).size
+        return replace(usual, preprocessing=Preprocessing((height, width), crop=1.0)).geometry
 
     def warmed(self) -> SearchedRun:
         """Load all that the first query would wait for, and return this run."""
-        _ = self.encoder, self.own_size, self.classifier
+        _ = self.encoder, self.geometry, self.classifier
         return self
 
     def row(self, text: str) -> Query:
@@ -158,12 +159,12 @@ class SearchedRun:
     def encode(self, images: Sequence[Image.Image]) -> tuple[Encoded, list[str]]:
         """Return features and codes of decoded images, and for each what was done to it, in words."""
         notes = [""] * len(images)
-        if self.own_size is not None:
-            height, width = self.own_size.size
-            for number, image in enumerate(images):
-                if image.size != (width, height):
-                    notes[number] = f"scaled from {image.width} x {image.height} to {width} x {height}"
-            images = [image if not note else self.own_size(image) for image, note in zip(images, notes, strict=True)]
+        if self.geometry is not None:
+            height, width = self.geometry.size
+            notes = [
+                "" if one.size == (width, height) else f"scaled from {one.width} x {one.height} to {width} x {height}" for one in images
+            ]
+            images = [self.geometry(image) if note else image for image, note in zip(images, notes, strict=True)]
         return self.encoder.encode(images), notes
 
     def image(self, source: str, image: Image.Image, path: str = "") -> Query:

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..errors import RunError, UsageError, unknown_name
+from ..errors import RunError, UsageError
 from ..runs import Run
-from ._engine import Answer, Part, nearest
+from ._engine import Answer, nearest
 from ._kernels import Bytes, Ids
-from ._segments import check_segment, open_segment
-from ._store import SEGMENTS, Facts, State, Store
-from ._writer import Writer, expanded, packed, without
+from ._segments import check_segment
+from ._store import SEGMENTS, Facts, Store
+from ._view import View
+from ._writer import Writer, packed
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,6 @@ class Item:
     labels: NDArray[np.uint8]
     fold: str | None
     row: int | None
-
-
-@dataclass(frozen=True)
-class _View:
-    """What an index held when it was read."""
-
-    facts: Facts
-    parts: list[Part]
 
 
 class Index:
@@ -74,11 +67,11 @@ class Index:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self._store = Store(self.folder)
-        self._view = self._read()
+        self.refresh()
 
     @classmethod
     def open(cls, folder: str | Path) -> Index:
-        """Open an index; the same as ``Index(folder)``."""
+        """Return ``Index(folder)``."""
         return cls(folder)
 
     @classmethod
@@ -180,7 +173,8 @@ class Index:
 
     def refresh(self) -> Index:
         """See what was committed since, and return this index."""
-        self._view = self._read()
+        with self._store.reading() as connection:
+            self._view = View.read(self._store, connection)
         return self
 
     def search(
@@ -222,7 +216,7 @@ class Index:
         wanted = [int(number) for number in ids]
         with self._store.reading() as connection:
             rows = self._store.items(connection, wanted)
-        labels = self._labels_of(wanted)
+        labels = self._view.labels_of(wanted)
         return [Item(row.id, row.path, labels[row.id], row.fold, row.row) for row in rows]
 
     def item(self, number: int) -> Item:
@@ -241,16 +235,14 @@ class Index:
         Raises:
             RunError: naming an id that no item has.
         """
-        for part in self._view.parts:
-            places = part.segment.places(np.array([number]))
-            if len(places) and (not len(part.alive) or part.alive[places[0]]):
-                return part.segment.codes_at(places)[0]
-        raise RunError(f"{self.folder} has no item {number}")
+        code = self._view.code(number)
+        if code is None:
+            raise RunError(f"{self.folder} has no item {number}")
+        return code
 
     def codes(self) -> tuple[Ids, Bytes]:
         """Return ids, (n,), and packed codes, (n, bytes), of all items, by rising id: for a library of your choice."""
-        ids, codes, _ = expanded(self._view.parts)
-        return ids, codes.reshape(len(ids), (self.facts.bits + 7) // 8)
+        return self._view.codes()
 
     def files(self, paths: Iterable[str]) -> dict[str, tuple[int | None, int | None]]:
         """Return size and time of change of those files that living items have, as they were when they were added; None for a run's own."""
@@ -270,12 +262,10 @@ class Index:
             RunError: naming what is wrong.
         """
         with self._store.reading() as connection:
-            state = self._store.state(connection)
-            parts = self._mapped(state)
-            for row in state.segments:
+            ids, _ = View.read(self._store, connection).codes()
+            for row in self._store.state(connection).segments:
                 check_segment(self.folder / SEGMENTS / row.folder, row.files)
             kept = {number for (number,) in connection.execute("SELECT id FROM items WHERE id NOT IN (SELECT id FROM removed)")}
-        ids, _, _ = expanded(parts)
         if len(ids) != len(kept) or set(ids.tolist()) != kept:
             raise RunError(f"{self.folder} holds {len(ids):,} codes, but names {len(kept):,} items: build the index anew")
 
@@ -299,22 +289,8 @@ class Index:
             pass
 
     def packed(self, codes: NDArray[Any]) -> Bytes:
-        """Return codes packed.
-
-        Raises:
-            UsageError: when they are of another length.
-        """
+        """Return codes packed; raises UsageError for another length."""
         return packed(codes, self.facts.bits)
-
-    def _read(self) -> _View:
-        with self._store.reading() as connection:  # no compaction can remove a file before it is mapped
-            state = self._store.state(connection)
-            return _View(state.facts, self._mapped(state))
-
-    def _mapped(self, state: State) -> list[Part]:
-        removed = np.array(state.removed, dtype=np.int64)
-        segments = [open_segment(self.folder / SEGMENTS / row.folder, row.files) for row in state.segments]
-        return [Part.of(segment, without(segment, removed)) for segment in segments]
 
     def _nearest(
         self, codes: NDArray[Any], most: int, radius: int | None, classes: Sequence[str] | None, exclude: Sequence[int] | None
@@ -323,21 +299,4 @@ class Index:
             raise UsageError(f"k = {most} is not possible: it must be at least 1")
         queries = self.packed(codes)
         excluded = np.full(len(queries), -1, np.int64) if exclude is None else np.asarray(exclude, dtype=np.int64)
-        parts = self._view.parts if classes is None else self._of_classes(classes)
-        return nearest(parts, queries, bits=self.facts.bits, most=most, radius=radius, excluded=excluded)
-
-    def _of_classes(self, names: Sequence[str]) -> list[Part]:
-        vector = np.zeros(len(self.facts.classes), np.uint8)
-        for name in names:
-            if name not in self.facts.classes:
-                raise unknown_name("class", name, self.facts.classes)
-            vector[self.facts.classes.index(name)] = 1
-        return [part.having(np.packbits(vector)) for part in self._view.parts]
-
-    def _labels_of(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
-        count, wanted, found = len(self.facts.classes), np.array(ids, dtype=np.int64), dict.fromkeys(ids, np.empty(0, np.uint8))
-        for part in self._view.parts if count else ():
-            places = part.segment.places(wanted)
-            rows = part.segment.labels_at(places, count)
-            found |= dict(zip(part.segment.items[places].tolist(), rows, strict=True))
-        return found
+        return nearest(self._view.having(classes), queries, bits=self.facts.bits, most=most, radius=radius, excluded=excluded)
