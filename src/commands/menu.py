@@ -20,6 +20,9 @@ COMMANDS = {
     "compare": "compare the learning rules of an experiment, or two runs query by query",
     "study": "train, predict, evaluate and compare a grid of runs",
     "evaluate-codes": "measure how well anybody's codes retrieve",
+    "search-index": "build or change the index that searches a run's codes",
+    "query": "find the images that are nearest to an image, a row or a code",
+    "serve": "search on a page in the browser, or by HTTP; several runs side by side",
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
@@ -30,6 +33,9 @@ _ENTRANCES = {
     "evaluate": "eval.eval_map",
     "evaluate-codes": "eval.eval_codes",
     "compare": "eval.compare",
+    "search-index": "search.index",
+    "query": "search.query",
+    "serve": "search.serve",
     "list": "models.list",
 }
 
