@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-slow lint format typecheck floors check docs site clean
+.PHONY: help venv demo page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -27,6 +27,9 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three seeds each, and compare them (3 minutes)
 	$(BIN)/python src/data/process/DIGITS.py
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
+
+page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
+	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'
 
 test: $(VENV)/.installed-dev  ## run the tests, all but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
