@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown_name
 from ..registry import Registry
-from ._keywords import Strict, count, number
+from ._keywords import count, keywords_of, number
 
 
-class _StrictAbstract(Strict, ABCMeta):
-    """Both metaclasses at once: checked keywords, and no instance of a class with a method left open."""
-
-
-class Penalty(nn.Module, metaclass=_StrictAbstract):
+class Penalty(nn.Module, ABC):
     """A term on the codes alone, without labels, that any loss can carry: see :meth:`HashingLoss.add_penalty`."""
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -31,7 +27,7 @@ class Penalty(nn.Module, metaclass=_StrictAbstract):
         """Return the penalty of codes (B, K) of float32 or float64."""
 
 
-class HashingLoss(nn.Module, metaclass=_StrictAbstract):
+class HashingLoss(nn.Module, ABC):
     r"""A hashing loss: raw outputs of the hash layer, labels and data-set indices in, a scalar out.
 
     .. math:: L = \ell(Z, Y) + r(F, Y) + c \sum_m \lambda_m P_m(Z), \quad Z = \operatorname{relax}(F)
@@ -50,9 +46,10 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
         multi_label: whether an image may have several classes; matters to methods that classify.
+        **unknown: constants that the method does not have.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
     """
 
     #: The relaxation in words, for a method that has one of its own: such a method refuses ``cube=False``.
@@ -77,8 +74,12 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         penalty: float,
         cube: bool = True,
         multi_label: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        if unknown:
+            own = keywords_of(type(self)).keys() - keywords_of(HashingLoss).keys()
+            raise unknown_name(f"constant of {type(self).__name__}", next(iter(unknown)), own)
         self.bits = count("bits", bits)
         self.classes = count("classes", classes)
         self.train_size = count("train_size", train_size)
@@ -181,11 +182,11 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         return
 
     def advance(self) -> None:
-        """Take note that the optimiser made a step: nothing, unless the method has a schedule."""
+        """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
         return
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups for the method's own parameters: one at the given rate, or none.
+        """Return the optimizer's groups for the method's own parameters: one at the given rate, or none.
 
         Args:
             learning_rate: rate of the hash layer.
@@ -200,8 +201,8 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
 
     def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
         rows = outputs.shape[0] if outputs.ndim else 0
-        wanted = ((rows, self.bits), (rows, self.classes), (rows,))
-        if rows < 1 or (outputs.shape, labels.shape, index.shape) != wanted:
+        expected = ((rows, self.bits), (rows, self.classes), (rows,))
+        if rows < 1 or (outputs.shape, labels.shape, index.shape) != expected:
             raise UsageError(
                 f"{type(self).__name__} of {self.bits} bits and {self.classes} classes takes outputs (B, {self.bits}), "
                 f"labels (B, {self.classes}) and index (B,) with B at least 1, "

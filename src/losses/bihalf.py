@@ -33,7 +33,7 @@ class BiHalf(Unsupervised):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value, and for a batch before :meth:`set_reference`.
+        UsageError: if a value is unknown or impossible, and for a batch before :meth:`set_reference`.
 
     Example:
         >>> import torch

@@ -32,7 +32,7 @@ class CSQ(HashingLoss):
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.0001.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -52,5 +52,5 @@ class CSQ(HashingLoss):
 
     def output_term(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the cross-entropy of raw outputs (B, K) with the targets of labels (B, C)."""
-        wanted = (1 + self.targets(labels, outputs.dtype)) / 2
-        return binary_cross_entropy_with_logits(2 * outputs, wanted)  # (1 + tanh f) / 2 is the sigmoid of 2f
+        probabilities = (1 + self.targets(labels, outputs.dtype)) / 2
+        return binary_cross_entropy_with_logits(2 * outputs, probabilities)  # (1 + tanh f) / 2 is the sigmoid of 2f

@@ -26,7 +26,7 @@ class DBDH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused, and ``penalty`` is 0.1 in published code.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

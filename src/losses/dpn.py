@@ -29,7 +29,7 @@ class DPN(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -29,7 +29,7 @@ class GreedyHash(HashingLoss):
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.1, and 1 for ImageNet; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

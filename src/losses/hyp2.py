@@ -40,7 +40,7 @@ class HyP2(HashingLoss):
             values from 0.5 to 1.25 were used, and at 0.01 the pairs hardly matter.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

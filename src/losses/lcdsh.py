@@ -28,7 +28,7 @@ class LCDSH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``penalty`` is 3 in published code.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -121,8 +121,9 @@ class Run:
 
     @property
     def logs(self) -> Path:
-        """Folder of the run's TensorBoard logs (``version_<k>`` below it)."""
-        return experiments_folder() / "lightning_logs" / self.database / self.experiment / self.name
+        """Folder of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
+        method = "" if self.method == DEFAULT_METHOD else self.method
+        return experiments_folder() / "lightning_logs" / method / self.database / self.experiment / self.name
 
     @property
     def last_checkpoint(self) -> Path:

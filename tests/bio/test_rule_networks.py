@@ -15,11 +15,11 @@ from biodeephashing.bio import (
     apply_rule,
     check_reach,
     describe,
-    follow,
     plain_state_dict,
     remove_rule,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 
 EVERY = tuple(sorted(RULES))
@@ -158,7 +158,7 @@ def test_every_rule_learns_what_a_small_network_can_learn(rule):
     x = torch.randn(32, 6)
     target = x[:, :3].argmax(1)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     losses = []
     for _ in range(30):
         label(network, len(x))

@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from training_cases import equal, interrupt_in_epoch, steps_by_hand, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import QUANTITIES, RULES, Follower
+from biodeephashing.bio import QUANTITIES, RULES, FeedbackUpdater
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader
@@ -25,8 +25,17 @@ from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.training import fit
+from biodeephashing.training.callbacks import BoardLogger
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import HashingModule
+
+
+def test_tensorboard_logs_lie_in_a_root_that_looks_like_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOARD", "elsewhere")
+    logger = BoardLogger(str(tmp_path / "$BOARD"), name="run")
+    logger.log_metrics({"val_mAP": 0.5}, 0)
+    assert list((tmp_path / "$BOARD" / "run" / "version_0").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["$BOARD"]
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
@@ -254,7 +263,7 @@ def test_no_batch_waits_for_a_gpu(settings, monkeypatch, rule):
         return calls
 
     counted = [without_waiting(HashingModule, name) for name in ("on_after_batch_transfer", "loss_of", "validation_step")]
-    counted.append(without_waiting(Follower, "_after_step"))
+    counted.append(without_waiting(FeedbackUpdater, "_after_step"))
     train(replace(settings, device="cuda", mode=rule, epochs=2), quiet=True)
     assert all(max(calls.values()) > 1 for calls in counted)
 
