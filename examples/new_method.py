@@ -11,23 +11,23 @@ Estimation Techniques from Rounding Algorithms, STOC 2002); here f are the outpu
 import sys
 from dataclasses import dataclass
 
+from biodeephashing.cli import run as run_command
+from biodeephashing.runs import METHODS, Run, register_method
+
+if "LSH" not in METHODS:  # this file may be loaded twice: as a script, and as the module that is named here
+    register_method("LSH", settings="new_method:Settings", method="new_method:METHOD")
+if __name__ == "__main__" and sys.argv[1:]:  # -h is answered before the imports that take seconds
+    raise SystemExit(run_command())
+
 import torch
 
 from biodeephashing.backbones import build_network
-from biodeephashing.cli import run as run_command
-from biodeephashing.commands.evaluate import evaluate
-from biodeephashing.commands.predict import predict
-from biodeephashing.commands.train import train
+from biodeephashing.commands import evaluate, predict, train
 from biodeephashing.data.sets.dataset import public_dataset
 from biodeephashing.errors import guard
-from biodeephashing.models.encoder import save_network
-from biodeephashing.models.network_method import NetworkMethod
-from biodeephashing.runs import Run, register_method
+from biodeephashing.models.network_method import NetworkMethod, save_network
 from biodeephashing.settings import NetworkSettings, setting
-from biodeephashing.training.manner import Manner
 from biodeephashing.training.status import recorded_training
-
-register_method("LSH", settings="new_method:Settings", method="new_method:METHOD")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Settings(NetworkSettings):
 
 
 class LSH(NetworkMethod):
-    def train(self, run: Run, settings: Settings, manner: Manner) -> None:
+    def train(self, run: Run, settings: Settings, manner: object) -> None:
         torch.manual_seed(settings.seed)
         network = build_network(settings.backbone, bits=settings.number_of_bits, weights=settings.weights)  # its hash layer is normal
         if settings.projection == "sign":
@@ -52,9 +52,9 @@ METHOD = LSH()
 def main() -> None:
     public_dataset("DIGITS").prepare()
     settings = Settings("first", "DIGITS", architecture="lenet", number_of_bits=32, transformations="none", num_workers=0)
-    train(settings)
-    print(f"mAP {evaluate(predict(settings), quiet=True)['query']['mAP_expected']:.4f}")
+    train.train(settings)
+    print(f"mAP {evaluate.evaluate(predict.predict(settings), quiet=True)['query']['mAP_expected']:.4f}")
 
 
 if __name__ == "__main__":
-    raise SystemExit(run_command() if sys.argv[1:] else guard(main))
+    raise SystemExit(guard(main))

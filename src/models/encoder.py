@@ -24,7 +24,7 @@ from ..runs import Run, run_of
 from ..runs.hparams_json import read_hparams
 from ..settings import NetworkSettings
 from ..surroundings import has_terminal
-from ..training.checkpoints import read_checkpoint, write_checkpoint
+from ..training.checkpoints import read_checkpoint
 from ..training.devices import lay_out
 from ..training.feeding import batches_of, images_of, transformation_of
 
@@ -163,12 +163,7 @@ def check_finished(run: Run) -> None:
     """
     if run.status != "finished":
         state = f"its status is {run.status!r}" if run.status else "it was never trained"
-        raise RunError(f"{run} has no finished training ({state}): run train.py with the same settings first")
-
-
-def save_network(run: Run, network: HashNetwork) -> None:
-    """Write a network as the checkpoint of a run that has no epochs to choose from; :class:`Encoder` and prediction take it from there."""
-    write_checkpoint(run.directory / "best-epoch=0.ckpt", {"network": network.state_dict()})
+        raise RunError(f"{run} has no finished training ({state}): train it first, with the same settings")
 
 
 def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:

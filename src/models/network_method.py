@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..backbones import HashNetwork
 from ..checksums import digest
 from ..data import Metadata
 from ..runs import Run
 from ..runs.predictions_json import Fingerprint
 from ..settings import NetworkSettings
+from ..training.checkpoints import write_checkpoint
 from ..training.devices import device_of
 from ..training.feeding import check_preprocessing, transformation_of
 from .encoder import Encoded, Encoder, encode_fold, load_network
@@ -29,3 +31,8 @@ class NetworkMethod:
         encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
         for fold in folds:
             yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
+
+
+def save_network(run: Run, network: HashNetwork) -> None:
+    """Write a network as the checkpoint of a run that has no epochs to choose from; :class:`Encoder` and prediction take it from there."""
+    write_checkpoint(run.directory / "best-epoch=0.ckpt", {"network": network.state_dict()})
