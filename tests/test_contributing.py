@@ -1,4 +1,4 @@
-"""What CONTRIBUTING.md says to write for a new rule, loss, penalty, backbone, dataset or method is enough: written to the letter, it works."""
+"""Each block of CONTRIBUTING.md, a rule, loss, penalty, backbone, dataset or method, is enough: written to the letter, it works."""
 
 import os
 import re
