@@ -56,6 +56,11 @@ class HashingLoss(nn.Module, ABC):
     own_relaxation: ClassVar[str] = ""
     #: Whether the method has a penalty that ``penalty`` weighs.
     has_penalty: ClassVar[bool] = True
+    #: Whether ``penalty`` draws codes to the corners of the cube, as most do; a rotation would draw them away again.
+    draws_to_corners: ClassVar[bool] = True
+    #: What ties codes to the axes, in words, so that no rotation may follow; empty for a method that sees angles, inner products or
+    #: distances alone.
+    fixed_axes: ClassVar[str] = ""
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before
@@ -163,6 +168,16 @@ class HashingLoss(nn.Module, ABC):
 
         A method that normalises outputs over the data learns codes of the normalised ones: the run folds scale and shift into
         the hash layer of the network it keeps.
+        """
+        return None
+
+    def class_probabilities(self, features: Tensor) -> Tensor | None:
+        """Return how probable each class is by the head or the centres that the method learned, (B, C); None for one without.
+
+        They add up to 1 where images have one class, and are each on its own where they may have several.
+
+        Args:
+            features: outputs of the network that the run keeps, (B, K): F, or ``scale * F + shift`` after :meth:`affine`.
         """
         return None
 

@@ -44,6 +44,7 @@ class BiHalf(Unsupervised):
 
     own_relaxation = "halving each bit"
     has_penalty = False
+    fixed_axes = "it halves each bit"
 
     def __init__(self, *, gamma: float = 6.0, **shared: Any) -> None:
         super().__init__(**shared)

@@ -42,6 +42,8 @@ class CSQ(HashingLoss):
         1.1269
     """
 
+    fixed_axes = "its centres are corners of the cube"
+
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
         self.targets = Targets(class_centres(self.classes, self.bits))

@@ -40,6 +40,7 @@ class GreedyHashUnsupervised(Unsupervised):
     """
 
     own_relaxation = "the sign"
+    fixed_axes = "it learns by the signs themselves"
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the signs of raw outputs (B, K); the gradient passes as if they were the outputs."""

@@ -52,6 +52,8 @@ class HyP2(HashingLoss):
         -1.0
     """
 
+    draws_to_corners = False  # its penalty weighs pairs
+
     def __init__(self, *, proxy_rate: float = 0.001, proxy_tanh: bool = False, multilabel_pairs_only: bool = False, **shared: Any) -> None:
         super().__init__(**shared)
         self.proxy_rate = number("proxy_rate", proxy_rate, above=0.0)

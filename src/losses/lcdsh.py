@@ -37,6 +37,8 @@ class LCDSH(HashingLoss):
         0.3133
     """
 
+    fixed_axes = "it compares pairs of codes with those of their signs"
+
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
         similar = similarity(labels, codes.dtype)

@@ -155,6 +155,11 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
+    @property
+    def rotation_file(self) -> Path:
+        """What a run that is a rotation of another one was made from."""
+        return self.directory / "rotation.json"
+
     def features_file(self, fold: str, view: str = "") -> Path:
         """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
         return self.directory / f"{_part(fold, view)}-features.npy"
@@ -170,6 +175,10 @@ class Run:
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
         return self.evaluation / f"{fold}-prediction_mAP.json"
+
+    def index(self, view: str = "image") -> Path:
+        """Folder of the index that searches the run's codes."""
+        return self.directory / ("index" if view == "image" else f"index-{view}")
 
     @property
     def best_checkpoint(self) -> Path:
