@@ -255,7 +255,7 @@ def test_a_bad_index_is_named_and_never_answers(run, other, capsys, tmp_path):
 def test_a_run_without_codes_names_the_next_command(run, capsys):
     run.predictions_file.unlink()
     assert call(query_main, "-p", run, "-row", "query:1") == 1
-    assert "predict.py" in capsys.readouterr().err
+    assert "predict the run" in capsys.readouterr().err
     assert not run.index().exists()
 
 
