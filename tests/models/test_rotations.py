@@ -152,7 +152,7 @@ def test_what_cannot_be_rotated_leaves_nothing(settings, project_home):
     unfinished.mark("interrupted")
     refused(["ITQ", "-p", str(unfinished.directory)], "interrupted", "train it first")
     refused(["ITQ", "-p", str(finish(replace(settings, seed=2), folds=()).directory)], "predictions.json", "predict the run")
-    refused(["ITQ", "-p", str(finish(replace(settings, seed=3), folds=("val", "query")).directory)], "no features of train", "predict the run")
+    refused(["ITQ", "-p", str(finish(replace(settings, seed=3), folds=("val", "query")).directory)], "features of train", "predict the run")
     refused(["-p", str(finish(replace(settings, number_of_bits=1)).directory)], "one bit")
     spoilt = finish(replace(settings, seed=4))
     values = np.load(spoilt.features_file("val"))
