@@ -146,9 +146,9 @@ def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, 
 
 
 def _drawn(codes: RunCodes, fold: str, curves: Mapping[str, Curves], folder: Path) -> list[str]:
-    from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
+    from ._run_figures import draw_figures  # seconds of PyTorch and Matplotlib, for those who want figures
 
-    return [name for direction, of_one in curves.items() for name in draw_pictures(codes, fold, direction, of_one, folder)]
+    return [name for direction, of_one in curves.items() for name in draw_figures(codes, fold, direction, of_one, folder)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
