@@ -60,10 +60,10 @@ def step(network: nn.Module, images: torch.Tensor, bits: int) -> Callable[[], No
     import torch
     from torch.nn.functional import one_hot
 
-    from biodeephashing.bio import follow, give_target
+    from biodeephashing.bio import give_target, track_optimizer
 
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-4, momentum=0.9)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     labels = one_hot(torch.arange(len(images)) % bits, bits)
 
     def run() -> None:

@@ -26,11 +26,11 @@ from biodeephashing.bio import (
     apply_rule,
     check_reach,
     describe,
-    follow,
     load_rule_state,
     remove_rule,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 
 RULES = {"*.self_attention.*": "frsf", "encoder.*.mlp.*": "fa", "heads.*": "kp", "*": "bp"}
@@ -61,9 +61,9 @@ def transformer() -> nn.Module:
 
 
 def prepare(network: nn.Module) -> tuple[torch.optim.Optimizer, FeedbackUpdater]:
-    """Return an optimiser, and what lets the learned feedback of ``kp`` follow its steps."""
+    """Return an optimizer, and what lets the learned feedback of ``kp`` follow its steps."""
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
-    return optimizer, follow(network, optimizer)
+    return optimizer, track_optimizer(network, optimizer)
 
 
 def train(network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, classes: Tensor, steps: int) -> list[float]:
@@ -85,7 +85,7 @@ def save(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, follo
 
 
 def load(path: Path) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """Return the network and the optimiser as they were kept, rules included."""
+    """Return the network and the optimizer as they were kept, rules included."""
     kept = torch.load(path, weights_only=True)
     network = load_rule_state(transformer(), kept["rules"])
     network.load_state_dict(kept["network"])

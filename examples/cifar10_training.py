@@ -15,7 +15,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from biodeephashing.backbones import HashNetwork, build_network
-from biodeephashing.bio import apply_rule, follow, give_target, rule_names
+from biodeephashing.bio import apply_rule, give_target, rule_names, track_optimizer
 from biodeephashing.data.sets import CIFAR_10
 from biodeephashing.errors import DataError, RunError, UsageError
 from biodeephashing.runs import replacing
@@ -155,7 +155,7 @@ class Training:
         self.device = folds.train.pixels.device
         self.network = build(recipe).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=recipe.rate(0), momentum=0.9, weight_decay=1e-4)
-        self.follower = follow(self.network, self.optimizer)
+        self.follower = track_optimizer(self.network, self.optimizer)
         self.history: list[dict[str, float]] = []
 
     def epoch(self) -> None:

@@ -41,6 +41,8 @@ def test_every_script_below_src_is_a_command():
     per_method = {place.rpartition(":")[2] for place in reached if place.startswith("biodeephashing.models.entrances:")}
     reached = {place for place in reached if ".entrances:" not in place}
     reached |= {f"biodeephashing.models.PenaltyStrategies.{command}:main" for command in per_method}  # the same, for the one method
+    reached.remove("biodeephashing.models.rotation.entrance:main")  # the same, for each rotation
+    reached |= {f"biodeephashing.models.{rotation}.{command}:main" for rotation in ("H2Q", "ITQ") for command in ("rotate", "predict")}
     for kind, command in (("process", "prepare"), ("download", "download")):
         names = [path.stem for path in (ROOT / "src/data" / kind).glob("[!_]*.py")]
         reached |= {entrance_of([command, name])[0] for name in names}
@@ -81,6 +83,7 @@ def test_unknown_names_are_answered_with_the_nearest():
     for words, named in (
         (["tarin"], "'train'"),
         (["evaluate_codes"], "'evaluate-codes'"),
+        (["rotate", "HQ2", "-p", "DIGITS"], "'H2Q'"),
         (["study", "PenaltyStrategy", "-ep", "1"], "'PenaltyStrategies'"),
         (["prepare", "CIFAR10"], "'CIFAR_10'"),
         (["download", "DIGTS"], "CIFAR_10"),

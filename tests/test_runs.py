@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import subprocess
+from dataclasses import replace
 
 import pytest
 
@@ -82,6 +83,7 @@ def test_files_of_a_run(root):
     assert run.hashes_file("val") == folder / "val-hashes.tsv"
     assert run.evaluation_file("val") == root / "eval" / "PenaltyStrategies" / "DIGITS" / "e1" / SETTINGS.name / "val-prediction_mAP.json"
     assert run.logs == root / "experiments" / "lightning_logs" / "DIGITS" / "e1" / SETTINGS.name
+    assert replace(run, method="LLC").logs == root / "experiments" / "lightning_logs" / "LLC" / "DIGITS" / "e1" / SETTINGS.name
     assert str(run) == str(folder)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,16 +16,11 @@ from biodeephashing.errors import TrackingError
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
 from biodeephashing.runs.hparams_json import hparams_of
-from biodeephashing.tracking import (
-    NoTracker,
-    Tracker,
-    finished_runs,
-    how_to_open,
-    known_experiments,
-    open_tracker,
-    start_parent,
-    tracked_runs,
-)
+from biodeephashing.tracking import TrackedRun, Tracker, how_to_open, known_experiments, open_tracker, start_parent, tracked_runs
+
+
+def finished_runs(database: str, experiment: str) -> list[TrackedRun]:
+    return [run for run in tracked_runs(database, experiment) if run.status == "FINISHED"]
 
 
 def settings_of(seed: int = 0, **changes) -> Settings:
@@ -36,9 +30,7 @@ def settings_of(seed: int = 0, **changes) -> Settings:
 
 def open_run(seed: int = 0, **details) -> Tracker:
     settings = settings_of(seed)
-    tracker = open_tracker(Run.of(settings), hparams_of(settings), **details)
-    assert isinstance(tracker, Tracker)
-    return tracker
+    return open_tracker(Run.of(settings), hparams_of(settings), **details)
 
 
 WRITE = """
@@ -56,30 +48,46 @@ with open_tracker(Run.of(settings), hparams_of(settings)) as tracker:
 
 
 @pytest.fixture(scope="module")
-def store_made_by_four(tmp_path_factory) -> Path:
-    """A project root whose store four processes opened at once, without a word."""
+def store_of_four(tmp_path_factory) -> Path:
+    """A project root with the store of four runs."""
     root = tmp_path_factory.mktemp("four")
-    surroundings = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {HOME_VARIABLE: str(root)}
-    start = {"env": surroundings, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", WRITE, str(seed)], **start) for seed in range(4)]
-    said = [process.communicate(timeout=900)[0] for process in processes]
-    assert (said, [process.returncode for process in processes]) == ([""] * 4, [0] * 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for seed in range(4):
+            with open_run(seed) as tracker:
+                for step in range(5):
+                    tracker.log_metrics({"val_mAP": step / 10}, step=step)
     return root
 
 
 @pytest.fixture
-def home(store_made_by_four, tmp_path, monkeypatch) -> Path:
+def home(store_of_four, tmp_path, monkeypatch) -> Path:
     """A copy of that project root."""
-    shutil.copytree(store_made_by_four, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(store_of_four, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
 
-def test_four_processes_share_a_fresh_store(home):
+def assert_four_runs():
     runs = finished_runs("TINY", "trial")
     assert sorted(run.settings["seed"] for run in runs) == ["0", "1", "2", "3"]
     assert all(run.curves["val_mAP"] == [(step, step / 10) for step in range(5)] for run in runs)
+
+
+def test_four_runs_in_a_fresh_store(home):
+    assert_four_runs()
+
+
+@pytest.mark.slow
+def test_four_processes_open_a_fresh_store_at_once_without_a_word(project_home, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    start = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", WRITE, str(seed)], **start) for seed in range(4)]
+    said = [process.communicate(timeout=900)[0] for process in processes]
+    assert (said, [process.returncode for process in processes]) == ([""] * 4, [0] * 4)
+    assert_four_runs()
 
 
 def test_settings_and_tags(home):
@@ -157,13 +165,15 @@ def test_how_a_run_ended(home, error, status):
     assert {run.run_id: run.status for run in tracked_runs("TINY", "trial")}[tracker.run_id] == status
 
 
-def test_a_long_curve_with_repeated_steps(home):
+def test_curves_with_repeated_steps_and_many_metrics(home):
+    many = {f"update_angle/{layer}": float(layer) for layer in range(1_500)}
     with open_run(12) as tracker:
-        tracker.log_curve("train_loss", [(step, 1 / (step + 1)) for step in range(2_500)])
-        tracker.log_curve("val_mAP", [(0, 0.1), (1, float("nan")), (2, 0.3)])
+        for step, value in [(0, 0.1), (1, float("nan")), (2, 0.2), (2, 0.3)]:  # a resume repeats steps
+            tracker.log_metrics({"val_mAP": value}, step)
+        tracker.log_metrics(many)
     (run,) = (run for run in finished_runs("TINY", "trial") if run.run_id == tracker.run_id)
-    assert run.curves["train_loss"] == [(step, 1 / (step + 1)) for step in range(2_500)]
-    assert run.curves["val_mAP"] == [(0, 0.1), (2, 0.3)]
+    assert run.curves == {"val_mAP": [(0, 0.1), (2, 0.3)]}
+    assert many.items() <= run.metrics.items()
 
 
 def test_artifacts_lie_beside_the_store(home):
@@ -211,11 +221,10 @@ def test_disabled_means_nothing_at_all(tmp_path, monkeypatch):
     settings = settings_of()
     with open_tracker(Run.of(settings), hparams_of(settings), enabled=False) as tracker:
         tracker.log_metrics({"a": 1.0})
-        tracker.log_curve("a", [(0, 1.0)])
         tracker.log_artifact(tmp_path)
         tracker.set_tags({"a": "b"})
         tracker.close("FAILED")
-    assert isinstance(tracker, NoTracker)
+    assert type(tracker) is Tracker
     assert list(tmp_path.iterdir()) == []
 
 
@@ -263,6 +272,8 @@ def test_a_store_of_ones_own(home, tmp_path, monkeypatch):
 
 
 def test_mlflow_that_is_not_installed(home, monkeypatch):
+    for name in ("_mlflow", "_store"):
+        monkeypatch.delitem(sys.modules, f"biodeephashing.tracking.{name}")
     monkeypatch.setitem(sys.modules, "mlflow.tracking", None)
     with pytest.raises(TrackingError, match=r"pip install mlflow.*-tracking off"):
         open_run()

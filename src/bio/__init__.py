@@ -9,13 +9,13 @@ Example:
 
 from ._align import QUANTITIES, Alignment, exact_gradients, feedback_matrix, measure_alignment
 from ._convert import apply_rule, ignore_in_ddp, remove_rule, rule_names
-from ._follow import FeedbackUpdater, follow
 from ._norms import NormConstraint
 from ._reach import check_reach
 from ._report import Report, Row, describe
 from ._rule import RULES, BroadcastRule, LearningRule, Rule
 from ._state import load_rule_state, plain_state_dict, rule_state
 from ._target import give_target
+from ._track import FeedbackUpdater, track_optimizer
 from .bp import Backpropagation
 from .brsf import BatchwiseRandomSignFeedback
 from .dfa import DirectFeedbackAlignment
@@ -25,8 +25,6 @@ from .frsf import FixedRandomSignFeedback
 from .kp import KolenPollack
 from .usf import UniformSignFeedback
 from .wm import WeightMirror
-
-Follower = FeedbackUpdater  # the former name of the class
 
 __all__ = [
     "QUANTITIES",
@@ -40,7 +38,6 @@ __all__ = [
     "FeedbackAlignment",
     "FeedbackUpdater",
     "FixedRandomSignFeedback",
-    "Follower",
     "KolenPollack",
     "LearningRule",
     "NormConstraint",
@@ -54,7 +51,6 @@ __all__ = [
     "describe",
     "exact_gradients",
     "feedback_matrix",
-    "follow",
     "give_target",
     "ignore_in_ddp",
     "load_rule_state",
@@ -63,4 +59,5 @@ __all__ = [
     "remove_rule",
     "rule_names",
     "rule_state",
+    "track_optimizer",
 ]

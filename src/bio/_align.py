@@ -60,10 +60,10 @@ def feedback_matrix(network: nn.Module, name: str) -> Tensor:
         >>> bool((feedback_matrix(layer, "") == 0.5 * layer.weight.sign()).all())
         True
     """
-    found = bindings(network)
-    if name not in found:
-        raise RuleError(f"no layer {name!r} learns by a rule; those that do are {', '.join(map(repr, found)) or 'none'}")
-    return found[name].feedback()
+    layers = bindings(network)
+    if name not in layers:
+        raise RuleError(f"no layer {name!r} learns by a rule; those that do are {', '.join(map(repr, layers)) or 'none'}")
+    return layers[name].feedback()
 
 
 def measure_alignment(
@@ -96,15 +96,15 @@ def measure_alignment(
         >>> round(one.weight_angle), one.sign_agreement, round(one.update_angle)
         (30, 1.0, 0)
     """
-    found = bindings(network)
-    angles = dict.fromkeys(found, math.nan)
+    layers = bindings(network)
+    angles = dict.fromkeys(layers, math.nan)
     if loss is not None:
-        ours = _gradients(found, loss, average)
+        ours = _gradients(layers, loss, average)
         with exact_gradients(network):
-            exact = _gradients(found, loss, average)
-        angles = {name: _angle(ours[name], exact[name]) for name in found}
-    last = list(found)[-1:]
-    return [_one(name, binding, angles[name], last=[name] == last) for name, binding in found.items()]
+            exact = _gradients(layers, loss, average)
+        angles = {name: _angle(ours[name], exact[name]) for name in layers}
+    last = list(layers)[-1:]
+    return [_one(name, binding, angles[name], last=[name] == last) for name, binding in layers.items()]
 
 
 @contextmanager
@@ -114,33 +114,33 @@ def exact_gradients(network: nn.Module) -> Iterator[None]:
     Args:
         network: the network.
     """
-    found = bindings(network)
-    rules = {name: binding.rule for name, binding in found.items()}
+    layers = bindings(network)
+    rules = {name: binding.rule for name, binding in layers.items()}
     try:
-        for binding in found.values():
+        for binding in layers.values():
             binding.rule = Backpropagation()
         yield
     finally:
-        for name, binding in found.items():
+        for name, binding in layers.items():
             binding.rule = rules[name]
 
 
 def _gradients(
-    found: Mapping[str, WeightBinding], loss: Callable[[], Tensor], average: Callable[[Tensor], Tensor] | None
+    layers: Mapping[str, WeightBinding], loss: Callable[[], Tensor], average: Callable[[Tensor], Tensor] | None
 ) -> dict[str, Tensor | None]:
     """Return the weights' gradients; every call sees the same random numbers."""
-    devices = {binding.weight.device for binding in found.values() if binding.weight.device.type == "cuda"}
+    devices = {binding.weight.device for binding in layers.values() if binding.weight.device.type == "cuda"}
     # A parametrised weight is computed anew each time it is asked for: cached, the forward pass uses the one that is looked at here.
     with torch.enable_grad(), torch.random.fork_rng(devices), parametrize.cached():
-        learning = {name: weight for name, binding in found.items() if (weight := binding.weight).requires_grad}
+        learning = {name: weight for name, binding in layers.items() if (weight := binding.weight).requires_grad}
         spread = next((name for name, weight in learning.items() if hasattr(weight, "full_tensor")), None)
         if spread is not None:
             raise RuleError(f"fully_shard has spread layer {spread!r} over the processes: measure its update angle before, or pass no loss")
         if not learning:
-            return dict.fromkeys(found)
+            return dict.fromkeys(layers)
         gradients = torch.autograd.grad(loss(), list(learning.values()), allow_unused=True)
     means = (gradient if average is None or gradient is None else average(gradient) for gradient in gradients)
-    return dict.fromkeys(found) | dict(zip(learning, means, strict=True))
+    return dict.fromkeys(layers) | dict(zip(learning, means, strict=True))
 
 
 @torch.no_grad()

@@ -97,10 +97,14 @@ class RuledAttention(RuledLayer):
                 f"(length, batch, width) {tuple(query.shape)}, {tuple(key.shape)} and {tuple(value.shape)}"
             )
         shapes = {(length, positions), (batch * self.num_heads, length, positions)}
-        for name, given, fitting in (("attn_mask", mask, shapes), ("key_padding_mask", padding, {(batch, positions)})):
-            if given is not None and (tuple(given.shape) not in fitting or not (given.dtype == torch.bool or given.is_floating_point())):
-                wanted = " or ".join(map(str, sorted(fitting, key=len)))
-                raise RuleError(f"{name} is of type bool or float and of shape {wanted}, not {given.dtype} of shape {tuple(given.shape)}")
+        for name, tensor, fitting in (("attn_mask", mask, shapes), ("key_padding_mask", padding, {(batch, positions)})):
+            if tensor is not None and (
+                tuple(tensor.shape) not in fitting or not (tensor.dtype == torch.bool or tensor.is_floating_point())
+            ):
+                shapes_in_words = " or ".join(map(str, sorted(fitting, key=len)))
+                raise RuleError(
+                    f"{name} is of type bool or float and of shape {shapes_in_words}, not {tensor.dtype} of shape {tuple(tensor.shape)}"
+                )
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor, batched: bool) -> tuple[Tensor, Tensor, Tensor]:
         """Return queries, keys and values; the same products of the same matrices as PyTorch's, so that not a bit differs."""

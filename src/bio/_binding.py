@@ -110,7 +110,8 @@ class WeightBinding:
             self.probe.met.append(self)
         elif self.rule.changes and self.layer.training and not self.followed:
             raise RuleError(
-                f"rule {self.rule.name!r} of {self.in_words()} changes with every step: call follow(network, optimizer) before training"
+                f"rule {self.rule.name!r} of {self.in_words()} changes with every step: "
+                f"call track_optimizer(network, optimizer) before training"
             )
 
     def prepare_input(self, input: Tensor, features: int) -> Tensor:

@@ -157,8 +157,8 @@ class _Broadcast(torch.autograd.Function):
         target, *matrices = ctx.saved_tensors
         signal = ctx.rule.signal(error.reshape(-1, error.shape[-1]), None if target is None else target.to(error))
         down = [
-            _spread_out(signal.to(matrix.dtype) @ matrix, *how) if wanted else None
-            for matrix, how, wanted in zip(matrices, ctx.plan, ctx.needs_input_grad[-len(matrices) :], strict=True)
+            _spread_out(signal.to(matrix.dtype) @ matrix, *how) if needed else None
+            for matrix, how, needed in zip(matrices, ctx.plan, ctx.needs_input_grad[-len(matrices) :], strict=True)
         ]
         return error, None, None, None, *(None for _ in matrices), *down
 

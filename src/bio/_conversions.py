@@ -116,11 +116,11 @@ def others(module: nn.Module, known: Sequence[Candidate]) -> Iterator[tuple[str,
                 yield name if name and parameter == "weight" else f"{name}.{parameter}".lstrip("."), part, parameter
 
 
-def keep_exact(module: nn.Module, kept: Sequence[tuple[nn.Module, str]]) -> None:
+def keep_exact(module: nn.Module, exact: Sequence[tuple[nn.Module, str]]) -> None:
     """Note that a network was given rules, and which of its parameters keep their exact gradients because the rules say so."""
     forget_exact(module)
     vars(module)["_given_rules"] = True
-    for part, parameter in kept:
+    for part, parameter in exact:
         vars(part)["_on_exact_gradients"] = kept_exact(part) | {parameter}
 
 
@@ -138,9 +138,9 @@ def forget_exact(module: nn.Module) -> None:
 
 def on_exact_gradients(module: nn.Module) -> set[Tensor]:
     """Return the parameters of a network that keep their exact gradients because the rules say so, or were given to no part with them."""
-    given = {part for root in module.modules() if "_given_rules" in vars(root) for part in root.modules()}
-    if given:
-        outside = {part for part in module.modules() if part not in given}
+    ruled_parts = {part for root in module.modules() if "_given_rules" in vars(root) for part in root.modules()}
+    if ruled_parts:
+        outside = {part for part in module.modules() if part not in ruled_parts}
     else:  # rules that were loaded: what has none was given none
         outside = {candidate.layer for candidate in candidates(module) if not isinstance(candidate.layer, RuledLayer)}
     return {
@@ -196,8 +196,8 @@ def multiplied(layer: nn.Module, parameter: str) -> Tensor:
         return layer.multiplied(parameter)
     kind, weight = type(layer), cast("Tensor", getattr(layer, parameter))
     base = _base(kind)
-    found = multiplied_weight(layer, kind) if base is not None and _computes_itself(kind, base) else None
-    return weight if found is None else found
+    product = multiplied_weight(layer, kind) if base is not None and _computes_itself(kind, base) else None
+    return weight if product is None else product
 
 
 def _layers() -> dict[type[nn.Module], type[RuledLayer]]:
@@ -246,7 +246,7 @@ def _products_seen(layer: nn.Module, kind: type[nn.Module], base: type[nn.Module
 @lru_cache(maxsize=256)
 def _bypassed(kind: Any) -> frozenset[str]:
     """Return the names x for which the code of a class reads ``self.x.weight``; PyTorch's own classes only look at it."""
-    found = set()
+    names = set()
     for owner in kind.__mro__:
         if owner.__module__.startswith("torch.nn."):
             continue
@@ -255,5 +255,5 @@ def _bypassed(kind: Any) -> frozenset[str]:
                 continue
             for one, other in pairwise(dis.get_instructions(function)):
                 if one.opname.startswith("LOAD_ATTR") and other.opname.startswith("LOAD_ATTR") and other.argval == "weight":
-                    found.add(one.argval)
-    return frozenset(found)
+                    names.add(one.argval)
+    return frozenset(names)

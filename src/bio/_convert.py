@@ -87,9 +87,9 @@ def apply_rule(
     plan, exact = _plan(module, rule, scale, names or {})
     keep_exact(module, exact)
     buses: dict[LearningRule, FeedbackBus] = {}
-    for candidate, given, number in plan:
-        layer, bus = cast("RuledLayer", candidate.layer), _bus(buses, given, plan)
-        assign(WeightBinding(layer, candidate.parameter, given, seed, candidate.name, scale, number, candidate.batch_axis, bus))
+    for candidate, own_rule, number in plan:
+        layer, bus = cast("RuledLayer", candidate.layer), _bus(buses, own_rule, plan)
+        assign(WeightBinding(layer, candidate.parameter, own_rule, seed, candidate.name, scale, number, candidate.batch_axis, bus))
     finish(module, list(buses.values()))
     return module
 
@@ -98,35 +98,35 @@ def _plan(
     module: nn.Module, rule: RuleOrMap, scale: str | float, names: Mapping[str, str]
 ) -> tuple[list[tuple[Candidate, LearningRule, float]], list[tuple[nn.Module, str]]]:
     """Return every weight to convert with its rule and the size of its feedback, and what keeps its exact gradients; nothing is changed."""
-    found = list(candidates(module))
-    beside = list(others(module, found))
-    known = [candidate.name for candidate in found], [name for name, _, _ in beside]
+    layers = list(candidates(module))
+    beside = list(others(module, layers))
+    known = [candidate.name for candidate in layers], [name for name, _, _ in beside]
     rules, exact = assign_rules(rule, *({name: names.get(name, name) for name in some} for some in known))
-    kept = [(part, parameter) for name, part, parameter in beside if name in exact]
+    kept_exact = [(part, parameter) for name, part, parameter in beside if name in exact]
     plan = []
-    for candidate in found:
-        given = rules[candidate.name]
+    for candidate in layers:
+        own_rule = rules[candidate.name]
         if not candidate.obstacle:
             weight = multiplied(candidate.layer, candidate.parameter)
-            check_steps(candidate, given, weight)
-            plan.append((candidate, given, resolve_scale(scale, weight, candidate.in_words()) if given.scaled else 1.0))
-        elif given.exact:
-            kept += [(candidate.layer, parameter) for parameter, _ in candidate.layer.named_parameters(recurse=False)]
+            check_steps(candidate, own_rule, weight)
+            plan.append((candidate, own_rule, resolve_scale(scale, weight, candidate.in_words()) if own_rule.scaled else 1.0))
+        elif own_rule.exact:
+            kept_exact += [(candidate.layer, parameter) for parameter, _ in candidate.layer.named_parameters(recurse=False)]
         else:
             raise RuleError(
-                f"rule {given.name!r} cannot reach {candidate.in_words()}: it {candidate.obstacle}. "
+                f"rule {own_rule.name!r} cannot reach {candidate.in_words()}: it {candidate.obstacle}. "
                 f"Apply the rule to the parts of the network around it, give this part to 'bp' in a rule map, "
                 f"or build it of Linear and convolution layers"
             )
     if not plan:
         raise RuleError(f"{plain_name(module)} holds no Linear or convolution layer that rule {_in_words(rule)} could be applied to")
-    return plan, kept
+    return plan, kept_exact
 
 
 def check_steps(candidate: Candidate, rule: LearningRule, weight: Tensor) -> None:
     """Raise where a rule copies the steps of a weight that is not what the layer multiplies by."""
-    kept = candidate.layer._parameters.get(candidate.parameter)
-    if getattr(rule, "copies_updates", False) and kept is not None and weight is not kept:
+    registered = candidate.layer._parameters.get(candidate.parameter)
+    if getattr(rule, "copies_updates", False) and registered is not None and weight is not registered:
         raise RuleError(
             f"rule {rule.name!r} cannot reach {candidate.in_words()}: it multiplies by what it computes of its weight, and B would take "
             f"the steps of the weight itself. Give this layer another rule in a rule map"

@@ -151,10 +151,10 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight, matrix, starts = ctx.saved_tensors
-        rule, wanted, factor = ctx.rule, ctx.needs_input_grad[:3], 1.0
+        rule, needed, factor = ctx.rule, ctx.needs_input_grad[:3], 1.0
         # The weight handed over is used for the error that goes down and for nothing else: with B in its place,
         # this one call returns the rule's error and the exact gradients of weight and bias.
-        if not wanted[0]:
+        if not needed[0]:
             feedback = weight
         elif rule.ready_made or weight.numel() < _SMALL:
             feedback = whole_feedback(weight, matrix, starts, rule, ctx.scale)  # what the other way comes down to, in fewer calls
@@ -162,7 +162,7 @@ class _Convolution(torch.autograd.Function):
             feedback, factor = _passing_feedback(weight, matrix, starts, rule, ctx.scale)
         if factor != 1.0 and weight.numel() < input.numel():
             feedback, factor = feedback.mul_(factor), 1.0
-        gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry, wanted)
+        gradients = _convolution_backward(grad, input, feedback, ctx.bias_sizes, *ctx.geometry, needed)
         if factor != 1.0:
             gradients[0].mul_(factor)
         return *gradients, None, None, None, None, None
@@ -258,16 +258,16 @@ _SCRATCH = threading.local()
 
 def _scratch(weight: Tensor, count: int) -> Tensor:
     """Return memory for a B that is used once: memory fresh from the system would cost as much again as filling it."""
-    kept: dict[Any, Tensor] = vars(_SCRATCH)
-    if weight.dtype not in kept or kept[weight.dtype].numel() < count:
-        kept[weight.dtype] = torch.empty(count, dtype=weight.dtype, device="cpu")
-    return kept[weight.dtype]
+    buffers: dict[Any, Tensor] = vars(_SCRATCH)
+    if weight.dtype not in buffers or buffers[weight.dtype].numel() < count:
+        buffers[weight.dtype] = torch.empty(count, dtype=weight.dtype, device="cpu")
+    return buffers[weight.dtype]
 
 
 def _may_overwrite(weight: Tensor) -> bool:
     """Tell whether B may be written into memory that is used again: not where the backward pass is recorded or transformed.
 
-    A graphics card has an allocator that does as much, and a compiler fuses the building of B into its use.
+    A GPU has an allocator that does as much, and a compiler fuses the building of B into its use.
     """
     return (
         weight.device.type == "cpu"

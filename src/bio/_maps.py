@@ -36,13 +36,13 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str], others: Mapping[str,
         if not isinstance(key, str):
             raise RuleError(f"{key!r} in the rule map is no pattern: write the layer's name as text, {str(key)!r}")
     rules = {pattern: as_rule(value) for pattern, value in rule.items()}
-    found: dict[str, LearningRule] = {}
+    assigned: dict[str, LearningRule] = {}
     used = set()
     names = list(known.values())
     for name, shown in known.items():
         pattern = next((pattern for pattern in rules if fnmatchcase(shown, pattern)), None)
         if pattern is not None:
-            found[name] = rules[pattern]
+            assigned[name] = rules[pattern]
             used.add(pattern)
     exact = set()
     for name, shown in others.items():
@@ -53,11 +53,11 @@ def assign_rules(rule: RuleOrMap, known: Mapping[str, str], others: Mapping[str,
     for pattern in rules:
         if pattern not in used and pattern != "*":
             raise RuleError(_useless(pattern, rules[pattern], rules, names, list(others.values())))
-    left = [shown for name, shown in known.items() if name not in found]
+    left = [shown for name, shown in known.items() if name not in assigned]
     if left:
         some = ", ".join(map(repr, left[:3])) + (", ..." if len(left) > 3 else "")
         raise RuleError(f"the rule map says nothing about {len(left)} of {len(names)} layers ({some}): end it with '*=bp', or another rule")
-    return found, exact
+    return assigned, exact
 
 
 def _useless(pattern: str, rule: LearningRule, rules: Mapping[str, LearningRule], names: Sequence[str], others: Sequence[str]) -> str:

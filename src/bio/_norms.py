@@ -79,7 +79,7 @@ class NormConstraint:
         self._norms = dict(state)
 
     def remove(self) -> None:
-        """Stop acting after the optimiser's steps."""
+        """Stop acting after the optimizer's steps."""
         if self._handle is not None:
             self._handle.remove()
 

@@ -75,7 +75,7 @@ def exact_products(outputs: Iterable[Tensor], trained: Mapping[Tensor, bool], kn
     values: dict[Node, Value | None] = {None: None}
     for node in order:
         values[node] = _value(node, values, trained, known)
-    found, of_weights = [], set()
+    products, of_weights = [], set()
     for node in reversed(order):  # from above: what a weight is computed by comes after what it is a weight of
         if node in of_weights:
             of_weights.update(_below(node))
@@ -86,8 +86,8 @@ def exact_products(outputs: Iterable[Tensor], trained: Mapping[Tensor, bool], kn
                 if not any(other.may_be_weight for other in others):
                     of_weights.add(factor)
                 if any(other.may_be_activity and other.learns for other in others):
-                    found.append(Product(value.parameters, node._sequence_nr()))
-    return found
+                    products.append(Product(value.parameters, node._sequence_nr()))
+    return products
 
 
 def _from_below(tops: list[Node]) -> Iterator[Node]:

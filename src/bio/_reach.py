@@ -39,18 +39,18 @@ def check_reach(module: nn.Module, *inputs: Any) -> None:
         >>> from biodeephashing.bio import apply_rule
         >>> check_reach(apply_rule(nn.Sequential(nn.Linear(3, 2)), "fa"), torch.zeros(1, 3))
     """
-    found = bindings(module)
-    if not found:
+    layers = bindings(module)
+    if not layers:
         raise RuleError(f"{plain_name(module)} holds no layer that learns by a rule: apply_rule() first")
-    pass_ = _probe(module, found, inputs)
-    missed = [name for name, binding in found.items() if binding not in pass_.met]
-    past = _past_the_rules(module, found, pass_.products)
-    if past and not all(binding.rule.exact for binding in found.values()):
-        raise RuleError(_multiplied_in_words(module, found, past, pass_.spans))
+    pass_ = _probe(module, layers, inputs)
+    missed = [name for name, binding in layers.items() if binding not in pass_.met]
+    past = _past_the_rules(module, layers, pass_.products)
+    if past and not all(binding.rule.exact for binding in layers.values()):
+        raise RuleError(_multiplied_in_words(module, layers, past, pass_.spans))
     if missed:
-        words = [f"{in_words(n, b.layer)} {tuple(b.weight.shape)} by rule {b.rule.name!r}" for n, b in found.items() if n in missed[:5]]
+        words = [f"{in_words(n, b.layer)} {tuple(b.weight.shape)} by rule {b.rule.name!r}" for n, b in layers.items() if n in missed[:5]]
         raise RuleError(
-            f"the forward pass of {plain_name(module)} never calls {len(missed)} of its {len(found)} converted layers, so their rule "
+            f"the forward pass of {plain_name(module)} never calls {len(missed)} of its {len(layers)} converted layers, so their rule "
             f"would not act: {', '.join(words)}{', ...' if len(missed) > 5 else ''}. Remove the layers, or the rule from them"
         )
 
@@ -64,9 +64,9 @@ class _Pass:
     spans: list[tuple[int, int, nn.Module]]
 
 
-def _probe(module: nn.Module, found: Mapping[str, WeightBinding], inputs: tuple[Any, ...]) -> _Pass:
-    devices = {binding.weight.device for binding in found.values() if binding.weight.device.type == "cuda"}
-    known = {parameter for binding in found.values() for parameter in _parameters_of(binding)}
+def _probe(module: nn.Module, layers: Mapping[str, WeightBinding], inputs: tuple[Any, ...]) -> _Pass:
+    devices = {binding.weight.device for binding in layers.values() if binding.weight.device.type == "cuda"}
+    known = {parameter for binding in layers.values() for parameter in _parameters_of(binding)}
     with ExitStack() as stack:
         stack.enter_context(_left_as_it_was(module))
         trained = stack.enter_context(_all_require_gradients(module))
@@ -75,21 +75,21 @@ def _probe(module: nn.Module, found: Mapping[str, WeightBinding], inputs: tuple[
         if "torch._dynamo" in sys.modules:  # a compiled module shows autograd one function and no products
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         spans = stack.enter_context(_noted_spans(module))
-        probe = stack.enter_context(_probed(found.values()))
+        probe = stack.enter_context(_probed(layers.values()))
         outputs = [*_tensors(module(*inputs)), *probe.cut_off]
         return _Pass(probe.met, exact_products(outputs, trained, known | on_exact_gradients(module)), spans)
 
 
 @contextmanager
-def _probed(found: Collection[WeightBinding]) -> Iterator[Probe]:
+def _probed(layers: Collection[WeightBinding]) -> Iterator[Probe]:
     """Let some weights note when a forward pass meets them; no signal of a broadcasting rule is sent meanwhile."""
     probe = Probe()
     try:
-        for binding in found:
+        for binding in layers:
             binding.probe = probe
         yield probe
     finally:
-        for binding in found:
+        for binding in layers:
             binding.probe = None
 
 
@@ -165,9 +165,9 @@ def _parameters_of(binding: WeightBinding) -> Iterator[Tensor]:
         yield from binding.layer.parameters(recurse=False)
 
 
-def _past_the_rules(module: nn.Module, found: Mapping[str, WeightBinding], products: list[Product]) -> dict[Tensor, int]:
+def _past_the_rules(module: nn.Module, layers: Mapping[str, WeightBinding], products: list[Product]) -> dict[Tensor, int]:
     """Return the parameters that are multiplied although no rule reaches them there, and where: those with the most axes of a factor."""
-    exempt = on_exact_gradients(module).union(*(_parameters_of(binding) for binding in found.values() if binding.rule.exact))
+    exempt = on_exact_gradients(module).union(*(_parameters_of(binding) for binding in layers.values() if binding.rule.exact))
     past: dict[Tensor, int] = {}
     for product in products:
         if not product.parameters & exempt:
@@ -177,11 +177,11 @@ def _past_the_rules(module: nn.Module, found: Mapping[str, WeightBinding], produ
 
 
 def _multiplied_in_words(
-    module: nn.Module, found: Mapping[str, WeightBinding], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
+    module: nn.Module, layers: Mapping[str, WeightBinding], past: Mapping[Tensor, int], spans: list[tuple[int, int, nn.Module]]
 ) -> str:
     names = {name: parameter for name, parameter in module.named_parameters() if parameter in past}
     paths = {part: path for path, part in module.named_modules()}
-    rules = {parameter: binding.rule.name for binding in found.values() for parameter in _parameters_of(binding)}
+    rules = {parameter: binding.rule.name for binding in layers.values() for parameter in _parameters_of(binding)}
     late = {getattr(one.layer, one.parameter) for one in candidates(module) if not isinstance(one.layer, RuledLayer)}
     words = []
     for name, parameter in list(names.items())[:5]:
@@ -190,7 +190,7 @@ def _multiplied_in_words(
         known = known or (", of a layer that came after the rule: apply_rule() again," if parameter in late else "")
         words.append(f"{name!r} {tuple(parameter.shape)}{known} in {in_words(paths[user], user)}")
     patterns = ",".join(f"{name.removesuffix('.weight')}=bp" for name in names)
-    rule = next(binding.rule.name for binding in found.values() if not binding.rule.exact)
+    rule = next(binding.rule.name for binding in layers.values() if not binding.rule.exact)
     return (
         f"the forward pass of {plain_name(module)} multiplies by {len(past)} parameter{'s' if len(past) > 1 else ''} past every rule, so "
         f"the error would go down through the exact transpose: {'; '.join(words)}{'; ...' if len(past) > 5 else ''}. "

@@ -167,5 +167,5 @@ def _nature(part: nn.Module, parameter: str) -> str:
         return "normalisation scale"
     if isinstance(part, nn.Embedding | nn.EmbeddingBag):
         return "embedding, which sends nothing down"
-    given = ", given to 'bp'" if parameter in kept_exact(part) else ""
-    return f"parameter of {plain_name(part)} outside Linear, convolution and attention layers{given}"
+    to_bp = ", given to 'bp'" if parameter in kept_exact(part) else ""
+    return f"parameter of {plain_name(part)} outside Linear, convolution and attention layers{to_bp}"

@@ -20,7 +20,7 @@ class LearningRule:
         scaled: whether ``scale`` has a meaning.
         exact: whether the gradients are backpropagation's: the products are then PyTorch's own, and a layer which cannot be converted
             may keep its ordinary ones.
-        changes: whether something happens after each step of the optimiser, so that training needs :func:`follow`.
+        changes: whether something happens after each step of the optimizer, so that training needs :func:`track_optimizer`.
         seeded: whether a random matrix is drawn.
         needs_target: whether the error that goes down is made of the target: :func:`give_target`.
     """
@@ -52,7 +52,7 @@ class Rule(LearningRule, ABC):
         draws_matrix: whether a random matrix of W's shape is drawn for each layer.
         fresh: whether that matrix is another one in each step.
         ready_made: whether :meth:`feedback` returns a tensor that exists already, so that nothing is gained by asking for it in blocks.
-        copies_updates: whether the matrix takes the optimiser's steps for W: the same gradient, but state and decay of its own.
+        copies_updates: whether the matrix takes the optimizer's steps for W: the same gradient, but state and decay of its own.
         mirrors: whether the rule defines a mirror phase, :meth:`mirror`; found by itself.
 
     Example:

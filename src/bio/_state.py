@@ -92,9 +92,9 @@ def load_rule_state(module: Network, state: Mapping[str, Mapping[str, Any]]) -> 
     """
     if not isinstance(state, Mapping):
         raise RuleError(f"the rule state is a {type(state).__name__}, not the mapping that rule_state() returned")
-    found = {candidate.name: candidate for candidate in candidates(module)}
+    layers = {candidate.name: candidate for candidate in candidates(module)}
     modules = dict(module.named_modules())
-    plan = [_restored(name, entry, found, modules) for name, entry in state.items()]
+    plan = [_restored(name, entry, layers, modules) for name, entry in state.items()]
     named = {binding.layer for binding, _ in plan}
     rest = {name: part for name, part in module.named_modules() if isinstance(part, RuledLayer) and part not in named}
     for name, part in rest.items():
@@ -122,7 +122,7 @@ def _check_bus(name: str, width: Any, root: Any, modules: Mapping[str, nn.Module
 
 
 def _restored(
-    name: str, entry: Mapping[str, Any], found: Mapping[str, Candidate], modules: Mapping[str, nn.Module]
+    name: str, entry: Mapping[str, Any], layers: Mapping[str, Candidate], modules: Mapping[str, nn.Module]
 ) -> tuple[WeightBinding, Mapping[str, Any]]:
     if not isinstance(entry, Mapping):
         raise RuleError(f"the rule state of layer {name!r} is damaged: {entry!r} is no mapping of its settings")
@@ -135,11 +135,11 @@ def _restored(
         if isinstance(error, UnknownNameError):
             raise
         raise RuleError(f"the rule state of layer {name!r} is damaged: {error!s} is missing or malformed") from error
-    if name not in found:
-        guess = nearest(name, found)
+    if name not in layers:
+        guess = nearest(name, layers)
         hint = f"; the nearest is {guess!r}" if guess else ""
         raise RuleError(f"the rule state gives {rule_name!r} to layer {name!r} {shape}, which the network does not have{hint}")
-    candidate = found[name]
+    candidate = layers[name]
     if candidate.obstacle:
         raise RuleError(f"the rule state gives {rule_name!r} to {candidate.in_words()}, which cannot be converted: {candidate.obstacle}")
     weight = cast("Tensor", getattr(candidate.layer, candidate.parameter))

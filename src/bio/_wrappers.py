@@ -119,7 +119,7 @@ class Watch:
             raise RuleError(
                 f"{around} moves the weights between two steps of its {kind}, which a rule that copies the steps of {kind} ('kp') cannot "
                 f"follow: train with {kind} alone, or by a rule that does not copy steps. If your program changed the weights by itself, "
-                f"remove() the follower and follow() again"
+                f"remove() the FeedbackUpdater and track_optimizer() again"
             )
         self._told = True
         warnings.warn(

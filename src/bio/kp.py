@@ -16,12 +16,12 @@ class KolenPollack(Rule):
 
     .. math:: B_0 = M, \qquad \Delta B = \Delta W \text{ but for the decay}: \quad W - B \to 0
 
-    The optimiser's step for W, from the same gradient, is done for B too, with state of its own (momentum, second moments) and the
+    The optimizer's step for W, from the same gradient, is done for B too, with state of its own (momentum, second moments) and the
     same weight decay. What W and B were drawn with is forgotten at the rate of the decay, and the steps they share remain: without
     weight decay B keeps its distance. No weight is ever copied. Use it to see feedback find the weights by itself. B does not know
     W, so a pruned weight still sends B down.
 
-    :func:`follow` does the steps; B belongs to the state dict.
+    :func:`track_optimizer` does the steps; B belongs to the state dict.
 
     Reference:
         *Backpropagation without weight transport*, J. F. Kolen, J. B. Pollack, ICNN 1994; *Deep learning without weight transport*,
@@ -29,10 +29,10 @@ class KolenPollack(Rule):
 
     Example:
         >>> import torch
-        >>> from biodeephashing.bio import apply_rule, follow
+        >>> from biodeephashing.bio import apply_rule, track_optimizer
         >>> layer = apply_rule(torch.nn.Linear(3, 2), "kp")
         >>> optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, weight_decay=0.5)
-        >>> following = follow(layer, optimizer)
+        >>> following = track_optimizer(layer, optimizer)
         >>> before = (layer.weight - layer.weight_feedback).norm()
         >>> layer(torch.randn(5, 3, requires_grad=True)).sum().backward()
         >>> optimizer.step()

@@ -20,13 +20,13 @@ class WeightMirror(Rule):
     .. math:: B \leftarrow (1 - \rho)\, B + \frac{\rho}{n} \sum_{i=1}^{n} y_i\, \xi_i^\top, \qquad y_i = W \xi_i, \quad
         \xi_i \sim \mathcal{N}(0, 1)
 
-    After each step of the optimiser the layers enter a mirror phase: noise goes through the forward weights (without bias), and B learns
+    After each step of the optimizer the layers enter a mirror phase: noise goes through the forward weights (without bias), and B learns
     from what comes out beside what went in, :math:`\mathbb{E}[y\, \xi^\top] = W`. A convolution sees noise of the size of its kernel.
     No weight is ever copied, and no error is needed. The noise of the estimate grows with a layer's inputs: its angle to W settles
     where :math:`\tan^2 = \rho\, \text{inputs} / (2 - \rho)\, n`. Use it beside ``kp``. B knows W only through the noise, so a
     pruned weight sends down what is left of its estimate.
 
-    :func:`follow` does the mirror phases; B belongs to the state dict.
+    :func:`track_optimizer` does the mirror phases; B belongs to the state dict.
 
     Args:
         rate: ρ, the share of B that one mirror phase replaces, above 0, up to 1.

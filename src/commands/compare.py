@@ -11,6 +11,7 @@ from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.comparison import Comparison
 from ..eval.comparison.drawing import draw_figures
 from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
+from ..eval.comparison.rotations import RotatedRun, write_rotations
 from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
 from ..eval.records.directions import describe_headline
@@ -68,9 +69,11 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     write_csv(folder / "comparison.csv", comparison)
     write_markdown(folder / "comparison.md", comparison, figures)
     by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", comparison)
+    rotations = write_rotations(folder / "comparison-rotations.md", _rotated(runs, metric), metric)
     if not quiet:
         print(console_text(comparison))
         print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *figures])}")
+        print(rotations, end="\n" * bool(rotations))
     return folder
 
 
@@ -170,6 +173,22 @@ def _record(run: TrackedRun, metric: str, *, several: bool) -> RunRecord:
     fold, _ = parse_metric(metric)
     retrieval = read_retrieval(tracked.evaluation, f"{fold}-{direction}" if direction else fold)
     return RunRecord(rule, seed, settings, split, run.metrics, run.curves, alignment, retrieval)
+
+
+def _rotated(runs: Sequence[TrackedRun], metric: str) -> list[RotatedRun]:
+    """Return the rotations among some runs whose parents are among them, too."""
+    known = {_run_of(run): run for run in runs}
+    pairs = []
+    for run, tracked in known.items():
+        method, _, name = tracked.settings.get("parent", "").partition("/")
+        parent = known.get(Run(run.database, run.experiment, name, method))
+        if parent is not None:
+            inherited = identifying_settings(parent.settings)
+            own = {key: value for key, value in identifying_settings(tracked.settings).items() if key not in inherited}
+            rule, seed = parent.settings.get("mode", "-"), int(parent.settings["seed"])
+            values = parent.metrics[metric], tracked.metrics[metric]
+            pairs.append(RotatedRun({"model": run.method} | own, _apart(parent), rule, seed, *values))
+    return pairs
 
 
 def _run_of(run: TrackedRun) -> Run:

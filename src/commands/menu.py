@@ -15,19 +15,27 @@ COMMANDS = {
     "doctor": "examine the images and labels of a prepared data set",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",
+    "rotate": "rotate the codes of finished runs, each of which gives a run of its own: rotate H2Q -p RUN ...",
     "evaluate": "measure how well the codes of runs retrieve",
     "compare": "compare the learning rules of an experiment, or two runs query by query",
     "study": "train, predict, evaluate and compare a grid of runs",
     "evaluate-codes": "measure how well anybody's codes retrieve",
+    "search-index": "build or change the index that searches a run's codes",
+    "query": "find the images that are nearest to an image, a row or a code",
+    "serve": "search on a page in the browser, or by HTTP; several runs side by side",
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
 _PER_METHOD = ("train", "predict", "study")
 _ENTRANCES = {
     "doctor": "data.doctor",
+    "rotate": "models.rotation.entrance",
     "evaluate": "eval.eval_map",
     "evaluate-codes": "eval.eval_codes",
     "compare": "eval.compare",
+    "search-index": "search.index",
+    "query": "search.query",
+    "serve": "search.serve",
     "list": "models.list",
 }
 

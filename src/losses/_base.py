@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABCMeta, abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError
+from ..errors import UsageError, unknown_name
 from ..registry import Registry
-from ._keywords import Strict, count, number
+from ._keywords import count, keywords_of, number
 
 
-class _StrictAbstract(Strict, ABCMeta):
-    """Both metaclasses at once: checked keywords, and no instance of a class with a method left open."""
-
-
-class Penalty(nn.Module, metaclass=_StrictAbstract):
+class Penalty(nn.Module, ABC):
     """A term on the codes alone, without labels, that any loss can carry: see :meth:`HashingLoss.add_penalty`."""
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -31,7 +27,7 @@ class Penalty(nn.Module, metaclass=_StrictAbstract):
         """Return the penalty of codes (B, K) of float32 or float64."""
 
 
-class HashingLoss(nn.Module, metaclass=_StrictAbstract):
+class HashingLoss(nn.Module, ABC):
     r"""A hashing loss: raw outputs of the hash layer, labels and data-set indices in, a scalar out.
 
     .. math:: L = \ell(Z, Y) + r(F, Y) + c \sum_m \lambda_m P_m(Z), \quad Z = \operatorname{relax}(F)
@@ -50,15 +46,21 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
         multi_label: whether an image may have several classes; matters to methods that classify.
+        **unknown: constants that the method does not have.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
     """
 
     #: The relaxation in words, for a method that has one of its own: such a method refuses ``cube=False``.
     own_relaxation: ClassVar[str] = ""
     #: Whether the method has a penalty that ``penalty`` weighs.
     has_penalty: ClassVar[bool] = True
+    #: Whether ``penalty`` draws codes to the corners of the cube, as most do; a rotation would draw them away again.
+    draws_to_corners: ClassVar[bool] = True
+    #: What ties codes to the axes, in words, so that no rotation may follow; empty for a method that sees angles, inner products or
+    #: distances alone.
+    fixed_axes: ClassVar[str] = ""
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before
@@ -77,8 +79,12 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         penalty: float,
         cube: bool = True,
         multi_label: bool = False,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        if unknown:
+            own = keywords_of(type(self)).keys() - keywords_of(HashingLoss).keys()
+            raise unknown_name(f"constant of {type(self).__name__}", next(iter(unknown)), own)
         self.bits = count("bits", bits)
         self.classes = count("classes", classes)
         self.train_size = count("train_size", train_size)
@@ -165,6 +171,16 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         """
         return None
 
+    def class_probabilities(self, features: Tensor) -> Tensor | None:
+        """Return how probable each class is by the head or the centres that the method learned, (B, C); None for one without.
+
+        They add up to 1 where images have one class, and are each on its own where they may have several.
+
+        Args:
+            features: outputs of the network that the run keeps, (B, K): F, or ``scale * F + shift`` after :meth:`affine`.
+        """
+        return None
+
     def on_fit_start(self, labels: Tensor) -> None:
         """Take the labels of the whole train fold, by data-set index, before the first step: nothing, unless the method uses them.
 
@@ -181,11 +197,11 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
         return
 
     def advance(self) -> None:
-        """Take note that the optimiser made a step: nothing, unless the method has a schedule."""
+        """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
         return
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the optimiser's groups for the method's own parameters: one at the given rate, or none.
+        """Return the optimizer's groups for the method's own parameters: one at the given rate, or none.
 
         Args:
             learning_rate: rate of the hash layer.
@@ -200,8 +216,8 @@ class HashingLoss(nn.Module, metaclass=_StrictAbstract):
 
     def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
         rows = outputs.shape[0] if outputs.ndim else 0
-        wanted = ((rows, self.bits), (rows, self.classes), (rows,))
-        if rows < 1 or (outputs.shape, labels.shape, index.shape) != wanted:
+        expected = ((rows, self.bits), (rows, self.classes), (rows,))
+        if rows < 1 or (outputs.shape, labels.shape, index.shape) != expected:
             raise UsageError(
                 f"{type(self).__name__} of {self.bits} bits and {self.classes} classes takes outputs (B, {self.bits}), "
                 f"labels (B, {self.classes}) and index (B,) with B at least 1, "

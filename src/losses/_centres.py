@@ -24,8 +24,8 @@ class Targets(nn.Module):
 
     Example:
         >>> targets = Targets(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
-        >>> found = targets(torch.tensor([[0, 1], [1, 1], [0, 0]]), torch.float32)
-        >>> found[0].tolist(), found[1, 0].item(), bool(found[1, 1] == found[2, 1] == targets.ties[1])
+        >>> chosen = targets(torch.tensor([[0, 1], [1, 1], [0, 0]]), torch.float32)
+        >>> chosen[0].tolist(), chosen[1, 0].item(), bool(chosen[1, 1] == chosen[2, 1] == targets.ties[1])
         ([1.0, -1.0], 1.0, True)
     """
 
@@ -76,8 +76,8 @@ def class_centres(classes: int, bits: int) -> Tensor:
         if least <= bits / 4 or mean < bits / 2:
             warnings.warn(
                 f"the centres of {classes} classes in {bits} bits differ in as few as {least:g} bits, {mean:.1f} on average; "
-                f"more than {bits / 4:g} and at least {bits / 2:g} were wanted: more bits would tell the classes apart better",
-                stacklevel=4,  # the line that builds the loss
+                f"more than {bits / 4:g} and at least {bits / 2:g} are needed: more bits would tell the classes apart better",
+                stacklevel=3,  # the line that builds the loss
             )
     return centres
 

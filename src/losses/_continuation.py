@@ -16,15 +16,15 @@ class Continuation(HashingLoss):
 
     .. math:: Z = \tanh(\beta_t F), \quad \beta_t = \sqrt{1 + \lfloor t / T \rfloor}
 
-    The step t of the optimiser is part of the state, so that a resumed run goes on where it was.
+    The step t of the optimizer is part of the state, so that a resumed run goes on where it was.
 
     Args:
-        period: T, optimiser steps between two sharpenings.
+        period: T, optimizer steps between two sharpenings.
         alpha: α, factor of the inner products; by default 10/K.
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
     """
 
     own_relaxation = "tanh(beta F) with a beta that grows"
@@ -46,5 +46,5 @@ class Continuation(HashingLoss):
         return torch.tanh(self.beta(outputs.dtype) * outputs)
 
     def advance(self) -> None:
-        """Count a step of the optimiser."""
+        """Count a step of the optimizer."""
         self.steps += 1

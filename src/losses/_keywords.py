@@ -1,4 +1,4 @@
-"""Constructors that answer a wrong keyword or a wrong value with a message instead of a traceback."""
+"""The constants of a loss: which there are, and whether a value is possible."""
 
 from __future__ import annotations
 
@@ -6,37 +6,7 @@ import inspect
 import math
 from typing import Any
 
-from ..errors import UsageError, unknown_name
-
-
-class Strict(type):
-    """Metaclass that checks the keywords of a constructor before anything is built.
-
-    A subclass states its own constants as keyword-only arguments and hands the others on as ``**shared``; the keywords
-    of a class are those of all its constructors together.
-
-    Raises:
-        UsageError: for a keyword that no constructor takes (naming the nearest) or that is missing.
-
-    Example:
-        >>> class Ring(metaclass=Strict):
-        ...     def __init__(self, *, size: int, metal: str = "gold") -> None: ...
-        >>> Ring(size=7, metall="silver")
-        Traceback (most recent call last):
-            ...
-        biodeephashing.errors.UnknownNameError: unknown constant of Ring 'metall': did you mean 'metal'? Known: metal, size.
-    """
-
-    def __call__(cls, **keywords: Any) -> Any:
-        """Build an instance after the check."""
-        known = keywords_of(cls)
-        for name in keywords:
-            if name not in known:
-                raise unknown_name(f"constant of {cls.__name__}", name, known)
-        missing = [name for name, default in known.items() if default is inspect.Parameter.empty and name not in keywords]
-        if missing:
-            raise UsageError(f"{cls.__name__} needs {', '.join(missing)}: write {', '.join(f'{name}=...' for name in missing)}")
-        return super().__call__(**keywords)
+from ..errors import UsageError
 
 
 def keywords_of(cls: type) -> dict[str, Any]:
@@ -48,13 +18,13 @@ def keywords_of(cls: type) -> dict[str, Any]:
         >>> keywords_of(Ring)
         {'metal': 'gold'}
     """
-    found: dict[str, Any] = {}
+    keywords: dict[str, Any] = {}
     for ancestor in cls.__mro__:
         if "__init__" in vars(ancestor):
             for parameter in inspect.signature(vars(ancestor)["__init__"]).parameters.values():
                 if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                    found.setdefault(parameter.name, parameter.default)
-    return found
+                    keywords.setdefault(parameter.name, parameter.default)
+    return keywords
 
 
 def count(name: str, value: int) -> int:

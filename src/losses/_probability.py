@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..errors import DataError
 
-ROWS, COLUMNS = 16, 4096  # label sets compared at a time: long inner loops that stay in the cache of one core
+BLOCK = 256  # label sets compared with all others at a time
 
 
 def similar_probability(labels: Tensor | NDArray[np.generic]) -> float:
@@ -16,8 +16,8 @@ def similar_probability(labels: Tensor | NDArray[np.generic]) -> float:
 
     .. math:: p = \frac{1}{N^2} \sum_{i,j} s_{ij}, \quad s_{ij} = 1 \text{ if rows } i, j \text{ share a class}
 
-    Rows with the same set of classes are counted once and compared tile by tile, 64 classes to a word: the result is exact and the
-    memory does not grow with N². For one class per row it is :math:`\sum_c (N_c / N)^2`.
+    Rows with the same labels are counted once, and compared a block at a time: the result is exact, and the memory does not grow
+    with N². For one class per row it is :math:`\sum_c (N_c / N)^2`.
 
     Args:
         labels: classes of each row of the train fold, 0 or 1 of any type, (N, C).
@@ -30,8 +30,8 @@ def similar_probability(labels: Tensor | NDArray[np.generic]) -> float:
         0.3125
     """
     rows = _checked(labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels))
-    words, counts = _distinct(rows)
-    return _count_similar(words, counts) / len(rows) ** 2
+    sets, counts = _distinct(rows)
+    return _count_similar(sets, counts) / len(rows) ** 2
 
 
 def _checked(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
@@ -43,37 +43,24 @@ def _checked(rows: NDArray[np.generic]) -> NDArray[np.bool_]:
     return present
 
 
-def _distinct(rows: NDArray[np.bool_]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return the distinct non-empty label sets as bits (words, sets), and how often each occurs (sets,)."""
+def _distinct(rows: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the distinct rows (sets, C), and how often each occurs (sets,)."""
     packed = np.packbits(rows, axis=1)
-    packed = np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))
-    keys = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    words = packed[first].view(np.uint64)
-    filled = words.any(axis=1)
-    return np.ascontiguousarray(words[filled].T), counts[filled].astype(np.int64)
+    keys, counts = np.unique(packed.view(np.dtype((np.void, packed.shape[1]))), return_counts=True)
+    return np.unpackbits(keys.view(np.uint8).reshape(len(keys), -1), axis=1, count=rows.shape[1]), counts
 
 
-def _count_similar(words: NDArray[np.uint64], counts: NDArray[np.int64]) -> int:
+def _count_similar(sets: NDArray[np.uint8], counts: NDArray[np.int64]) -> int:
     """Return the number of ordered pairs of rows that share a class."""
     # Sums of counts are whole numbers of at most N, which float32 holds exactly up to 2**24.
     weights = counts.astype(np.float32 if counts.sum() < 2**24 else np.float64)
-    sets = len(counts)
+    labels = sets.astype(weights.dtype)
     total = 0
-    for row in range(0, sets, ROWS):
-        rows = slice(row, min(row + ROWS, sets))
-        for column in range(row, sets, COLUMNS):
-            columns = slice(column, min(column + COLUMNS, sets))
-            similar = _share_a_bit(words[:, rows], words[:, columns]).astype(weights.dtype)
-            # Below the diagonal lies the mirror image: pairs beyond the own rows count twice.
-            own = max(0, min(rows.stop, columns.stop) - column)
-            partners = 2 * (similar[:, own:] @ weights[columns][own:]) + similar[:, :own] @ weights[columns][:own]
-            total += int(counts[rows] @ partners.astype(np.int64))
+    for start in range(0, len(labels), BLOCK):
+        own = slice(start, start + BLOCK)
+        similar = labels[own] @ labels[start:].T
+        np.minimum(similar, 1, out=similar)
+        # The matrix is symmetric: pairs with the sets of later blocks count twice.
+        partners = 2 * (similar @ weights[start:]) - similar[:, :BLOCK] @ weights[own]
+        total += int(counts[own] @ partners.astype(np.int64))
     return total
-
-
-def _share_a_bit(left: NDArray[np.uint64], right: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    shared = left[0, :, None] & right[0, None, :]
-    for a, b in zip(left[1:], right[1:], strict=True):
-        shared |= a[:, None] & b[None, :]
-    return shared != 0

@@ -46,6 +46,7 @@ class SoftsignLoss(HashingLoss):
     """A loss whose codes are :math:`z = f / (1 + |f|)`, with the mean distance of their entries to ±1 for a penalty."""
 
     own_relaxation = "f / (1 + |f|)"
+    fixed_axes = "it bends every entry by f / (1 + |f|)"
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the codes F / (1 + |F|) of raw outputs F (B, K)."""

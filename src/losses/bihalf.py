@@ -33,7 +33,7 @@ class BiHalf(Unsupervised):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value, and for a batch before :meth:`set_reference`.
+        UsageError: if a value is unknown or impossible, and for a batch before :meth:`set_reference`.
 
     Example:
         >>> import torch
@@ -44,6 +44,7 @@ class BiHalf(Unsupervised):
 
     own_relaxation = "halving each bit"
     has_penalty = False
+    fixed_axes = "it halves each bit"
 
     def __init__(self, *, gamma: float = 6.0, **shared: Any) -> None:
         super().__init__(**shared)

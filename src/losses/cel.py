@@ -31,7 +31,7 @@ class CEL(HashingLoss):
         **shared: see :class:`HashingLoss`; the bits must give every class a code of its own.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -32,7 +32,7 @@ class CSQ(HashingLoss):
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.0001.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -41,6 +41,8 @@ class CSQ(HashingLoss):
         >>> round(loss(outputs, torch.tensor([[0, 1]]), torch.arange(1)).item(), 4)  # target 1, -1: (log(1 + e^-2) + log(1 + e^2)) / 2
         1.1269
     """
+
+    fixed_axes = "its centres are corners of the cube"
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
@@ -52,5 +54,5 @@ class CSQ(HashingLoss):
 
     def output_term(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the cross-entropy of raw outputs (B, K) with the targets of labels (B, C)."""
-        wanted = (1 + self.targets(labels, outputs.dtype)) / 2
-        return binary_cross_entropy_with_logits(2 * outputs, wanted)  # (1 + tanh f) / 2 is the sigmoid of 2f
+        probabilities = (1 + self.targets(labels, outputs.dtype)) / 2
+        return binary_cross_entropy_with_logits(2 * outputs, probabilities)  # (1 + tanh f) / 2 is the sigmoid of 2f

@@ -26,7 +26,7 @@ class DBDH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused, and ``penalty`` is 0.1 in published code.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -36,6 +36,7 @@ class DBDH(HashingLoss):
     """
 
     own_relaxation = "clamping to [-1, 1]"
+    fixed_axes = "it clamps each entry to [-1, 1]"
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the codes of raw outputs F (B, K), cut off at -1 and 1."""

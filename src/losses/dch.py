@@ -37,7 +37,7 @@ class DCH(HashingLoss):
         **shared: see :class:`HashingLoss`.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -32,7 +32,7 @@ class DHN(HashingLoss):
         **shared: see :class:`HashingLoss`; ``penalty`` was searched over 1e-5, 1e-3 and 0.1.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -29,7 +29,7 @@ class DPN(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -41,6 +41,7 @@ class DPN(HashingLoss):
 
     own_relaxation = "the identity"
     has_penalty = False
+    fixed_axes = "the codes of its classes are corners of the cube"
 
     def __init__(self, *, probability: float = 0.5, **shared: Any) -> None:
         super().__init__(**shared)

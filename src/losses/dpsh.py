@@ -26,7 +26,7 @@ class DPSH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``penalty`` was searched over 0.01, 0.1 and 1.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -31,7 +31,7 @@ class DSH(HashingLoss):
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.01.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -38,7 +38,7 @@ class DTSH(HashingLoss):
         **shared: see :class:`HashingLoss`; that code has 1/K for ``penalty``.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -28,7 +28,7 @@ class GreedyHashUnsupervised(Unsupervised):
         **shared: see :class:`HashingLoss`; ``penalty`` is 0.1 in published code; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value, and for a batch before :meth:`set_reference`.
+        UsageError: if a value is unknown or impossible, and for a batch before :meth:`set_reference`.
 
     Example:
         >>> import torch
@@ -40,6 +40,7 @@ class GreedyHashUnsupervised(Unsupervised):
     """
 
     own_relaxation = "the sign"
+    fixed_axes = "it learns by the signs themselves"
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the signs of raw outputs (B, K); the gradient passes as if they were the outputs."""

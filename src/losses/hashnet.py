@@ -20,19 +20,19 @@ class HashNet(Continuation):
 
     .. math:: Z = \tanh(\beta_t F), \quad \beta_t = \sqrt{1 + \lfloor t / T \rfloor}
 
-    The step t of the optimiser is part of the state, so that a resumed run goes on where it was. There is no penalty of
+    The step t of the optimizer is part of the state, so that a resumed run goes on where it was. There is no penalty of
     its own: ``penalty`` is without effect.
 
     References:
         HashNet: Deep Learning to Hash by Continuation (Cao, Long, Wang, Yu; ICCV 2017).
 
     Args:
-        period: T, optimiser steps between two sharpenings.
+        period: T, optimizer steps between two sharpenings.
         alpha: α, factor of the inner products; by default 10/K.
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -22,18 +22,18 @@ class HashNetBatchWeighted(Continuation):
     .. math:: Z = \tanh(\beta_t F), \quad \beta_t = \sqrt{1 + \lfloor t / T \rfloor}
 
     Of the batch's n = B² ordered pairs :math:`n_+` are similar and :math:`n_-` dissimilar; a side that the batch does not have
-    gets weight 0. The step t of the optimiser is part of the state. There is no penalty of its own: ``penalty`` is without effect.
+    gets weight 0. The step t of the optimizer is part of the state. There is no penalty of its own: ``penalty`` is without effect.
 
     References:
         HashNet: Deep Learning to Hash by Continuation (Cao, Long, Wang, Yu; ICCV 2017), with weights as in later code.
 
     Args:
         alpha: α, factor of the inner products, the same for any number of bits.
-        period: T, optimiser steps between two sharpenings.
+        period: T, optimizer steps between two sharpenings.
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

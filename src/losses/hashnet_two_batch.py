@@ -23,7 +23,7 @@ class HashNetTwoBatch(Continuation):
     .. math:: Z = \tanh(\beta_t F), \quad \beta_t = \sqrt{1 + \lfloor t / T \rfloor}
 
     The halves of a shuffled batch are two batches drawn independently: 72 images stand for the release's 36 and 36. A batch
-    of one has no pair and loss 0. The step t of the optimiser is part of the state. There is no penalty of its own:
+    of one has no pair and loss 0. The step t of the optimizer is part of the state. There is no penalty of its own:
     ``penalty`` is without effect.
 
     References:
@@ -31,12 +31,12 @@ class HashNetTwoBatch(Continuation):
 
     Args:
         class_num: c, weight of a similar pair; 1 weighs all pairs alike.
-        period: T, optimiser steps between two sharpenings.
+        period: T, optimizer steps between two sharpenings.
         alpha: α, factor of the inner products; by default 10/K.
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -40,7 +40,7 @@ class HyP2(HashingLoss):
             values from 0.5 to 1.25 were used, and at 0.01 the pairs hardly matter.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -51,6 +51,8 @@ class HyP2(HashingLoss):
         >>> loss(3 * loss.proxies, torch.eye(2), torch.arange(2)).item()  # each image at its proxy, opposite to the other
         -1.0
     """
+
+    draws_to_corners = False  # its penalty weighs pairs
 
     def __init__(self, *, proxy_rate: float = 0.001, proxy_tanh: bool = False, multilabel_pairs_only: bool = False, **shared: Any) -> None:
         super().__init__(**shared)

@@ -33,7 +33,7 @@ class ISDH(SoftsignLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused, and the authors' ``penalty`` is 0.1.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

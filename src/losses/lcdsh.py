@@ -28,7 +28,7 @@ class LCDSH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``penalty`` is 3 in published code.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -36,6 +36,8 @@ class LCDSH(HashingLoss):
         >>> round(loss(torch.ones(1, 2), torch.ones(1, 1), torch.arange(1)).item(), 4)  # log(1 + exp(-1)); t is that of the signs
         0.3133
     """
+
+    fixed_axes = "it compares pairs of codes with those of their signs"
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""

@@ -41,7 +41,7 @@ class OrthoHash(HashingLoss):
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch
@@ -55,6 +55,7 @@ class OrthoHash(HashingLoss):
 
     own_relaxation = "a normalisation over the batch"
     has_penalty = False
+    fixed_axes = "its centres are corners of the cube"
     centres: Tensor
     mean: Tensor
     variance: Tensor
@@ -83,14 +84,20 @@ class OrthoHash(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        units, _ = unit_rows(codes)
-        cosines = units @ self.centres.to(codes.dtype).T / math.sqrt(self.bits)
-        return cross_entropy(self.scale * (cosines - self.margin * labels.to(codes.dtype)), labels).mean()
+        return cross_entropy(self.scale * (self._cosines(codes) - self.margin * labels.to(codes.dtype)), labels).mean()
+
+    def class_probabilities(self, features: Tensor) -> Tensor:
+        """Return the softmax (B, C) of the scaled cosines of features (B, K), normalised by the network already, with the centres."""
+        return (self.scale * self._cosines(features)).softmax(1)
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """Return scale and shift (K,) by the running statistics: codes are the signs of ``scale * F + shift``."""
         scale = (self.variance + EPSILON).rsqrt()
         return scale, -self.mean * scale
+
+    def _cosines(self, codes: Tensor) -> Tensor:
+        units, _ = unit_rows(codes)
+        return units @ self.centres.to(codes.dtype).T / math.sqrt(self.bits)
 
     @staticmethod
     def _follow(running: Tensor, newest: Tensor) -> None:

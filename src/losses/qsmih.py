@@ -28,7 +28,7 @@ class QSMIH(HashingLoss):
         **shared: see :class:`HashingLoss`; ``penalty`` is 0.01 or 0.001 in published code, over a mean or a sum of all entries.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

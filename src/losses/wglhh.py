@@ -35,7 +35,7 @@ class WGLHH(HashingLoss):
         **shared: see :class:`HashingLoss`; a good ``penalty`` is 0.001.
 
     Raises:
-        UsageError: for a missing, unknown or impossible value.
+        UsageError: if a value is unknown or impossible.
 
     Example:
         >>> import torch

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from .. import codes
 from ..checksums import digest
-from ..data import load_fold
+from ..data import Metadata, load_fold
 from ..errors import RunError
 from ..runs import Run, replacing
 from ..runs.hparams_json import hparams_of, read_hparams, write_hparams
@@ -21,6 +22,8 @@ from ..tracking import open_tracker
 from ..training.same_split import check_split
 from . import method_of
 from .encoder import Encoded, check_finished
+
+Encode: TypeAlias = Callable[[Sequence[Metadata]], Iterator[Mapping[str, Encoded]]]
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,14 @@ class _Task:
             print(message)
 
 
-def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
+def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Encode | None = None) -> None:
     """Write features, packed codes and, if asked, text codes of every wanted fold that is not up to date.
 
     Args:
         run: a finished run.
         settings: its settings, with the folds, the batch size and the device to use.
         quiet: print nothing.
+        encode: yields features and codes of folds by a shorter way than the method's own; None for that.
 
     Raises:
         RunError: when the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
@@ -59,7 +63,8 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool) -> None:
     made_with = f" with {task.fingerprint.checkpoint}" if task.fingerprint.checkpoint else ""
     for fold in (fold for fold in folds if fold not in due):
         task.say(f"skipped: {fold} is up to date{made_with} (-no_skip writes it again)")
-    encoded = method.encode(run, settings, [folds[fold] for fold in due], quiet=quiet) if due else ()
+    encode = encode or partial(method.encode, run, settings, quiet=quiet)
+    encoded = encode([folds[fold] for fold in due]) if due else ()
     for fold, views in zip(due, encoded, strict=True):
         known[fold] = {view: _write_view(task, (fold, view), one, digests[fold]) for view, one in views.items()}
         write_predictions(run.predictions_file, Predictions(task.fingerprint, settings.number_of_bits, known))

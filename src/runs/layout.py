@@ -121,8 +121,9 @@ class Run:
 
     @property
     def logs(self) -> Path:
-        """Folder of the run's TensorBoard logs (``version_<k>`` below it)."""
-        return experiments_folder() / "lightning_logs" / self.database / self.experiment / self.name
+        """Folder of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
+        method = "" if self.method == DEFAULT_METHOD else self.method
+        return experiments_folder() / "lightning_logs" / method / self.database / self.experiment / self.name
 
     @property
     def last_checkpoint(self) -> Path:
@@ -154,6 +155,11 @@ class Run:
         """Which checkpoint the codes belong to, and the facts about each fold."""
         return self.directory / "predictions.json"
 
+    @property
+    def rotation_file(self) -> Path:
+        """What a run that is a rotation of another one was made from."""
+        return self.directory / "rotation.json"
+
     def features_file(self, fold: str, view: str = "") -> Path:
         """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
         return self.directory / f"{_part(fold, view)}-features.npy"
@@ -169,6 +175,10 @@ class Run:
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
         return self.evaluation / f"{fold}-prediction_mAP.json"
+
+    def index(self, view: str = "image") -> Path:
+        """Folder of the index that searches the run's codes."""
+        return self.directory / ("index" if view == "image" else f"index-{view}")
 
     @property
     def best_checkpoint(self) -> Path:

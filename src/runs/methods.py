@@ -50,6 +50,8 @@ register_method(
     settings="biodeephashing.models.PenaltyStrategies.settings:Settings",
     method="biodeephashing.models.PenaltyStrategies.method:METHOD",
 )
+register_method("H2Q", settings="biodeephashing.models.H2Q.settings:Settings", method="biodeephashing.models.H2Q.method:METHOD")
+register_method("ITQ", settings="biodeephashing.models.ITQ.settings:Settings", method="biodeephashing.models.ITQ.method:METHOD")
 
 
 def check_method(name: str) -> None:

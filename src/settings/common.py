@@ -28,7 +28,7 @@ from .setting import (
 
 FOLDS = ("train", "val", "query", "database")
 LONGEST_NAME = 255  # bytes a file system allows for one folder
-DERIVED = ("model", "preprocessing")  # what hparams.json holds besides the settings
+DERIVED = ("model", "preprocessing", "parent")  # what hparams.json holds besides the settings
 
 Rows: TypeAlias = tuple[tuple[Field, Setting], ...]
 Table = TypeVar("Table", bound="CommonSettings")
@@ -154,8 +154,12 @@ class CommonSettings:
     @property
     def name(self) -> str:
         """Name of the run's folder: ``-key=value`` of every named setting, joined without separators."""
+        return self.name_of(self.table())
+
+    def name_of(self, rows: Rows) -> str:
+        """Return the part of the name that some rows of the table make."""
         parts = []
-        for field, row in self.table():
+        for field, row in rows:
             value = getattr(self, field.name)
             if row.named == "never" or (row.named == "changed" and value == field.default):
                 continue

@@ -142,7 +142,7 @@ def _help_of(field: Field) -> str:
     unit = f" [{setting.unit}]" if setting.unit else ""
     choices = f"; one of: {', '.join(setting.choices)}" if setting.choices else ""
     default = " ".join(field.default) if isinstance(field.default, tuple) else field.default
-    shown = "" if default in ("", False) else f" (default: {default})"
+    shown = "" if default in ("", False) or default != default else f" (default: {default})"  # NaN stands for what follows from others
     return f"{setting.help}{unit}{choices}{shown}".replace("%", "%%")
 
 

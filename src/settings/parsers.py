@@ -58,19 +58,19 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
     return parser
 
 
+def rotate_parser(table: type[CommonSettings], parent: type[CommonSettings]) -> StrictParser:
+    """Return the parser of ``rotate.py`` with the settings that a rotation has beside those of its parent."""
+    parser = StrictParser(description="Rotate the codes of finished runs: each gives a run of its own, and no image is read.")
+    _add_runs(parser)
+    add_settings(parser, table, "train", skip=[field.name for field, _ in parent.table() if field.name != "no_skip"])
+    _add_tracking(parser)
+    return parser
+
+
 def evaluate_parser() -> StrictParser:
     """Return the parser of ``eval_map.py``."""
     parser = StrictParser(description="Measure how well the codes of predicted runs retrieve.")
-    parser.add_argument(
-        "-p",
-        "--path",
-        nargs="+",
-        action="extend",
-        default=SUPPRESS,
-        required=True,
-        metavar="RUN",
-        help="runs: paths, DB/EXP for all of an experiment, or patterns (*), see docs/runs.md",
-    )
+    _add_runs(parser)
     parser.add_argument(
         "-no_features",
         "--no_features",
@@ -78,9 +78,7 @@ def evaluate_parser() -> StrictParser:
         help="measure nothing that needs the features: no feature ranking; quick",
     )
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="measure again even what is up to date")
-    parser.add_argument(
-        "-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help="log to MLflow; left out: as the run was trained"
-    )
+    _add_tracking(parser)
     parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
     parser.add_argument("-device", "--device", default="cpu", metavar="DEVICE", help="has no effect: the CPU is used")
     add_measures(parser)
@@ -138,6 +136,16 @@ def list_parser() -> StrictParser:
     words = "remove the intermediate checkpoints, epoch=*.ckpt, of finished runs; what predicts and resumes stays"
     parser.add_argument("-prune", "--prune", action="store_true", help=words)
     return parser
+
+
+def _add_runs(parser: StrictParser) -> None:
+    words = "runs: paths, DB/EXP for all of an experiment, or patterns (*), see docs/runs.md"
+    parser.add_argument("-p", "--path", nargs="+", action="extend", default=SUPPRESS, required=True, metavar="RUN", help=words)
+
+
+def _add_tracking(parser: StrictParser) -> None:
+    words = "log to MLflow; left out: as the run was trained"
+    parser.add_argument("-tracking", "--tracking", choices=("on", "off"), default=SUPPRESS, help=words)
 
 
 def _add_config(parser: StrictParser, words: str) -> None:

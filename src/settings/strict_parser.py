@@ -47,7 +47,7 @@ def command_line(script: str) -> str:
     if _CALLED.get() is None:
         return f"python {script}"
     folder, name = script.removesuffix(".py").split("/")[-2:]
-    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes"}.get(name, name)
+    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes", "index": "search-index"}.get(name, name)
     return f"biodeephashing {({'process': 'prepare ', 'download': 'download '}).get(folder, '')}{command}"
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
 
 from ..runs import Run
 from ..runs.hparams_json import hparams_of
 from ..settings import TrainingSettings
-from ..tracking import NoTracker, Tracker, open_tracker
+from ..tracking import Tracker, open_tracker
 from .checkpoints import write_checkpoint
 from .module import HashingModule
 
@@ -87,6 +88,15 @@ class Bar(TQDMProgressBar):
         self.train_progress_bar.set_description(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
 
+class BoardLogger(TensorBoardLogger):
+    """Lightning's TensorBoard logs, in the directory that they are given."""
+
+    @property
+    def log_dir(self) -> str:
+        """The directory of this training; Lightning would take a ``$NAME`` in it for a variable."""
+        return str(Path(self.root_dir) / f"version_{self.version}")
+
+
 class Curves(pl.Callback):
     """Tells the reader, TensorBoard and MLflow how each epoch went.
 
@@ -118,7 +128,7 @@ class Curves(pl.Callback):
         self.quiet = quiet
         self.parent = parent
         self.fresh = fresh
-        self._tracker: Tracker | NoTracker = NoTracker()
+        self._tracker = Tracker()
         self._started = 0.0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

@@ -9,7 +9,6 @@ from typing import Any, TypeAlias, TypeVar
 import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 from tqdm import tqdm
@@ -22,7 +21,7 @@ from ..runs import Run
 from ..settings import TrainingSettings
 from ..surroundings import has_terminal
 from .alignment import AlignmentCurves
-from .callbacks import Bar, Checkpoints, Curves
+from .callbacks import Bar, BoardLogger, Checkpoints, Curves
 from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .checks import check_batches, check_input, check_precision, check_rules
@@ -158,7 +157,7 @@ def _fit(
         gradient_clip_val=settings.clip_norm or None,
         callbacks=callbacks,
         plugins=[WholeFileCheckpointIO()],
-        logger=TensorBoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),
+        logger=BoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),
         enable_progress_bar=show_bar,
         enable_model_summary=False,
         num_sanity_val_steps=0,

@@ -20,13 +20,13 @@ from ..bio import (
     NormConstraint,
     apply_rule,
     describe,
-    follow,
     give_target,
     ignore_in_ddp,
     load_rule_state,
     plain_state_dict,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 from ..errors import RunError
 from ..eval import leave_one_out_average_precision
@@ -200,7 +200,7 @@ class HashingModule(pl.LightningModule):
         ]
         optimizer = OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
         if self.settings.is_bio:
-            self._follower = follow(self.network, optimizer)
+            self._follower = track_optimizer(self.network, optimizer)
             if "follower" in self._resumed:
                 self._follower.load_state_dict(self._resumed["follower"])
         if self.settings.constrain_norm:

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from biodeephashing.backbones import BACKBONES, build_backbone, build_network
 from biodeephashing.backbones._cifar_resnet import BasicBlock
-from biodeephashing.bio import RULES, apply_rule, check_reach, describe, follow, give_target, remove_rule
+from biodeephashing.bio import RULES, apply_rule, check_reach, describe, give_target, remove_rule, track_optimizer
 from biodeephashing.errors import UsageError
 
 BLOCKS = {"resnet20": 3, "resnet56": 9}
@@ -117,7 +117,7 @@ def test_a_checkpoint_comes_back(name, tmp_path):
 def step(network, images, labels):
     """One step of gradient descent; returns the loss."""
     optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     give_target(network, functional.one_hot(labels, 10))
     loss = functional.cross_entropy(network(images), labels)
     loss.backward()

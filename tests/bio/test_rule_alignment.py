@@ -18,10 +18,10 @@ from biodeephashing.bio import (
     apply_rule,
     exact_gradients,
     feedback_matrix,
-    follow,
     give_target,
     measure_alignment,
     rule_state,
+    track_optimizer,
 )
 from biodeephashing.errors import RuleError
 
@@ -135,7 +135,7 @@ def trained(rule, device="cpu"):
     torch.manual_seed(0)
     network = apply_rule(Net().to(device), rule, seed=3)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     x, labels = X.to(device), LABELS.to(device)
 
     def loss():

@@ -17,7 +17,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
 
-from biodeephashing.bio import RULES, BroadcastRule, apply_rule, check_reach, feedback_matrix, follow, remove_rule
+from biodeephashing.bio import RULES, BroadcastRule, apply_rule, check_reach, feedback_matrix, remove_rule, track_optimizer
 from biodeephashing.bio._interception import WeightInterceptor
 from biodeephashing.bio._layers import bindings
 from biodeephashing.errors import RuleError
@@ -267,7 +267,7 @@ def test_batchwise_magnitudes_of_separate_rows_are_the_rows_of_one_matrix():
     torch.manual_seed(0)
     module = apply_rule(nn.MultiheadAttention(4, 1, bias=False).double(), "brsf", seed=1)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     query, memory = (torch.randn(2, 1, 4, dtype=torch.float64, requires_grad=True) for _ in range(2))
     before = feedback_matrix(module, "in_proj_weight")
     for _ in range(2):

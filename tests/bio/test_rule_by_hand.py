@@ -7,7 +7,7 @@ import torch
 from rule_helpers import ready
 from torch import nn
 
-from biodeephashing.bio import WeightMirror, apply_rule, follow, give_target
+from biodeephashing.bio import WeightMirror, apply_rule, give_target, track_optimizer
 
 WEIGHT = torch.tensor([[2.0, -1.0], [0.0, 3.0]])
 MATRIX = torch.tensor([[0.1, 0.2], [0.3, -0.4]])
@@ -106,7 +106,7 @@ def test_two_steps_of_kolen_and_pollack():
     layer = converted("kp")
     layer.weight_feedback.copy_(MATRIX)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     for wanted in ([[-0.005, -0.21], [-0.715, -4.38]], [[-0.19925, -0.9685], [-2.59275, -11.743]]):
         outcome(layer)
         optimizer.step()

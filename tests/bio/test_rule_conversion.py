@@ -59,7 +59,7 @@ def test_objects_names_flags_and_state_dict_stay(rule):
     assert f"rule={rule})" in repr(plain[5])
 
 
-def test_the_optimiser_never_sees_a_matrix(rule):
+def test_the_optimizer_never_sees_a_matrix(rule):
     module = apply_rule(network(), rule)
     plain = network()
     assert [name for name, _ in module.named_parameters()] == [name for name, _ in plain.named_parameters()]

@@ -10,7 +10,16 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from biodeephashing.bio import RULES, apply_rule, feedback_matrix, follow, give_target, ignore_in_ddp, measure_alignment, rule_names
+from biodeephashing.bio import (
+    RULES,
+    apply_rule,
+    feedback_matrix,
+    give_target,
+    ignore_in_ddp,
+    measure_alignment,
+    rule_names,
+    track_optimizer,
+)
 
 STEPS, BATCH, CLASSES = 3, 6, 4
 
@@ -41,7 +50,7 @@ def train(rule, rank=0, processes=1, wrap=lambda network: network):
     network = build(rule)
     whole = wrap(network)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.3, momentum=0.9, weight_decay=0.01)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     feedback = []
     for images, targets in batches():
         images, targets = (part[rank::processes] for part in (images, targets))

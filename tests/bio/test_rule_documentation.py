@@ -27,6 +27,6 @@ def test_every_rule_is_on_the_page():
 
 
 def test_the_page_says_what_training_by_some_rules_needs():
-    needed = {"follow(": any(kind.changes for kind in RULES.values())}
+    needed = {"track_optimizer(": any(kind.changes for kind in RULES.values())}
     needed["give_target("] = any(getattr(kind, "needs_target", False) for kind in RULES.values())
     assert [call for call, wanted in needed.items() if wanted and call not in PAGE] == []

@@ -20,12 +20,12 @@ from biodeephashing.bio import (
     check_reach,
     exact_gradients,
     feedback_matrix,
-    follow,
     give_target,
     load_rule_state,
     measure_alignment,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 
 pytestmark = pytest.mark.gpu
@@ -68,7 +68,7 @@ def gradients(module, x):
 
 def followed(module, lr=0.0):
     optimizer = torch.optim.SGD(module.parameters(), lr=lr, momentum=0.9, weight_decay=0.1)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     return optimizer
 
 

@@ -11,7 +11,7 @@ from rule_oracle import number
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from biodeephashing.bio import WeightMirror, apply_rule, feedback_matrix, follow, measure_alignment
+from biodeephashing.bio import WeightMirror, apply_rule, feedback_matrix, measure_alignment, track_optimizer
 from biodeephashing.errors import RuleError
 
 SETTINGS = {
@@ -49,7 +49,7 @@ def test_b_takes_the_very_steps_of_w(name):
     # two groups with settings of their own, and a rate that changes on the way
     groups = [{"params": [*module[:3].parameters()], "weight_decay": 0.3}, {"params": [*module[3:].parameters()]}]
     optimizer = kind(groups, **options)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     gradients = train(module, optimizer, 6, torch.optim.lr_scheduler.StepLR(optimizer, 2, gamma=0.5))
 
     for layer, matrix in start.items():
@@ -69,7 +69,7 @@ def test_momentum_and_decay_in_a_loop_by_hand():
     module = apply_rule(network().double(), "kp")
     matrix, momentum = module[3].weight_feedback.clone(), 0.0
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9, weight_decay=0.2)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     for gradient in train(module, optimizer, 5):
         momentum = 0.9 * momentum + gradient[3] + 0.2 * matrix
         matrix = matrix - 0.05 * momentum
@@ -80,7 +80,7 @@ def test_decay_brings_b_to_w_at_its_own_rate():
     module = apply_rule(network().double(), "kp")
     before = distances(module)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, weight_decay=0.5)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     train(module, optimizer, 100)
     for name, distance in distances(module).items():
         torch.testing.assert_close(distance, 0.95**100 * before[name], rtol=1e-6, atol=1e-12)
@@ -92,7 +92,7 @@ def test_without_decay_b_keeps_its_distance(kind):
     module = apply_rule(network().double(), "kp")
     before = distances(module)
     optimizer = kind(module.parameters(), lr=0.05)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     train(module, optimizer, 10)
     for name, distance in distances(module).items():
         torch.testing.assert_close(distance, before[name], rtol=1e-10, atol=1e-12)
@@ -105,7 +105,7 @@ def test_a_frozen_weight_and_its_b_rest(in_optimizer):
     module[3].weight.requires_grad_(False)
     weight, matrix = module[3].weight.clone(), module[3].weight_feedback.clone()
     optimizer = torch.optim.SGD([p for p in module.parameters() if in_optimizer or p.requires_grad], lr=0.1, weight_decay=0.5)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     other = distances(module)[5]
     train(module, optimizer, 3)
     assert torch.equal(module[3].weight, weight)
@@ -113,11 +113,11 @@ def test_a_frozen_weight_and_its_b_rest(in_optimizer):
     torch.testing.assert_close(distances(module)[5], 0.95**3 * other)
 
 
-def test_a_weight_that_the_optimiser_does_not_have():
+def test_a_weight_that_the_optimizer_does_not_have():
     module = apply_rule(network(), "kp")
     with pytest.raises(RuleError, match="does not have the weight of layer '0'"):
-        follow(module, torch.optim.SGD(module[3:].parameters(), lr=0.1))
-    with pytest.raises(RuleError, match="call follow"):
+        track_optimizer(module, torch.optim.SGD(module[3:].parameters(), lr=0.1))
+    with pytest.raises(RuleError, match="call track_optimizer"):
         module(X)
 
 
@@ -125,7 +125,7 @@ def test_a_weight_that_is_computed():
     module = nn.Sequential(parametrizations.weight_norm(nn.Linear(3, 2)))
     apply_rule(module, "kp")
     with pytest.raises(RuleError, match=r"layer '0' is computed \(a parametrisation\)"):
-        follow(module, torch.optim.SGD(module.parameters(), lr=0.1))
+        track_optimizer(module, torch.optim.SGD(module.parameters(), lr=0.1))
 
 
 def test_two_layers_with_one_weight_each_keep_a_b_that_follows():
@@ -134,7 +134,7 @@ def test_two_layers_with_one_weight_each_keep_a_b_that_follows():
     apply_rule(module, "kp")
     before = [module[0].weight.detach() - module[name].weight_feedback for name in (0, 2)]
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     module(torch.randn(4, 3, dtype=torch.float64)).square().sum().backward()
     optimizer.step()
     for name, distance in zip((0, 2), before, strict=True):
@@ -146,7 +146,7 @@ def test_b_follows_through_a_change_of_dtype(earlier):
     module = apply_rule(network(), "kp")
     before = distances(module)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     train(module, optimizer, earlier)
     module.double()
     train(module, optimizer, 3)
@@ -190,7 +190,7 @@ def test_mirror_phases_by_their_definition(name, height, monkeypatch):
     layer = apply_rule(nn.ModuleDict({"part": layer_of(name)}), WeightMirror(rate=0.3, samples=50), seed=6)["part"]
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.0)
     wanted, weight, groups = layer.weight_feedback.clone(), layer.weight.detach(), getattr(layer, "groups", 1)
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     transposed = name.startswith("transposed")
     for step in (1, 2):
         torch.rand(step)  # other random numbers do not matter
@@ -224,7 +224,7 @@ def test_a_mirror_settles_where_its_documentation_says():
     torch.manual_seed(0)
     layer = apply_rule(nn.Linear(64, 256), WeightMirror(rate=0.1, samples=32))
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.0)
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     assert measure_alignment(layer)[0].weight_angle > 80
     for _ in range(150):
         optimizer.step()
@@ -237,7 +237,7 @@ def test_mirrors_depend_on_seed_and_name_alone():
     def mirrored(seed, name):
         module = apply_rule(nn.ModuleDict({"before": nn.Linear(2, 2), name: layer_of("linear")}), "wm", seed=seed)
         optimizer = torch.optim.SGD(module.parameters(), lr=0.0)
-        follow(module, optimizer)
+        track_optimizer(module, optimizer)
         optimizer.step()
         return feedback_matrix(module, name).clone()
 

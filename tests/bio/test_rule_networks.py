@@ -15,11 +15,11 @@ from biodeephashing.bio import (
     apply_rule,
     check_reach,
     describe,
-    follow,
     plain_state_dict,
     remove_rule,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 
 EVERY = tuple(sorted(RULES))
@@ -66,7 +66,10 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+LARGE = ("alexnet", "vgg16", "resnet18", "convnext_tiny", "timm hrnet_w18_small", "timm tf_efficientnet_lite0")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NETWORKS])
 def real(request):
     """A network, a batch, what it computes, and backpropagation's gradients."""
     build, size, rules = NETWORKS[request.param]
@@ -158,7 +161,7 @@ def test_every_rule_learns_what_a_small_network_can_learn(rule):
     x = torch.randn(32, 6)
     target = x[:, :3].argmax(1)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5)
-    follow(network, optimizer)
+    track_optimizer(network, optimizer)
     losses = []
     for _ in range(30):
         label(network, len(x))

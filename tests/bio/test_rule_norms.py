@@ -11,7 +11,7 @@ import torch
 from rule_helpers import X, network
 from torch import nn
 
-from biodeephashing.bio import RULES, NormConstraint, apply_rule, follow, give_target
+from biodeephashing.bio import RULES, NormConstraint, apply_rule, give_target, track_optimizer
 from biodeephashing.errors import RuleError
 
 OPTIMIZERS = {"sgd": lambda p: torch.optim.SGD(p, lr=0.3, momentum=0.9, weight_decay=0.1), "adam": lambda p: torch.optim.Adam(p, lr=0.1)}
@@ -49,7 +49,7 @@ def test_norms_stay(rule, optimizer):
     before, identities = norms(module), [id(parameter) for parameter in module.parameters()]
     for one, held in ((module, True), (free, False)):
         steps = OPTIMIZERS[optimizer](one.parameters())
-        follow(one, steps)
+        track_optimizer(one, steps)
         if held:
             NormConstraint(one, steps)
         train(one, steps)
@@ -89,7 +89,7 @@ def test_attention_is_held_too():
     assert list(NormConstraint(module).state_dict()) == ["0", "1.in_proj_weight", "1.out_proj"]
 
 
-def test_apply_without_an_optimiser_and_remove():
+def test_apply_without_an_optimizer_and_remove():
     layer = nn.Linear(3, 3)
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
     constraint, first = NormConstraint(layer, optimizer), layer.weight.norm().item()
@@ -147,7 +147,7 @@ def test_a_gpu_holds_norms(rule):
     module = apply_rule(network().cuda(), rule)
     before = norms(module)
     optimizer = OPTIMIZERS["sgd"](module.parameters())
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     NormConstraint(module, optimizer)
     for _ in range(3):
         give_target(module, torch.eye(5)[:4].cuda())

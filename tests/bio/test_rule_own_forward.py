@@ -21,11 +21,11 @@ from biodeephashing.bio import (
     check_reach,
     describe,
     feedback_matrix,
-    follow,
     load_rule_state,
     measure_alignment,
     remove_rule,
     rule_state,
+    track_optimizer,
 )
 from biodeephashing.errors import RuleError
 
@@ -180,7 +180,7 @@ def test_the_scale_of_the_weights_is_that_of_what_is_multiplied():
 def test_a_mirror_learns_what_is_multiplied():
     layer = apply_rule(StdConv2d(2, 2, 1).double(), WeightMirror(rate=1.0, samples=100_000))
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     layer(random(2, 2, 3, 3)).square().sum().backward()
     optimizer.step()
     torch.testing.assert_close(layer.weight_feedback, standardised(layer.weight.detach()), rtol=0, atol=0.03)

@@ -22,11 +22,11 @@ from biodeephashing.bio import (
     BroadcastRule,
     apply_rule,
     feedback_matrix,
-    follow,
     plain_state_dict,
     remove_rule,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 from biodeephashing.bio._binding import WeightBinding
 from biodeephashing.errors import RuleError
@@ -194,9 +194,9 @@ COMPILED = {
 
 
 def train(module, call, x, steps):
-    """A few steps of the optimiser, the feedback behind it; returns what a run leaves behind."""
+    """A few steps of the optimizer, the feedback behind it; returns what a run leaves behind."""
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05, momentum=0.9, weight_decay=0.1)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     losses = []
     for _ in range(steps):
         label(module, len(x))
@@ -208,11 +208,11 @@ def train(module, call, x, steps):
     return torch.stack(losses), [p.detach().clone() for p in module.parameters()], [feedback_matrix(module, n) for n in rule_names(module)]
 
 
-CASES = [("convolution", name) for name in sorted(RULES)]
-CASES += [(kind, name) for kind in ("transposed", "attention") for name in ("fa", "frsf", "brsf", "dfa")]  # one of a kind
+CASES = [("convolution", name) for name in sorted(RULES)] + [(kind, "frsf") for kind in ("transposed", "attention")]
+MORE = [(kind, name) for kind in ("transposed", "attention") for name in ("fa", "brsf", "dfa")]  # with frsf one of a kind
 
 
-@pytest.mark.parametrize(("kind", "name"), CASES)
+@pytest.mark.parametrize(("kind", "name"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE)])
 def test_compiles_into_one_graph_that_several_steps_share(kind, name):
     build, shape = COMPILED[kind]
     torch._dynamo.reset()
@@ -228,6 +228,7 @@ def test_compiles_into_one_graph_that_several_steps_share(kind, name):
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not (shutil.which("g++") or shutil.which("clang++")), reason="needs a C++ compiler")
 @pytest.mark.parametrize("one_of_a_kind", ["frsf", "brsf", "kp", "dfa"])
 def test_compiles_into_machine_code(one_of_a_kind):
@@ -241,6 +242,7 @@ def test_compiles_into_machine_code(one_of_a_kind):
     torch.testing.assert_close(*results)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", ["frsf", "dfa"])
 def test_compiled_under_autocast(rule):
     torch._dynamo.reset()
@@ -299,7 +301,7 @@ def test_an_average_of_a_network_that_is_followed(rule):
     module = apply_rule(network(), rule)
     ema = torch.optim.swa_utils.AveragedModel(module, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.5))
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    following = follow(module, optimizer)
+    following = track_optimizer(module, optimizer)
     for _ in range(2):
         label(module, len(X))
         module(X).square().mean().backward()
@@ -343,7 +345,7 @@ def test_a_pickled_network_learns_on_as_it_would_have(rule):
         assert rule_state(loaded) == rule_state(module)
         assert_equal(matrices(loaded).values(), matrices(module).values())
         if RULES[rule].changes:  # a copy is told of no step until it is followed itself
-            with pytest.raises(RuleError, match="call follow"):
+            with pytest.raises(RuleError, match="call track_optimizer"):
                 loaded(X)
         assert_equal(losses_gradients(ready(loaded), loaded), losses_gradients(module, module))
         assert isinstance(remove_rule(loaded)[0], nn.Conv2d)

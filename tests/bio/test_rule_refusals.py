@@ -12,7 +12,7 @@ from rule_helpers import X, network
 from torch import nn
 from torch.nn.utils import parametrizations
 
-from biodeephashing.bio import RULES, Rule, apply_rule, check_reach, describe, follow, remove_rule, rule_state
+from biodeephashing.bio import RULES, Rule, apply_rule, check_reach, describe, remove_rule, rule_state, track_optimizer
 from biodeephashing.errors import RuleError, UnknownNameError
 
 
@@ -245,7 +245,7 @@ def test_a_network_is_wanted_first():
         apply_rule("fa", nn.Linear(2, 2))
     network = apply_rule(nn.Linear(2, 2), "fa")
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    in_order = "follow takes a network and its optimizer, in this order, not a SGD as its network"
+    in_order = "track_optimizer takes a network and its optimizer, in this order, not a SGD as its network"
     for wrong, words in (((optimizer, network), in_order), ((network, None), "a NoneType is no optimizer and holds none")):
         with pytest.raises(RuleError, match=words):
-            follow(*wrong)
+            track_optimizer(*wrong)

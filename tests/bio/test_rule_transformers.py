@@ -7,7 +7,7 @@ import torch
 from rule_helpers import one_hot, ready
 from torch import nn
 
-from biodeephashing.bio import WeightMirror, apply_rule, check_reach, describe, feedback_matrix, follow, give_target, remove_rule
+from biodeephashing.bio import WeightMirror, apply_rule, check_reach, describe, feedback_matrix, give_target, remove_rule, track_optimizer
 
 transformers = pytest.importorskip("transformers")
 Conv1D = transformers.pytorch_utils.Conv1D
@@ -65,7 +65,7 @@ def test_learned_feedback_follows():
     for rule in ("kp", WeightMirror(rate=1.0, samples=100_000)):
         layer = apply_rule(Conv1D(2, 3), rule)
         optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, weight_decay=0.5)
-        follow(layer, optimizer)
+        track_optimizer(layer, optimizer)
         before = layer.weight.detach() - layer.weight_feedback
         layer(x).square().sum().backward()
         optimizer.step()

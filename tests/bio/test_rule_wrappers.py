@@ -11,7 +11,7 @@ import torch
 from rule_helpers import X, network
 from torch import nn
 
-from biodeephashing.bio import NormConstraint, apply_rule, feedback_matrix, follow
+from biodeephashing.bio import NormConstraint, apply_rule, feedback_matrix, track_optimizer
 from biodeephashing.errors import RuleError
 
 LAYERS = ("0", "3", "5")
@@ -143,7 +143,7 @@ def test_copied_steps_are_those_that_bring_the_weights_forward_not_up_and_down(n
     module, closure = started("kp")
     plain = network().double()
     optimizer, theirs = make(module), make(plain)
-    following, before = follow(module, optimizer), distances(module)
+    following, before = track_optimizer(module, optimizer), distances(module)
     for count in range(1, 4):
         step(optimizer, closure)
         for one, first in zip(distances(module), before, strict=True):
@@ -163,11 +163,11 @@ def test_weights_that_are_moved_between_the_steps(name):
     make, step = LOOKING_AHEAD[name]
     module, closure = started("kp")
     optimizer = make(module)
-    following = follow(module, optimizer)
+    following = track_optimizer(module, optimizer)
     with pytest.raises(RuleError, match=r"Lookahead moves the weights between two steps of its SGD.*'kp'.*train with SGD alone"):
         train(step, optimizer, closure, 8)
     following.remove()
-    follow(module, vars(optimizer).get("_base_optimizer") or optimizer.optimizer)
+    track_optimizer(module, vars(optimizer).get("_base_optimizer") or optimizer.optimizer)
     with pytest.warns(UserWarning, match="something other than SGD moves the weights") as told:
         train(step, optimizer, closure, 8)
     assert len(told) == 1
@@ -178,7 +178,7 @@ def test_rules_that_copy_no_steps_go_with_any_wrapper(rule):
     for name, (make, step) in {**SHARPNESS, **LOOKING_AHEAD}.items():
         module, closure = started(rule)
         optimizer = make(module)
-        following, seen = follow(module, optimizer), []
+        following, seen = track_optimizer(module, optimizer), []
         for _ in range(4):
             step(optimizer, closure)
             seen.append(module[5].weight_feedback_starts.clone() if rule == "brsf" else module[5].weight_feedback.clone())
@@ -190,7 +190,7 @@ def test_what_belongs_to_a_step_or_is_undone_is_no_motion():
     for name, (make, step) in {**SHARPNESS, "alone": (sgd, after_backward)}.items():
         module, closure = started("kp")
         optimizer, norm = make(module), module[5].weight.norm()
-        follow(module, optimizer)
+        track_optimizer(module, optimizer)
         NormConstraint(module, optimizer)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -208,7 +208,7 @@ def test_settings_are_those_that_a_step_begins_with():
     module, closure = started("kp")
     matrix = nn.Parameter(module[5].weight_feedback.clone())
     optimizer, alone = (timm.optim.Lamb(parameters, lr=0.1, max_grad_norm=None) for parameters in (module.parameters(), [matrix]))
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     for _ in range(3):
         after_backward(optimizer, closure)
         matrix.grad = module[5].weight.grad.clone()
@@ -251,5 +251,5 @@ class Several:
 def test_optimizers_that_cannot_be_followed_are_refused_before_training(make, words):
     module, _ = started("kp")
     with pytest.raises(RuleError, match=words):
-        follow(module, make(module))
-    follow(module, sgd(module))
+        track_optimizer(module, make(module))
+    track_optimizer(module, sgd(module))

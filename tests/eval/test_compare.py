@@ -194,6 +194,7 @@ def test_unknown_metric(metric):
         compare("TINY", "trial", metric=metric)
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme(study, tracked_home):
     import biodeephashing.eval.compare as script
 

@@ -11,7 +11,7 @@ from tracked_runs import SPLIT, track, track_untrained
 
 from biodeephashing.commands.compare import compare
 
-VALUES = {("PenaltyStrategies", "bp"): 0.9, ("PenaltyStrategies", "fa"): 0.7, ("ITQ", "—"): 0.8, ("LSH", "—"): 0.3}
+VALUES = {("PenaltyStrategies", "bp"): 0.9, ("PenaltyStrategies", "fa"): 0.7, ("SH", "—"): 0.8, ("LSH", "—"): 0.3}
 
 
 def value_of(method: str, rule: str, bits: int, seed: int) -> float:
@@ -22,12 +22,12 @@ def value_of(method: str, rule: str, bits: int, seed: int) -> float:
 def study(tracked_home):
     for method, rule in VALUES:
         for bits in (16, 8):
-            for seed in (0, 1) if method != "ITQ" else (0,):
+            for seed in (0, 1) if method != "SH" else (0,):
                 value = value_of(method, rule, bits, seed)
                 if method == "PenaltyStrategies":
                     track(rule, seed, value=value, number_of_bits=bits)
                 else:
-                    track_untrained(method, bits, seed, value, **({"iterations": "50"} if method == "ITQ" else {}))
+                    track_untrained(method, bits, seed, value, **({"iterations": "50"} if method == "SH" else {}))
     return tracked_home / "eval" / "comparison" / "TINY" / "trial"
 
 
@@ -48,7 +48,7 @@ def test_files_tables_and_pictures(study):
     assert header == ["method", "settings", "rule", "8 bits", "16 bits"]
     assert [row[:3] for row in rows] == [
         ["PenaltyStrategies", "DCH, lenet", "bp"],
-        ["ITQ", "", "—"],
+        ["SH", "", "—"],
         ["PenaltyStrategies", "DCH, lenet", "fa"],
         ["LSH", "", "—"],
     ]
@@ -57,7 +57,7 @@ def test_files_tables_and_pictures(study):
     header, *rows = rows_below("## 8 bits", lines)
     assert header[:5] == ["method", "settings", "rule", "seeds", "mAP"]
     assert {(row[0], row[2]): row[8][:7] for row in rows} == {
-        ("ITQ", "—"): "—",
+        ("SH", "—"): "—",
         ("LSH", "—"): "—",
         ("PenaltyStrategies", "bp"): "baselin",
         ("PenaltyStrategies", "fa"): "-0.2000",
@@ -69,7 +69,7 @@ def test_files_tables_and_pictures(study):
 
 @pytest.mark.usefixtures("unrendered")
 def test_the_table_of_all_numbers(study):
-    track_untrained("ITQ", 16, 1, 0.5, iterations="100")
+    track_untrained("SH", 16, 1, 0.5, iterations="100")
     compare("TINY", "trial", quiet=True)
     with (study / "comparison.csv").open(newline="", encoding="utf-8") as stream:
         rows = [row for row in csv.DictReader(stream) if row["metric"] == "query_mAP_expected"]
@@ -77,11 +77,11 @@ def test_the_table_of_all_numbers(study):
     found = {(row["model"], row["rule"], row["number_of_bits"], row["iterations"]): row for row in rows}
     assert len(found) == len(rows) == 9
     assert float(found["LSH", "—", "8", ""]["mean"]) == pytest.approx(np.mean([value_of("LSH", "—", 8, seed) for seed in (0, 1)]))
-    assert found["LSH", "—", "8", ""]["loss"] == found["ITQ", "—", "16", "100"]["architecture"] == ""
+    assert found["LSH", "—", "8", ""]["loss"] == found["SH", "—", "16", "100"]["architecture"] == ""
     assert found["PenaltyStrategies", "fa", "8", ""]["loss"] == "DCH"
     assert found["LSH", "—", "16", ""]["difference_to_bp"] == ""
     text = (study / "comparison.md").read_text("utf-8")
-    assert "| ITQ | iterations 100 | — |" in text, "settings that differ within a method are named"
+    assert "| SH | iterations 100 | — |" in text, "settings that differ within a method are named"
 
 
 @pytest.mark.usefixtures("unrendered")

@@ -218,11 +218,11 @@ def test_the_command_of_the_readme(fabricated, project_home, monkeypatch, capsys
 
 
 def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
-    from biodeephashing.tracking import finished_runs
+    from biodeephashing.tracking import tracked_runs
 
     run = write_run(tiny_database, tracking="on")
     result = evaluate(run, asked=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
-    (tracked,) = finished_runs(run.database, run.experiment)
+    (tracked,) = tracked_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]
         assert tracked.metrics[f"{fold}_mAP_index_at_1000"] == result[fold]["mAP_index_at_k=1000"]

@@ -114,11 +114,11 @@ def test_codes_as_text_do_without_features(fabricated):
 
 
 def test_numbers_that_are_left_out_are_taken_back_from_mlflow(tracked_home: Path, tiny_database):
-    from biodeephashing.tracking import finished_runs
+    from biodeephashing.tracking import tracked_runs
 
     run = write_run(tiny_database, tracking="on")
     evaluate(run, quiet=True)
     result = evaluate(run, no_features=True, no_skip=True, quiet=True)
-    (tracked,) = finished_runs(run.database, run.experiment)
+    (tracked,) = tracked_runs(run.database, run.experiment)
     assert tracked.metrics["query_mAP_index"] == result["query"]["mAP_index"]
     assert not [name for name in tracked.metrics if "feature" in name]

@@ -20,8 +20,8 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
     tracker = open_tracker(Run.of(settings), hparams_of(settings))
     tracker.set_tags(split or SPLIT)
-    tracker.log_curve("val_mAP", [(epoch, LEVELS[mode] * epoch / 5) for epoch in range(4 + seed)])
-    tracker.log_curve("train_loss", [(epoch, 1 / (1 + epoch)) for epoch in range(4 + seed)])
+    for epoch in range(4 + seed):
+        tracker.log_metrics({"val_mAP": LEVELS[mode] * epoch / 5, "train_loss": 1 / (1 + epoch)}, epoch)
     tracker.log_metrics(further)
     if value is not None:
         names = ("expected", "expected_at_1000", "expected_at_5000", "feature")

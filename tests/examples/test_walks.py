@@ -5,6 +5,7 @@ from pathlib import Path
 
 import any_network
 import new_rule
+import pytest
 import torch
 
 from biodeephashing.bio import RULES
@@ -19,6 +20,7 @@ def test_every_example_guards_its_main_and_is_run_here():
 
 
 class TestNewRule:
+    @pytest.mark.slow
     def test_what_is_learned_and_measured(self, capsys):
         outcomes = new_rule.main()
         out = capsys.readouterr().out

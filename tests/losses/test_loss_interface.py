@@ -175,8 +175,8 @@ def test_a_misspelt_loss_names_the_nearest():
 
 @each_case("name", NAMES)
 def test_a_misspelt_constant_names_the_nearest(name):
-    constant = next(iter(CASES[name].CONSTANTS), "penalty")
-    with pytest.raises(UsageError, match=rf"constant of {name} '{constant}s': did you mean '{constant}'"):
+    constant = next(iter(CASES[name].CONSTANTS), "")
+    with pytest.raises(UsageError, match=rf"constant of {name} '{constant}s'" + f": did you mean '{constant}'" * bool(constant)):
         build(name, **{constant + "s": 1.0})
 
 
@@ -184,7 +184,7 @@ def test_a_misspelt_constant_names_the_nearest(name):
 def test_a_missing_value_is_named(name, left_out):
     values = {"bits": 8, "classes": 2, "train_size": 9, "similar_probability": 0.5, "penalty": 0.0}
     del values[left_out]
-    with pytest.raises(UsageError, match=rf"{name} needs {left_out}: write {left_out}=\.\.\."):
+    with pytest.raises(TypeError, match=f"missing .* '{left_out}'"):
         LOSSES[name](**values)
 
 

@@ -19,7 +19,7 @@ from biodeephashing.losses._keywords import keywords_of
 def test_every_file_of_the_folder_registers_an_entry():
     for file in Path(losses.__file__).parent.glob("[!_]*.py"):
         text = file.read_text("utf-8")
-        assert '\n@LOSSES.register("' in text or '\n@PENALTIES.register("' in text, f"{file.name} registers nothing"
+        assert '\n@LOSSES.register("' in text or "\n@PENALTIES.register(" in text, f"{file.name} registers nothing"
         assert file.stem in {entry.__module__.rpartition(".")[2] for entry in (*LOSSES.values(), *PENALTIES.values())}
 
 

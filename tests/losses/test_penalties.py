@@ -4,7 +4,7 @@ import pytest
 import torch
 from loss_oracles import row_mean, sign_distance
 
-from biodeephashing.errors import UnknownNameError, UsageError
+from biodeephashing.errors import UnknownNameError
 from biodeephashing.losses import PENALTIES
 
 NAMES = sorted(PENALTIES)
@@ -155,5 +155,5 @@ def test_balanced_hswd_is_what_hswd_wants_of_a_large_batch():
 def test_bad_input():
     with pytest.raises(UnknownNameError, match="unknown penalty 'HSDW': did you mean 'HSWD'"):
         PENALTIES["HSDW"]
-    with pytest.raises(UsageError, match="unknown constant of L2 'weight'"):
+    with pytest.raises(TypeError, match="'weight'"):
         PENALTIES["L2"](weight=1.0)

@@ -21,7 +21,7 @@ from biodeephashing.losses.dch import DCH
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
-from biodeephashing.tracking import NoTracker
+from biodeephashing.tracking import Tracker
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import convert
@@ -170,7 +170,7 @@ def test_numbers_are_those_of_the_network_its_loss_and_its_batch(settings):
 def test_curves_go_to_mlflow_and_tensorboard(settings, monkeypatch):
     logged = []
 
-    class Recorder(NoTracker):
+    class Recorder(Tracker):
         def log_metrics(self, metrics, step=None):
             logged.extend((name, value, step) for name, value in metrics.items())
 

@@ -14,7 +14,7 @@ from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedExc
 from training_cases import equal, interrupt_in_epoch, steps_by_hand, weights
 
 from biodeephashing.backbones import build_network
-from biodeephashing.bio import QUANTITIES, RULES, Follower
+from biodeephashing.bio import QUANTITIES, RULES, FeedbackUpdater
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.data import ImageFold, load_fold, loader
@@ -25,8 +25,17 @@ from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.training import fit
+from biodeephashing.training.callbacks import BoardLogger
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import HashingModule
+
+
+def test_tensorboard_logs_lie_in_a_root_that_looks_like_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOARD", "elsewhere")
+    logger = BoardLogger(str(tmp_path / "$BOARD"), name="run")
+    logger.log_metrics({"val_mAP": 0.5}, 0)
+    assert list((tmp_path / "$BOARD" / "run" / "version_0").iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["$BOARD"]
 
 
 def test_a_run_holds_exactly_the_promised_files(settings):
@@ -88,12 +97,12 @@ def test_every_rule_trains_with_every_loss(settings, batches, rule, loss):
     """Two steps on the module of a run, without what a whole training does around them."""
     module = steps_by_hand(replace(settings, mode=rule, loss=loss), batches)
     torch.manual_seed(0)
-    start = build_network("lenet", bits=12)
+    plain = build_network("lenet", bits=12)
     trained = module.plain_weights()
-    build_network("lenet", bits=12).load_state_dict(trained, strict=True)
     assert module._follower.step == 2
-    moved = [key for key, value in start.state_dict().items() if not torch.equal(value, trained[key])]
-    assert moved == list(start.state_dict())
+    moved = [key for key, value in plain.state_dict().items() if not torch.equal(value, trained[key])]
+    assert moved == list(plain.state_dict())
+    plain.load_state_dict(trained, strict=True)
     assert all(value.isfinite().all() for value in trained.values())
 
 
@@ -124,6 +133,7 @@ def test_the_hash_layer_learns_ten_times_faster(settings, optimizer):
     assert groups[0].get("momentum", 0) == (0.9 if optimizer == "sgd" else 0)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(settings):
     """Pair losses over the joined batch: two gloo processes with 4 + 4 images train like one with 8, and measure the same."""
     mode = "features.0=wm,features.3=brsf,classifier.0=kp,hash_layer=dfa"  # all that draws afresh, learns or looks at the whole network
@@ -254,7 +264,7 @@ def test_no_batch_waits_for_a_gpu(settings, monkeypatch, rule):
         return calls
 
     counted = [without_waiting(HashingModule, name) for name in ("on_after_batch_transfer", "loss_of", "validation_step")]
-    counted.append(without_waiting(Follower, "_after_step"))
+    counted.append(without_waiting(FeedbackUpdater, "_after_step"))
     train(replace(settings, device="cuda", mode=rule, epochs=2), quiet=True)
     assert all(max(calls.values()) > 1 for calls in counted)
 

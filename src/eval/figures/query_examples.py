@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.patches import Rectangle
 
 from ...errors import BioDeepHashingError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _ROW, _INSET = 1.35, 0.04  # of a query, and of an image in its border; an image is 1 wide
 _STEP, _INCHES = 1.11, 0.8  # from an image to the next, and what 1 is on the page
-_PIXELS = 240  # most of a side that is drawn
+_PIXELS = 240  # most of a side: a tile has half as many
 _LINES, _LETTERS = 3, 16  # of the classes beside a query
 
 
@@ -36,6 +37,40 @@ class Gallery:
     image: Callable[[int], Image]
 
 
+@dataclass(frozen=True)
+class Tile:
+    """An image of a sheet.
+
+    Args:
+        image: opens it; what it raises for one that cannot be read is a BioDeepHashingError.
+        name: of its file, shown in its place then.
+        words: stand below it.
+        relevant: whether it shares a class with the query, which its border tells; None where that is not known.
+    """
+
+    image: Callable[[], Image]
+    name: str
+    words: str = ""
+    relevant: bool | None = None
+
+
+@dataclass(frozen=True)
+class SheetRow:
+    """A query of a sheet, and what was found for it.
+
+    Args:
+        classes: of the query, in words.
+        query: its image; the words say which it is.
+        tiles: what was found, the nearest first.
+        found: what is said at the end, in few words.
+    """
+
+    classes: str
+    query: Tile
+    tiles: Sequence[Tile]
+    found: str = ""
+
+
 def draw_nearest(
     file: Path, shown: Sequence[Neighbours], queries: Gallery, database: Gallery, words: Sequence[str], title: str, caption: str
 ) -> None:
@@ -50,44 +85,70 @@ def draw_nearest(
         title: one line.
         caption: everything that must be stated beside the images.
     """
-    most = max(len(one.rows) for one in shown)
-    height, width = _ROW * len(shown) * _INCHES + 0.3, _STEP * _INCHES * (most + 1) + 2.2
+
+    def tile(gallery: Gallery, row: int, words: str, relevant: bool | None = None) -> Tile:
+        return Tile(lambda: gallery.image(row), Path(gallery.files[row]).name, words, relevant)
+
+    rows = []
+    for one, classes in zip(shown, words, strict=True):
+        found = zip(one.rows.tolist(), one.distances.tolist(), one.relevant.tolist(), strict=True)
+        tiles = [tile(database, row, str(distance), relevant) for row, distance, relevant in found]
+        query = tile(queries, one.query, f"row {one.query:,}")
+        rows.append(SheetRow(classes, query, tiles, f"{int(one.relevant.sum())} of {len(one.rows)}"))
+    draw_sheet(file, rows, title, caption, columns=max(len(row.tiles) for row in rows))
+
+
+def draw_sheet(file: Path, rows: Sequence[SheetRow], title: str, caption: str, *, columns: int) -> None:
+    """Draw queries and what was found for them.
+
+    Args:
+        file: the PNG to write.
+        rows: the queries.
+        title: one line.
+        caption: everything that must be stated beside the images.
+        columns: how many images stand side by side; where there are more of a query, they go on in a further line.
+    """
+    lines = [max(1, -(-len(row.tiles) // columns)) for row in rows]
+    height, width = _ROW * _INCHES * sum(lines) + 0.3, _STEP * _INCHES * (columns + 1) + 2.2
     with page(file, height, title, caption, width=max(width, 8.2)) as figure:
         axes = figure.subplots()
-        for rank in range(1, most + 1):
+        for rank in range(1, columns + 1 if max(lines) == 1 else 1):
             axes.text(rank * _STEP + 0.7, -0.1, str(rank), fontsize=8, color=FAINT_INK, ha="center")
-        for number, (one, classes) in enumerate(zip(shown, words, strict=True)):
-            y = number * _ROW
-            axes.text(-0.15, y, _wrapped(classes), fontweight="bold", ha="right", va="top", linespacing=1.2)
-            axes.text(-0.15, y + 1, f"row {one.query:,}", fontsize=8, color=FAINT_INK, ha="right")
-            _draw_tile(axes, queries, one.query, 0, y, INK)
-            _draw_items(axes, one, database, y)
-        axes.set(xlim=(0, _STEP * (most + 1) + 0.2), ylim=(_ROW * len(shown), -0.3), aspect="equal")
+        for y, row in zip(_ROW * np.cumsum([0, *lines[:-1]]), rows, strict=True):
+            axes.text(-0.15, y, _wrapped(row.classes), fontweight="bold", ha="right", va="top", linespacing=1.2)
+            axes.text(-0.15, y + 1, _name(row.query.words), fontsize=8, color=FAINT_INK, ha="right")
+            _draw_tile(axes, row.query, 0.0, y, INK)
+            _draw_tiles(axes, row.tiles, columns, y)
+            axes.text(_STEP * (min(columns, len(row.tiles)) + 1) + 0.2, y + 0.5, row.found, va="center")
+        axes.set(xlim=(0, _STEP * (columns + 1) + 0.2), ylim=(_ROW * sum(lines), -0.3), aspect="equal")
         axes.set_axis_off()
 
 
-def _draw_items(axes: Any, one: Neighbours, database: Gallery, y: float) -> None:
-    x = _STEP + 0.2
-    for row, distance, relevant in zip(one.rows.tolist(), one.distances.tolist(), one.relevant.tolist(), strict=True):
-        _draw_tile(axes, database, row, x, y, RELEVANT if relevant else IRRELEVANT)
-        axes.text(x + 0.5, y + 1.05, str(distance), fontsize=8, ha="center", va="top")
-        x += _STEP
-    axes.text(x, y + 0.5, f"{int(one.relevant.sum())} of {len(one.rows)}", va="center")
+def _draw_tiles(axes: Any, tiles: Sequence[Tile], columns: int, top: float) -> None:
+    for number, tile in enumerate(tiles):
+        x, y = _STEP * (number % columns + 1) + 0.2, top + _ROW * (number // columns)
+        _draw_tile(axes, tile, x, y, {True: RELEVANT, False: IRRELEVANT, None: FAINT_INK}[tile.relevant])
+        axes.text(x + 0.5, y + 1.05, tile.words, fontsize=8, ha="center", va="top")
 
 
-def _draw_tile(axes: Any, gallery: Gallery, row: int, x: float, y: float, colour: str) -> None:
+def _draw_tile(axes: Any, tile: Tile, x: float, y: float, colour: str) -> None:
     """Draw an image as large as fits into a square with a border, or a grey square that names what cannot be shown."""
     axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#E4E4E4", edgecolor=colour, linewidth=2.4, zorder=1))
     try:
-        image = gallery.image(row).convert("RGB")
+        image = tile.image().convert("RGB")
     except BioDeepHashingError:
-        name = textwrap.fill(shortened(Path(gallery.files[row]).name, 36), 12)
+        name = textwrap.fill(shortened(tile.name, 36), 12)
         axes.text(x + 0.5, y + 0.5, f"no image\n{name}", fontsize=5.5, ha="center", va="center", zorder=3)
         return
     image.thumbnail((_PIXELS, _PIXELS))
     wide, high = ((1 - 2 * _INSET) * side / max(image.size) for side in image.size)
     left, top = x + (1 - wide) / 2, y + (1 - high) / 2
     axes.imshow(image, extent=(left, left + wide, top + high, top), aspect="equal", zorder=2)
+
+
+def _name(words: str) -> str:
+    """Return which query it is, in lines that fit beside it; a file's name is shortened in its middle."""
+    return words if len(words) <= _LETTERS else shortened(words, _LETTERS + 2)
 
 
 def _wrapped(classes: str) -> str:

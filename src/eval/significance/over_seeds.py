@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ class Spread:
 
     Args:
         mean: their mean.
-        sd: their standard deviation (divisor n - 1); None for a single value.
+        sd: their standard deviation (denominator n - 1); None for a single value.
         n: how many.
     """
 
@@ -74,19 +75,19 @@ def paired_difference(values: Mapping[int, float], baseline: Mapping[int, float]
         >>> paired_difference({0: 0.75, 1: 1.0}, {0: 0.5, 1: 0.5}).mean
         0.375
     """
-    differences = [values[seed] - baseline[seed] for seed in sorted(values) if seed in baseline]
-    if not differences:
+    seeds = sorted(values.keys() & baseline.keys())
+    if not seeds:
         return None
-    found = spread(differences)
-    if found.sd is None:
-        return Difference(found.mean, None, None, 1, None)
-    from scipy.stats import t
+    mean = statistics.fmean(values[seed] - baseline[seed] for seed in seeds)
+    if len(seeds) == 1:
+        return Difference(mean, None, None, 1, None)
+    from scipy.stats import ttest_rel  # a second, which only comparisons need
 
-    error = found.sd / math.sqrt(found.n)
-    half = float(t.ppf((1 + CONFIDENCE) / 2, found.n - 1)) * error
-    # without any spread t is infinite, or 0 / 0 where the mean is 0
-    p = 2 * float(t.sf(abs(found.mean) / error, found.n - 1)) if error else float(found.mean == 0)
-    return Difference(found.mean, found.mean - half, found.mean + half, found.n, p)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # differences without spread: t is infinite, or 0 / 0 where their mean is 0
+        test = ttest_rel([values[seed] for seed in seeds], [baseline[seed] for seed in seeds])
+    low, high = test.confidence_interval(CONFIDENCE)
+    return Difference(mean, float(low), float(high), len(seeds), 1.0 if math.isnan(test.pvalue) else float(test.pvalue))
 
 
 def holm(chances: Mapping[str, float]) -> dict[str, float]:
@@ -105,7 +106,7 @@ def holm(chances: Mapping[str, float]) -> dict[str, float]:
     """
     adjusted: dict[str, float] = {}
     highest = 0.0
-    for place, (name, p) in enumerate(sorted(chances.items(), key=lambda test: test[1])):
-        highest = max(highest, min(1.0, (len(chances) - place) * p))
+    for rank, (name, p) in enumerate(sorted(chances.items(), key=lambda test: test[1])):
+        highest = max(highest, min(1.0, (len(chances) - rank) * p))
         adjusted[name] = highest
     return adjusted

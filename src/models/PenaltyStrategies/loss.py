@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ...data import Metadata
-from ...errors import UsageError, unknown_name
+from ...errors import UsageError
 from ...losses import LOSSES, PENALTIES, HashingLoss, keywords_of, similar_probability
 from ...settings.constants import parse_constants
 from .settings import Settings
@@ -32,12 +32,8 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
 
 
 def _constants(settings: Settings) -> dict[str, Any]:
-    """Return the constants that the run sets, having seen that they are the method's own: what all losses share is not for them."""
-    constants, shared = parse_constants(settings.constants), keywords_of(HashingLoss)
-    own = [name for name in keywords_of(LOSSES[settings.loss]) if name not in shared]
-    for name in constants:
-        if name in shared:
-            raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
-        if name not in own:
-            raise unknown_name(f"constant of {settings.loss}", name, own)
+    """Return the constants that the run sets; they cannot set what all losses share."""
+    constants = parse_constants(settings.constants)
+    for name in constants.keys() & keywords_of(HashingLoss).keys():
+        raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
     return constants

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from ...checksums import digest
-from ...data import Metadata
+from ...data import Metadata, load_fold
 from ...interrupts import held_back
+from ...losses import LOSSES, HashingLoss
 from ...runs import Run
 from ...runs.predictions_json import Fingerprint
+from ...training.checkpoints import read_checkpoint
 from ...training.devices import device_of
 from ...training.feeding import check_preprocessing, transformation_of
 from ...training.manner import Manner
-from .. import Method
+from .. import Classifier, Method
 from ..encoder import Encoded, Encoder, encode_fold, load_network
+from .loss import build_loss
 from .settings import Settings
 
 
@@ -24,7 +31,6 @@ class PenaltyStrategies:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
         with held_back():
             from ...training.fit import fit  # Lightning and all around it, which encoding does without
-            from .loss import build_loss
 
         fit(run, settings, build_loss, manner)
 
@@ -40,6 +46,21 @@ class PenaltyStrategies:
         encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
         for fold in folds:
             yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
+
+    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
+        """Return the head or the centres of the run's loss; None for a loss without."""
+        if LOSSES[settings.loss].class_probabilities is HashingLoss.class_probabilities:
+            return None
+        loss = build_loss(settings, load_fold(settings.database, "train")).eval()
+        loss.load_state_dict(read_checkpoint(run.best_checkpoint)["loss"])
+
+        def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            with torch.inference_mode():
+                found = loss.class_probabilities(torch.from_numpy(features))
+            assert found is not None
+            return found.numpy()
+
+        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
 
 
 METHOD: Method[Settings] = PenaltyStrategies()

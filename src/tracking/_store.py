@@ -12,66 +12,49 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from filelock import FileLock, Timeout
+import requests
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
-from .errors import TrackingError
-from .runs import experiments_folder, home
+from ..errors import TrackingError
+from ..runs import experiments_folder, home, only_process
 
 URI_VARIABLE = "MLFLOW_TRACKING_URI"
 
 _PATIENCE = 5  # seconds until a server counts as unreachable
 _WAIT = 120  # seconds to wait for another process that writes
-# MLflow's own defaults wait up to ten minutes for a dead server, print links, and report usage to its makers.
-_QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 
 
 class Store:
-    """A client of the MLflow store, and the lock that lets one process at a time write to a store in a file.
+    """The MLflow store, and the lock that lets one process at a time write to a store in a file.
 
     Several processes that create the tables of a fresh store together crash, and SQLite gives up on a transaction that
     another writer has overtaken.
     """
 
     def __init__(self) -> None:
-        given = os.environ.get(URI_VARIABLE)
-        self.embedded = not given
-        self.public_uri = without_password(given) if given else f"sqlite:///{store_file().relative_to(_root()).as_posix()}"
-        experiments_folder().mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(experiments_folder() / "mlflow.lock", timeout=_WAIT)
-        client_type = _import_client()
-        uri = given or _sqlite_uri(store_file(), timeout=str(_WAIT))
-        _check_reachable(uri)
-        with self._guarded():
-            self._client = client_type(uri)
-            self._client.search_experiments(max_results=1)  # the first question creates the tables
+        named = os.environ.get(URI_VARIABLE)
+        self.embedded = not named
+        self.public_uri = without_password(named) if named else f"sqlite:///{store_file().relative_to(_root()).as_posix()}"
+        for name in ("mlflow", "alembic"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._uri = named or _sqlite_uri(store_file(), timeout=str(_WAIT))
+        _check_reachable(self._uri)
 
     @contextmanager
-    def writing(self) -> Iterator[Any]:
-        """Give the client to one process at a time."""
-        with self._guarded():
-            yield self._client
-
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        from mlflow.exceptions import MlflowException
-        from sqlalchemy.exc import SQLAlchemyError
-
+    def writing(self) -> Iterator[MlflowClient]:
+        """Yield a client in one process at a time; the first one creates the tables."""
+        lock = experiments_folder() / "mlflow.lock"
         try:
-            with self._lock:
-                yield
+            with only_process(lock, wait=_WAIT, busy=f"another process has held {lock} for {_WAIT} s; end it, or use -tracking off"):
+                yield MlflowClient(self._uri)
         except (MlflowException, SQLAlchemyError) as error:
             first = str(error).splitlines()[0]
-            raise TrackingError(f"the MLflow store {self.public_uri} refused: {first}; mend it, or use -tracking off") from error
-        except Timeout as error:
-            raise TrackingError(f"another process has held {error.lock_file} for {_WAIT} s; end it, or use -tracking off") from error
+            raise TrackingError(f"the MLflow store {self.public_uri} refused: {first}; repair it, or use -tracking off") from error
 
 
 def _root() -> Path:
@@ -89,12 +72,7 @@ def has_no_store() -> bool:
 
 
 def how_to_open() -> str:
-    """Return the command that opens the MLflow page, or where it is.
-
-    Example:
-        >>> "mlflow" in how_to_open()
-        True
-    """
+    """Return the command that opens the MLflow page, or the address of the page."""
     uri = os.environ.get(URI_VARIABLE)
     if uri and urlsplit(uri).scheme.startswith("http"):
         return f"the MLflow page is at {without_password(uri)}"
@@ -109,8 +87,6 @@ def how_to_open() -> str:
 
 def _sqlite_uri(file: Path, **options: str) -> str:
     """Return the address of a database file; what means something in an address, as ``%`` and ``?`` do, is quoted."""
-    from sqlalchemy import URL, make_url
-
     address = URL.create("sqlite", database=file.as_posix(), query=options)
     if "%" in address.render_as_string():  # after a bare sqlite:///, MLflow makes the directory as it is quoted: beside the right one
         address = address.set(drivername="sqlite+pysqlite")
@@ -131,27 +107,11 @@ def without_password(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
 
 
-def _import_client() -> Any:
-    for name, value in _QUIET.items():
-        os.environ.setdefault(name, value)
-    try:
-        from mlflow.tracking import MlflowClient
-    except ImportError as error:
-        raise TrackingError(f"MLflow cannot be imported ({error}): install it with `pip install mlflow`, or use -tracking off") from error
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient
-
-
 def _check_reachable(uri: str) -> None:
     """Ask a server once, briefly, and look at a database file, before MLflow retries either for minutes."""
-    from sqlalchemy import make_url
-
     parts, where = urlsplit(uri), without_password(uri).partition("?")[0]
     try:
         if parts.scheme in ("http", "https"):
-            import requests
-
             requests.get(uri.rstrip("/") + "/health", timeout=_PATIENCE)
         elif parts.hostname and parts.port:
             socket.create_connection((parts.hostname, parts.port), timeout=_PATIENCE).close()

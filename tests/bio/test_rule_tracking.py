@@ -18,12 +18,12 @@ from biodeephashing.bio import (
     RULES,
     apply_rule,
     feedback_matrix,
-    follow,
     load_rule_state,
     measure_alignment,
     remove_rule,
     rule_names,
     rule_state,
+    track_optimizer,
 )
 from biodeephashing.errors import RuleError
 
@@ -52,14 +52,14 @@ def test_the_rules_that_change():
 @pytest.mark.parametrize("rule", CHANGING)
 def test_training_without_a_follower_is_refused(rule):
     module = apply_rule(network(), rule)
-    words = rf"'{rule}' of layer '0' \(Conv2d\) changes with every step: call follow\(network, optimizer\)"
+    words = rf"'{rule}' of layer '0' \(Conv2d\) changes with every step: call track_optimizer\(network, optimizer\)"
     with pytest.raises(RuleError, match=words):
         module(X)
     with torch.no_grad():
         module(X)
     assert input_gradient(module.eval()).isfinite().all(), "looking at gradients in evaluation mode is no training"
     optimizer = torch.optim.SGD(module.train().parameters(), lr=0.1)
-    following = follow(module, optimizer)
+    following = track_optimizer(module, optimizer)
     steps(module, optimizer, 0, 1)
     following.remove()
     before = [matrix.clone() for matrix in module.buffers()]
@@ -68,7 +68,7 @@ def test_training_without_a_follower_is_refused(rule):
     optimizer.step()
     assert following.step == 1
     assert all(torch.equal(one, other) for one, other in zip(before, module.buffers(), strict=True))
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     steps(module, optimizer, 1, 2)
     apply_rule(module, rule, seed=1)
     with pytest.raises(RuleError, match=words):
@@ -79,13 +79,13 @@ def test_training_without_a_follower_is_refused(rule):
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda module: pickle.loads(pickle.dumps(module))], ids=["deepcopy", "pickle"])
 def test_a_copy_has_no_follower(rule, copied):
     module = apply_rule(network(), rule)
-    follow(module, torch.optim.SGD(module.parameters(), lr=0.1))
+    track_optimizer(module, torch.optim.SGD(module.parameters(), lr=0.1))
     other = copied(module)
-    with pytest.raises(RuleError, match="call follow"):
+    with pytest.raises(RuleError, match="call track_optimizer"):
         other(X)
     module(X)
     optimizer = torch.optim.SGD(other.parameters(), lr=0.1)
-    follow(other, optimizer)
+    track_optimizer(other, optimizer)
     steps(other, optimizer, 0, 1)
 
 
@@ -93,16 +93,16 @@ def test_a_copy_has_no_follower(rule, copied):
 def test_following_twice_is_refused(rule):
     module = apply_rule(network(), rule)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    follow(module, optimizer)
-    with pytest.raises(RuleError, match="layer '0' follows an optimiser already"):
-        follow(module, optimizer)
+    track_optimizer(module, optimizer)
+    with pytest.raises(RuleError, match=r"layer '0' .*FeedbackUpdater"):
+        track_optimizer(module, optimizer)
 
 
 def test_rules_that_stay_need_no_follower_and_are_only_counted():
     module = apply_rule(network(), "fa")
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     before = copy.deepcopy(matrices(module))
-    following = follow(module, optimizer)
+    following = track_optimizer(module, optimizer)
     steps(module, optimizer, 0, 3)
     assert following.state_dict() == {"step": 3, "optimizer": None}
     assert all(torch.equal(before[name], matrix) for name, matrix in matrices(module).items())
@@ -113,7 +113,7 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_last_bit(rule, optim
     def start():
         module = apply_rule(network(), rule, seed=4)
         made = OPTIMIZERS[optimizer](module.parameters())
-        return module, made, follow(module, made)
+        return module, made, track_optimizer(module, made)
 
     whole, its_optimizer, _ = start()
     steps(whole, its_optimizer, 0, 6)
@@ -126,7 +126,7 @@ def test_a_resumed_training_is_the_uninterrupted_one_to_the_last_bit(rule, optim
 
     resumed = load_rule_state(network(), saved["rules"])
     its_optimizer = OPTIMIZERS[optimizer](resumed.parameters())
-    following = follow(resumed, its_optimizer)
+    following = track_optimizer(resumed, its_optimizer)
     for part, state in zip((resumed, its_optimizer, following), saved["states"], strict=True):
         part.load_state_dict(state)
     assert following.step == 3
@@ -142,7 +142,7 @@ def test_the_state_of_another_rule_is_refused():
     followers = []
     for rule in ("kp", "brsf"):
         module = apply_rule(network(), rule)
-        followers.append(follow(module, torch.optim.SGD(module.parameters(), lr=0.1)))
+        followers.append(track_optimizer(module, torch.optim.SGD(module.parameters(), lr=0.1)))
     for one, other in (followers, followers[::-1]):
         with pytest.raises(RuleError, match="other rules"):
             one.load_state_dict(other.state_dict())
@@ -150,7 +150,7 @@ def test_the_state_of_another_rule_is_refused():
 
 def test_the_state_of_another_network_is_refused_and_nothing_changes():
     one, other = apply_rule(network(), "kp"), apply_rule(nn.Linear(3, 2), "kp")
-    following, elsewhere = (follow(module, torch.optim.SGD(module.parameters(), lr=0.1)) for module in (one, other))
+    following, elsewhere = (track_optimizer(module, torch.optim.SGD(module.parameters(), lr=0.1)) for module in (one, other))
     elsewhere.step = 7
     with pytest.raises(RuleError, match=r"another network: .* \[1\] matrices follow, here \[3\]"):
         following.load_state_dict(elsewhere.state_dict())
@@ -165,7 +165,7 @@ def test_the_state_of_another_network_is_refused_and_nothing_changes():
 def test_training_goes_on_plainly_when_the_rule_is_removed(rule, optimizer):
     module = apply_rule(network(), rule)
     optimizer = OPTIMIZERS[optimizer](module.parameters())
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     steps(module, optimizer, 0, 2)
     plain, twin = copy.deepcopy(remove_rule(module)), copy.deepcopy(optimizer.state_dict())
     steps(module, optimizer, 2, 4)
@@ -181,7 +181,7 @@ def test_training_goes_on_plainly_when_the_rule_is_removed(rule, optimizer):
 def test_a_follower_lets_the_next_rule_alone(rule, later, removed):
     module = apply_rule(network(), rule, seed=1)
     optimizer = OPTIMIZERS["sgd"](module.parameters())
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     steps(module, optimizer, 0, 2)
     if removed:
         remove_rule(module)
@@ -190,7 +190,7 @@ def test_a_follower_lets_the_next_rule_alone(rule, later, removed):
     own = OPTIMIZERS["sgd"](unfollowed.parameters())
     own.load_state_dict(copy.deepcopy(optimizer.state_dict()))
     for one, other in ((module, optimizer), (unfollowed, own)):
-        follow(one, other)
+        track_optimizer(one, other)
         steps(one, other, 2, 5)
     for name in ("0", "3", "5"):
         assert torch.equal(feedback_matrix(module, name), feedback_matrix(unfollowed, name))
@@ -202,7 +202,7 @@ def test_several_rules_in_one_network():
     before = {name: feedback_matrix(module, name).clone() for name in ("0", "3", "5")}
     difference = module[3].weight.detach() - before["3"]
     optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     steps(module, optimizer, 0, 2)
     assert all(not torch.equal(before[name], feedback_matrix(module, name)) for name in before)
     torch.testing.assert_close(module[3].weight - module[3].weight_feedback, difference)
@@ -210,14 +210,14 @@ def test_several_rules_in_one_network():
 
 
 def still(module):
-    """An optimiser that moves nothing."""
+    """An optimizer that moves nothing."""
     return torch.optim.SGD(module.parameters(), lr=0.0)
 
 
 def test_fresh_magnitudes_are_a_function_of_seed_name_and_step():
     module = apply_rule(network(), "brsf", seed=9, scale=0.2)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.5)
-    following, seen = follow(module, optimizer), []
+    following, seen = track_optimizer(module, optimizer), []
     for step in range(4):
         for name in ("0", "3", "5"):
             weight = module.get_submodule(name).weight
@@ -236,7 +236,7 @@ def test_fresh_magnitudes_are_a_function_of_seed_name_and_step():
 def test_every_block_of_a_large_layer_is_drawn_for_itself(outputs):
     layer = apply_rule(nn.Sequential(nn.Linear(1030, outputs)), "brsf", seed=2)[0]
     optimizer = still(layer)
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     optimizer.step()
     assert len(layer.weight_feedback) == 1018 * 1030 + 2**14
     assert layer.weight_feedback_starts.tolist() == [number(f"2/brsf/0/1/{block}") % 2**14 for block in range(-(-outputs // 1018))]
@@ -246,7 +246,7 @@ def test_fresh_magnitudes_are_uniform_and_independent_from_step_to_step():
     scale, count = 0.3, 2000
     layer = apply_rule(nn.Linear(16, 8), "brsf", seed=1, scale=scale)
     optimizer, sign = still(layer), layer.weight.detach().sign()
-    follow(layer, optimizer)
+    track_optimizer(layer, optimizer)
     drawn = []
     for _ in range(count):
         drawn.append((feedback_matrix(layer, "") * sign).flatten() / scale)
@@ -270,10 +270,10 @@ def test_fresh_magnitudes_are_uniform_and_independent_from_step_to_step():
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.SGD])
 def test_copied_steps_skip_what_a_fused_optimizer_skips(kind, device, unscaled):
-    """A scaled loss that overflows: the optimiser is called all the same, and keeps weights and feedback as they are."""
+    """A scaled loss that overflows: the optimizer is called all the same, and keeps weights and feedback as they are."""
     module, x = apply_rule(network(), "kp", seed=5).to(device), X.to(device)
     optimizer, scaler = kind(module.parameters(), lr=0.05, fused=True), torch.amp.GradScaler(device, init_scale=2.0**8)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     weight = module[0].weight.detach()
     first, apart = weight.clone(), weight - feedback_matrix(module, "0")
     for factor in (1.0, torch.inf, 1.0):
@@ -305,7 +305,7 @@ def test_fresh_places_of_all_layers_travel_to_a_device_together():
 
     module = apply_rule(network(), "brsf")
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
-    follow(module, optimizer)
+    track_optimizer(module, optimizer)
     module.to("meta")
     with Travels() as travels:
         optimizer.step()
@@ -319,7 +319,7 @@ def test_a_network_that_moves_to_the_graphics_card_after_follow(rule):
     modules = [apply_rule(network(), rule, seed=5) for _ in range(3)]
     for module, device in zip(modules, ("cpu", "cuda", "cuda"), strict=True):
         optimizer = torch.optim.SGD(module.parameters(), lr=0.05)
-        follow(module, optimizer)
+        track_optimizer(module, optimizer)
         module.to(device)
         for step in range(2):
             optimizer.zero_grad()

@@ -10,7 +10,7 @@ from pathlib import Path
 @lru_cache
 def git_commit() -> str:
     """Return the commit of the checkout these sources lie in, with "-dirty" after it when files were changed."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     ask = ["git", "-C", str(package), "rev-parse", "--show-toplevel"]
     name = ["git", "-C", str(package), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:

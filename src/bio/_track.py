@@ -18,7 +18,7 @@ from ._wrappers import Watch, innermost
 
 
 class FeedbackUpdater:
-    """Counts the steps of an optimizer and lets the feedback of a network follow them; made by :func:`follow`.
+    """Counts the steps of an optimizer and lets the feedback of a network follow them; made by :func:`track_optimizer`.
 
     Args:
         network: the network.
@@ -31,16 +31,16 @@ class FeedbackUpdater:
     def __init__(self, network: nn.Module, optimizer: Any) -> None:
         self.step = 0
         self._optimizer = innermost(optimizer)
-        found = {name: binding for name, binding in bindings(network).items() if binding.rule.changes}
-        for name, binding in found.items():
+        changing = {name: binding for name, binding in bindings(network).items() if binding.rule.changes}
+        for name, binding in changing.items():
             if binding.followed:
-                raise RuleError(f"layer {name!r} follows an optimiser already: remove() that follower before another follow()")
-        self._rules = {name: (binding, cast("Rule", binding.rule)) for name, binding in found.items()}
+                raise RuleError(f"layer {name!r} is updated by another FeedbackUpdater: remove() that one before track_optimizer()")
+        self._rules = {name: (binding, cast("Rule", binding.rule)) for name, binding in changing.items()}
         self._groups = self._shared_steps()
         self._mirror_optimizer = self._second_optimizer() if any(self._groups) else None
         self._settings: list[dict[str, Any]] = []
         self._watch = Watch(self._optimizer, optimizer, self._some_numbers)
-        for binding in found.values():
+        for binding in changing.values():
             binding.followed = True
         self._handles = (
             self._optimizer.register_step_pre_hook(lambda *_: self._before_step()),
@@ -48,7 +48,7 @@ class FeedbackUpdater:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resume needs beside the network's and the optimiser's own state."""
+        """Return what a resume needs beside the network's and the optimizer's own state."""
         return {"step": self.step, "optimizer": None if self._mirror_optimizer is None else self._mirror_optimizer.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -58,14 +58,14 @@ class FeedbackUpdater:
             RuleError: when the state is damaged, or belongs to another network or to one with other rules.
         """
         if not isinstance(state, Mapping) or not {"step", "optimizer"} <= set(state):
-            raise RuleError("the state of the feedback is damaged: a follower's state_dict() has 'step' and 'optimizer'")
+            raise RuleError("the state of the feedback is damaged: a FeedbackUpdater's state_dict() has 'step' and 'optimizer'")
         if (state["optimizer"] is None) != (self._mirror_optimizer is None):
             raise RuleError("the state of the feedback belongs to a network with other rules: only one of the two copies updates ('kp')")
         if self._mirror_optimizer is not None:
             ours, theirs = _sizes(self._mirror_optimizer.param_groups), _sizes(state["optimizer"]["param_groups"])
             if ours != theirs:
                 raise RuleError(
-                    f"the state of the feedback belongs to another network: in its optimiser's groups {theirs} matrices follow, here {ours}"
+                    f"the state of the feedback belongs to another network: in its optimizer's groups {theirs} matrices follow, here {ours}"
                 )
         self.step = state["step"]
         if self._mirror_optimizer is not None:
@@ -111,16 +111,16 @@ class FeedbackUpdater:
 
     def _draw_afresh(self) -> None:
         changing = [binding for binding, rule in self._rules.values() if rule.fresh and binding.current]
-        fresh = {binding: kept for binding in changing if (kept := binding.buffer("feedback_starts")) is not None}
-        for device in {kept.device for kept in fresh.values()}:
-            there = {binding: kept for binding, kept in fresh.items() if kept.device == device}
-            drawn = [offset for binding, kept in there.items() for offset in binding.offsets(len(kept), self.step)]
-            # One transfer and one call for all layers: on a CPU one each took four times as long, and a card would be waited for each time.
+        fresh = {binding: starts for binding in changing if (starts := binding.buffer("feedback_starts")) is not None}
+        for device in {starts.device for starts in fresh.values()}:
+            there = {binding: starts for binding, starts in fresh.items() if starts.device == device}
+            drawn = [offset for binding, starts in there.items() for offset in binding.offsets(len(starts), self.step)]
+            # One transfer and one call for all layers: on a CPU one each took four times as long, and a GPU would be waited for each time.
             numbers = torch.tensor(drawn, device="cpu", pin_memory=device.type == "cuda").to(device, non_blocking=True)
-            torch._foreach_copy_(list(there.values()), numbers.split([len(kept) for kept in there.values()]))
+            torch._foreach_copy_(list(there.values()), numbers.split([len(starts) for starts in there.values()]))
 
     def _shared_steps(self) -> list[list[WeightBinding]]:
-        """Return for each group of the optimiser the weights whose feedback takes the same steps."""
+        """Return for each group of the optimizer the weights whose feedback takes the same steps."""
         copying = [(name, binding, binding.weight) for name, (binding, rule) in self._rules.items() if rule.copies_updates]
         groups = [
             [binding for weight in group["params"] for _, binding, own in copying if own is weight]
@@ -136,7 +136,7 @@ class FeedbackUpdater:
                 )
             if weight.requires_grad:
                 raise RuleError(
-                    f"rule {binding.rule.name!r} copies the optimiser's steps, but the optimiser does not have the weight of layer {name!r}"
+                    f"rule {binding.rule.name!r} copies the optimizer's steps, but the optimizer does not have the weight of layer {name!r}"
                 )
         return groups
 
@@ -161,13 +161,13 @@ class FeedbackUpdater:
     def _take_the_same_step(self, mirror: torch.optim.Optimizer) -> None:
         self._renew()
         if len(self._optimizer.param_groups) != len(self._groups):
-            raise RuleError("the optimiser was given another group of parameters after follow(): remove() the follower and follow() again")
+            raise RuleError("the optimizer got another group of parameters: remove() the FeedbackUpdater and call track_optimizer() again")
         for own, settings, members in zip(mirror.param_groups, self._settings, self._groups, strict=True):
             own.update(settings)
             for matrix, binding in zip(own["params"], members, strict=True):
                 gradient = binding.weight.grad if binding.current else None
                 matrix.grad = None if gradient is None else whole(gradient)  # no gradient, no step
-        # A scaler does not keep a fused optimiser from a step whose gradients overflowed: it is told, and skips the step on its device.
+        # A scaler does not keep a fused optimizer from a step whose gradients overflowed: it is told, and skips the step on its device.
         mirror.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
         mirror.step()
         mirror.zero_grad()
@@ -195,17 +195,17 @@ def _here(weight: Tensor) -> Tensor:
 
 
 def _sizes(groups: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return how many matrices each group of an optimiser has."""
+    """Return how many matrices each group of an optimizer has."""
     return [len(group["params"]) for group in groups]
 
 
-def follow(network: nn.Module, optimizer: Any) -> FeedbackUpdater:
+def track_optimizer(network: nn.Module, optimizer: Any) -> FeedbackUpdater:
     """Let the feedback of a network follow its optimizer: fresh magnitudes (brsf), copied steps (kp), mirror phases (wm).
 
     Needed once, before training, where a rule changes with the steps; without it such a rule refuses to train. For all other
     rules it only counts. Everything follows from the seed and the number of the step, so that several processes stay alike
-    (``wm``, whose noise is drawn where the weights are, on graphics cards of one model).
-    A layer that is given another rule, or loses its own, is let alone from then on.
+    (``wm``, whose noise is drawn where the weights are, on GPUs of one model).
+    A layer that is given another rule, or loses its own, is ignored afterwards.
 
     Args:
         network: a network with rules.
@@ -214,7 +214,7 @@ def follow(network: nn.Module, optimizer: Any) -> FeedbackUpdater:
             between them (Lookahead) is an error the first time it does so.
 
     Returns:
-        The follower: its ``state_dict`` belongs beside the optimiser's, its ``remove`` ends it.
+        The updater: its ``state_dict`` belongs beside the optimizer's, its ``remove`` ends it.
 
     Raises:
         RuleError: for other arguments, when a rule copies the steps of a weight that the optimizer does not have, and when the optimizer
@@ -223,10 +223,10 @@ def follow(network: nn.Module, optimizer: Any) -> FeedbackUpdater:
     Example:
         >>> from biodeephashing.bio import apply_rule
         >>> network = apply_rule(nn.Linear(4, 2), "wm")
-        >>> following = follow(network, torch.optim.SGD(network.parameters(), lr=0.1))
+        >>> following = track_optimizer(network, torch.optim.SGD(network.parameters(), lr=0.1))
         >>> following.state_dict()
         {'step': 0, 'optimizer': None}
     """
     if not isinstance(network, nn.Module):
-        raise RuleError(f"follow takes a network and its optimizer, in this order, not a {type(network).__name__} as its network")
+        raise RuleError(f"track_optimizer takes a network and its optimizer, in this order, not a {type(network).__name__} as its network")
     return FeedbackUpdater(network, optimizer)

@@ -1,0 +1,127 @@
+"""The run that is rotated: whether it may be, and its features."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ... import codes
+from ...codes.rotations import zero_rows
+from ...data import PreparedDataset
+from ...errors import RunError
+from ...eval import leave_one_out_average_precision
+from ...eval.records.code_files import current_predictions, read_fold
+from ...losses import LOSSES
+from ...runs import Run
+from ...runs.predictions_json import PREDICT, Predictions
+from ...runs.rotation_json import Source
+from ...settings import FOLDS
+from ...training.feeding import check_preprocessing
+from ...training.same_split import check_split
+from ...training.validation import Validation
+from ..encoder import check_finished
+from .settings import ParentSettings
+
+_NEEDED = ("train", "val")  # to learn from, and to choose by
+
+
+@dataclass(frozen=True)
+class Parent:
+    """A finished and predicted run whose codes a rotation may leave.
+
+    Args:
+        run: the run.
+        settings: its settings.
+        predictions: what prediction says about its features.
+        data: its dataset.
+    """
+
+    run: Run
+    settings: ParentSettings
+    predictions: Predictions
+    data: PreparedDataset
+
+    @classmethod
+    def of(cls, settings: ParentSettings) -> Parent:
+        """Return the run of some settings.
+
+        Raises:
+            RunError: when its loss has fixed axes, it is not finished or not predicted, or train or val have no features.
+            DataError: when its dataset is missing or was changed.
+        """
+        run = Run.of(settings)
+        if reason := LOSSES[settings.loss].fixed_axes:
+            raise RunError(f"{run} cannot be rotated: the codes of {settings.loss} have fixed axes, as {reason}")
+        check_finished(run)
+        check_split(run)
+        check_preprocessing(run, settings)
+        predictions = current_predictions(run)
+        if missing := [fold for fold in _NEEDED if fold not in predictions.folds]:
+            raise RunError(f"{run} has no features of {' and '.join(missing)}, from which a rotation is learnt: {PREDICT}")
+        return cls(run, settings, predictions, PreparedDataset(run.database))
+
+    @property
+    def source(self) -> Source:
+        """What a rotation of this run is learnt from."""
+        checksums = {fold: self.predictions.fact(fold, "features_sha256") for fold in _NEEDED}
+        return Source(self.predictions.fingerprint.sha256, checksums)
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """The folds that it predicted."""
+        return tuple(fold for fold in FOLDS if fold in self.predictions.folds)
+
+    def features(self, fold: str) -> Tensor:
+        """Read the features of a fold, float32 (n, bits).
+
+        Raises:
+            RunError: when they are missing, damaged, changed or not finite; names the row.
+        """
+        metadata = self.data.fold(fold)
+        checksum = self.data.split.sha256[metadata.file.name]
+        views = read_fold(self.run, fold, self.predictions, rows=len(metadata), metadata_sha256=checksum)
+        return torch.from_numpy(views[""].features)
+
+    def validated(self, train: Tensor, val: Tensor) -> float:
+        """Return the val mAP of features of train and val, ranked as in training."""
+        folds = self.data.fold("train"), self.data.fold("val")
+        rows = Validation.of(*folds).companions
+        ranked = [val.numpy()] if rows is None else [val.numpy(), train.numpy()[rows]]
+        labels = [folds[1].labels] if rows is None else [folds[1].labels, folds[0].labels[rows]]
+        return leave_one_out_average_precision(codes.pack(np.concatenate(ranked)), np.concatenate(labels), queries=len(val))
+
+    def warn(self, train: Tensor) -> None:
+        """Warn of what makes a rotation of this run gain less, and of the features of train (n, bits) that are all zero."""
+        if pulls := pulls_to_axes(self.settings):
+            warnings.warn(
+                f"{self.run} was trained with {' and '.join(pulls)}, which {'draw' if len(pulls) > 1 else 'draws'} codes to the axes that "
+                f"a rotation leaves: rotations are meant for runs with -no_cube and without penalty",
+                stacklevel=2,
+            )
+        if rows := zero_rows(train):
+            paths = self.data.fold("train").paths
+            more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            warnings.warn(
+                f"the features of row {rows[0]} of train ({paths[rows[0]]}){more} are all zero: they have no direction, and a rotation "
+                f"gives them none",
+                stacklevel=2,
+            )
+
+
+def pulls_to_axes(settings: ParentSettings) -> list[str]:
+    """Return which settings of a training drew its codes to the axes, in words.
+
+    Example:
+        >>> pulls_to_axes(ParentSettings(loss="DCH", penalty=0.5))
+        ['tanh', '-penalty 0.5']
+        >>> pulls_to_axes(ParentSettings(loss="HyP2", penalty=0.5, no_cube=True))
+        []
+    """
+    loss = LOSSES[settings.loss]
+    tanh = ["tanh"] if loss.own_relaxation or not settings.no_cube else []
+    own = [f"-penalty {settings.penalty:g}"] if settings.penalty and loss.has_penalty and loss.draws_to_corners else []
+    return tanh + own + [f"-{name}_penalty {weight:g}" for name, weight in settings.penalties.items() if weight]
