@@ -80,7 +80,7 @@ def _dress(panels: Any, count: int) -> None:
     panels[0, 0].xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
     for axes, words in zip(panels[:, 0], _ROWS.values(), strict=True):
         axes.set_ylabel(words)
-    for axes in panels[1]:
+    for axes in panels[1, :count]:
         axes.set_xlabel("epochs trained", fontsize=9)
     for axes in panels[:, count:].flat:
         axes.set_axis_off()
