@@ -60,9 +60,9 @@ def test_figures_are_drawn_when_asked_for_and_go_with_the_metrics(fabricated, ca
     tables = ("radius.csv", "depth.csv", "bits.csv", "bit_correlation.csv", "nearest.csv")
     assert set(first) == {f"{fold}-{name}" for fold in ("query", "val") for name in (*names, *tables)}
     result = json.loads(fabricated.evaluation_file("query").read_text())
-    assert set(result["figures"]) == {name for name in first if name.startswith("query")}
-    assert {key: result[key] for key in result if key != "figures"} == {
-        key: numbers["query"][key] for key in numbers["query"] if key != "figures"
+    assert set(result["pictures"]) == {name for name in first if name.startswith("query")}
+    assert {key: result[key] for key in result if key != "pictures"} == {
+        key: numbers["query"][key] for key in numbers["query"] if key != "pictures"
     }
     main(["-p", str(fabricated.directory), "-make_plots"])
     assert capsys.readouterr().out.count("skipped") == 2
