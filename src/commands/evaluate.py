@@ -1,4 +1,4 @@
-"""Evaluate the codes of runs: numbers, pictures and what MLflow is to know of them."""
+"""Evaluate the codes of runs: metrics, figures and what MLflow is to know of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def evaluate(
         run: a predicted run.
         asked: measures to make beside those that are always made; once made, they are made again with the file.
         no_features: measure nothing that needs the features, and leave their files unread; quick.
-        plots: draw pictures, too, and write the numbers of each beside it; once drawn, they are drawn again with the file.
+        plots: draw figures, too, and write the values of each beside it; once drawn, they are drawn again with the file.
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
@@ -91,7 +91,7 @@ def evaluate(
         results |= made
     _say(quiet, summary(results, _caption(codes, results)))
     if plots:
-        _say(quiet, f"\npictures and their numbers: {run.evaluation}")
+        _say(quiet, f"\nfigures and their values: {run.evaluation}")
     return results
 
 
@@ -121,17 +121,17 @@ def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> t
     return np.mean(values, axis=0), codes.prepared.split.caption
 
 
-def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
-    """Replace the result of a fold: earlier pictures go, as they may be of other codes, and the numbers come last."""
+def _put_in_place(run: Run, fold: str, figures: Sequence[str], folder: Path) -> None:
+    """Replace the result of a fold: earlier figures go, as they may be of other codes, and the metrics come last."""
     for file in run.evaluation.glob(f"{fold}-*"):
-        if file.suffix in (".png", ".csv") and file.name not in pictures:
+        if file.suffix in (".png", ".csv") and file.name not in figures:
             file.unlink()
-    for name in (*pictures, run.evaluation_file(fold).name):
+    for name in (*figures, run.evaluation_file(fold).name):
         (folder / name).replace(run.evaluation / name)
 
 
 def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
-    """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
+    """Return what the result file of a fold is to hold, its figures drawn into a folder."""
     pairs = {name: codes.pair(fold, name) for name in codes.directions}
     count = sum(len(queries.labels) for queries, _ in pairs.values())
     with tqdm(total=count, desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
@@ -141,14 +141,14 @@ def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, 
         for name, (numbers, _) in found.items()
     }
     curves = {name: curves for name, (_, curves) in found.items()}
-    pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
-    return {**joined(blocks), **wanted.facts, "pictures": pictures}
+    figures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
+    return {**joined(blocks), **wanted.facts, "pictures": figures}
 
 
 def _drawn(codes: RunCodes, fold: str, curves: Mapping[str, Curves], folder: Path) -> list[str]:
-    from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
+    from ._run_figures import draw_figures  # seconds of PyTorch and Matplotlib, for those who want figures
 
-    return [name for direction, of_one in curves.items() for name in draw_pictures(codes, fold, direction, of_one, folder)]
+    return [name for direction, of_one in curves.items() for name in draw_figures(codes, fold, direction, of_one, folder)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -165,7 +165,7 @@ def _track(
     wanted: Mapping[str, EvaluationPlan],
     folder: Path,
 ) -> None:
-    """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
+    """Log figures, every metric under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
     tags = {
         "split": split.caption,

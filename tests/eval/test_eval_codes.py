@@ -109,7 +109,7 @@ def test_the_table_says_what_was_read(sample, tmp_path, capsys):
         "no tie rule feature",
         "30 queries",
         "have the two been swapped?",
-        "divisor: relevant items",
+        "denominator: relevant items",
         "worst",
         "mAP@5000",
     ):

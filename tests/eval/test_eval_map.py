@@ -151,13 +151,13 @@ def test_only_predicted_folds_are_measured(tiny_database):
     assert not run.evaluation_file("val").exists()
 
 
-def test_the_table_states_protocol_ties_and_divisor(fabricated, capsys):
+def test_the_table_states_protocol_ties_and_denominator(fabricated, capsys):
     evaluate(fabricated)
     said = capsys.readouterr().out
     for words in (
         "TINY, disjoint split",
         "95% intervals over queries (BCa bootstrap, 5,000 resamples)",
-        "divisor: relevant items among the first k",
+        "denominator: relevant items among the first k",
         "tie rule",
         "expected",
         "feature",

@@ -159,9 +159,9 @@ def test_tracking_and_comparison(pairs, tiny_database, tracked_home, capsys):
         f"{fold}_nDCG_expected_at_1000_i2t" for fold in ("query", "val")
     }
     assert len([name for name in metrics if "mAP" not in name and name.startswith("query")]) == 5 * len(FURTHER)
-    pictures = {path.name for path in runs[0].evaluation.glob("query-*.png")}
+    figures = {path.name for path in runs[0].evaluation.glob("query-*.png")}
     what = ("precision_recall", "precision_at_n", "distances", "bits")
-    assert pictures == {f"query-{direction}-{name}.png" for direction in DIRECTIONS for name in what}
+    assert figures == {f"query-{direction}-{name}.png" for direction in DIRECTIONS for name in what}
     folder = compare(tiny_database, "trial")
     said = capsys.readouterr().out
     assert "of runs with several views: the mean of i2t and t2i" in said

@@ -17,7 +17,7 @@ FOLDS = ("query", "val")
 CUTS = (None, 1000, 5000)  # the k that are always measured, None being the whole ranking
 CUT_RULES = ("expected", "index", "feature")  # the tie rules that are measured at all of them
 BOUNDS = ("worst", "best")
-DENOMINATOR = "retrieved"  # the divisor that keys leave out
+DENOMINATOR = "retrieved"  # the denominator that keys leave out
 COMPATIBLE = "feature"  # the tie rule of the keys that older tools know
 ALWAYS = (*(APSpec(ties, k=k) for ties in CUT_RULES for k in CUTS), *(APSpec(ties) for ties in BOUNDS))
 
@@ -41,7 +41,7 @@ def compatible_key(k: int | None) -> str:
 
 
 def key_of(measure: APSpec) -> str:
-    """Return the key of a number, which states every rule but the divisor "retrieved".
+    """Return the key of a number, which states every rule but the denominator "retrieved".
 
     Example:
         >>> key_of(APSpec("expected", radius=2)), key_of(APSpec("index", k=100, denominator="min"))
@@ -148,12 +148,12 @@ def parse_metric(metric: str) -> tuple[str, APSpec]:
         raise UsageError(
             f"unknown metric {metric!r}{f': did you mean {guess!r}?' if guess else '.'} Write FOLD_mAP_TIES, FOLD being one of "
             f"{', '.join(FOLDS)} and TIES one of {', '.join(TIES)}; for a cut _at_1000 or _at_radius_2 behind it, and then _min or _all "
-            f"for such a divisor; where runs have several views, a direction at the end (_i2t)"
+            f"for such a denominator; where runs have several views, a direction at the end (_i2t)"
         )
     fold, measure = found
     if measure.ties in BOUNDS and measure.k and measure.denominator == DENOMINATOR:
         raise UsageError(
-            f"unknown metric {metric!r}: with a cut at k and the divisor {DENOMINATOR} the tie rule {measure.ties} is no bound; "
+            f"unknown metric {metric!r}: with a cut at k and the denominator {DENOMINATOR} the tie rule {measure.ties} is no bound; "
             f"write {metric}_min, {metric}_all, or {metric_of(fold, APSpec(measure.ties))} for the whole ranking"
         )
     return fold, measure
@@ -228,19 +228,19 @@ def _parsed(metric: str) -> tuple[str, APSpec] | None:
     if fold not in FOLDS or measure is None or metric_of(fold, measure) != metric:
         return None
     whole = measure.k is None and measure.radius is None
-    return None if whole and measure.denominator != DENOMINATOR else (fold, measure)  # over all of it every divisor is the same
+    return None if whole and measure.denominator != DENOMINATOR else (fold, measure)  # over all of it every denominator is the same
 
 
 def asked_measures(
     ties: Sequence[str] = (), cuts: Sequence[int] = (), radii: Sequence[int] = (), denominators: Sequence[str] = ()
 ) -> list[APSpec]:
-    """Return every combination of tie rule, cut and divisor that is asked for; none where nothing is.
+    """Return every combination of tie rule, cut and denominator that is asked for; none where nothing is.
 
     Args:
         ties: tie rules; none for "expected".
         cuts: how many items count, one number per cut.
         radii: the Hamming distances within which items count; without cuts and radii the cuts that are always made.
-        denominators: divisors; none for "retrieved". Over the whole ranking all divisors are the same.
+        denominators: denominators; none for "retrieved". Over the whole ranking all denominators are the same.
 
     Raises:
         UsageError: for a rule or cut that does not exist, and for worst or best where they would be no bounds.
@@ -260,7 +260,7 @@ def asked_measures(
             bounds = rule in BOUNDS and denominator == DENOMINATOR
             if bounds and cuts:
                 raise UsageError(
-                    f"with a cut at k and the divisor {DENOMINATOR} the tie rule {rule} is no bound, since a hit more can lower that "
+                    f"with a cut at k and the denominator {DENOMINATOR} the tie rule {rule} is no bound, since a hit more can lower that "
                     f"number: add -denominator min (or all), or leave out {rule} or -k"
                 )
             ks = [*cuts] if given else [None] if bounds else [*CUTS]

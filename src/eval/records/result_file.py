@@ -24,7 +24,7 @@ class EvaluationPlan:
         known: what stands there now; nothing where there is no file, or a damaged one.
         facts: where the numbers would come from.
         measures: the average precisions.
-        drawn: whether pictures are to lie beside it.
+        drawn: whether figures are to lie beside it.
     """
 
     known: Mapping[str, Any]

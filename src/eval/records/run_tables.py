@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of a run, as CSV at full precision."""
+"""The values behind the figures of a run, as CSV at full precision."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_every_number_that_can_be_asked_for_has_a_name_in_mlflow():
         ("val_mAP_feature_at_k=1000", "val_mAP_feature_at_1000"),
         ("query_mAP_expected_at_radius_02", "query_mAP_expected"),
         ("query_mAP_expected_at_1000_retrieved", "query_mAP_expected_at_1000"),
-        ("query_mAP_expected_min", "query_mAP_expected"),  # over the whole ranking all divisors are the same
+        ("query_mAP_expected_min", "query_mAP_expected"),  # over the whole ranking all denominators are the same
         ("query_mAP_worst_at_0", "query_mAP_worst"),
     ],
 )
@@ -124,6 +124,6 @@ def test_options_make_what_they_name():
         assert again == [measure]
 
 
-def test_every_divisor_is_told_apart():
+def test_every_denominator_is_told_apart():
     measures = [APSpec(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
     assert len({describe_denominator(measure) for measure in measures}) == 5  # "all" asks for no cut
