@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, describe, full_card
+from ..errors import BioDeepHashingError, cuda_oom_hint, describe
 from ..executors import Executor, LocalPool, Outcome
 from ..executors.gpus import shares
 from ..runs import Run
@@ -72,4 +72,4 @@ def _reason(error: Exception) -> str:
     """Return why a cell failed: a sentence for people, or the whole traceback of a defect."""
     if isinstance(error, (BioDeepHashingError, OSError)):
         return describe(error)
-    return full_card(error) or "".join(traceback.format_exception(error)).rstrip()
+    return cuda_oom_hint(error) or "".join(traceback.format_exception(error)).rstrip()

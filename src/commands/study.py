@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.flags import given_images
@@ -72,7 +72,7 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
 
 def run_cell(settings: CommonSettings, parent: str | None) -> str:
     """Train, predict and evaluate one cell, and return the line that tells how it went."""
-    with held_back():
+    with defer_interrupts():
         from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
 
     started = time.monotonic()

@@ -17,7 +17,7 @@ from ..errors import RunError
 from ._interface import Outcome, Result, Unit
 from .gpus import see
 
-GRACE = 20  # seconds that a unit has to stop once the executor's process is gone
+SHUTDOWN_SECONDS = 20  # seconds that a unit has to stop once the executor's process is gone
 
 
 class LocalPool:
@@ -65,7 +65,7 @@ def _end_with_parent() -> None:
     """End this process when the executor's is gone: killed, that could not, and a lock held here would keep the next one off."""
     _parent().join()
     os.kill(os.getpid(), signal.SIGTERM)  # a training at work marks its run as interrupted
-    time.sleep(GRACE)
+    time.sleep(SHUTDOWN_SECONDS)
     os._exit(1)
 
 

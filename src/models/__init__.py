@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..registry import load
 from ..runs import METHODS, Run, check_method
 from ..settings import CommonSettings
@@ -109,7 +109,7 @@ def load_method(name: str) -> Method[Any]:
         'PenaltyStrategies'
     """
     check_method(name)
-    with held_back():
+    with defer_interrupts():
         method: Method[Any] = load(METHODS[name].method)
         return method
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import DEFAULT_METHOD, check_method, refuse_foreign, run_of, settings_of
 from ..settings import CommonSettings
 from ..settings.flags import collect_settings, given_images, given_settings
@@ -30,7 +30,7 @@ def train(words: Sequence[str]) -> None:
     table = settings_of(method)
     arguments = _parse(train_parser(table), method, words)
     settings = collect_settings(table, arguments, arguments.config)
-    with held_back():
+    with defer_interrupts():
         from ..commands.train import train_and_advise
 
     train_and_advise(settings, given_images(arguments, arguments.config), arguments.skip_unreadable)
@@ -41,7 +41,7 @@ def predict(words: Sequence[str]) -> None:
     method, words = chosen_method(words, "-p", "--path")
     arguments = _parse(predict_parser(settings_of(method)), method, words)
     settings = prediction_settings(settings_of(method), arguments)
-    with held_back():
+    with defer_interrupts():
         from ..commands.predict import predict_and_advise
 
     predict_and_advise(settings, given_images(arguments, arguments.config))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import in_parts, threads
+from .._compiled import chunked, threads
 from ._kernels import BLOCK, ID_BITS, NARROW, Bytes, Ids, living_items, look_up, scan
 from ._segments import Segment
 
@@ -195,7 +195,7 @@ def nearest(parts: Sequence[Part], queries: Bytes, *, bits: int, most: int, radi
                 search.scan(part, 0, part.segment.groups)
         answers[rows.start] = search.answers(total)
 
-    in_parts(answer, len(queries), together, 1 if alone else workers)
+    chunked(answer, len(queries), together, 1 if alone else workers)
     return [one for batch in answers for one in batch]
 
 
@@ -224,5 +224,5 @@ def _scan_together(search: _Search, parts: Sequence[Part], most: int, radius: in
     def work(rows: slice) -> None:
         others[rows.start].scan(*spans[rows.start])
 
-    in_parts(work, len(spans), 1, workers)
+    chunked(work, len(spans), 1, workers)
     search.merge(others)

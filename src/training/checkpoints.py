@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ..errors import RunError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import replacing
 
 
@@ -21,7 +21,7 @@ def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
         content: tensors, numbers, texts and containers of them.
     """
     # an open file, not its name: PyTorch's own writer hides a full disk behind an error of its own, and Ctrl-C even so
-    with held_back(), replacing(path) as temporary, temporary.open("wb") as file:
+    with defer_interrupts(), replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
 
 

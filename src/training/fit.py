@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ..backbones import HashNetwork, build_network
 from ..data import ImageFold, Metadata, PreparedDataset
-from ..errors import DataError, RunError, UsageError, full_card
+from ..errors import DataError, RunError, UsageError, cuda_oom_hint
 from ..losses import HashingLoss
 from ..runs import Run
 from ..settings import TrainingSettings
@@ -31,7 +31,7 @@ from .feeding import batches_of, check_preprocessing, images_of, recorded_settin
 from .manner import Manner
 from .module import HashingModule
 from .plan import plan_of
-from .quiet import quieten
+from .quiet import silence_third_party
 from .same_split import check_split
 from .status import recorded_training
 from .validation import Validation
@@ -56,7 +56,7 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], manner: Manner) ->
         BioDeepHashingError: when something is wrong; the run is then marked as interrupted.
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
-    quieten()
+    silence_third_party()
     check_precision(settings)
     on_cpu = accelerator(settings, settings.devices) == "cpu"
     if on_cpu and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
@@ -172,7 +172,7 @@ def _fit(
     except ProcessExitedException as error:
         raise RunError(f"a training process was ended from outside, perhaps because memory ran out: {error.msg}") from error
     except ProcessRaisedException as error:
-        if (complaint := full_card(error)) is not None:
+        if (complaint := cuda_oom_hint(error)) is not None:
             raise RunError(complaint) from error
         last = str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.")
         raise RunError(f"a training process failed: {last}") from error

@@ -35,7 +35,7 @@ from ..settings import TrainingSettings
 from ..settings.schedule import parse_schedule
 from .devices import lay_out
 from .feeding import transformation_of
-from .quiet import quieten
+from .quiet import silence_third_party
 from .rules import rules_of
 from .validation import Validation
 
@@ -104,7 +104,7 @@ class HashingModule(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Convert the network; here, because every process of a distributed training comes by."""
-        quieten()
+        silence_third_party()
         convert(self.network, self.settings)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self)

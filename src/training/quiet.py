@@ -7,7 +7,7 @@ import warnings
 from ..surroundings import settle
 
 
-def quieten() -> None:
+def silence_third_party() -> None:
     """Raise the level of Lightning's loggers and drop its warnings, in this process."""
     if multiprocessing.parent_process() is not None:
         settle()  # a training process that Lightning started has come past no guard

@@ -111,7 +111,7 @@ def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeyp
     assert len(failures) == 3
     assert any("seed=1: its process was killed" in failure for failure in failures)
     assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)
-    assert any("seed=4: the graphics card has too little free memory (2.00 GiB more wanted)" in failure for failure in failures)
+    assert any("seed=4: the GPU has too little free memory (2.00 GiB more needed)" in failure for failure in failures)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand
 from biodeephashing.models.PenaltyStrategies import Settings
 
-local.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
+local.SHUTDOWN_SECONDS = 1000  # a busy machine may stand still for longer than a cell is given
 
 def work(settings, parent):
     try:

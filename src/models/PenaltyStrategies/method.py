@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...checksums import digest
 from ...data import Metadata, load_fold
-from ...interrupts import held_back
+from ...interrupts import defer_interrupts
 from ...losses import LOSSES, HashingLoss
 from ...runs import Run
 from ...runs.predictions_json import Fingerprint
@@ -29,7 +29,7 @@ class PenaltyStrategies:
 
     def train(self, run: Run, settings: Settings, manner: Manner) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
-        with held_back():
+        with defer_interrupts():
             from ...training.fit import fit  # Lightning and all around it, which encoding does without
 
         fit(run, settings, build_loss, manner)
