@@ -50,5 +50,5 @@ def defer_interrupts() -> Iterator[None]:
         for number, handler in previous.items():
             if callable(handler):
                 signal.signal(number, handler)
-        for number in deferred:
-            signal.raise_signal(number)
+        for deferral in deferred:
+            signal.raise_signal(deferral)

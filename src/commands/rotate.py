@@ -18,7 +18,7 @@ from ..runs import METHODS, Run, runs_of, settings_of
 from ..runs.rotation_json import read_source
 from ..settings.flags import given_settings
 from ..settings.strict_parser import command_line
-from ..training.manner import Manner
+from ..training.reporting import Reporting
 
 
 def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
@@ -38,7 +38,7 @@ def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
     assert isinstance(method, RotationMethod)
     current = run.status == "finished" and read_source(run.rotation_file) == parent.source and not settings.no_skip
     if not current:
-        method.train(run, settings, Manner(quiet=quiet))
+        method.train(run, settings, Reporting(quiet=quiet))
     elif not quiet:
         print(f"skipped: {run} was learnt from the same features (-no_skip learns it again)")
     write_codes(run, replace(settings, datafolds=parent.folds), quiet=quiet, encode=partial(method.rotated, run, parent))

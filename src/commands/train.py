@@ -10,7 +10,7 @@ from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line
-from ..training.manner import Manner
+from ..training.reporting import Reporting
 from ..training.same_split import check_split
 
 
@@ -36,7 +36,7 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    method_of(run).train(run, settings, Manner(quiet=quiet, parent=parent))
+    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent))
     return run
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..data import Metadata
     from ..runs.predictions_json import Fingerprint
-    from ..training.manner import Manner
+    from ..training.reporting import Reporting
     from .encoder import Encoded
 
 Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
@@ -33,13 +33,13 @@ class Method(Protocol[Table]):
     :func:`~biodeephashing.runs.register_method` says where both are.
     """
 
-    def train(self, run: Run, settings: Table, manner: Manner) -> None:
+    def train(self, run: Run, settings: Table, reporting: Reporting) -> None:
         """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
 
         Args:
             run: where everything goes.
             settings: the run's settings.
-            manner: how the training shows itself.
+            reporting: how the training reports its progress.
 
         Raises:
             BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.

@@ -79,7 +79,7 @@ class Checkpoints(Checkpoint):
                 path.unlink()
 
 
-class Bar(TQDMProgressBar):
+class EpochProgressBar(TQDMProgressBar):
     """Lightning's progress bar, counting epochs from 1 as the lines above it do."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
@@ -97,7 +97,7 @@ class BoardLogger(TensorBoardLogger):
         return str(Path(self.root_dir) / f"version_{self.version}")
 
 
-class Curves(pl.Callback):
+class MetricLogger(pl.Callback):
     """Tells the reader, TensorBoard and MLflow how each epoch went.
 
     Args:

@@ -39,7 +39,7 @@ class Projections:
     def __init__(self, views: Sequence[str], version: str = "1") -> None:
         self.views, self.version = views, version
 
-    def train(self, run: Run, settings: ProjectionSettings, manner: object) -> None:
+    def train(self, run: Run, settings: ProjectionSettings, reporting: object) -> None:
         with recorded_training(run, hparams_of(settings), anew=settings.no_skip):
             pass
 

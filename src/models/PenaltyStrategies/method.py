@@ -17,7 +17,7 @@ from ...runs.predictions_json import Fingerprint
 from ...training.checkpoints import read_checkpoint
 from ...training.devices import device_of
 from ...training.feeding import check_preprocessing, transformation_of
-from ...training.manner import Manner
+from ...training.reporting import Reporting
 from .. import Classifier, Method
 from ..encoder import Encoded, Encoder, encode_fold, load_network
 from .loss import build_loss
@@ -27,12 +27,12 @@ from .settings import Settings
 class PenaltyStrategies:
     """Trains a network by a loss with penalties; its codes are the signs of the network's outputs."""
 
-    def train(self, run: Run, settings: Settings, manner: Manner) -> None:
+    def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
         with defer_interrupts():
             from ...training.fit import fit  # Lightning and all around it, which encoding does without
 
-        fit(run, settings, build_loss, manner)
+        fit(run, settings, build_loss, reporting)
 
     def fingerprint(self, run: Run, settings: Settings) -> Fingerprint:
         """Return name and checksum of the checkpoint of the best epoch; its images must be prepared as they were in training."""

@@ -20,7 +20,7 @@ from ...runs.rotation_json import write_rotation
 from ...tracking import open_tracker
 from ...training.checkpoints import read_checkpoint, write_checkpoint
 from ...training.feeding import recorded_settings
-from ...training.manner import Manner
+from ...training.reporting import Reporting
 from ...training.status import recorded_training
 from ..encoder import Encoded
 from ..PenaltyStrategies.method import PenaltyStrategies
@@ -52,7 +52,7 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
             generator: draws all that is drawn.
         """
 
-    def train(self, run: Run, settings: Any, manner: Manner) -> None:
+    def train(self, run: Run, settings: Any, reporting: Reporting) -> None:
         """Learn the rotation of a run's parent, and write the rotated network; nothing is touched before the rotation is learnt.
 
         Raises:
@@ -65,8 +65,8 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
             _write_network(run, settings, parent, learnt)
             values = {"before": learnt.before, "after": learnt.after}
             write_rotation(run.rotation_file, parent.source, learnt.rotation.objectives, values)
-            _track(run, settings, manner, learnt, again=again)
-        if not manner.quiet:
+            _track(run, settings, reporting, learnt, again=again)
+        if not reporting.quiet:
             print(f"val mAP {learnt.before:.4f} before the rotation, {learnt.after:.4f} after it ({learnt.seconds:.1f} s)")
 
     def rotated(self, run: Run, parent: Parent, folds: Sequence[Metadata]) -> Iterator[Mapping[str, Encoded]]:
@@ -102,8 +102,8 @@ def _write_network(run: Run, settings: RotationSettings, parent: Parent, learnt:
     write_checkpoint(run.directory / checkpoint.name, content)
 
 
-def _track(run: Run, settings: RotationSettings, manner: Manner, learnt: _Learnt, *, again: bool) -> None:
+def _track(run: Run, settings: RotationSettings, reporting: Reporting, learnt: _Learnt, *, again: bool) -> None:
     enabled = settings.tracking == "on"
-    with open_tracker(run, hparams_of(settings), enabled=enabled, fresh=again, parent=manner.parent, phase="rotate") as tracker:
+    with open_tracker(run, hparams_of(settings), enabled=enabled, fresh=again, parent=reporting.parent, phase="rotate") as tracker:
         values = {"parent_val_mAP": learnt.before, "best_val_mAP": learnt.after, "train_seconds": learnt.seconds}
         tracker.log_metrics(values | {"rotation_objective": min(learnt.rotation.objectives)})
