@@ -1,4 +1,4 @@
-"""What pretrained weights want done to an image before the network: a description, which data sets apply and runs record."""
+"""What pretrained weights want done to an image before the network: a description, which datasets apply and runs record."""
 
 from __future__ import annotations
 

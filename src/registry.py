@@ -1,4 +1,4 @@
-"""One small registry per kind (learning rule, loss, backbone, data set): a mapping filled by a decorator."""
+"""One small registry per kind (learning rule, loss, backbone, dataset): a mapping filled by a decorator."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def declared_on_disk(folder: str, registry: str) -> dict[str, dict[str, Any]]:
 
     Args:
         folder: the sub-package below the root of this package ("losses").
-        registry: the variable that holds the registry ("LOSSES"); a folder may fill several.
+        registry: the variable that holds the registry ("LOSSES"); a directory may fill several.
 
     Example:
         >>> declared_on_disk("losses", "PENALTIES")["HSWD"]["named"]

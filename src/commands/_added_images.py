@@ -79,16 +79,16 @@ class AddedImages:
 
 
 def entries_of(places: Sequence[Path], classes: Sequence[str]) -> list[Entry]:
-    """Return the images that files, folders and CSV tables name, each once.
+    """Return the images that files, directories and CSV tables name, each once.
 
-    An image of a folder has the class whose name a folder above it has; one that is named alone has none.
+    An image of a directory has the class whose name a directory above it has; one that is named alone has none.
 
     Args:
-        places: files, folders with images at any depth, and CSV tables with the columns ``file,labels``.
+        places: files, directories with images at any depth, and CSV tables with the columns ``file,labels``.
         classes: those of the index.
 
     Raises:
-        DataError: when there is no such file, or a folder holds no image.
+        DataError: when there is no such file, or a directory holds no image.
         UnknownNameError: for a class of a table that the index does not have.
     """
     found: dict[str, NDArray[np.uint8]] = {}
@@ -103,7 +103,7 @@ def entries_of(places: Sequence[Path], classes: Sequence[str]) -> list[Entry]:
         elif place.exists():
             found[stored_path(place)] = vector_of((), classes)
         else:
-            raise DataError(f"there is no file or folder {place}")
+            raise DataError(f"there is no file or directory {place}")
     return list(found.items())
 
 

@@ -100,7 +100,7 @@ def _check_output(output: Path, no_skip: bool) -> None:
     if output.suffix != ".json":
         raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
     if output.is_dir():
-        raise UsageError(f"-o {output}: there is a folder of that name; choose another")
+        raise UsageError(f"-o {output}: there is a directory of that name; choose another")
     if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
         raise UsageError(f"-o {output}: {above} is a file, not a folder")
     if output.exists() and not no_skip:

@@ -109,7 +109,7 @@ def _listed(run: Run) -> Listed:
     try:
         hparams = run.hparams()
     except BioDeepHashingError:
-        hparams = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
+        hparams = None  # of a directory that was renamed, a damaged file, or a newer version: what else there is to know is listed
     return Listed(run, hparams, run.status or "not started", _score(run), _disk(run.directory))
 
 

@@ -10,9 +10,9 @@ from ..runs import METHODS, check_method
 
 PACKAGE = "biodeephashing"
 COMMANDS = {
-    "prepare": "make a data set of downloaded or own images: prepare CIFAR_10, prepare FOLDER PATH, prepare lists NAME ...",
-    "download": "bring a public data set to data/raw/: download CIFAR_10",
-    "doctor": "examine the images and labels of a prepared data set",
+    "prepare": "make a dataset of downloaded or own images: prepare CIFAR_10, prepare FOLDER PATH, prepare lists NAME ...",
+    "download": "bring a public dataset to data/raw/: download CIFAR_10",
+    "doctor": "examine the images and labels of a prepared dataset",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",
     "rotate": "rotate the codes of finished runs, each of which gives a run of its own: rotate H2Q -p RUN ...",
@@ -106,7 +106,7 @@ def _dataset_entrance(command: str, rest: Sequence[str]) -> tuple[str, str, list
     if not rest or rest[0].startswith("-"):
         raise UsageError(f"{command} needs a name first: {', '.join(names)} (`{PACKAGE} {command} NAME -h` lists the flags)")
     if rest[0] not in names:
-        raise unknown_name(f"data set to {command}", rest[0], names)
+        raise unknown_name(f"dataset to {command}", rest[0], names)
     return f"{PACKAGE}.data.{_PER_DATASET[command]}.{rest[0]}:main", f"{command} {rest[0]}", list(rest[1:])
 
 

@@ -50,7 +50,7 @@ def prepare_lists(options: Namespace) -> None:
             print(file)
         return
     if options.images is None:
-        raise UsageError("-images FOLDER is needed: the folder the images lie below")
+        raise UsageError("-images FOLDER is needed: the directory the images lie below")
     report(*process(lists=lists, **details))
 
 

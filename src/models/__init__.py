@@ -1,4 +1,4 @@
-"""Methods: how a network, a rule and a loss are trained together. One folder each; ``runs/methods.py`` lists them."""
+"""Methods: how a network, a rule and a loss are trained together. One directory each; ``runs/methods.py`` lists them."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
 
     Raises:
         RunError: when the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
-        DataError: when the data set is missing or damaged.
+        DataError: when the dataset is missing or damaged.
     """
     check_finished(run)
     folds = {fold: load_fold(settings.database, fold) for fold in settings.datafolds}

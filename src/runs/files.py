@@ -22,7 +22,7 @@ def only_process(lock: Path, *, wait: float = -1, busy: str = "") -> Iterator[No
     """Do the work of a block in one process at a time.
 
     Args:
-        lock: the file that processes lock; it is made, with its folder, and stays.
+        lock: the file that processes lock; it is made, with its directory, and stays.
         wait: seconds to wait for another process; below 0 as long as it takes.
         busy: what to raise when it still works then.
 
@@ -55,7 +55,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary name beside a file and rename it into place only if the block succeeds.
 
     Args:
-        path: the file to write or replace; its folder is made.
+        path: the file to write or replace; its directory is made.
 
     Example:
         >>> import tempfile

@@ -25,32 +25,32 @@ def home() -> Path:
 
 
 def processed_folder(database: str) -> Path:
-    """Return the folder of a prepared data set."""
+    """Return the directory of a prepared dataset."""
     return home() / "data" / "processed" / database
 
 
 def raw_folder(database: str) -> Path:
-    """Return the folder downloads of a data set go to."""
+    """Return the directory downloads of a dataset go to."""
     return home() / "data" / "raw" / database
 
 
 def experiments_folder() -> Path:
-    """Return the folder of the MLflow store and the TensorBoard logs."""
+    """Return the directory of the MLflow store and the TensorBoard logs."""
     return home() / "experiments"
 
 
 def experiment_folder(database: str, experiment: str, method: str = DEFAULT_METHOD) -> Path:
-    """Return the folder of all runs of a method in an experiment on a data set."""
+    """Return the directory of all runs of a method in an experiment on a dataset."""
     return home() / "models" / method / database / experiment
 
 
 def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
-    """Return the folder a comparison of the runs of an experiment is written to.
+    """Return the directory a comparison of the runs of an experiment is written to.
 
     Args:
-        database: the data set.
+        database: the dataset.
         experiment: the experiment.
-        methods: the methods of the runs, none for the default one; several share the folder ``comparison``.
+        methods: the methods of the runs, none for the default one; several share the directory ``comparison``.
     """
     distinct = {*methods} or {DEFAULT_METHOD}
     return home() / "eval" / ("comparison" if len(distinct) > 1 else distinct.pop()) / database / experiment
@@ -58,10 +58,10 @@ def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the folder that tells its own story.
+    """One run: the directory that tells its own story.
 
     Args:
-        database: the data set.
+        database: the dataset.
         experiment: the experiment.
         name: the run's name, as :attr:`CommonSettings.name` builds it.
         method: the method that trains it.
@@ -90,7 +90,7 @@ class Run:
 
     @classmethod
     def at(cls, path: str | Path) -> Run:
-        """Return the run whose folder a path names: absolute, from the working directory, or from the project root.
+        """Return the run whose directory a path names: absolute, from the working directory, or from the project root.
 
         Raises:
             RunError: when there is no run at that place.
@@ -111,17 +111,17 @@ class Run:
 
     @property
     def directory(self) -> Path:
-        """Folder of settings, checkpoints and codes."""
+        """Directory of settings, checkpoints and codes."""
         return experiment_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def evaluation(self) -> Path:
-        """Folder of the run's numbers and pictures."""
+        """Directory of the run's numbers and pictures."""
         return comparison_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def logs(self) -> Path:
-        """Folder of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
+        """Directory of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
         method = "" if self.method == DEFAULT_METHOD else self.method
         return experiments_folder() / "lightning_logs" / method / self.database / self.experiment / self.name
 
@@ -177,7 +177,7 @@ class Run:
         return self.evaluation / f"{fold}-prediction_mAP.json"
 
     def index(self, view: str = "image") -> Path:
-        """Folder of the index that searches the run's codes."""
+        """Directory of the index that searches the run's codes."""
         return self.directory / ("index" if view == "image" else f"index-{view}")
 
     @property
@@ -254,7 +254,7 @@ class Run:
             raise self._described(*recorded, self.name)
 
     def _described(self, *parts: str | None) -> RunError:
-        return RunError(f"{self.hparams_file} describes another run ({'/'.join(map(str, parts))}): the folder was renamed or copied")
+        return RunError(f"{self.hparams_file} describes another run ({'/'.join(map(str, parts))}): the directory was renamed or copied")
 
     @property
     def quoted(self) -> str:
@@ -268,7 +268,7 @@ class Run:
         return f'"{escaped}"'
 
     def __str__(self) -> str:
-        """Return the folder as a command line would name it from here."""
+        """Return the directory as a command line would name it from here."""
         below = self.directory.is_relative_to(Path.cwd())
         return str(self.directory.relative_to(Path.cwd()) if below else self.directory)
 

@@ -1,4 +1,4 @@
-"""Segments: the immutable folders that codes, ids and labels of an index lie in."""
+"""Segments: the immutable directories that codes, ids and labels of an index lie in."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write_segment(folder: Path, number: int, segment: Segment) -> tuple[str, Rec
         number: where its name begins.
 
     Returns:
-        The name of its folder, and the record of its files.
+        The name of its directory, and the record of its files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".new", dir=folder))
@@ -184,7 +184,7 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder written to the disk, where the system can do that."""
+    """Have the names in a directory written to the disk, where the system can do that."""
     if os.name == "nt":
         return
     number = os.open(folder, os.O_RDONLY)

@@ -122,7 +122,7 @@ class Store:
         """Give a connection that sees one state of the store, however long it is open.
 
         Raises:
-            RunError: when there is no index in the folder, it is damaged, or of a newer format.
+            RunError: if there is no index in the directory, it is damaged, or of a newer format.
         """
         if not self.file.is_file():
             what = f"{STORE} is missing there" if self.folder.is_dir() else "there is no such directory"

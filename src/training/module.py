@@ -79,7 +79,7 @@ class HashingModule(pl.LightningModule):
 
     Args:
         network: backbone and hash layer, not yet converted.
-        loss: called with raw outputs (B, K), labels (B, C) and data-set indices (B,).
+        loss: called with raw outputs (B, K), labels (B, C) and dataset indices (B,).
         settings: the run's settings.
         example: one image (3, H, W), to check what the network makes of it.
         validation: how the val fold is ranked; None for its images against each other.
@@ -190,7 +190,7 @@ class HashingModule(pl.LightningModule):
         return [codes.pack(outputs.numpy()[first]), labels.numpy()[first].astype(np.uint8)]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Return the optimiser and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
+        """Return the optimizer and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
         rate = self.settings.learning_rate
         fast = self.settings.hash_rate * rate  # the fresh hash layer learns faster than a backbone that may be pretrained
         groups = [

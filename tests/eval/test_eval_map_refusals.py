@@ -167,7 +167,7 @@ def forget_queries(run: Run) -> None:
         (empty_predictions, r"predictions.json is damaged \(it says nothing of 'checkpoint'\)"),
         (remove_query_files, "query-codes.npy is missing: run predict.py"),
         (damage_checkpoint, "made with another checkpoint"),
-        (damage_metadata_version, "another version of the data set"),
+        (damage_metadata_version, "another version of the dataset"),
         (forget_database, "the fold database .* has no codes"),
         (forget_queries, "query or val is needed"),
         (

@@ -89,7 +89,7 @@ def forget_zeros(run: Run) -> None:
     [
         (damage_content, "query-codes.npy was changed after it was predicted"),
         (damage_text_of_others, "query-hashes.tsv was changed after it was predicted"),
-        (damage_metadata_version, "another version of the data set"),
+        (damage_metadata_version, "another version of the dataset"),
         (damage_checkpoint, "made with another checkpoint"),
         (forget_zeros, r"predictions.json is damaged \(no zeros of the fold query\)"),
     ],

@@ -89,7 +89,7 @@ def _read_view(
     codes, codes_file = _read_codes(run, part, shape)
     features = _read_features(run.features_file(*part), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
-        raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the data set: {PREDICT}")
+        raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the dataset: {PREDICT}")
     codes_sha256 = digest(codes_file)
     # packed anew, codes that are read from text are the bytes that were predicted
     _check_unchanged(run, codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))

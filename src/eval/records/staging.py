@@ -16,7 +16,7 @@ _PREFIX = ".new-"
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a folder beside results for new ones, which take their places when all are there: a full disk costs none of the old.
+    """Give a directory beside results for new ones, which take their places when all are there: a full disk costs none of the old.
 
     It is gone at the end. What a process left that was killed goes the next time that results are made here: the lock of a process
     ends with it.
@@ -37,14 +37,14 @@ def staging(folder: Path) -> Iterator[Path]:
         with suppress(RunError), _alone(left):  # a process at work
             pass
     new = folder / f"{_PREFIX}{secrets.token_hex(4)}"
-    with _alone(new):  # from before the folder is there, so that nobody takes it for left behind
+    with _alone(new):  # from before the directory is there, so that nobody takes it for left behind
         new.mkdir()
         yield new
 
 
 @contextmanager
 def _alone(new: Path) -> Iterator[None]:
-    """Hold the lock of a folder of new results, and remove both at the end.
+    """Hold the lock of a directory of new results, and remove both at the end.
 
     Raises:
         RunError: when another process holds it.
