@@ -1,4 +1,4 @@
-"""What pretrained weights want done to an image before the network: a description, which datasets apply and runs record."""
+"""Preprocessing that pretrained weights require: a description, which datasets apply and runs record."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Method(Protocol[Table]):
         """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
 
         Args:
-            run: where everything goes.
+            run: its directory holds all results.
             settings: the run's settings.
             reporting: how the training reports its progress.
 

@@ -1,4 +1,4 @@
-"""Where everything lies: the only module that knows paths and the names of files."""
+"""Paths: the only module that knows directories and the names of files."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the directory that tells its own story.
+    """A run: the directory of one training, its codes and its records.
 
     Args:
         database: the dataset.
@@ -93,7 +93,7 @@ class Run:
         """Return the run whose directory a path names: absolute, from the working directory, or from the project root.
 
         Raises:
-            RunError: when there is no run at that place.
+            RunError: if there is no run at that path.
         """
         folder = Path(path).absolute()
         folder = folder if folder.is_dir() else home() / path
@@ -116,7 +116,7 @@ class Run:
 
     @property
     def evaluation(self) -> Path:
-        """Directory of the run's numbers and pictures."""
+        """Directory of the run's metrics and figures."""
         return comparison_folder(self.database, self.experiment, self.method) / self.name
 
     @property
@@ -127,7 +127,7 @@ class Run:
 
     @property
     def last_checkpoint(self) -> Path:
-        """What an interrupted training goes on from."""
+        """The checkpoint that an interrupted training resumes from."""
         return self.directory / "last.ckpt"
 
     @property
@@ -157,7 +157,7 @@ class Run:
 
     @property
     def rotation_file(self) -> Path:
-        """What a run that is a rotation of another one was made from."""
+        """The source and the objective of a rotation of another run."""
         return self.directory / "rotation.json"
 
     def features_file(self, fold: str, view: str = "") -> Path:
@@ -185,12 +185,12 @@ class Run:
         """Checkpoint of the epoch with the best val mAP.
 
         Raises:
-            RunError: when the run has none.
+            RunError: if the run has none.
         """
-        found = sorted(self.directory.glob("best-epoch=*.ckpt"), key=lambda path: path.stat().st_mtime)
-        if not found:
+        checkpoints = sorted(self.directory.glob("best-epoch=*.ckpt"), key=lambda path: path.stat().st_mtime)
+        if not checkpoints:
             raise RunError(f"{self.directory} holds no best-epoch=<n>.ckpt: train it first (or again, with -no_skip)")
-        return found[-1]
+        return checkpoints[-1]
 
     @property
     def status(self) -> str | None:
@@ -198,7 +198,7 @@ class Run:
         return next((s for s in STATUSES if (self.directory / f"status={s}.out").exists()), None)
 
     def mark(self, status: str) -> None:
-        """Set the marker file, renaming the one in place.
+        """Set the marker file, renaming an existing one.
 
         Raises:
             RunError: for a status that does not exist.
@@ -217,38 +217,38 @@ class Run:
         """Read the run's settings back, as the table of its method.
 
         Raises:
-            RunError: when ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
-            UsageError: when a newer version wrote it.
+            RunError: if ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
+            UsageError: if a newer version wrote it.
         """
         self.check_method()
-        self._check_place(read_hparams(self.hparams_file))
+        self._check_location(read_hparams(self.hparams_file))
         settings = read_settings(self.hparams_file, settings_of(self.method))
         if settings.name != self.name:
             raise self._described(self.method, settings.database, settings.experiment_name, settings.name)
         return settings
 
     def hparams(self) -> dict[str, Any]:
-        """Read what ``hparams.json`` holds, which needs no method: evaluation, comparison and the list of runs do with it.
+        """Read what ``hparams.json`` holds, which needs no method; enough for evaluation, comparison and the list of runs.
 
         Raises:
-            RunError: when it is missing, damaged or describes another run; without the method the name itself is not checked.
+            RunError: if it is missing, damaged or describes another run; without the method the name itself is not checked.
         """
         values = read_hparams(self.hparams_file)
-        self._check_place(values)
+        self._check_location(values)
         if self.method in METHODS:
             self.settings()
         return values
 
     def check_method(self) -> None:
-        """Refuse a run whose method is not there.
+        """Refuse a run whose method is not installed.
 
         Raises:
-            RunError: when the method is not installed.
+            RunError: if the method is not installed.
         """
         if self.method not in METHODS:
             raise RunError(f"{self} is a run of the method {self.method}, which is not installed; installed: {', '.join(METHODS)}")
 
-    def _check_place(self, values: Mapping[str, Any]) -> None:
+    def _check_location(self, values: Mapping[str, Any]) -> None:
         recorded = values.get("model", self.method), values.get("database"), values.get("experiment_name")
         if recorded != (self.method, self.database, self.experiment):
             raise self._described(*recorded, self.name)
@@ -268,7 +268,7 @@ class Run:
         return f'"{escaped}"'
 
     def __str__(self) -> str:
-        """Return the directory as a command line would name it from here."""
+        """Return the directory relative to the working directory, if it is below it."""
         below = self.directory.is_relative_to(Path.cwd())
         return str(self.directory.relative_to(Path.cwd()) if below else self.directory)
 
@@ -284,7 +284,7 @@ def _part(fold: str, view: str) -> str:
 
 
 def _nearest(folder: Path) -> str:
-    """Return what a path to no directory may mean: another method, or the directory beside it with the nearest name."""
+    """Return the likely meaning of a path to no directory: another method, or the sibling with the nearest name."""
     if len(folder.parts) > 4 and folder.parts[-5] == "models" and folder.parts[-4] not in METHODS:
         return f": {unknown_name('method', folder.parts[-4], METHODS)}"
     siblings = [path.name for path in folder.parent.glob("*") if path.is_dir()] if folder.parent.is_dir() else []

@@ -17,7 +17,7 @@ def write_split_facts(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_split_facts(folder: Path) -> dict[str, Any] | None:
-    """Read the facts from the directory of a run, whichever version wrote them; None where it says nothing of its split.
+    """Read the facts from the directory of a run, whichever version wrote them; None if they are missing.
 
     Raises:
         RunError: when the file is damaged.

@@ -1,4 +1,4 @@
-"""One training, from the first look at the data to the finished marker."""
+"""One training, from reading the data to the finished marker."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporti
     Settings, data and weights are checked before the run's directory is touched.
 
     Args:
-        run: where everything goes.
+        run: its directory holds all results.
         settings: the run's settings.
         build_loss: returns the method's loss for the settings and the train fold.
         reporting: how it reports its progress.
 
     Raises:
-        BioDeepHashingError: when something is wrong; the run is then marked as interrupted.
+        BioDeepHashingError: if training fails; the run is then marked as interrupted.
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     silence_third_party()
@@ -75,7 +75,7 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporti
     with recorded_training(run, recorded_settings(settings), anew=settings.no_skip):
         if resume is None or not _is_done(resume, settings):
             if resume is not None and not reporting.quiet:
-                print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
+                print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
             _fit(run, settings, reporting, module, feeding, plan, resuming=resume is not None)
 
 

@@ -1,4 +1,4 @@
-"""Which split a run was trained on: images it learned from must not become its queries when a dataset is prepared anew."""
+"""The split a run was trained on: its training images must not become queries when the dataset is prepared again."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def record_split(run: Run) -> None:
 def check_split(run: Run) -> None:
     """Refuse a run that was trained on another split than its dataset has now.
 
-    A run whose directory says nothing of its split passes, and so does one whose dataset is gone: who needs that will miss it.
+    A run without a recorded split passes, and so does one whose dataset is missing: reading it raises later.
 
     Raises:
-        RunError: when the images of train or val, or their labels, were others.
-        DataError: when the dataset was prepared by something else.
+        RunError: if the images of train or val, or their labels, have changed.
+        DataError: if the dataset was prepared by another program.
     """
     before = read_split_facts(run.directory)
     if before is None or not processed_folder(run.database).is_dir():

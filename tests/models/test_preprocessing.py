@@ -45,7 +45,7 @@ def test_another_preprocessing_than_the_weights_want_is_said_in_a_line():
         Settings(architecture=wanted): "(-trf weights): 224×224 pixels, bicubic, .* as timm describes tf_efficientnet_lite0.in1k$",
         Settings(
             architecture=wanted, transformations="imagenet"
-        ): "(-trf imagenet): 224×224 pixels, bilinear, .*; the weights want bicubic "
+        ): "(-trf imagenet): 224×224 pixels, bilinear, .*; the weights require bicubic "
         "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights gives it$",
         Settings(
             architecture=wanted, transformations="none"
