@@ -46,7 +46,7 @@ def test_another_preprocessing_than_the_weights_want_is_said_in_a_line():
         Settings(
             architecture=wanted, transformations="imagenet"
         ): "(-trf imagenet): 224×224 pixels, bilinear, .*; the weights require bicubic "
-        "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights gives it$",
+        "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights applies it$",
         Settings(
             architecture=wanted, transformations="none"
         ): "(-trf none): the image's own size.*want 224×224 pixels instead of the image's",
