@@ -17,8 +17,8 @@ from .interrupts import defer_interrupts
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that runs without the interpreter's lock, and keep it on disk.
 
-    It is kept beside its own file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
-    compiled anew in every process.
+    The compiled code is stored beside the source file or, if that is read-only, in the user's cache. If neither can be written (no home
+    directory either), every process compiles it again.
     """
     import numba
 
@@ -93,9 +93,9 @@ def threads() -> int:
         >>> threads() >= 1
         True
     """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
+    requested = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if requested.isdecimal() and int(requested) > 0:
+        return int(requested)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

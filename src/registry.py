@@ -126,9 +126,9 @@ def names_in_timm() -> tuple[str, ...]:
         >>> "densenet121" in names_in_timm()
         True
     """
-    found = find_spec("timm")
-    if found is None or found.origin is None:
+    spec = find_spec("timm")
+    if spec is None or spec.origin is None:
         return ()
     pattern = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
-    files = sorted((Path(found.origin).parent / "models").glob("*.py"))
+    files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     return tuple(sorted(name for file in files for name in pattern.findall(file.read_text("utf-8"))))

@@ -11,7 +11,7 @@ from ..runs import METHODS, check_method
 PACKAGE = "biodeephashing"
 COMMANDS = {
     "prepare": "make a dataset of downloaded or own images: prepare CIFAR_10, prepare FOLDER PATH, prepare lists NAME ...",
-    "download": "bring a public dataset to data/raw/: download CIFAR_10",
+    "download": "download a public dataset to data/raw/: download CIFAR_10",
     "doctor": "examine the images and labels of a prepared dataset",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",

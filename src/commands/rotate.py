@@ -45,16 +45,16 @@ def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
     return run
 
 
-def rotation_of(run: Run, method: str, given: Namespace) -> RotationSettings:
+def rotation_of(run: Run, method: str, own: Namespace) -> RotationSettings:
     """Return the settings of the rotation of a run.
 
     Args:
         run: the run.
         method: the rotation.
-        given: its own settings.
+        own: the arguments that hold its own settings.
 
     Raises:
-        RunError: when the run is a rotation itself, or of a method whose codes cannot be rotated.
+        RunError: if the run is a rotation itself, or of a method whose codes cannot be rotated.
     """
     parent, table = run.settings(), settings_of(method)
     if isinstance(parent, RotationSettings):
@@ -62,14 +62,14 @@ def rotation_of(run: Run, method: str, given: Namespace) -> RotationSettings:
     if not isinstance(parent, ParentSettings):
         raise RunError(f"{run} is a run of {run.method}: only the codes of {ParentSettings.method} can be rotated")
     assert issubclass(table, RotationSettings)
-    return table.rotating(parent, **given_settings(table, given))
+    return table.rotating(parent, **given_settings(table, own))
 
 
 def from_arguments(arguments: Namespace, method: str) -> None:
     """Rotate every run that ``rotate.py`` names; one that cannot be rotated does not stop the others.
 
     Raises:
-        RunError: when a run could not be rotated.
+        RunError: if a run could not be rotated.
     """
     runs = list(dict.fromkeys(run for handle in arguments.path for run in _parents(runs_of(handle))))
     made, failed = [], 0

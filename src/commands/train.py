@@ -58,11 +58,11 @@ def next_commands(run: Run) -> str:
 
 
 def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:
-    """Prepare own images where they are named, train, and print the commands that come next.
+    """Prepare own images if there are any, train, and print the next commands.
 
     Args:
         settings: the run's settings.
-        images: the place of own images (``-db FOLDER:PATH``), or None.
+        images: the path of own images (``-db FOLDER:PATH``), or None.
         skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
     """
     for line in prepare_source(images, skip_unreadable):

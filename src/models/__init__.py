@@ -1,4 +1,4 @@
-"""Methods: how a network, a rule and a loss are trained together. One directory each; ``runs/methods.py`` lists them."""
+"""Methods: each trains a network with a rule and a loss. One directory each; ``runs/methods.py`` lists them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Method(Protocol[Table]):
             reporting: how the training reports its progress.
 
         Raises:
-            BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
+            BioDeepHashingError: if training fails; the run is then marked as interrupted, or untouched.
         """
 
     def fingerprint(self, run: Run, settings: Table) -> Fingerprint:
@@ -53,7 +53,7 @@ class Method(Protocol[Table]):
             settings: its settings.
 
         Raises:
-            BioDeepHashingError: when the run cannot be encoded any more: its checkpoint is gone, or images would be prepared otherwise.
+            BioDeepHashingError: if the run cannot be encoded any more: its checkpoint is missing, or its preprocessing has changed.
         """
 
     def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:

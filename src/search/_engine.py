@@ -142,12 +142,12 @@ class _Search:
         scan(scratch, first, last, due, self.looked, self.queries, own.codes, own.starts, own.items, *self._shared(part))
 
     def merge(self, others: Sequence[_Search]) -> None:
-        """Take what others found of the same queries elsewhere."""
+        """Merge the results of other searches for the same queries."""
         most = self.keys.shape[1]
         for query in range(len(self.queries)):
-            found = np.concatenate([one.keys[query, : one.filled[query]] for one in (self, *others)])
-            found = np.sort(found)[:most]
-            self.keys[query, : len(found)], self.filled[query] = found, len(found)
+            keys = np.concatenate([one.keys[query, : one.filled[query]] for one in (self, *others)])
+            keys = np.sort(keys)[:most]
+            self.keys[query, : len(keys)], self.filled[query] = keys, len(keys)
         self.counts += sum(one.counts for one in others)
 
     def answers(self, total: int | None) -> list[Answer]:

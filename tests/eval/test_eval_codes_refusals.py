@@ -165,7 +165,7 @@ def test_an_output_that_cannot_be_written_is_said_first(sample, tmp_path, capsys
     assert run(files, "-o", str(tmp_path / "r.json"), "-no_skip") == 2
     assert "r.json: there is a directory of that name" in capsys.readouterr().err
     assert run(files, "-o", str(tmp_path / "queries.npy" / "in" / "r.json")) == 2
-    assert "queries.npy is a file, not a folder" in capsys.readouterr().err
+    assert "queries.npy is a file, not a directory" in capsys.readouterr().err
 
 
 def test_swapped_labels_are_recognised(sample, tmp_path):

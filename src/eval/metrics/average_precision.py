@@ -120,10 +120,10 @@ class APAccumulator:
         for ties in TIES:
             sharing = [spec for spec in self.results if spec.ties == ties]
             if ties not in _RANKED:
-                found = [_closed_form(groups, spec) for spec in sharing]
+                results = [_closed_form(groups, spec) for spec in sharing]
             else:
-                found = _ranked(self._task, block, groups, sharing, self._separations if ties == "feature" else None)
-            for spec, (values, chances) in zip(sharing, found, strict=True):
+                results = _ranked(self._task, block, groups, sharing, self._separations if ties == "feature" else None)
+            for spec, (values, chances) in zip(sharing, results, strict=True):
                 self.results[spec].values[block], self.results[spec].found[block] = values, chances
 
 

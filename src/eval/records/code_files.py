@@ -140,16 +140,16 @@ def _read_codes(run: Run, part: tuple[str, str], shape: tuple[int, int]) -> tupl
         return _read_text(text, shape), text
     if not file.exists():
         raise RunError(f"{file} is missing: {PREDICT}")
-    codes, wanted = _load(file), (shape[0], (shape[1] + 7) // 8)
-    if codes.shape != wanted or codes.dtype != np.uint8:
-        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {wanted} ({shape[1]} bits, packed) is expected: {PREDICT}")
+    codes, expected = _load(file), (shape[0], (shape[1] + 7) // 8)
+    if codes.shape != expected or codes.dtype != np.uint8:
+        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {expected} ({shape[1]} bits, packed) is expected: {PREDICT}")
     return codes, file
 
 
 def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": the shape says so
+            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": the check of the shape reports it
             values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is not a table of -1, 0 and 1: {in_short(error)}") from error

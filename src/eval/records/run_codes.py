@@ -17,7 +17,7 @@ from .metric_names import FOLDS
 
 
 class DataSet(Protocol):
-    """What must be known of a prepared dataset."""
+    """What evaluation needs of a prepared dataset."""
 
     @property
     def split(self) -> Any:
@@ -33,7 +33,7 @@ class RunCodes:
 
     Args:
         run: the run.
-        predictions: what prediction says about it.
+        predictions: the record of its prediction.
         prepared: its dataset.
         sides: codes and labels of each view of every fold that was read, the database among them.
     """
@@ -55,8 +55,8 @@ class RunCodes:
 
     def pair(self, fold: str, direction: str) -> tuple[LabeledCodes, LabeledCodes]:
         """Return queries and database of a direction."""
-        asked, searched = self.directions[direction]
-        return self.sides[fold][asked], self.sides["database"][searched]
+        query_view, database_view = self.directions[direction]
+        return self.sides[fold][query_view], self.sides["database"][database_view]
 
     def facts(self, fold: str) -> dict[str, Any]:
         """Return what a result file states about where its numbers come from."""
@@ -95,8 +95,8 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
         with_features: False leaves the files of the features alone.
 
     Raises:
-        RunError: when the run was not trained or predicted, or a file of it cannot be used.
-        DataError: when the dataset is missing or was changed.
+        RunError: if the run was not trained or predicted, or a file of it cannot be used.
+        DataError: if the dataset is missing or was changed.
     """
     predictions = current_predictions(run)
     folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds

@@ -30,7 +30,7 @@ class PenaltyStrategies:
     def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
         with defer_interrupts():
-            from ...training.fit import fit  # Lightning and all around it, which encoding does without
+            from ...training.fit import fit  # imports Lightning, which encoding does not need
 
         fit(run, settings, build_loss, reporting)
 
@@ -56,9 +56,9 @@ class PenaltyStrategies:
 
         def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                found = loss.class_probabilities(torch.from_numpy(features))
-            assert found is not None
-            return found.numpy()
+                values = loss.class_probabilities(torch.from_numpy(features))
+            assert values is not None
+            return values.numpy()
 
         return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
 
