@@ -28,13 +28,12 @@ __all__ = ["METHODS", "Classifier", "Classifies", "Method", "check_method", "cla
 class Method(Protocol[Table]):
     """What a method offers beside the table of its settings: evaluation, comparison and tracking see only its runs.
 
-    A method that trains nothing leaves the block of :func:`~biodeephashing.training.status.recorded_training` empty in ``train``.
-
-    :func:`~biodeephashing.runs.register_method` says where both are.
+    :func:`~biodeephashing.runs.register_method` says where both are. A method whose codes are the signs of a network's outputs derives
+    from :class:`~biodeephashing.models.network_method.NetworkMethod` and writes ``train`` alone.
     """
 
     def train(self, run: Run, settings: Table, reporting: Reporting) -> None:
-        """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
+        """Train a run to its end within :func:`~biodeephashing.training.status.recorded_training`, or go on with an interrupted one.
 
         Args:
             run: its directory holds all results.

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ..runs import Run, only_process
 from ..runs.hparams_json import write_hparams
+from ..settings import CommonSettings
+from .feeding import recorded_settings
 from .same_split import record_split
 
 
 @contextmanager
-def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> Iterator[None]:
+def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iterator[None]:
     """Train a run inside the block: its settings, its split and its status are recorded, and no other process trains it meanwhile.
 
     A method that trains nothing marks its run as finished by an empty block.
 
     Args:
         run: the run.
-        hparams: the content of ``hparams.json``.
+        settings: its settings.
         anew: whether the files of an earlier training are removed first.
 
     Raises:
@@ -31,7 +32,7 @@ def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> It
             _clear(run)
         run.mark("training")
         try:
-            write_hparams(run.hparams_file, hparams)
+            write_hparams(run.hparams_file, recorded_settings(settings))
             record_split(run)
             yield
         except BaseException:

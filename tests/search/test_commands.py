@@ -255,7 +255,7 @@ def test_a_bad_index_is_named_and_never_answers(run, other, capsys, tmp_path):
 def test_a_run_without_codes_names_the_next_command(run, capsys):
     run.predictions_file.unlink()
     assert call(query_main, "-p", run, "-row", "query:1") == 1
-    assert "predict.py" in capsys.readouterr().err
+    assert "predict the run" in capsys.readouterr().err
     assert not run.index().exists()
 
 
@@ -362,5 +362,5 @@ def test_an_index_elsewhere(run, tmp_path):
 
 def test_training_anew_removes_the_index(run):
     call(index_main, "-p", run)
-    with recorded_training(run, run.hparams(), anew=True):
+    with recorded_training(run, run.settings(), anew=True):
         assert not run.index().exists()

@@ -1,30 +1,24 @@
-"""Hashing by a pair loss and its penalties, as a method: how a run is trained and how it encodes images."""
+"""Hashing by a pair loss and its penalties, as a method."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...checksums import digest
-from ...data import Metadata, load_fold
+from ...data import load_fold
 from ...interrupts import defer_interrupts
 from ...losses import LOSSES, HashingLoss
 from ...runs import Run
-from ...runs.predictions_json import Fingerprint
 from ...training.checkpoints import read_checkpoint
-from ...training.devices import device_of
-from ...training.feeding import check_preprocessing, transformation_of
 from ...training.reporting import Reporting
 from .. import Classifier, Method
-from ..encoder import Encoded, Encoder, encode_fold, load_network
+from ..network_method import NetworkMethod
 from .loss import build_loss
 from .settings import Settings
 
 
-class PenaltyStrategies:
+class PenaltyStrategies(NetworkMethod):
     """Trains a network by a loss with penalties; its codes are the signs of the network's outputs."""
 
     def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
@@ -33,19 +27,6 @@ class PenaltyStrategies:
             from ...training.fit import fit  # imports Lightning, which encoding does not need
 
         fit(run, settings, build_loss, reporting)
-
-    def fingerprint(self, run: Run, settings: Settings) -> Fingerprint:
-        """Return name and checksum of the checkpoint of the best epoch; its images must be prepared as they were in training."""
-        check_preprocessing(run, settings)
-        checkpoint = run.best_checkpoint
-        return Fingerprint(digest(checkpoint), checkpoint.name)
-
-    def encode(self, run: Run, settings: Settings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
-        """Yield features and codes of each of some folds, by the network of the best epoch."""
-        network, preprocessing = load_network(settings, run.best_checkpoint), transformation_of(settings).preprocessing
-        encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
-        for fold in folds:
-            yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
 
     def classifier(self, run: Run, settings: Settings) -> Classifier | None:
         """Return the head or the centres of the run's loss; None for a loss without."""

@@ -41,7 +41,7 @@ def test_other_keys_are_no_measures(key):
 
 
 @pytest.mark.parametrize(
-    ("asked", "keys"),
+    ("options", "keys"),
     [
         ({}, []),
         ({"ties": ["worst"]}, ["mAP_worst"]),
@@ -55,18 +55,18 @@ def test_other_keys_are_no_measures(key):
          ["mAP_expected_at_k=3_all", "mAP_expected_at_radius=1_all", "mAP_expected_at_k=3_min", "mAP_expected_at_radius=1_min"]),
     ],
 )  # fmt: skip
-def test_what_options_ask_for(asked, keys):
-    assert list(map(key_of, requested_measures(**asked))) == keys
+def test_what_options_ask_for(options, keys):
+    assert list(map(key_of, requested_measures(**options))) == keys
 
 
 def test_every_number_that_can_be_asked_for_has_a_name_in_mlflow():
-    asked = [
+    measures = [
         *ALWAYS,
         *requested_measures(TIES[:3], [1, 1000], [0, 2], DENOMINATORS),
         *requested_measures(TIES[3:], [100], [2], ["min", "all"]),
     ]
-    names = {(fold, measure): metric_of(fold, measure) for fold in FOLDS for measure in asked}
-    assert len(set(names.values())) == len(names) == 2 * len(set(asked))
+    names = {(fold, measure): metric_of(fold, measure) for fold in FOLDS for measure in measures}
+    assert len(set(names.values())) == len(names) == 2 * len(set(measures))
     for place, name in names.items():
         assert parse_metric(name) == place
         assert is_metric(name)
@@ -115,8 +115,8 @@ def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
 def test_options_make_what_they_name():
     assert options_of(APSpec("index", k=5000)) == ""
     assert options_of(APSpec("feature", k=5000)) == ", without -no_features"
-    for asked in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
-        (measure,) = requested_measures(**asked)
+    for options in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
+        (measure,) = requested_measures(**options)
         options = options_of(measure).split()
         given = dict(zip(options[::2], options[1::2], strict=True))
         again = requested_measures(
