@@ -23,7 +23,7 @@ class Registry(Mapping[str, Entry]):
         kind: what the entries are, in words, for error messages ("loss").
 
     Raises:
-        UnknownNameError: when a name is looked up that nobody registered.
+        UnknownNameError: if an unregistered name is looked up.
 
     Example:
         >>> COLOURS = Registry("colour")

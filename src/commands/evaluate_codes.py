@@ -147,18 +147,18 @@ def from_arguments(arguments: Namespace) -> None:
     Raises:
         UsageError: for codes of no bits.
     """
-    given = vars(arguments)
-    if given.get("bits") == 0:
+    values = vars(arguments)
+    if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
     evaluate_codes(
-        *(given[name] for name in CODE_FILES),
-        bits=given.get("bits"),
-        kind=given.get("kind"),
+        *(values[name] for name in CODE_FILES),
+        bits=values.get("bits"),
+        kind=values.get("kind"),
         transpose=arguments.transpose,
-        heading=given.get("heading"),
-        index=given.get("index"),
+        heading=values.get("heading"),
+        index=values.get("index"),
         leave_one_out=arguments.leave_one_out,
         measures=requested_measures(*given_measures(arguments)),
-        output=given.get("output"),
+        output=values.get("output"),
         no_skip=arguments.no_skip,
     )

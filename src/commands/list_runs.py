@@ -45,7 +45,7 @@ def list_runs(database: str | None = None, experiment: str | None = None) -> lis
         experiment: only runs of this experiment; None for all.
 
     Raises:
-        RunError: when only others have runs; it names the nearest dataset or experiment that has some.
+        RunError: if only others have runs; it names the nearest dataset or experiment that has some.
     """
     runs = known_runs()
     for kind, flag, name in (("database", "-db", database), ("experiment", "-exp", experiment)):

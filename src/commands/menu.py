@@ -82,7 +82,7 @@ def entrance_of(words: Sequence[str]) -> tuple[str, str, list[str]]:
 
     Raises:
         UnknownNameError: for an unknown command, dataset or method.
-        UsageError: when the name of a dataset is missing.
+        UsageError: if the name of a dataset is missing.
 
     Example:
         >>> entrance_of(["train", "PenaltyStrategies", "-ep", "5"])

@@ -32,7 +32,7 @@ def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
         The run of the rotation: its codes can be evaluated, and its network can be used as any other.
 
     Raises:
-        BioDeepHashingError: when the parent cannot be rotated; nothing is written then.
+        BioDeepHashingError: if the parent cannot be rotated; nothing is written then.
     """
     run, parent, method = Run.of(settings), Parent.of(settings.parent), load_method(settings.method)
     assert isinstance(method, RotationMethod)

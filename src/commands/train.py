@@ -26,7 +26,7 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         The run, finished; or, with ``soft_skip``, as another process left it.
 
     Raises:
-        BioDeepHashingError: when settings, data or weights cannot be used, or training diverges.
+        BioDeepHashingError: if settings, data or weights cannot be used, or training diverges.
     """
     run = Run.of(settings)
     reason = reason_to_skip(run, settings)

@@ -67,7 +67,7 @@ class Method(Protocol[Table]):
             quiet: whether to show no progress.
 
         Raises:
-            BioDeepHashingError: when the run or the images cannot be used.
+            BioDeepHashingError: if the run or the images cannot be used.
         """
 
 
@@ -101,7 +101,7 @@ def load_method(name: str) -> Method[Any]:
     """Import a method; Ctrl-C waits meanwhile.
 
     Raises:
-        UnknownNameError: when there is none of that name.
+        UnknownNameError: if there is none of that name.
 
     Example:
         >>> type(load_method("PenaltyStrategies")).__name__

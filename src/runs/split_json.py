@@ -20,7 +20,7 @@ def read_split_facts(folder: Path) -> dict[str, Any] | None:
     """Read the facts from the directory of a run, whichever version wrote them; None if they are missing.
 
     Raises:
-        RunError: when the file is damaged.
+        RunError: if the file is damaged.
     """
     file = folder / SPLIT_FILE
     return read_json(file) if file.exists() else None

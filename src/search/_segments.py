@@ -125,13 +125,13 @@ def open_segment(folder: Path, record: Record) -> Segment:
     """Map the files of a segment.
 
     Raises:
-        RunError: naming the file, when one is missing, has another size than recorded, or holds something else.
+        RunError: if a file is missing, differs from its recorded size, or has another content; the message names it.
     """
     for name, (size, _) in record.items():
         file = folder / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
+        actual = file.stat().st_size if file.is_file() else None
+        if actual != size:
+            state = "is missing" if actual is None else f"has {actual:,} bytes instead of {size:,}"
             raise RunError(f"{file} {state}: {REMEDY}")
     items = _map(folder, "items", record)
     absent: dict[str, NDArray[Any]] = {"starts": np.empty(0, np.int64), "labels": np.empty((0, len(items)), np.uint8)}

@@ -210,7 +210,7 @@ async def _body_of(request: Request) -> bytes:
 
 
 def _sent(image: Image.Image) -> Response:
-    """Return an image as it is sent: decoded and encoded anew, so that no file is ever passed through."""
+    """Return an image as it is sent: re-encoded, so that no file is ever sent as it is."""
     image = image.convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     kind, stream = ("PNG" if max(image.size) <= 128 else "JPEG"), BytesIO()
@@ -235,7 +235,7 @@ def _refusal(status: int, message: str, headers: Mapping[str, str]) -> Response:
 
 
 def _without_paths(message: str) -> str:
-    """Return a message without directories, which are nobody's business on the network; a file's own name stays."""
+    """Return a message without directories, which must not be visible on the network; a file's own name stays."""
     return re.sub(r"(?<![\w.])(?:/[^\s/:,;)'\"]+)+/", "", message)
 
 

@@ -97,7 +97,7 @@ def build_module(
         validation: how the val fold is ranked; None for its images against each other.
 
     Raises:
-        UsageError: when network, images and settings do not fit together.
+        UsageError: if network, images and settings do not fit together.
     """
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own

@@ -32,7 +32,7 @@ def check_split(run: Run) -> None:
     changed = [fold for fold, name in names.items() if before.get("sha256", {}).get(name) != now.sha256[name]]
     if changed:
         raise RunError(
-            f"{run} was trained on another split of {run.database}: since then it was prepared anew, with other images or labels in "
+            f"{run} was trained on another split of {run.database}: it was prepared again since, with other images or labels in "
             f"{' and '.join(changed)}. Train it again, with the same settings and -no_skip, or prepare the dataset as {run.split_file} "
             f"says it was ({before.get('protocol')}, seed {before.get('seed')})"
         )

@@ -52,7 +52,7 @@ def retrieval(
 
     Raises:
         UsageError: for a gain or a cut that does not exist, or an exponential gain of more than 1,000 classes.
-        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
+        BioDeepHashingError: if a spec needs features and the task has none, or one of them is not finite.
 
     Example:
         >>> import numpy as np

@@ -39,7 +39,7 @@ def nearest_items(task: RetrievalTask, query: int, count: int) -> Neighbours:
     Example:
         >>> codes, labels = np.array([[3], [0], [1], [0]], dtype=np.uint8), np.array([[1], [0], [1], [1]], dtype=np.uint8)
         >>> neighbours = nearest_items(RetrievalTask(codes[3:], codes, labels[3:], labels), 0, 3)
-        >>> neighbours.rows.tolist(), found.distances.tolist(), found.relevant.tolist()
+        >>> neighbours.rows.tolist(), neighbours.distances.tolist(), neighbours.relevant.tolist()
         ([1, 3, 2], [0, 0, 1], [False, True, True])
     """
     distances = task.distances(query)

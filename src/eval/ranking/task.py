@@ -45,7 +45,7 @@ class RetrievalTask:
         leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
 
     Raises:
-        BioDeepHashingError: when shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
+        BioDeepHashingError: if shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
             first items of the database, row by row, or fewer than two items.
 
     Example:

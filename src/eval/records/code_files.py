@@ -30,7 +30,7 @@ class FoldCodes:
         codes: packed codes, uint8 (n, bytes).
         bits: length of a code.
         zeros: entries that are exactly zero; their bits count as +1.
-        features: raw hash-layer outputs, (n, bits); None where nobody kept or wanted them.
+        features: raw hash-layer outputs, (n, bits); None if they were not stored or not requested.
         codes_sha256: checksum of the file the codes were read from.
         features_sha256: checksum of the file of the features; None without them.
     """
@@ -47,7 +47,7 @@ def current_predictions(run: Run) -> Predictions:
     """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint, if its method has checkpoints.
 
     Raises:
-        RunError: when the run was not trained, not predicted, or was trained again since.
+        RunError: if the run was not trained, not predicted, or was trained again since.
     """
     predictions = read_predictions(run.predictions_file)
     made_with = predictions.fingerprint
@@ -73,7 +73,7 @@ def read_fold(
         with_features: False leaves the file of the features alone, be it there or not.
 
     Raises:
-        RunError: when a file is missing, damaged, of the wrong shape, or not what prediction wrote.
+        RunError: if a file is missing, damaged, of the wrong shape, or not what prediction wrote.
     """
     views = predictions.folds.get(fold)
     if views is None:

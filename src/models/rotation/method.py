@@ -55,7 +55,7 @@ class RotationMethod(NetworkMethod, ABC, Generic[Table]):
         """Learn the rotation of a run's parent, and write the rotated network; nothing is touched before the rotation is learnt.
 
         Raises:
-            BioDeepHashingError: when the parent cannot be rotated, or nothing can be learnt from its features.
+            BioDeepHashingError: if the parent cannot be rotated, or nothing can be learnt from its features.
         """
         parent = Parent.of(settings.parent)
         learnt = self._learn(parent, settings)

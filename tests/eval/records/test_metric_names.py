@@ -115,8 +115,8 @@ def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
 def test_options_make_what_they_name():
     assert options_of(APSpec("index", k=5000)) == ""
     assert options_of(APSpec("feature", k=5000)) == ", without -no_features"
-    for options in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
-        (measure,) = requested_measures(**options)
+    for arguments in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
+        (measure,) = requested_measures(**arguments)
         options = options_of(measure).split()
         given = dict(zip(options[::2], options[1::2], strict=True))
         again = requested_measures(
