@@ -238,7 +238,7 @@ FULL = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capac
         (RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"), ""),
     ],
 )
-def test_a_full_graphics_card_is_no_traceback(error, amount, capsys):
+def test_a_full_gpu_is_no_traceback(error, amount, capsys):
     assert guard(raising(error)) == 1
     assert capsys.readouterr().err.startswith(f"error: the GPU has too little free memory{amount}: a smaller -bs")
 

@@ -140,7 +140,7 @@ class SearchedRun:
         return Query(f"{fold}:{row}", codes.codes[row], features, metadata.labels[row], path, lambda: image_of(file))
 
     def fold(self, fold: str) -> tuple[Metadata, FoldCodes]:
-        """Return metadata and codes of a fold, and its features where they were kept."""
+        """Return metadata and codes of a fold, and its features if they were stored."""
         if fold not in self._folds:
             predictions, metadata = current_predictions(self.run), self.prepared.fold(fold)
             if fold not in predictions.folds:

@@ -90,7 +90,7 @@ def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, cap
 
 
 def fragile(settings, parent):
-    """Stand in for a trial: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full card."""
+    """Stand in for a trial: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full GPU."""
     if settings.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if settings.seed == 2:
@@ -152,15 +152,15 @@ def look_round(settings, parent):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cards", "jobs", "seen"),
+    ("gpus", "jobs", "seen"),
     [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"])],
-    ids=["one run per card", "more cards than runs", "two runs on a card"],
+    ids=["one run per GPU", "more GPUs than runs", "two runs on a GPU"],
 )
-def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, seen, tmp_path, monkeypatch, capfd):
-    see_gpus(monkeypatch, cards)
+def test_runs_of_a_grid_share_no_gpu_that_they_could_have_alone(gpus, jobs, seen, tmp_path, monkeypatch, capfd):
+    see_gpus(monkeypatch, gpus)
     monkeypatch.setenv("MEETING", str(tmp_path))
     trials = expand(Settings, {"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
-    assert run_grid(trials, look_round, jobs=jobs, title="cards") == []
+    assert run_grid(trials, look_round, jobs=jobs, title="gpus") == []
     told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
     assert len(told) == 4
     assert sorted(share for _, share in set(told)) == seen
