@@ -164,7 +164,7 @@ def forget_queries(run: Run) -> None:
         (damage_predictions, "predictions.json is damaged"),
         (lambda run: (run.directory / "predictions.json").write_text("{"), "predictions.json is damaged: .*: predict the run"),
         (damage_folds, r"predictions.json is damaged \(.*\): predict the run"),
-        (empty_predictions, r"predictions.json is damaged \(it says nothing of 'checkpoint'\)"),
+        (empty_predictions, r"predictions.json is damaged \('checkpoint' is missing\)"),
         (remove_query_files, "query-codes.npy is missing: predict the run"),
         (damage_checkpoint, "made with another checkpoint"),
         (damage_metadata_version, "another version of the dataset"),

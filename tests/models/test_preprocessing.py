@@ -49,7 +49,7 @@ def test_another_preprocessing_than_the_weights_want_is_said_in_a_line():
         "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights applies it$",
         Settings(
             architecture=wanted, transformations="none"
-        ): "(-trf none): the image's own size.*want 224×224 pixels instead of the image's",
+        ): "(-trf none): the image's own size.*require 224×224 pixels instead of the image's",
         Settings(architecture=wanted, weights="none", transformations="none"): "(-trf none): the image's own size, .* ImageNet$",
         Settings(architecture="vgg16"): "(-trf imagenet): 224×224 pixels, bilinear, .* ImageNet$",
     }
