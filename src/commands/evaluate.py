@@ -19,8 +19,8 @@ from ..eval import APSpec, Curves
 from ..eval.ranking.histograms import Reals
 from ..eval.records.directions import headline, joined
 from ..eval.records.fold_metrics import fold_metrics, per_query
-from ..eval.records.metric_names import DENOMINATOR, asked_measures, tracked_numbers
-from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, want
+from ..eval.records.metric_names import DENOMINATOR, requested_measures, tracked_numbers
+from ..eval.records.result_file import EvaluationPlan, check_requested, is_current, want
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
@@ -34,7 +34,7 @@ from ..tracking import open_tracker
 def evaluate(
     run: Run,
     *,
-    asked: Sequence[APSpec] = (),
+    measures: Sequence[APSpec] = (),
     no_features: bool = False,
     plots: bool = False,
     no_skip: bool = False,
@@ -46,7 +46,7 @@ def evaluate(
 
     Args:
         run: a predicted run.
-        asked: measures to make beside those that are always made; once made, they are made again with the file.
+        measures: average precisions to compute beside those that always are; once computed, they are computed again with the file.
         no_features: measure nothing that needs the features, and leave their files unread; quick.
         plots: draw figures, too, and write the values of each beside it; once drawn, they are drawn again with the file.
         no_skip: measure again even what is up to date.
@@ -58,7 +58,7 @@ def evaluate(
         What the JSON file of each fold holds.
 
     Raises:
-        UsageError: when the tie rule "feature" is asked for without features.
+        UsageError: if the tie rule "feature" is requested without features.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
         DataError: when the data set is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
@@ -69,11 +69,11 @@ def evaluate(
             ...
         biodeephashing.errors.RunError: ...
     """
-    check_asked(asked, no_features)
+    check_requested(measures, no_features)
     hparams = run.hparams()
     tracked = hparams.get("tracking", "on") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or PreparedDataset(run.database), with_features=not no_features)
-    wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
+    wanted = {fold: want(codes, fold, measures, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
     for fold in current:
         _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
@@ -194,8 +194,8 @@ def from_arguments(arguments: Namespace) -> None:
     Raises:
         RunError: when a run could not be evaluated.
     """
-    asked = asked_measures(*given_measures(arguments))
-    check_asked(asked, arguments.no_features)
+    measures = requested_measures(*given_measures(arguments))
+    check_requested(measures, arguments.no_features)
     if arguments.device != "cpu":
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
@@ -209,7 +209,7 @@ def from_arguments(arguments: Namespace) -> None:
                 sets[run.database] = PreparedDataset(run.database)
             evaluate(
                 run,
-                asked=asked,
+                measures=measures,
                 no_features=arguments.no_features,
                 plots=arguments.make_plots,
                 no_skip=arguments.no_skip,

@@ -221,7 +221,7 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     from biodeephashing.tracking import tracked_runs
 
     run = write_run(tiny_database, tracking="on")
-    result = evaluate(run, asked=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
+    result = evaluate(run, measures=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
     (tracked,) = tracked_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]

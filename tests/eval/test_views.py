@@ -131,12 +131,12 @@ def test_what_is_current_is_skipped(run, capsys):
     assert second["val"]["t2i"]["mAP_expected"] != first["val"]["t2i"]["mAP_expected"]
     assert second["val"]["i2t"]["mAP_expected"] == first["val"]["i2t"]["mAP_expected"]
     assert [one.score for one in list_runs()] == [second["query"]["mAP_expected"]]
-    asked = evaluate(run, asked=[APSpec(k=5)], quiet=True)["query"]
+    asked = evaluate(run, measures=[APSpec(k=5)], quiet=True)["query"]
     assert asked["mAP_expected_at_k=5"] == (asked["i2t"]["mAP_expected_at_k=5"] + asked["t2i"]["mAP_expected_at_k=5"]) / 2
     without_one = {key: value for key, value in asked.items() if key != "t2t"}
     for damaged in (asked | {"i2t": {}}, without_one):
         run.evaluation_file("query").write_text(json.dumps(damaged))
-        assert evaluate(run, asked=[APSpec(k=5)], quiet=True)["query"] == asked, "a direction that lacks numbers is measured again"
+        assert evaluate(run, measures=[APSpec(k=5)], quiet=True)["query"] == asked, "a direction that lacks numbers is measured again"
 
 
 def test_without_features(run):
