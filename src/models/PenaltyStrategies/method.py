@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ...checksums import digest
 from ...data import Metadata, load_fold
 from ...interrupts import held_back
-from ...losses import LOSSES, HashingLoss
+from ...losses import HashingLoss
 from ...runs import Run
 from ...runs.predictions_json import Fingerprint
 from ...training.checkpoints import read_checkpoint
@@ -47,20 +48,31 @@ class PenaltyStrategies:
         for fold in folds:
             yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
 
-    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
-        """Return the head or the centres of the run's loss; None for a loss without."""
-        if LOSSES[settings.loss].class_probabilities is HashingLoss.class_probabilities:
-            return None
+    def classifier(self, run: Run, settings: Settings) -> Classifier:
+        """Return the head or the centres of the run's loss."""
         loss = build_loss(settings, load_fold(settings.database, "train")).eval()
         loss.load_state_dict(read_checkpoint(run.best_checkpoint)["loss"])
+        module = _Probabilities(loss)
 
         def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                found = loss.class_probabilities(torch.from_numpy(features))
-            assert found is not None
-            return found.numpy()
+                found: NDArray[np.float32] = module(torch.from_numpy(features)).numpy()
+            return found
 
-        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
+        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities, module)
+
+
+class _Probabilities(nn.Module):
+    """What a loss with a head or centres makes of features."""
+
+    def __init__(self, loss: HashingLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, features: Tensor) -> Tensor:
+        found = self.loss.class_probabilities(features)
+        assert found is not None
+        return found
 
 
 METHOD: Method[Settings] = PenaltyStrategies()

@@ -77,9 +77,6 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
             features = rotation.rotate(parent.features(fold.fold)).numpy()
             yield {"": Encoded(features, codes.pack(features))}
 
-    def classifier(self, run: Run, settings: Any) -> None:
-        """Return None: the heads of the parent's loss belong to its former axes."""
-
     def _learn(self, parent: Parent, settings: Table) -> _Learnt:
         train, val = parent.features("train"), parent.features("val")
         parent.warn(train)
