@@ -25,6 +25,7 @@ FORMAT = 1
 FACTS = "preprocessing.json"
 NETWORK = "model.onnx"
 MOST_PIXELS = 64_000_000  # of an image
+THIN = 1e-5  # a feature below this share of the largest one may get either sign
 # What runs an exported network, for an environment in which this package is not installed: this module and all that it imports.
 SOURCES = (
     "__init__.py", "checksums.py", "errors.py", "preprocessing.py", "surroundings.py", "commands/__init__.py", "commands/_exported.py",
@@ -98,6 +99,23 @@ class Exported:
         """Return the most probable class of probabilities (C,), and its probability."""
         best = int(probabilities.argmax())
         return self.facts["classes"][best], float(probabilities[best])
+
+
+def differing_bits(codes: NDArray[np.uint8], expected: NDArray[np.uint8], features: NDArray[np.float32]) -> tuple[int, int]:
+    """Return in how many bits packed codes differ, and how many of these belong to features that are clear of 0.
+
+    Args:
+        codes: (n, ceil(K / 8)).
+        expected: of the same shape.
+        features: (n, K).
+
+    Example:
+        >>> differing_bits(np.array([[0b1010_0000]], np.uint8), np.array([[0b0110_0000]], np.uint8), np.array([[2.0, 1e-7, -3.0]]))
+        (2, 1)
+    """
+    wrong = np.unpackbits(codes ^ expected, axis=1, count=features.shape[1]).astype(bool)
+    magnitudes = np.abs(features)
+    return int(wrong.sum()), int((wrong & (magnitudes > THIN * magnitudes.max())).sum())
 
 
 def read_facts(folder: Path) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-import onnx_ir
 import torch
 from torch import Tensor, nn
 
@@ -85,7 +84,7 @@ def write_programs(graph: HashingGraph, size: tuple[int, int], folder: Path) -> 
             )  # fmt: skip
             assert translated is not None
             for value in (*translated.model.graph.inputs, *translated.model.graph.outputs):
-                value.shape = onnx_ir.Shape(["batch", *value.shape[1:]])  # the exporter calls it s77
+                value.shape = type(value.shape)(["batch", *value.shape[1:]])  # the exporter calls it s77
             translated.save(folder / "model.onnx", external_data=large)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
         raise RunError(f"this network cannot be exported: {str(error).strip().splitlines()[0]}") from error
