@@ -19,7 +19,7 @@ from biodeephashing.errors import DataError
 _BATCH = 64  # images of a forward pass
 
 
-class ImageHasher(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class ImageHasher(mlflow.pyfunc.PythonModel):
     """Maps the bytes of image files to codes."""
 
     def load_context(self, context: Any) -> None:

@@ -28,7 +28,9 @@ def stored_codes(exported: Exported, path: str) -> dict[Path, tuple[str, NDArray
     run = run_of(path)
     predictions = current_predictions(run)
     if predictions.fingerprint.sha256 != exported.facts["checkpoint_sha256"]:
-        raise RunError(f"{exported.folder} is an export of {exported.facts['checkpoint']}, and the codes of {run} are of another checkpoint")
+        raise RunError(
+            f"{exported.folder} is an export of {exported.facts['checkpoint']}, and the codes of {run} are of another checkpoint"
+        )
     items = items_of(run, PreparedDataset(run.database), tuple(predictions.folds))
     places = (f"{fold}:{row}" for fold, row in items.origins)
     files = ((home() / path).resolve() for path in items.paths)

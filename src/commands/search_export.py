@@ -84,7 +84,7 @@ def from_arguments(arguments: Namespace) -> int:
             print(f"skipped: {folder} belongs to {run.best_checkpoint.name} (-no_skip writes it again)")
         if arguments.mlflow:
             log_model(run, folder)
-    print(f'next: {command_line("src/search/infer.py")} -m {shlex.quote(str(folder))} -img FILE')
+    print(f"next: {command_line('src/search/infer.py')} -m {shlex.quote(str(folder))} -img FILE")
     return 0
 
 
@@ -194,7 +194,13 @@ def _check(source: _Source, folder: Path) -> dict[str, Any]:
     pixels, images = _images(source, exported)
     reference = source.encoder.features(torch.from_numpy(pixels))
     programs = {name: _compare(name, forward, pixels, reference) for name, forward in ((NETWORK, by_onnx), (PROGRAM, by_torch))}
-    return {"images": images, "noise": len(pixels) - images, "batches": list(BATCHES), "bits": sum(BATCHES) * source.bits, "programs": programs}
+    return {
+        "images": images,
+        "noise": len(pixels) - images,
+        "batches": list(BATCHES),
+        "bits": sum(BATCHES) * source.bits,
+        "programs": programs,
+    }
 
 
 def _images(source: _Source, exported: Exported) -> tuple[NDArray[np.uint8], int]:

@@ -21,7 +21,8 @@ from ..search.parsers import MOST_RUNS
 from ..search.results import Result
 from ..search.service import ServedRun, Service, application
 from ..settings import FOLDS
-from ._searched_run import Query, Question, SearchedRun, image_of, stored_image
+from ._exported import image_of
+from ._searched_run import Query, Question, SearchedRun, stored_image
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

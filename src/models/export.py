@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import RunError
 from ..preprocessing import Preprocessing
+from ..runs import replacing
 
 OPSET = 20
 _ONE_FILE = 2**31 - 2**24  # bytes of weights that fit into an ONNX file, which is limited to 2 GiB
@@ -78,16 +79,21 @@ def write_programs(graph: HashingGraph, size: tuple[int, int], folder: Path) -> 
     try:
         with _quiet(), torch.no_grad():
             program = torch.export.export(graph, (example,), dynamic_shapes={"images": {0: torch.export.Dim("batch")}})
-            torch.export.save(program, folder / "model.pt2")
             translated = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, input_names=["images"], output_names=names, verbose=False
             )  # fmt: skip
             assert translated is not None
             for value in (*translated.model.graph.inputs, *translated.model.graph.outputs):
+                assert value.shape is not None
                 value.shape = type(value.shape)(["batch", *value.shape[1:]])  # the exporter calls it s77
-            translated.save(folder / "model.onnx", external_data=large)
     except (RuntimeError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
-        raise RunError(f"this network cannot be exported: {str(error).strip().splitlines()[0]}") from error
+        raise RunError(f"this network cannot be exported: {str(error).strip().partition(chr(10))[0]}") from error
+    memory = BytesIO()  # on a full disk, PyTorch's own writer aborts the process
+    with _quiet():
+        torch.export.save(program, memory)
+    with replacing(folder / "model.pt2") as temporary:
+        temporary.write_bytes(memory.getbuffer())
+    translated.save(folder / "model.onnx", external_data=large)
 
 
 @contextmanager

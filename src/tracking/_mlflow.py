@@ -18,9 +18,9 @@ from mlflow.tracking import MlflowClient
 
 from ..runs import Run, home
 from ..runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
+from ._model import save_model
 from ._provenance import git_commit
 from ._store import Store, has_no_store, how_to_open, store_file
-from ._model import save_model
 from ._tracker import ModelFiles, Status, TrackedRun, Tracker
 
 __all__ = ["how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]

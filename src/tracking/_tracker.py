@@ -43,7 +43,7 @@ class Tracker:
         """Copy a file into the run, below a directory of its artifacts."""
 
     def log_model(self, model: ModelFiles) -> str:
-        """Log a model that maps image files to codes, and return where ``mlflow models serve`` finds it; nowhere, if nothing is recorded."""
+        """Log a model that maps image files to codes, and return where ``mlflow models serve`` finds it; empty for nowhere."""
         return ""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
