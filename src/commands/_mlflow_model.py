@@ -53,16 +53,18 @@ class ImageHasher(mlflow.pyfunc.PythonModel):
         return rows
 
     def _pixels(self, row: int, content: Any) -> Any:
+        if not isinstance(content, (bytes, str)):
+            raise MlflowException.invalid_parameter_value(f"the image in row {row} is no file content but a {type(content).__name__}")
         try:
             image = image_of(BytesIO(_decoded(content)), f"in row {row}")
-        except (DataError, TypeError) as error:
+        except DataError as error:
             raise MlflowException.invalid_parameter_value(str(error)) from error
         return self.exported.pixels(image)
 
 
-def _decoded(content: Any) -> bytes:
+def _decoded(content: bytes | str) -> bytes:
     """Return the bytes of an image file, which MLflow hands over as Base64 text where a request does not name columns."""
-    plain: bytes = content.encode() if isinstance(content, str) else bytes(content)
+    plain = content.encode() if isinstance(content, str) else content
     try:
         return base64.b64decode(plain, validate=True)
     except binascii.Error:  # what no image file is

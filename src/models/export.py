@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator
@@ -65,14 +64,14 @@ def write_programs(graph: HashingGraph, size: tuple[int, int], folder: Path) -> 
     A network whose weights are too large for one ONNX file has them in ``model.onnx.data`` beside it.
 
     Args:
-        graph: on the CPU.
+        graph: on the CPU; it is set to evaluation, and takes no gradients from then on.
         size: height and width of the images.
         folder: where the files go.
 
     Raises:
         RunError: when a network cannot be exported; with the exporter's first line.
     """
-    graph = copy.deepcopy(graph).eval().requires_grad_(False)
+    graph.eval().requires_grad_(False)
     example = torch.zeros(2, 3, *size, dtype=torch.uint8)  # of one image, torch.export would take the length for a constant
     names = ["features", "codes", "probabilities"][: 2 if graph.head is None else 3]
     large = sum(value.nbytes for value in graph.state_dict().values()) > _ONE_FILE
