@@ -319,3 +319,24 @@ def test_mlflow_serves_the_codes(exported, run: Run, home, tmp_path, capsys, mon
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
+
+
+@pytest.mark.slow
+def test_from_training_to_inference_each_in_its_own_process(project_home):
+    settings = "-db DIGITS -exp chain -arch bio-lenet -loss DCH -nbits 16 -mode fa -trf none -ep 1 -tracking off".split()
+
+    def done(script, *words):
+        asked = [sys.executable, str(Path(search_export.__file__).parents[1] / script), *words]
+        ended = subprocess.run(asked, capture_output=True, text=True, cwd=project_home, check=False)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    done("data/process/DIGITS.py")
+    done("models/PenaltyStrategies/train.py", *settings)
+    done("models/PenaltyStrategies/predict.py", *settings)
+    done("eval/eval_map.py", "-p", "DIGITS/chain")
+    done("search/export.py", "-p", "DIGITS/chain")
+    (folder,) = project_home.glob("models/*/DIGITS/chain/*/export")
+    metadata = load_fold("DIGITS", "query")
+    done("search/infer.py", "-m", str(folder), "-o", "codes.npy", "-img", *(str(metadata.image(row)) for row in range(len(metadata))))
+    assert np.array_equal(np.load(project_home / "codes.npy"), np.load(folder.parent / "query-codes.npy"))
