@@ -323,7 +323,8 @@ def test_mlflow_serves_the_codes(exported, run: Run, home, tmp_path, capsys, mon
 
 @pytest.mark.slow
 def test_from_training_to_inference_each_in_its_own_process(project_home):
-    settings = "-db DIGITS -exp chain -arch bio-lenet -loss DCH -nbits 16 -mode fa -trf none -ep 1 -tracking off".split()
+    words = "-db DIGITS -exp chain -arch bio-lenet -loss DCH -nbits 16 -mode fa -trf none -ep 1 -tracking off"
+    settings = words.split()
 
     def done(script, *words):
         asked = [sys.executable, str(Path(search_export.__file__).parents[1] / script), *words]
