@@ -27,6 +27,7 @@ from ..models.encoder import Encoder
 from ..models.export import HashingGraph, write_programs
 from ..preprocessing import Preprocessing
 from ..runs import Run, home, only_process, replacing_folder, run_of, write_json
+from ..settings import NetworkSettings
 from ..settings.strict_parser import command_line
 from ..tracking import ModelFiles, open_tracker
 from ._exported import FACTS, FORMAT, NETWORK, SOURCES, Exported, differing_bits, extra, image_of, read_facts
@@ -50,7 +51,7 @@ class _Source:
         classifier: what it learned to tell classes by; None for nothing.
         preprocessing: that of the encoder, with a size.
         prepared: its dataset.
-        bits: length of a code.
+        settings: its settings.
     """
 
     run: Run
@@ -58,13 +59,13 @@ class _Source:
     classifier: Classifier | None
     preprocessing: Preprocessing
     prepared: PreparedDataset
-    bits: int
+    settings: NetworkSettings
 
     @classmethod
     def of(cls, run: Run) -> _Source:
-        encoder, prepared = Encoder.of(run, device="cpu", precision="32"), PreparedDataset(run.database)
-        preprocessing = sized(encoder.transformation.preprocessing, prepared)
-        return cls(run, encoder, classifier_of(run), preprocessing, prepared, run.settings().number_of_bits)
+        encoder, prepared, settings = Encoder.of(run, device="cpu", precision="32"), PreparedDataset(run.database), run.settings()
+        assert isinstance(settings, NetworkSettings)  # others have no encoder
+        return cls(run, encoder, classifier_of(run), sized(encoder.transformation.preprocessing, prepared), prepared, settings)
 
 
 def from_arguments(arguments: Namespace) -> int:
@@ -113,7 +114,7 @@ def export(run: Run, folder: Path) -> None:
     for name, found in checked["programs"].items():
         print(f"{name}: {found['differing_bits']} of {checked['bits']:,} bits differ from PyTorch, features by at most "
               f"{found['largest_difference']:.1g} of the largest one")  # fmt: skip
-    if (precision := getattr(run.settings(), "precision", "32")) not in ("32", "64"):
+    if (precision := source.settings.precision) not in ("32", "64"):
         print(f"note: predict.py makes codes of this run in {precision}, the export in float32: single bits may differ from those on disk")
 
 
@@ -164,7 +165,7 @@ def _facts(source: _Source, folder: Path) -> dict[str, Any]:
         "preprocessing": source.preprocessing.record(),
         "one_size": source.encoder.transformation.preprocessing.size is None,
         "pillow": PIL.__version__,
-        "bits": source.bits,
+        "bits": source.settings.number_of_bits,
         "bit_order": "eight bits a byte, the first bit highest, 1 for features >= 0; the last byte is filled up with 0",
         "classes": list(split.classes),
         "head": source.classifier.name if source.classifier else None,
@@ -198,7 +199,7 @@ def _check(source: _Source, folder: Path) -> dict[str, Any]:
         "images": images,
         "noise": len(pixels) - images,
         "batches": list(BATCHES),
-        "bits": sum(BATCHES) * source.bits,
+        "bits": sum(BATCHES) * source.settings.number_of_bits,
         "programs": programs,
     }
 
