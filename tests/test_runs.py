@@ -22,7 +22,9 @@ from biodeephashing.runs import (
     processed_folder,
     raw_folder,
     read_json,
+    recover,
     replacing,
+    replacing_folder,
     write_json,
 )
 from biodeephashing.runs.hparams_json import hparams_of, write_hparams
@@ -281,3 +283,37 @@ def test_what_cannot_be_written_as_json_leaves_the_old_file(tmp_path):
         write_json(tmp_path / "x.json", {"a": object()})
     assert json.loads((tmp_path / "x.json").read_text()) == {"a": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def leave_by_a_kill(folder, *, between):
+    """Leave a directory as a process that was killed while it replaced one leaves it, before or between the two renamings."""
+    new, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    new.mkdir()
+    (new / "part").write_text("new")
+    if between:
+        folder.rename(old)
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_a_directory_is_the_old_or_the_new_one(tmp_path, between):
+    folder = tmp_path / "kept"
+    with replacing_folder(folder) as new:
+        (new / "a").write_text("first")
+    leave_by_a_kill(folder, between=between)
+    recover(folder)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "first"}
+    assert list(tmp_path.iterdir()) == [folder]
+    leave_by_a_kill(folder, between=between)
+
+    def fail():
+        with replacing_folder(folder) as new:
+            (new / "b").write_text("second")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        fail()
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"a": "first"}
+    with replacing_folder(folder) as new:
+        (new / "b").write_text("second")
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {"b": "second"}
+    assert list(tmp_path.iterdir()) == [folder]

@@ -17,7 +17,7 @@ from ..errors import RunError
 from ..eval.records.code_files import current_predictions, read_fold
 from ..runs import Run, home
 from ..runs.predictions_json import Fingerprint
-from ..search import Facts, Index
+from ..search import Facts, Index, Store
 from ..settings.strict_parser import command_line
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ def index_of(run: Run, folder: Path | None = None) -> Index:
         RunError: if the index belongs to another checkpoint, or the run has no codes to build it from.
     """
     folder = folder or run.index()
-    if not folder.is_dir() or not any(folder.iterdir()):
+    if Store(folder).is_empty():
         index, _ = build(run, folder, ("database",))
         print(f"built: {folder}, {len(index):,} items")
         return index

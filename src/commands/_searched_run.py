@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..data import Metadata, PreparedDataset
-from ..data.images.decoding import UnreadableError, decode
+from ..data.images.geometry import Geometry
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
 from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
 from ..models import Classifier, classifier_of
@@ -23,13 +23,11 @@ from ..search import Answer, Index, Item
 from ..search.results import Prediction, Result, result_of
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
+from ._exported import image_of
 from ._search_codes import index_of, of_images, stored_path
 
 if TYPE_CHECKING:
-    from ..data.images._geometry import Geometry
     from ..models.encoder import Encoded, Encoder
-
-MOST_PIXELS = 64_000_000  # of a query image
 
 
 @dataclass(frozen=True)
@@ -110,11 +108,8 @@ class SearchedRun:
     @cached_property
     def geometry(self) -> Geometry | None:
         """What brings an image to the one size that the network knows; None where the encoder does that for any size."""
-        usual = self.encoder.transformation
-        if usual.geometry is not None:
-            return None
-        width, height = image_of(self.prepared.fold("database").image(0)).size
-        return replace(usual, preprocessing=Preprocessing((height, width), crop=1.0)).geometry
+        usual = self.encoder.transformation.preprocessing
+        return Geometry.of(sized(usual, self.prepared)) if usual.size is None else None
 
     def warmed(self) -> SearchedRun:
         """Load all that the first query would wait for, and return this run."""
@@ -234,20 +229,12 @@ class SearchedRun:
         return Prediction(self.index.facts.classes[best], float(probabilities[best]), f"by {self.classifier.name}")
 
 
-def image_of(file: Path | IO[bytes], name: str = "") -> Image.Image:
-    """Return an image upright and in RGB.
-
-    Args:
-        file: the file, or a stream of its bytes.
-        name: what to call it in the error; its path if left out.
-
-    Raises:
-        DataError: if it is missing, damaged, too large or no image.
-    """
-    try:
-        return decode(file, MOST_PIXELS)[0]
-    except UnreadableError as error:
-        raise DataError(f"the image {name or file} {error}") from error
+def sized(preprocessing: Preprocessing, prepared: PreparedDataset) -> Preprocessing:
+    """Return a preprocessing that brings images of any size to one: where a network takes images as they are, to that of the dataset's."""
+    if preprocessing.size is not None:
+        return preprocessing
+    width, height = image_of(prepared.fold("database").image(0)).size
+    return replace(preprocessing, size=(height, width), interpolation="bilinear", crop=1.0, crop_mode="center")
 
 
 def stored_image(path: str) -> Image.Image:

@@ -24,6 +24,8 @@ COMMANDS = {
     "search-index": "build or change the index that searches a run's codes",
     "query": "find the images that are nearest to an image, a row or a code",
     "serve": "search on a page in the browser, or by HTTP; several runs side by side",
+    "export": "export a trained network to ONNX and torch.export, or as an MLflow model",
+    "infer": "make codes of images by an exported network, without PyTorch",
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
@@ -37,6 +39,8 @@ _ENTRANCES = {
     "search-index": "search.index",
     "query": "search.query",
     "serve": "search.serve",
+    "export": "search.export",
+    "infer": "search.infer",
     "list": "models.list",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import RunError, UsageError
 from ..runs import Run, home, run_of
-from ..search import Index
+from ..search import Index, Store
 from ._added_images import AddedImages, added_before, entries_of
 from ._search_codes import build, facts_of, index_of, shown, stored_path
 from ._searched_run import SearchedRun
@@ -143,10 +143,8 @@ class _Rebuilt(SearchedRun):
 
 def _known(folder: Path, no_skip: bool) -> Index | None:
     """Return the index that is there, None where there is none; a damaged one is removed where it may be replaced."""
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return None
     try:
-        return Index(folder)
+        return None if Store(folder).is_empty() else Index(folder)
     except RunError:
         if not no_skip:
             raise

@@ -10,6 +10,7 @@ import webbrowser
 from argparse import Namespace
 from collections.abc import Sequence
 from io import BytesIO
+from socket import gethostname
 from typing import Any
 
 import uvicorn
@@ -21,9 +22,11 @@ from ..search.parsers import MOST_RUNS
 from ..search.results import Result
 from ..search.service import ServedRun, Service, application
 from ..settings import FOLDS
-from ._searched_run import Query, Question, SearchedRun, image_of, stored_image
+from ._exported import image_of
+from ._searched_run import Query, Question, SearchedRun, stored_image
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_EVERYWHERE = ("", "0.0.0.0", "::")  # the service answers to its own names only
 
 
 def from_arguments(arguments: Namespace) -> int:
@@ -39,6 +42,8 @@ def from_arguments(arguments: Namespace) -> int:
     databases = {run.database for run in runs}
     if len(databases) > 1:
         raise UsageError(f"the runs are of several datasets ({', '.join(sorted(databases))}), whose rows cannot be compared")
+    if arguments.host in _EVERYWHERE:
+        raise UsageError(f"-host {arguments.host} is no name that others could call: give this machine's own, as in -host {gethostname()}")
     listening = listen(arguments.host, arguments.port)
     with listening:
         searched = [SearchedRun(run).warmed() for run in runs]

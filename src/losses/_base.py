@@ -174,6 +174,8 @@ class HashingLoss(nn.Module, ABC):
     def class_probabilities(self, features: Tensor) -> Tensor | None:
         """Return how probable each class is by the head or the centres that the method learned, (B, C); None for one without.
 
+        A method that has them declares it where it is registered: ``LOSSES.register("NAME", classifies=True)``.
+
         They add up to 1 where images have one class, and are each on its own where they may have several.
 
         Args:

@@ -12,7 +12,7 @@ from ._keywords import number
 from ._pairs import similarity, squared_distances
 
 
-@LOSSES.register("DSHSD")
+@LOSSES.register("DSHSD", classifies=True)
 class DSHSD(HashingLoss):
     r"""A linear head has to tell the classes by the codes, and a contrastive loss spreads them.
 

@@ -11,7 +11,7 @@ from ._classification import Head, classification_loss, probabilities
 from ._straight_through import straight_through_sign
 
 
-@LOSSES.register("GreedyHash")
+@LOSSES.register("GreedyHash", classifies=True)
 class GreedyHash(HashingLoss):
     r"""The codes are signs from the start, and a linear head has to tell the classes by them.
 

@@ -18,7 +18,7 @@ MOMENTUM = 0.1  # share of the newest batch in the running statistics
 EPSILON = 1e-5  # added to a variance, so that a bit that never changes can be divided by it
 
 
-@LOSSES.register("OrthoHash")
+@LOSSES.register("OrthoHash", classifies=True)
 class OrthoHash(HashingLoss):
     r"""The cosines of a code with the centres of all classes are logits of its class; normalised bits are balanced by themselves.
 

@@ -14,6 +14,7 @@ from ..settings import CommonSettings
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from torch import nn
 
     from ..data import Metadata
     from ..runs.predictions_json import Fingerprint
@@ -78,18 +79,20 @@ class Classifier:
     Args:
         name: what it is, in words.
         probabilities: maps features of the run's network, float32 (n, bits), to the probability of each class, float32 (n, C).
+        module: the same as a PyTorch module, for an export.
     """
 
     name: str
     probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    module: nn.Module
 
 
 @runtime_checkable
 class Classifies(Protocol):
-    """A method some of whose runs learn to tell classes beside the network."""
+    """A method some of whose runs learn to tell classes beside the network: their settings say so by ``classifies``."""
 
-    def classifier(self, run: Run, settings: Any) -> Classifier | None:
-        """Return what the run learned to tell classes by; None where it learned nothing of that kind.
+    def classifier(self, run: Run, settings: Any) -> Classifier:
+        """Return what the run learned to tell classes by.
 
         Args:
             run: a finished run.
@@ -120,5 +123,9 @@ def method_of(run: Run) -> Method[Any]:
 
 def classifier_of(run: Run) -> Classifier | None:
     """Return what a finished run learned to tell classes by, beside its network; None where it learned nothing of that kind."""
+    settings = run.settings()
+    if not settings.classifies:
+        return None  # most runs: PyTorch is not even imported
     method = method_of(run)
-    return method.classifier(run, run.settings()) if isinstance(method, Classifies) else None
+    assert isinstance(method, Classifies)
+    return method.classifier(run, settings)

@@ -1,6 +1,6 @@
 """Runs: where everything lies, one module per file format that a run writes, and how files are written."""
 
-from .files import only_process, read_json, replacing, write_csv, write_json
+from .files import only_process, read_json, recover, replacing, replacing_folder, write_csv, write_json
 from .handles import run_of, runs_of
 from .layout import (
     HOME_VARIABLE,
@@ -41,9 +41,11 @@ __all__ = [
     "processed_folder",
     "raw_folder",
     "read_json",
+    "recover",
     "refuse_foreign",
     "register_method",
     "replacing",
+    "replacing_folder",
     "run_of",
     "runs_of",
     "settings_of",

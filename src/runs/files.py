@@ -6,13 +6,12 @@ import csv
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from ..errors import RunError
 
@@ -38,6 +37,8 @@ def only_process(lock: Path, *, wait: float = -1, busy: str = "") -> Iterator[No
             ...
         biodeephashing.errors.RunError: another process is at work
     """
+    from filelock import FileLock, Timeout  # inference with an exported network writes a file, and does without this package
+
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock)
     try:
@@ -79,6 +80,51 @@ def replacing(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(folder: Path) -> Iterator[Path]:
+    """Give an empty hidden directory beside another one and rename it into place only if the block succeeds; one process at a time.
+
+    What it replaces stays usable until then; after a process that was killed, :func:`recover` or the next call tidies up.
+
+    Args:
+        folder: the directory to write or replace.
+
+    Example:
+        >>> import tempfile
+        >>> target = Path(tempfile.mkdtemp()) / "a"
+        >>> with replacing_folder(target) as temporary:
+        ...     _ = (temporary / "b.txt").write_text("whole")
+        >>> [path.name for path in target.iterdir()], [path.name for path in target.parent.iterdir()]
+        (['b.txt'], ['a'])
+    """
+    recover(folder)
+    new, old = _beside(folder)
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        recover(folder)
+
+
+def recover(folder: Path) -> None:
+    """Bring back what :func:`replacing_folder` was about to replace if nothing has, and remove what is left over."""
+    new, old = _beside(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    for path in (new, old):
+        if path.is_symlink():
+            path.unlink()  # what a link leads to was never ours
+        elif path.exists():
+            shutil.rmtree(path)
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -181,6 +181,11 @@ class Run:
         return self.directory / ("index" if view == "image" else f"index-{view}")
 
     @property
+    def export(self) -> Path:
+        """Folder of the exported network."""
+        return self.directory / "export"
+
+    @property
     def best_checkpoint(self) -> Path:
         """Checkpoint of the epoch with the best val mAP.
 

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._engine import Answer, merge
     from ._index import Index, Item
-    from ._store import Facts
+    from ._store import Facts, Store
     from ._writer import Writer
 
-__all__ = ["Answer", "Facts", "Index", "Item", "Writer", "merge"]
+__all__ = ["Answer", "Facts", "Index", "Item", "Store", "Writer", "merge"]
 
 # Imported when first used: the entrances of this directory answer -h without NumPy and Numba.
-_HOME = {"Answer": "_engine", "Facts": "_store", "Index": "_index", "Item": "_index", "Writer": "_writer", "merge": "_engine"}
+_HOME = {
+    "Answer": "_engine",
+    "Facts": "_store",
+    "Index": "_index",
+    "Item": "_index",
+    "Store": "_store",
+    "Writer": "_writer",
+    "merge": "_engine",
+}
 
 
 def __getattr__(name: str) -> Any:

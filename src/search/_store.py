@@ -117,6 +117,17 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / STORE
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing is there but what a first build left that was killed, or that a full disk ended.
+
+        Raises:
+            RunError: when it is damaged.
+        """
+        if not self.file.is_file():
+            return not (self.folder.is_dir() and any(self.folder.iterdir()))
+        with self._connected(self._mode()) as connection:
+            return self._is_blank(connection)
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Give a connection that sees one state of the store, however long it is open.
@@ -127,7 +138,7 @@ class Store:
         if not self.file.is_file():
             what = f"{STORE} is missing there" if self.folder.is_dir() else "there is no such directory"
             raise RunError(f"{self.folder} is no index ({what})")
-        with self._connected("rw" if os.access(self.file, os.W_OK) and os.access(self.folder, os.W_OK) else "ro") as connection:
+        with self._connected(self._mode()) as connection:
             connection.execute("BEGIN")
             self._check_format(connection)
             yield connection
@@ -224,6 +235,9 @@ class Store:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.name not in known:
                 shutil.rmtree(path, ignore_errors=True)  # what cannot be removed now is removed the next time
+
+    def _mode(self) -> str:
+        return "rw" if os.access(self.file, os.W_OK) and os.access(self.folder, os.W_OK) else "ro"
 
     @contextmanager
     def _connected(self, mode: str) -> Iterator[sqlite3.Connection]:

@@ -71,6 +71,31 @@ def serve_parser() -> StrictParser:
     return parser
 
 
+def export_parser() -> StrictParser:
+    """Return the parser of ``export.py``."""
+    parser = StrictParser(description="Export the network of a run to ONNX and torch.export, with all that happens to an image before it.")
+    parser.add_argument("-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run directory")
+    words = "where the export goes (default: export/ in the run directory)"
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
+    words = "log it as a model to the run's MLflow run, for `mlflow models serve`"
+    parser.add_argument("-mlflow", "--mlflow", action="store_true", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="write it again even if it is up to date")
+    return parser
+
+
+def infer_parser() -> StrictParser:
+    """Return the parser of ``infer.py``."""
+    parser = StrictParser(description="Make codes of images by an exported network; this needs NumPy, Pillow and onnxruntime only.")
+    parser.add_argument("-m", "--model", type=Path, required=True, default=SUPPRESS, metavar="FOLDER", help="what export.py wrote")
+    parser.add_argument("-img", "--images", type=Path, nargs="+", required=True, default=SUPPRESS, metavar="FILE", help="images")
+    words = "write the codes, packed uint8, a row for each image"
+    parser.add_argument("-o", "--output", type=Path, default=None, metavar="CODES.npy", help=words)
+    words = "compare with the codes that this run has of the images; exit status 1 where one differs"
+    parser.add_argument("-p", "--path", default=None, metavar="RUN", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace the file that is there")
+    return parser
+
+
 def _add_filter(parser: StrictParser | _ArgumentGroup) -> None:
     parser.add_argument("-class", "--classes", nargs="+", default=None, metavar="NAME", help="only neighbours of one of these classes")
     parser.add_argument("-not_itself", "--not_itself", action="store_true", help="leave out the item that is the query's own image")

@@ -152,6 +152,11 @@ class CommonSettings:
         return cls(**converted)
 
     @property
+    def classifies(self) -> bool:
+        """Whether the run learns to tell classes beside its codes, told without importing what does so: not unless a method says so."""
+        return False
+
+    @property
     def name(self) -> str:
         """Name of the run's folder: ``-key=value`` of every named setting, joined without separators."""
         return self.name_of(self.table())

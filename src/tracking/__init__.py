@@ -9,9 +9,9 @@ from typing import Any
 
 from ..errors import TrackingError
 from ..runs import Run
-from ._tracker import TrackedRun, Tracker
+from ._tracker import ModelFiles, TrackedRun, Tracker
 
-__all__ = ["TrackedRun", "Tracker", "how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]
+__all__ = ["ModelFiles", "TrackedRun", "Tracker", "how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]
 
 # MLflow's own defaults wait up to ten minutes for a dead server, print links, and report usage to its makers.
 _QUIET = {
@@ -19,6 +19,7 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 

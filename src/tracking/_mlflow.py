@@ -7,7 +7,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
@@ -15,15 +18,17 @@ from mlflow.tracking import MlflowClient
 
 from ..runs import Run, home
 from ..runs.mlflow_json import TrackedAs, read_tracked_as, write_tracked_as
+from ._model import save_model
 from ._provenance import git_commit
 from ._store import Store, has_no_store, how_to_open, store_file
-from ._tracker import Status, TrackedRun, Tracker
+from ._tracker import ModelFiles, Status, TrackedRun, Tracker
 
 __all__ = ["how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]
 
 CURVES = ("val_mAP", "train_loss")
 UNTRACKED = ("preprocessing", "datafolds")  # what hparams.json holds beside the settings of training
 TAGS = {"mode": "mode", "loss": "loss", "arch": "architecture", "database": "database", "bits": "number_of_bits", "seed": "seed"}
+MODEL = "model"  # the directory below the artifacts of a run
 MOST = 1000  # metrics that MLflow takes at once
 
 
@@ -47,6 +52,18 @@ class MlflowTracker(Tracker):
         """Copy a file into the run, below a directory of its artifacts."""
         with self._store.writing() as client:
             client.log_artifact(self.run_id, str(path), folder)
+
+    def log_model(self, model: ModelFiles) -> str:
+        """Log a model that maps image files to codes, and return where ``mlflow models serve`` finds it."""
+        with TemporaryDirectory() as place:
+            folder = Path(place) / MODEL
+            save_model(folder, model)
+            files = sorted((file for file in folder.rglob("*") if file.is_file()), key=lambda file: file.name == "MLmodel")
+            for file in files:  # MLmodel comes last: without it nothing is a model
+                self.log_artifact(file, file.parent.relative_to(place).as_posix())
+        with self._store.writing() as client:
+            place = client.get_run(self.run_id).info.artifact_uri
+        return str(Path(url2pathname(urlsplit(place).path)) / MODEL) if self._store.embedded else f"runs:/{self.run_id}/{MODEL}"
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing those of the same names."""

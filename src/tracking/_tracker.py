@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 Status = Literal["FINISHED", "KILLED", "FAILED"]
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What a model that maps image files to codes consists of.
+
+    Args:
+        code: the Python file that MLflow runs.
+        sources: directory of the modules that it imports.
+        export: directory of the exported network.
+        requirements: packages with their versions, as pip takes them.
+        outputs: columns of an answer, and MLflow's name of the type of each.
+    """
+
+    code: Path
+    sources: Path
+    export: Path
+    requirements: Sequence[str]
+    outputs: Mapping[str, str]
 
 
 class Tracker:
@@ -22,6 +41,10 @@ class Tracker:
 
     def log_artifact(self, path: Path, folder: str | None = None) -> None:
         """Copy a file into the run, below a directory of its artifacts."""
+
+    def log_model(self, model: ModelFiles) -> str:
+        """Log a model that maps image files to codes, and return where ``mlflow models serve`` finds it; empty for nowhere."""
+        return ""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, replacing those of the same names."""

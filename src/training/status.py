@@ -42,7 +42,7 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
 
 
 def _clear(run: Run) -> None:
-    """Remove the files of an earlier training of a run: checkpoints, codes, indexes, marker, alignment and evaluation."""
+    """Remove the files of an earlier training of a run: checkpoints, codes, indexes, export, marker, alignment and evaluation."""
     records = (run.predictions_file.name, run.alignment_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
@@ -50,5 +50,6 @@ def _clear(run: Run) -> None:
             path.unlink()
     for path in run.evaluation.glob(run.evaluation_file("*").name):
         path.unlink()
-    for folder in run.directory.glob(f"{run.index().name}*"):
-        shutil.rmtree(folder)
+    for pattern in (f"{run.index().name}*", run.export.name):
+        for folder in run.directory.glob(pattern):
+            shutil.rmtree(folder)

@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from biodeephashing.data import TRANSFORMS, ImageFold, transformation
 from biodeephashing.data.images._augment import draws
-from biodeephashing.data.images._geometry import Geometry
+from biodeephashing.data.images.geometry import Geometry
 from biodeephashing.data.metadata import Metadata
 from biodeephashing.preprocessing import IMAGENET, OWN_SIZE, Preprocessing
 

@@ -38,3 +38,4 @@ def test_classes_of_their_own(name):
 
 def test_the_others_learn_no_classifier():
     assert {name for name, loss in LOSSES.items() if loss.class_probabilities is not HashingLoss.class_probabilities} == set(HEADS)
+    assert {name for name, facts in LOSSES.facts.items() if facts.get("classifies")} == set(HEADS)

@@ -7,6 +7,9 @@ import dataclasses
 import json
 import os
 import shutil
+import sqlite3
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -360,7 +363,26 @@ def test_an_index_elsewhere(run, tmp_path):
     assert not run.index().exists()
 
 
-def test_training_anew_removes_the_index(run):
+def test_training_anew_removes_the_index_and_the_export(run):
     call(index_main, "-p", run)
+    run.export.mkdir()
     with recorded_training(run, run.settings(), anew=True):
         assert not run.index().exists()
+        assert not run.export.exists()
+
+
+def test_a_first_build_that_did_not_end_counts_as_none(run, capsys):
+    (run.index() / "segments" / "000001-leftover").mkdir(parents=True)
+    sqlite3.connect(run.index() / "items.sqlite").close()  # as a killed build, or a full disk, leaves it
+    (run.index() / "items.sqlite").touch()
+    assert call(query_main, "-p", run, "-row", "query:1") == 0
+    assert "built: " in capsys.readouterr().out
+    assert len(list((run.index() / "segments").iterdir())) == 1
+
+
+def test_a_row_needs_no_pytorch_where_the_loss_has_no_head(other):
+    call(index_main, "-p", other)
+    code = "import sys; sys.modules['torch'] = None; from biodeephashing.search.query import main; raise SystemExit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", code, "-p", str(other), "-row", "query:1"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "of 10 nearest" in done.stdout

@@ -15,8 +15,9 @@ from biodeephashing.codes import hamming
 from biodeephashing.commands._searched_run import SearchedRun
 from biodeephashing.commands.search_serve import listen, service_of
 from biodeephashing.data import load_fold
-from biodeephashing.errors import UsageError
+from biodeephashing.errors import UsageError, guard
 from biodeephashing.search import service as service_module
+from biodeephashing.search.serve import main as serve_main
 from biodeephashing.search.service import MOST_BYTES, application
 
 
@@ -100,6 +101,15 @@ def test_another_name_is_refused(client):
     assert client.get("/api/runs", headers={"host": "evil.example"}).status_code == 400
     assert client.get("/api/runs", headers={"host": "localhost:7860"}).status_code == 200
     assert client.get("/api/runs", headers={"host": "[::1]:7860"}).status_code == 200
+    assert client.get("/api/runs", headers={"host": "192.0.2.7"}).status_code == 400
+
+
+def test_off_the_loopback_it_answers_to_the_name_it_was_given(run, capsys):
+    client = TestClient(application(service_of([SearchedRun(run)], ["192.0.2.7"])), base_url="http://192.0.2.7:7860")
+    assert client.get("/api/runs").status_code == 200
+    assert client.get("/api/runs", headers={"host": "192.0.2.8"}).status_code == 400
+    assert guard(lambda: serve_main(["-p", str(run), "-host", "0.0.0.0"])) == 2
+    assert "0.0.0.0" in capsys.readouterr().err
 
 
 def test_what_is_sent_must_be_a_small_image(client, home):

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .geometry import length_of
+
 BITS = 22  # Pillow's weights are whole numbers, in units of 2 to the power -22
 HALF = 1 << (BITS - 1)
 
@@ -40,16 +42,6 @@ def enlarge(images: torch.Tensor, scaled: int, cropped: int) -> torch.Tensor:
     lines = (images[..., left].int() * near + images[..., right].int() * far + HALF) >> BITS
     upper, lower, near, far = down
     return ((lines[..., upper, :] * near[:, None] + lines[..., lower, :] * far[:, None] + HALF) >> BITS).to(torch.uint8)
-
-
-def length_of(side: int, short: int, scaled: int) -> int:
-    """Return how long a side becomes when the shorter one becomes ``scaled`` [pixels].
-
-    Example:
-        >>> length_of(500, 375, 256), length_of(375, 375, 256)
-        (341, 256)
-    """
-    return scaled if side == short else int(scaled * side / short)
 
 
 @lru_cache(maxsize=16)

@@ -10,7 +10,8 @@ from contextlib import suppress
 import torch
 
 from ..._compiled import chunked
-from ._enlarge import length_of, taps
+from ._enlarge import taps
+from .geometry import length_of
 
 _PART = 1 << 20  # numbers that are worth a thread
 _free: list[torch.Tensor] = []  # blocks of float32 that nobody looks into any longer

@@ -15,8 +15,8 @@ from ...preprocessing import IMAGENET, OWN_SIZE, Colour, Preprocessing
 from ...registry import Registry
 from ._augment import Images, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge
-from ._geometry import Geometry
 from ._processor import enlarge_and_normalise_on_cpu, normalise_on_cpu
+from .geometry import Geometry
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...errors import DataError
-from ...runs import only_process, processed_folder
+from ...runs import only_process, processed_folder, recover, replacing_folder
 from ...settings import FOLDS
 from ..images.threads import in_threads
 from ..metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
@@ -48,12 +47,11 @@ def prepare(
             cannot be written.
     """
     folder = processed_folder(database)
-    new, old = (folder.with_name(f".{database}.{state}") for state in ("new", "old"))
     if folder.exists() and not no_skip and not os.access(folder.parent, os.W_OK):  # a read-only share needs no lock: nothing changes there
         return _checked(database, skip_unreadable), False
     lock = folder.with_name(f".{database}.lock")
     with only_process(lock):
-        _tidy(folder, new, old)  # after a process that was killed
+        recover(folder)  # after a process that was killed
         _check_spelling(folder)
         if folder.exists() and not no_skip:
             return _checked(database, skip_unreadable), False
@@ -62,27 +60,13 @@ def prepare(
             check(content)
             content = without_unreadable(content, skip_unreadable, database)
             check(content)
-            _write(database, content, new)
-            if folder.exists():
-                folder.rename(old)
-            new.rename(folder)
+            with replacing_folder(folder) as new:
+                _write(database, content, new)
         finally:
-            _tidy(folder, new, old)
             if not folder.exists():
                 with suppress(OSError):  # a refused dataset leaves nothing behind; some systems do not remove an open file
                     lock.unlink()
         return read_split(database), True
-
-
-def _tidy(folder: Path, new: Path, old: Path) -> None:
-    """Restore the old dataset if nothing replaced it, and remove what is left over."""
-    if old.exists() and not folder.exists():
-        old.rename(folder)
-    for path in (new, old):
-        if path.is_symlink():
-            path.unlink()  # what a link leads to was never ours
-        elif path.exists():
-            shutil.rmtree(path)
 
 
 def _checked(database: str, skip_unreadable: Fraction) -> Split:
@@ -111,7 +95,7 @@ def _check_spelling(folder: Path) -> None:
 
 
 def _write(database: str, content: DatasetContent, folder: Path) -> None:
-    (folder / IMAGES).mkdir(parents=True)
+    (folder / IMAGES).mkdir()
     _write_images(database, content, folder / IMAGES)
     for fold in FOLDS:
         rows = content.folds[fold]

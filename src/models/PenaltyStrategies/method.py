@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ...data import load_fold
 from ...interrupts import defer_interrupts
-from ...losses import LOSSES, HashingLoss
+from ...losses import HashingLoss
 from ...runs import Run
 from ...training.checkpoints import read_checkpoint
 from ...training.reporting import Reporting
@@ -28,20 +29,31 @@ class PenaltyStrategies(NetworkMethod):
 
         fit(run, settings, build_loss, reporting)
 
-    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
-        """Return the head or the centres of the run's loss; None for a loss without."""
-        if LOSSES[settings.loss].class_probabilities is HashingLoss.class_probabilities:
-            return None
+    def classifier(self, run: Run, settings: Settings) -> Classifier:
+        """Return the head or the centres of the run's loss."""
         loss = build_loss(settings, load_fold(settings.database, "train")).eval()
         loss.load_state_dict(read_checkpoint(run.best_checkpoint)["loss"])
+        module = _Probabilities(loss)
 
         def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                values = loss.class_probabilities(torch.from_numpy(features))
-            assert values is not None
-            return values.numpy()
+                values: NDArray[np.float32] = module(torch.from_numpy(features)).numpy()
+            return values
 
-        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
+        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities, module)
+
+
+class _Probabilities(nn.Module):
+    """What a loss with a head or centres makes of features."""
+
+    def __init__(self, loss: HashingLoss) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, features: Tensor) -> Tensor:
+        values = self.loss.class_probabilities(features)
+        assert values is not None
+        return values
 
 
 METHOD: Method[Settings] = PenaltyStrategies()

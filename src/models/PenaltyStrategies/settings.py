@@ -50,6 +50,11 @@ class Settings(TrainingSettings):
         """The weight of each registered penalty, by its name."""
         return {name: getattr(self, f"{name}_penalty") for name in declared_on_disk("losses", "PENALTIES")}
 
+    @property
+    def classifies(self) -> bool:
+        """Whether the loss learns a head or centres."""
+        return bool(declared_on_disk("losses", "LOSSES")[self.loss].get("classifies"))
+
     def check(self) -> None:
         """Write the constants alike that mean the same."""
         super().check()

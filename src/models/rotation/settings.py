@@ -33,6 +33,11 @@ class RotationSettings(ParentSettings):
         return cls(**(values | {"no_skip": False, "soft_skip": False} | own))
 
     @property
+    def classifies(self) -> bool:
+        """False: the heads of the parent's loss belong to its former axes."""
+        return False
+
+    @property
     def parent(self) -> ParentSettings:
         """Settings of the parent."""
         return ParentSettings(**{field.name: getattr(self, field.name) for field, _ in ParentSettings.table()})

@@ -1,4 +1,4 @@
-"""Bringing an image to the size that a network wants: scaled, then the middle cut out or a border put around it."""
+"""Bringing an image to the size that a network wants: scaled, then the middle cut out or a border put around it; without PyTorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from PIL import Image
 
 from ...preprocessing import Preprocessing
-from ._enlarge import length_of
 
 
 @dataclass(frozen=True)
@@ -77,6 +76,16 @@ class Geometry:
         ratios = height / high, width / wide
         ratio = max(ratios) if self.mode == "border" else min(ratios)
         return round(width / ratio), round(height / ratio)
+
+
+def length_of(side: int, short: int, scaled: int) -> int:
+    """Return how long a side becomes when the shorter one becomes ``scaled`` [pixels].
+
+    Example:
+        >>> length_of(500, 375, 256), length_of(375, 375, 256)
+        (341, 256)
+    """
+    return scaled if side == short else int(scaled * side / short)
 
 
 def _start(length: int, cropped: int) -> int:
