@@ -47,6 +47,7 @@ def runs(tmp_path, monkeypatch):
         ("models/*/DIGITS/*/*-mode=usf*", "usf"),
         ("DIGITS/first/*-mode=usf", "usf"),
         ("DIGITS/first/*-mode=fa", "zero tenth raw augmented LLC"),
+        ("DIGITS/first/*-seed=0-*-mode=usf", "usf"),
         ("DIGITS/first/*-mode=?sf", "usf"),
         ("DIGITS/first/*-mode=*sf", "usf"),
         ("DIGITS/first/*-penalty=0.0", "zero usf raw augmented map LLC"),  # never 0.01

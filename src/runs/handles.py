@@ -35,7 +35,8 @@ def runs_of(handle: str | Path) -> list[Run]:
         if matches := [run for run in known_runs() if _matches(run, parts, whole=whole)]:
             return matches
     if _is_pattern(str(handle)) or len(parts) < _NAME_LEVEL:
-        guess = nearest("/".join(parts), {f"{run.database}/{run.experiment}" for run in known_runs()})
+        experiments = {f"{run.database}/{run.experiment}" for run in known_runs()}
+        guess = None if "/".join(parts[:2]) in experiments else nearest("/".join(parts), experiments)
         raise RunError(f"no run matches {handle}{f': did you mean {guess!r}?' if guess else ''}")
     return [Run.at(handle)]  # which raises, and names the nearest
 
@@ -95,7 +96,7 @@ def _pattern(part: str, *, is_name: bool, whole: bool) -> re.Pattern[str]:
         rows = [row for method in METHODS for row in settings_of(method).table()]
         bare = "|".join(sorted({setting.flag for field, setting in rows if kind_of(field) == "bool"}))
         end = rf"(?=$|-[A-Za-z]\w*=|-(?:{bare})(?:-|$))"
-        texts = [text + end if re.search(r"=[^=]+$", piece) else text for piece, text in zip(pieces, texts, strict=True)]
+        texts = [text + end if re.search(r"=[^=]*[^=-]$", piece) else text for piece, text in zip(pieces, texts, strict=True)]
         texts[1:] = [rf"(?<=-){text}" if re.match(r"\w+=", piece) else text for piece, text in zip(pieces[1:], texts[1:], strict=True)]
     return re.compile(".*".join(texts) + (r"\Z" if whole else ""), re.DOTALL)
 
