@@ -41,10 +41,10 @@ def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> It
 
 def _clear(run: Run) -> None:
     """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
-    records = (run.predictions_file.name, run.alignment_file.name)
+    records = (run.predictions_file.name, run.alignment_file.name, run.codebook_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
-    for path in run.evaluation.glob(run.evaluation_file("*").name):
-        path.unlink()
+    for path in (*run.evaluation.glob(run.evaluation_file("*").name), run.class_codes_file):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,33 @@
+"""What methods share whose codes are the signs of a network's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ..checksums import digest
+from ..data import Metadata
+from ..runs import Run
+from ..runs.predictions_json import Fingerprint
+from ..settings import NetworkSettings
+from ..training.devices import device_of
+from ..training.feeding import check_preprocessing, transformation_of
+from .encoder import Encoded, Encoder, encode_fold, load_network
+
+
+class NetworkMethod:
+    """Encodes images by the network of a run's best epoch; a method adds how it trains."""
+
+    def fingerprint(self, run: Run, settings: NetworkSettings) -> Fingerprint:
+        """Return name and checksum of the checkpoint of the best epoch; its images must be prepared as they were in training."""
+        check_preprocessing(run, settings)
+        checkpoint = run.best_checkpoint
+        return Fingerprint(digest(checkpoint), checkpoint.name)
+
+    def encode(
+        self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool
+    ) -> Iterator[Mapping[str, Encoded]]:  # fmt: skip
+        """Yield features and codes of each of some folds, by the network of the best epoch."""
+        network, preprocessing = load_network(settings, run.best_checkpoint), transformation_of(settings).preprocessing
+        encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
+        for fold in folds:
+            yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
