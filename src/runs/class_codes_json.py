@@ -39,8 +39,5 @@ def tracked_class_codes(content: Mapping[str, Any]) -> dict[str, float]:
         {'unseen_mhd_expected': 0.5}
     """
     return {
-        f"{part}_{name}": float(value)
-        for part in PARTS
-        for name, value in content.get(part, {}).items()
-        if isinstance(value, (int, float))
+        f"{part}_{name}": float(value) for part in PARTS for name, value in content.get(part, {}).items() if isinstance(value, (int, float))
     }

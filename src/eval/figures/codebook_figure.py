@@ -20,9 +20,13 @@ from ..records.text_table import markdown_table
 from .style import INK, page, quiet, save, shortened
 
 FIGURE, TABLE, BITS, TREE = "codebook.png", "codebook.md", "codebook-bits.csv", "codebook-tree.csv"
-_WIDTH, _HEAD, _ROW, _TALLEST = 10.0, 1.0, 0.24, 60.0  # inches
+_WIDTH, _HEAD, _ROW, _TALLEST = 10.0, 0.65, 0.24, 60.0  # inches
 _COLOURS = ("#E69F00", "#0072B2")  # of -1 and +1
-_LONGEST, _LEGIBLE = 22, 0.12  # letters of a class that are shown, and the height in inches that a name needs
+_LONGEST, _LEGIBLE, _LETTER = (
+    22,
+    0.12,
+    0.075,
+)  # letters shown of a class, height of a name, width of a letter
 
 
 def draw_codebook(run: Run, codebook: NDArray[Any], split: Split) -> list[Path]:
@@ -87,16 +91,17 @@ def _draw(file: Path, codebook: NDArray[Any], tree: NDArray[np.float64], names: 
         f"blue +1, orange -1; a column is what one bit says of an image. {stated}"
     )
     figure, place = page(_WIDTH, panels, title, caption, head=_HEAD)
-    height = place["top"] - place["bottom"]
-    branches = figure.add_axes((place["left"] - 0.05, place["bottom"], 0.34, height))
-    codes = figure.add_axes((0.55, place["bottom"], place["right"] - 0.55, height))
+    height, legible = place["top"] - place["bottom"], panels / classes >= _LEGIBLE
+    shown = [shortened(names[leaf], _LONGEST) for leaf in drawn["leaves"]] if legible else []
+    left = 0.44 + (0.15 + _LETTER * max(map(len, shown), default=0)) / _WIDTH
+    branches = figure.add_axes((0.03, place["bottom"], 0.40, height))
+    codes = figure.add_axes((left, place["bottom"], place["right"] - left, height))
     _draw_tree(branches, drawn, classes)
     codes.imshow(
         binarise(codebook)[drawn["leaves"]], cmap=ListedColormap(_COLOURS), vmin=-1, vmax=1, aspect="auto", interpolation="nearest",
         origin="lower",
     )  # fmt: skip
-    legible = panels / classes >= _LEGIBLE
-    codes.set_yticks(range(classes) if legible else [], [shortened(names[leaf], _LONGEST) for leaf in drawn["leaves"]] if legible else [])
+    codes.set_yticks(range(len(shown)), shown)
     codes.set_xticks(range(0, bits, max(1, -(-bits // 16))))
     codes.set_xticks(np.arange(bits + 1) - 0.5, minor=True)
     codes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -105,6 +107,6 @@ def check_single(fold: Metadata) -> None:
         )
 
 
-def _shared(weight: Tensor, train_size: int) -> dict[str, int | float | bool]:
+def _shared(weight: Tensor, train_size: int) -> dict[str, Any]:
     classes, bits = weight.shape
     return {"bits": bits, "classes": classes, "train_size": train_size, "similar_probability": 1.0, "penalty": 0.0, "cube": False}

@@ -43,9 +43,7 @@ class Settings(TrainingSettings):
         "settings are taken from there; left out: the one with the same settings", recorded="changed", **TRAIN_ONLY,
     )  # fmt: skip
     codebook_epochs: int = setting(0, "codebook_ep", "most epochs of the codebook phase; 0: as -ep", unit="epochs", check=AT_LEAST_0)
-    codebook_learning_rate: float = setting(
-        0.0, "codebook_lr", "rate of the backbone in the codebook phase; 0: as -lr", check=AT_LEAST_0
-    )
+    codebook_learning_rate: float = setting(0.0, "codebook_lr", "rate of the backbone in the codebook phase; 0: as -lr", check=AT_LEAST_0)
     smoothing: float = setting(
         0.1, "smoothing", "label smoothing of the codebook phase", check=(lambda value: 0 <= value < 1, "at least 0 and below 1")
     )
