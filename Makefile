@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint format typecheck floors check docs site clean
+.PHONY: help venv demo page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -28,8 +28,14 @@ demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three se
 	$(BIN)/python src/data/process/DIGITS.py
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
 
-test: $(VENV)/.installed-dev  ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
+page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
+	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'
+
+test: $(VENV)/.installed-dev  ## run the tests, all but the slow ones
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+
+test-slow: $(VENV)/.installed-dev  ## run the slow tests: what takes seconds and seldom fails
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
 
 lint: $(VENV)/.installed-dev  ## ruff: style and format
 	$(BIN)/ruff check .

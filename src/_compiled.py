@@ -86,6 +86,19 @@ def in_parts(work: Callable[[slice], None], count: int, together: int, threads: 
         helper.result()  # raises what it raised
 
 
+def threads() -> int:
+    """Return how many threads compiled loops take: ``OMP_NUM_THREADS`` as in every other library, or all processors of this process.
+
+    Example:
+        >>> threads() >= 1
+        True
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     """Return threads that stay and wait for more work: starting them can take longer than the work. A forked process gets its own."""

@@ -9,7 +9,7 @@ from biodeephashing import __version__
 from biodeephashing.commands.menu import entrance_of, help_for
 from biodeephashing.errors import guard
 from biodeephashing.registry import load
-from biodeephashing.settings.strict_parser import called
+from biodeephashing.settings.strict_parser import PROGRAM, called
 
 
 def main(argv: Sequence[str] | None = None) -> object:
@@ -22,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> object:
         print(text)
         return 0
     entrance, name, rest = entrance_of(words)
-    with called(f"biodeephashing {name}"):
+    own_file = argv is None and sys.argv[0].endswith(".py") and not sys.argv[0].endswith("__main__.py")  # a method's, that ends in run()
+    with called(name, f"python {sys.argv[0]}" if own_file else PROGRAM):
         return load(entrance)(rest)
 
 

@@ -12,7 +12,6 @@ from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.training.checkpoints import write_checkpoint
-from biodeephashing.training.feeding import recorded_settings
 from biodeephashing.training.status import recorded_training
 
 
@@ -22,7 +21,7 @@ def finish(settings: Settings, *, folds: tuple[str, ...] = ("train", "val", "que
     network = build_network(settings.backbone, bits=settings.number_of_bits)
     torch.nn.init.normal_(network.hash_layer.weight)
     run = Run.of(settings)
-    with recorded_training(run, recorded_settings(settings), anew=True):
+    with recorded_training(run, settings, anew=True):
         content = {"epoch": 3, "val_mAP": 0.5, "hparams": hparams_of(settings), "learning_rule": {"seed": 0}, "loss": {"steps": 3}}
         write_checkpoint(run.directory / "best-epoch=3.ckpt", content | {"network": network.state_dict()})
     if folds:

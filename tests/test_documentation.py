@@ -188,6 +188,7 @@ def test_the_python_examples_of_the_readme(monkeypatch):
     network, rule = blocks("python")
     exec(compile(network, "README.md", "exec"), {})
     monkeypatch.setattr("biodeephashing.bio.RULES._entries", dict(biodeephashing.bio.RULES))
+    monkeypatch.setattr("biodeephashing.bio.RULES.facts", dict(biodeephashing.bio.RULES.facts))
     namespace = {"__name__": "biodeephashing.bio.half", "__package__": "biodeephashing.bio"}
     exec(compile(rule, "README.md", "exec"), namespace)
     layer = nn.Linear(3, 2, bias=False)

@@ -86,7 +86,7 @@ def test_one_run_is_not_chosen_among_several(runs):
 
 
 def test_nothing_is_guessed(runs):
-    with pytest.raises(RunError, match="no run directory"):
-        runs_of("DIGITS/second")
+    with pytest.raises(RunError, match="no run matches DIGITS/fisrt: did you mean 'DIGITS/first"):
+        runs_of("DIGITS/fisrt")
     with pytest.raises(RunError, match="no run directory"):
         runs_of("DIGITS/first/x/y/z")

@@ -38,6 +38,7 @@ raise SystemExit(guard(work))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "when", "name"),
     [

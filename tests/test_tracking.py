@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import shutil
 import subprocess
@@ -49,30 +48,46 @@ with open_tracker(Run.of(settings), hparams_of(settings)) as tracker:
 
 
 @pytest.fixture(scope="module")
-def store_made_by_four(tmp_path_factory) -> Path:
-    """A project root whose store four processes opened at once, without a word."""
+def store_of_four(tmp_path_factory) -> Path:
+    """A project root with the store of four runs."""
     root = tmp_path_factory.mktemp("four")
-    surroundings = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | {HOME_VARIABLE: str(root)}
-    start = {"env": surroundings, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    processes = [subprocess.Popen([sys.executable, "-c", WRITE, str(seed)], **start) for seed in range(4)]
-    said = [process.communicate(timeout=900)[0] for process in processes]
-    assert (said, [process.returncode for process in processes]) == ([""] * 4, [0] * 4)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(root))
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        for seed in range(4):
+            with open_run(seed) as tracker:
+                for step in range(5):
+                    tracker.log_metrics({"val_mAP": step / 10}, step=step)
     return root
 
 
 @pytest.fixture
-def home(store_made_by_four, tmp_path, monkeypatch) -> Path:
+def home(store_of_four, tmp_path, monkeypatch) -> Path:
     """A copy of that project root."""
-    shutil.copytree(store_made_by_four, tmp_path, dirs_exist_ok=True)
+    shutil.copytree(store_of_four, tmp_path, dirs_exist_ok=True)
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     return tmp_path
 
 
-def test_four_processes_share_a_fresh_store(home):
+def assert_four_runs():
     runs = finished_runs("TINY", "trial")
     assert sorted(run.settings["seed"] for run in runs) == ["0", "1", "2", "3"]
     assert all(run.curves["val_mAP"] == [(step, step / 10) for step in range(5)] for run in runs)
+
+
+def test_four_runs_in_a_fresh_store(home):
+    assert_four_runs()
+
+
+@pytest.mark.slow
+def test_four_processes_open_a_fresh_store_at_once_without_a_word(project_home, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    start = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    processes = [subprocess.Popen([sys.executable, "-c", WRITE, str(seed)], **start) for seed in range(4)]
+    said = [process.communicate(timeout=900)[0] for process in processes]
+    assert (said, [process.returncode for process in processes]) == ([""] * 4, [0] * 4)
+    assert_four_runs()
 
 
 def test_settings_and_tags(home):

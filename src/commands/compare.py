@@ -22,6 +22,7 @@ from ..runs.retrieval_csv import read_retrieval
 from ..settings import CommonSettings
 from ..settings.flags import given_images
 from ..settings.parsers import METRIC
+from ..settings.strict_parser import command_line
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 
@@ -135,7 +136,7 @@ def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[s
 def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
     """Return which runs have no such number, and what makes it."""
     which = _listed(some, runs) if len(some) < len(runs) or len(runs) < 4 else f"all {len(runs)} runs"
-    return f"without {metric} (run eval_map.py{options_of(parse_metric(metric)[1])}): {which}"
+    return f"without {metric} (run {command_line('src/eval/eval_map.py')}{options_of(parse_metric(metric)[1])}): {which}"
 
 
 def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:

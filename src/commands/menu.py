@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..data.catalogue import NAMES, declared
 from ..errors import UsageError, unknown_name
 from ..runs import METHODS, check_method
 
@@ -20,6 +21,9 @@ COMMANDS = {
     "compare": "compare the learning rules of an experiment, or two runs query by query",
     "study": "train, predict, evaluate and compare a grid of runs",
     "evaluate-codes": "measure how well anybody's codes retrieve",
+    "search-index": "build or change the index that searches a run's codes",
+    "query": "find the images that are nearest to an image, a row or a code",
+    "serve": "search on a page in the browser, or by HTTP; several runs side by side",
     "list": "list all runs: method, loss, rule, status, mAP and disk; -prune frees some of it",
 }
 _PER_DATASET = {"prepare": "process", "download": "download"}
@@ -30,6 +34,9 @@ _ENTRANCES = {
     "evaluate": "eval.eval_map",
     "evaluate-codes": "eval.eval_codes",
     "compare": "eval.compare",
+    "search-index": "search.index",
+    "query": "search.query",
+    "serve": "search.serve",
     "list": "models.list",
 }
 
@@ -101,9 +108,15 @@ def _dataset_entrance(command: str, rest: Sequence[str]) -> tuple[str, str, list
         raise UsageError(f"{command} needs a name first: {', '.join(names)} (`{PACKAGE} {command} NAME -h` lists the flags)")
     if rest[0] not in names:
         raise unknown_name(f"data set to {command}", rest[0], names)
-    return f"{PACKAGE}.data.{_PER_DATASET[command]}.{rest[0]}:main", f"{command} {rest[0]}", list(rest[1:])
+    package, title = f"{PACKAGE}.data.{_PER_DATASET[command]}", f"{command} {rest[0]}"
+    return (f"{package}.{rest[0]}:main", title, list(rest[1:])) if rest[0] in _scripts(command) else (f"{package}:main", title, list(rest))
 
 
 def _names(command: str) -> list[str]:
-    folder = Path(__file__).parents[1] / "data" / _PER_DATASET[command]
-    return sorted(path.stem for path in folder.glob("[!_]*.py"))
+    """Return the names that a command takes: those of its scripts, and those of datasets that make do without a script."""
+    flags = {"prepare": "PREPARE_FLAGS", "download": "DOWNLOAD_FLAGS"}[command]
+    return sorted({*_scripts(command), *(name for name in NAMES if flags in declared(name))})
+
+
+def _scripts(command: str) -> set[str]:
+    return {path.stem for path in (Path(__file__).parents[1] / "data" / _PER_DATASET[command]).glob("[!_]*.py")}

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError, unknown_name
+from ..settings.strict_parser import command_line
 
 NAMES = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob("[!_]*.py") if path.stem != "dataset"))
 OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split by default
@@ -74,7 +75,7 @@ def command_for(database: str) -> str | None:
     name = script_of(database)
     if name is None:
         return None
-    return f"python src/data/process/{name}.py" + ("" if protocols_of(name)[0] == database else f" -protocol {database}")
+    return command_line(f"src/data/process/{name}.py") + ("" if protocols_of(name)[0] == database else f" -protocol {database}")
 
 
 def check_protocol(name: str, protocol: str) -> None:

@@ -14,6 +14,7 @@ from ..errors import DataError, unknown_name
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
 from ..runs.split_json import SPLIT_FILE, write_split_facts
 from ..settings import FOLDS
+from ..settings.strict_parser import command_line
 from .catalogue import command_for, declared, prepared_names, script_of
 
 _KINDS = {
@@ -148,7 +149,7 @@ def _not_prepared(database: str) -> DataError | Exception:
     if script is None:
         return unknown_name("dataset", database, known_databases())
     if "DOWNLOAD_FLAGS" in declared(script) and not raw_folder(script).is_dir():
-        first = f"`python src/data/download/{script}.py` and then "
+        first = f"`{command_line(f'src/data/download/{script}.py')}` and then "
     return DataError(
         f"the dataset {database} has not been prepared: run {first}`{command_for(database)}` "
         f"(looked for {processed_folder(database)}; {HOME_VARIABLE} or the working directory says where the project lies)"

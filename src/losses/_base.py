@@ -171,6 +171,16 @@ class HashingLoss(nn.Module, ABC):
         """
         return None
 
+    def class_probabilities(self, features: Tensor) -> Tensor | None:
+        """Return how probable each class is by the head or the centres that the method learned, (B, C); None for one without.
+
+        They add up to 1 where images have one class, and are each on its own where they may have several.
+
+        Args:
+            features: outputs of the network that the run keeps, (B, K): F, or ``scale * F + shift`` after :meth:`affine`.
+        """
+        return None
+
     def on_fit_start(self, labels: Tensor) -> None:
         """Take the labels of the whole train fold, by data-set index, before the first step: nothing, unless the method uses them.
 

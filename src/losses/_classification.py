@@ -54,6 +54,17 @@ def classification_loss(logits: Tensor, labels: Tensor, *, multi_label: bool) ->
     return cross_entropy(logits, labels).mean()
 
 
+def probabilities(logits: Tensor, *, multi_label: bool) -> Tensor:
+    """Return what :func:`classification_loss` takes logits (B, C) for: a softmax of each row, else a sigmoid of each class.
+
+    Example:
+        >>> import torch
+        >>> probabilities(torch.zeros(1, 4), multi_label=False).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
+    return logits.sigmoid() if multi_label else logits.softmax(1)
+
+
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     r"""Return the cross-entropy of each row's softmax with its classes in equal shares.
 

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ._base import LOSSES, HashingLoss
-from ._classification import Head, classification_loss
+from ._classification import Head, classification_loss, probabilities
 from ._keywords import number
 from ._pairs import similarity, squared_distances
 
@@ -60,3 +60,7 @@ class DSHSD(HashingLoss):
         classified = classification_loss(self.head(codes), labels, multi_label=self.multi_label)
         terms = self.classes if self.multi_label else 1  # summed over the classes, not their mean
         return terms * classified + self.contrast * pairs.mean() / 2
+
+    def class_probabilities(self, features: Tensor) -> Tensor:
+        """Return the probabilities (B, C) by the head for features (B, K)."""
+        return probabilities(self.head(self.relax(features)), multi_label=self.multi_label)

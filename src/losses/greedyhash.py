@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from ._base import LOSSES, HashingLoss
-from ._classification import Head, classification_loss
+from ._classification import Head, classification_loss, probabilities
 from ._straight_through import straight_through_sign
 
 
@@ -59,3 +59,7 @@ class GreedyHash(HashingLoss):
     def output_term(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the penalty, which keeps raw outputs (B, K) near ±1, where the sign is close to what the gradient takes it for."""
         return self.penalty * (outputs.abs() - 1).abs().pow(3).mean()
+
+    def class_probabilities(self, features: Tensor) -> Tensor:
+        """Return the probabilities (B, C) by the head for features (B, K)."""
+        return probabilities(self.head(self.relax(features)), multi_label=self.multi_label)

@@ -84,14 +84,20 @@ class OrthoHash(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        units, _ = unit_rows(codes)
-        cosines = units @ self.centres.to(codes.dtype).T / math.sqrt(self.bits)
-        return cross_entropy(self.scale * (cosines - self.margin * labels.to(codes.dtype)), labels).mean()
+        return cross_entropy(self.scale * (self._cosines(codes) - self.margin * labels.to(codes.dtype)), labels).mean()
+
+    def class_probabilities(self, features: Tensor) -> Tensor:
+        """Return the softmax (B, C) of the scaled cosines of features (B, K), normalised by the network already, with the centres."""
+        return (self.scale * self._cosines(features)).softmax(1)
 
     def affine(self) -> tuple[Tensor, Tensor]:
         """Return scale and shift (K,) by the running statistics: codes are the signs of ``scale * F + shift``."""
         scale = (self.variance + EPSILON).rsqrt()
         return scale, -self.mean * scale
+
+    def _cosines(self, codes: Tensor) -> Tensor:
+        units, _ = unit_rows(codes)
+        return units @ self.centres.to(codes.dtype).T / math.sqrt(self.bits)
 
     @staticmethod
     def _follow(running: Tensor, newest: Tensor) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from ..interrupts import held_back
 from ..registry import load
@@ -11,6 +12,9 @@ from ..runs import METHODS, Run, check_method
 from ..settings import CommonSettings
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..data import Metadata
     from ..runs.predictions_json import Fingerprint
     from ..training.manner import Manner
@@ -18,19 +22,18 @@ if TYPE_CHECKING:
 
 Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
 
-__all__ = ["METHODS", "Method", "check_method", "load_method", "method_of"]
+__all__ = ["METHODS", "Classifier", "Classifies", "Method", "check_method", "classifier_of", "load_method", "method_of"]
 
 
 class Method(Protocol[Table]):
     """What a method offers beside the table of its settings: evaluation, comparison and tracking see only its runs.
 
-    A method that trains nothing leaves the block of :func:`~biodeephashing.training.status.recorded_training` empty in ``train``.
-
-    :func:`~biodeephashing.runs.register_method` says where both are.
+    :func:`~biodeephashing.runs.register_method` says where both are. A method whose codes are the signs of a network's outputs derives
+    from :class:`~biodeephashing.models.network_method.NetworkMethod` and writes ``train`` alone.
     """
 
     def train(self, run: Run, settings: Table, manner: Manner) -> None:
-        """Train a run to its end, going on from where an interrupted training stopped, and mark its status.
+        """Train a run to its end within :func:`~biodeephashing.training.status.recorded_training`, or go on with an interrupted one.
 
         Args:
             run: where everything goes.
@@ -68,6 +71,32 @@ class Method(Protocol[Table]):
         """
 
 
+@dataclass(frozen=True)
+class Classifier:
+    """What tells classes by features.
+
+    Args:
+        name: what it is, in words.
+        probabilities: maps features of the run's network, float32 (n, bits), to the probability of each class, float32 (n, C).
+    """
+
+    name: str
+    probabilities: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+
+
+@runtime_checkable
+class Classifies(Protocol):
+    """A method some of whose runs learn to tell classes beside the network."""
+
+    def classifier(self, run: Run, settings: Any) -> Classifier | None:
+        """Return what the run learned to tell classes by; None where it learned nothing of that kind.
+
+        Args:
+            run: a finished run.
+            settings: its settings.
+        """
+
+
 def load_method(name: str) -> Method[Any]:
     """Import a method; Ctrl-C waits meanwhile.
 
@@ -87,3 +116,9 @@ def load_method(name: str) -> Method[Any]:
 def method_of(run: Run) -> Method[Any]:
     """Return the method of a run."""
     return load_method(run.method)
+
+
+def classifier_of(run: Run) -> Classifier | None:
+    """Return what a finished run learned to tell classes by, beside its network; None where it learned nothing of that kind."""
+    method = method_of(run)
+    return method.classifier(run, run.settings()) if isinstance(method, Classifies) else None

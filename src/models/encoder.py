@@ -163,7 +163,7 @@ def check_finished(run: Run) -> None:
     """
     if run.status != "finished":
         state = f"its status is {run.status!r}" if run.status else "it was never trained"
-        raise RunError(f"{run} has no finished training ({state}): run train.py with the same settings first")
+        raise RunError(f"{run} has no finished training ({state}): train it first, with the same settings")
 
 
 def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:

@@ -1,21 +1,23 @@
-"""What methods share whose codes are the signs of a network's outputs."""
+"""What the methods have in common whose codes are the signs of a network's outputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ..backbones import HashNetwork
 from ..checksums import digest
 from ..data import Metadata
 from ..runs import Run
 from ..runs.predictions_json import Fingerprint
 from ..settings import NetworkSettings
+from ..training.checkpoints import write_checkpoint
 from ..training.devices import device_of
 from ..training.feeding import check_preprocessing, transformation_of
 from .encoder import Encoded, Encoder, encode_fold, load_network
 
 
 class NetworkMethod:
-    """Encodes images by the network of a run's best epoch; a method adds how it trains."""
+    """A :class:`~biodeephashing.models.Method` but for ``train``, which leaves the network's checkpoint in the run's directory."""
 
     def fingerprint(self, run: Run, settings: NetworkSettings) -> Fingerprint:
         """Return name and checksum of the checkpoint of the best epoch; its images must be prepared as they were in training."""
@@ -23,11 +25,14 @@ class NetworkMethod:
         checkpoint = run.best_checkpoint
         return Fingerprint(digest(checkpoint), checkpoint.name)
 
-    def encode(
-        self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool
-    ) -> Iterator[Mapping[str, Encoded]]:  # fmt: skip
+    def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of each of some folds, by the network of the best epoch."""
         network, preprocessing = load_network(settings, run.best_checkpoint), transformation_of(settings).preprocessing
         encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
         for fold in folds:
             yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
+
+
+def save_network(run: Run, network: HashNetwork) -> None:
+    """Write a network as the checkpoint of a run that has no epochs to choose from; :class:`Encoder` and prediction take it from there."""
+    write_checkpoint(run.directory / "best-epoch=0.ckpt", {"network": network.state_dict()})

@@ -6,7 +6,7 @@ import re
 from fnmatch import translate
 from pathlib import Path
 
-from ..errors import RunError
+from ..errors import RunError, nearest
 from ..settings.setting import kind_of
 from .layout import Run, home, known_runs
 from .methods import METHODS, settings_of
@@ -34,8 +34,9 @@ def runs_of(handle: str | Path) -> list[Run]:
     for whole in (False,) if parts and _is_pattern(parts[-1]) else (True, False):
         if matches := [run for run in known_runs() if _matches(run, parts, whole=whole)]:
             return matches
-    if _is_pattern(str(handle)):
-        raise RunError(f"no run matches {handle}")
+    if _is_pattern(str(handle)) or len(parts) < _NAME_LEVEL:
+        guess = nearest("/".join(parts), {f"{run.database}/{run.experiment}" for run in known_runs()})
+        raise RunError(f"no run matches {handle}{f': did you mean {guess!r}?' if guess else ''}")
     return [Run.at(handle)]  # which raises, and names the nearest
 
 

@@ -186,6 +186,10 @@ class Run:
         """Evaluation of a fold against the database."""
         return self.evaluation / f"{fold}-prediction_mAP.json"
 
+    def index(self, view: str = "image") -> Path:
+        """Folder of the index that searches the run's codes."""
+        return self.directory / ("index" if view == "image" else f"index-{view}")
+
     @property
     def best_checkpoint(self) -> Path:
         """Checkpoint of the epoch with the best val mAP.

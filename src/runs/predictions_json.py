@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ..errors import RunError
 from .files import read_json, write_json
 
-PREDICT = "run predict.py with the settings of this run"
+PREDICT = "predict the run with its settings"
 
 T = TypeVar("T")
 

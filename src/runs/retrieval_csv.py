@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError
+from ..settings.strict_parser import command_line
 from .files import write_csv
 
 Points = Sequence[tuple[int, float]]
@@ -80,7 +81,9 @@ def _read_points(file: Path, place: str, *names: str) -> list[Points]:
         if not rows:
             raise ValueError("no rows")
     except (KeyError, TypeError, ValueError, csv.Error) as error:
-        raise RunError(f"{file} is damaged ({error}): remove it, or make it again with eval_map.py -no_skip -make_plots") from error
+        raise RunError(
+            f"{file} is damaged ({error}): remove it, or make it again with {command_line('src/eval/eval_map.py')} -no_skip -make_plots"
+        ) from error
     return [[(at, values[column]) for at, values in rows] for column in range(len(names))]
 
 

@@ -8,23 +8,29 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import UsageError, nearest
 
-_CALLED: ContextVar[str | None] = ContextVar("called", default=None)
+PROGRAM = "biodeephashing"
+_CALLED: ContextVar[tuple[str, str] | None] = ContextVar("called", default=None)
 
 
 @contextmanager
-def called(name: str) -> Iterator[None]:
-    """Make the help of parsers show a command's name, where it is not that of the file.
+def called(command: str, program: str = PROGRAM) -> Iterator[None]:
+    """Make help and advice name commands as the user calls them, where those are not files.
+
+    Args:
+        command: the command that runs.
+        program: what stands before it, and before every other command.
 
     Example:
-        >>> with called("biodeephashing train"):
+        >>> with called("train"):
         ...     print(StrictParser(usage="%(prog)s -ep N").format_usage().strip())
         usage: biodeephashing train -ep N
     """
-    token = _CALLED.set(name)
+    token = _CALLED.set((program, command))
     try:
         yield
     finally:
@@ -32,7 +38,7 @@ def called(name: str) -> Iterator[None]:
 
 
 def command_line(script: str) -> str:
-    """Return how to call a script: as a file, or by the one command where that was used to get here.
+    """Return how to call a script: as a file, or by the one command where that was used to get here or there is no such file.
 
     Args:
         script: its path below the root of the checkout.
@@ -40,15 +46,16 @@ def command_line(script: str) -> str:
     Example:
         >>> command_line("src/eval/eval_map.py")
         'python src/eval/eval_map.py'
-        >>> with called("biodeephashing predict"):
+        >>> with called("predict"):
         ...     command_line("src/eval/eval_map.py"), command_line("src/data/process/DIGITS.py")
         ('biodeephashing evaluate', 'biodeephashing prepare DIGITS')
     """
-    if _CALLED.get() is None:
+    called = _CALLED.get()
+    if called is None and (Path(__file__).resolve().parents[2] / script).is_file():
         return f"python {script}"
     folder, name = script.removesuffix(".py").split("/")[-2:]
-    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes"}.get(name, name)
-    return f"biodeephashing {({'process': 'prepare ', 'download': 'download '}).get(folder, '')}{command}"
+    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes", "index": "search-index"}.get(name, name)
+    return f"{called[0] if called else PROGRAM} {({'process': 'prepare ', 'download': 'download '}).get(folder, '')}{command}"
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -73,7 +80,7 @@ class StrictParser(argparse.ArgumentParser):
     """
 
     def __init__(self, **details: Any) -> None:
-        super().__init__(**{"prog": _CALLED.get()} | details, allow_abbrev=False, formatter_class=_Help)
+        super().__init__(**{"prog": " ".join(_CALLED.get() or ()) or None} | details, allow_abbrev=False, formatter_class=_Help)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse a command line after checking every flag against the exact list."""

@@ -27,7 +27,7 @@ from .checkpoints import read_checkpoint
 from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import accelerator, device_of
-from .feeding import batches_of, check_preprocessing, images_of, recorded_settings, transformation_of
+from .feeding import batches_of, check_preprocessing, images_of, transformation_of
 from .manner import Manner
 from .module import HashingModule
 from .plan import plan_of
@@ -84,7 +84,7 @@ def fit(
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
-    with recorded_training(run, recorded_settings(settings), anew=settings.no_skip):
+    with recorded_training(run, settings, anew=settings.no_skip):
         if resume is None or not _is_done(resume, settings):
             if resume is not None and not manner.quiet:
                 print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")

@@ -33,6 +33,6 @@ def check_split(run: Run) -> None:
     if changed:
         raise RunError(
             f"{run} was trained on another split of {run.database}: since then it was prepared anew, with other images or labels in "
-            f"{' and '.join(changed)}. Run train.py with the same settings and -no_skip, or prepare the data set as {run.split_file} "
+            f"{' and '.join(changed)}. Train it again, with the same settings and -no_skip, or prepare the data set as {run.split_file} "
             f"says it was ({before.get('protocol')}, seed {before.get('seed')})"
         )

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from ..runs import Run, only_process
 from ..runs.hparams_json import write_hparams
+from ..settings import CommonSettings
+from .feeding import recorded_settings
 from .same_split import record_split
 
 
 @contextmanager
-def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> Iterator[None]:
+def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iterator[None]:
     """Train a run inside the block: its settings, its split and its status are recorded, and no other process trains it meanwhile.
 
     A method that trains nothing marks its run as finished by an empty block.
 
     Args:
         run: the run.
-        hparams: what ``hparams.json`` is to hold.
+        settings: its settings.
         anew: whether what an earlier training left is removed first.
 
     Raises:
@@ -30,7 +32,7 @@ def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> It
             _clear(run)
         run.mark("training")
         try:
-            write_hparams(run.hparams_file, hparams)
+            write_hparams(run.hparams_file, recorded_settings(settings))
             record_split(run)
             yield
         except BaseException:
@@ -40,7 +42,7 @@ def recorded_training(run: Run, hparams: Mapping[str, Any], *, anew: bool) -> It
 
 
 def _clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, marker, alignment and evaluation."""
+    """Remove what an earlier training of a run left: checkpoints, codes, indexes, marker, alignment and evaluation."""
     records = (run.predictions_file.name, run.alignment_file.name, run.codebook_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
@@ -48,3 +50,5 @@ def _clear(run: Run) -> None:
             path.unlink()
     for path in (*run.evaluation.glob(run.evaluation_file("*").name), run.class_codes_file):
         path.unlink(missing_ok=True)
+    for folder in run.directory.glob(f"{run.index().name}*"):
+        shutil.rmtree(folder)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from biodeephashing.bio import give_target, track_optimizer
-from biodeephashing.bio._layers import bindings
+from biodeephashing.bio import RULES, give_target, rule_state, track_optimizer
 
 X = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(0))
 
@@ -25,7 +24,7 @@ def ready(module, classes=None):
     Rules that change with the steps follow an optimizer that never steps. With a number of classes, every forward pass is preceded
     by one-hot targets for as many rows as its first input has; without it, call :func:`label` before a pass by ``drtp``.
     """
-    if any(binding.rule.changes for binding in bindings(module).values()):
+    if any(RULES[state["rule"]].changes for state in rule_state(module).values()):
         track_optimizer(module, torch.optim.SGD(list(module.parameters()), lr=0.0))
     if classes is not None:
         module.register_forward_pre_hook(lambda part, inputs: give_target(part, one_hot(len(inputs[0]), classes)))

@@ -66,7 +66,10 @@ NETWORKS = {
 }
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+LARGE = ("alexnet", "vgg16", "resnet18", "convnext_tiny", "timm hrnet_w18_small", "timm tf_efficientnet_lite0")
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in NETWORKS])
 def real(request):
     """A network, a batch, what it computes, and backpropagation's gradients."""
     build, size, rules = NETWORKS[request.param]

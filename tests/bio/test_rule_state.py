@@ -11,7 +11,6 @@ from rule_helpers import input_gradient, matrices, network
 from torch import nn
 
 from biodeephashing.bio import WeightMirror, apply_rule, load_rule_state, rule_state
-from biodeephashing.bio._draw import xavier_std
 from biodeephashing.errors import RuleError, UnknownNameError
 
 
@@ -65,10 +64,10 @@ def test_size_of_the_entries():
     torch.manual_seed(0)
     convolution = nn.Conv2d(32, 64, 3)
     # fan_in = 32·9 = 288, fan_out = 64·9 = 576, std = sqrt(2 / 864)
-    assert xavier_std(convolution.weight.shape) == pytest.approx(math.sqrt(2 / 864))
     matrix = apply_rule(convolution, "fa").weight_feedback
     assert matrix.std().item() == pytest.approx(math.sqrt(2 / 864), rel=0.02)
-    assert matrix.abs().max().item() <= math.sqrt(3 * 2 / 864)
+    largest = math.sqrt(3 * 2 / 864)  # of a uniform distribution with that std; 18,432 numbers come near it
+    assert 0.999 * largest < matrix.abs().max().item() <= largest
     assert matrix.mean().item() == pytest.approx(0, abs=0.001)
     rms = convolution.weight.square().mean().sqrt().item()
     for rule in ("fa", "frsf"):

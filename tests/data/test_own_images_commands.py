@@ -35,6 +35,7 @@ class TestCommands:
                 Image.fromarray(pixels).save(tmp_path / "my shades" / name / f"{row}.png")
         return tmp_path / "my shades"
 
+    @pytest.mark.slow
     def test_the_whole_way(
         self, shades: Path, project_home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:

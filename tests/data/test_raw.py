@@ -121,7 +121,7 @@ class TestFromTheDisk:
     def test_folder_of_archives(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         assert pets.fetch(tmp_path) == []
         assert files(project_home) == FILES
-        assert pets.summary([]) == "Pets is complete in data/raw/PETS/\nnext: python src/data/process/PETS.py"
+        assert pets.summary([]) == "Pets is complete in data/raw/PETS/\nnext: biodeephashing prepare PETS"
 
     def test_one_archive_after_the_other(self, project_home: Path, pets: Published, tmp_path: Path) -> None:
         assert pets.fetch(tmp_path / "pets.zip") == ["0 of 1 files of labels.zip"]

@@ -17,7 +17,6 @@ from biodeephashing.data import Metadata
 from biodeephashing.models.encode import write_codes
 from biodeephashing.models.encoder import Encoded
 from biodeephashing.runs import METHODS, Run, settings_of
-from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.runs.methods import MethodPlaces
 from biodeephashing.runs.predictions_json import Fingerprint
 from biodeephashing.settings import CommonSettings, setting
@@ -40,7 +39,7 @@ class Projections:
         self.views, self.version = views, version
 
     def train(self, run: Run, settings: ProjectionSettings, manner: object) -> None:
-        with recorded_training(run, hparams_of(settings), anew=settings.no_skip):
+        with recorded_training(run, settings, anew=settings.no_skip):
             pass
 
     def fingerprint(self, run: Run, settings: ProjectionSettings) -> Fingerprint:

@@ -105,7 +105,7 @@ def test_every_number_that_a_run_holds_can_be_compared(tracked_home, capsys):
     rows = {row["rule"]: row for row in read_csv(folder) if row["metric"] == "query_mAP_expected_at_radius_2"}
     assert {rule: row["mean"] for rule, row in rows.items()} == {"bp": "0.5", "fa": "0.25"}
     assert rows["fa"]["difference_to_bp"] == "-0.25"
-    assert "left out, without query_mAP_expected_at_radius_2 (run eval_map.py -radius 2): usf seed 0" in capsys.readouterr().out
+    assert "without query_mAP_expected_at_radius_2 (run python src/eval/eval_map.py -radius 2): usf seed 0" in capsys.readouterr().out
     with pytest.raises(
         RunError, match=r"no run .* has query_mAP_expected_at_radius_3, the nearest .* being query_mAP_expected_at_radius_2: "
     ):
@@ -117,7 +117,7 @@ def test_runs_without_numbers_of_features_are_named(tracked_home, capsys):
     for bits in (16, 32):
         track("bp", 0, value=0.9, number_of_bits=bits)
     track("fa", 0, query_mAP_expected=0.5, number_of_bits=32)
-    how = "without query_mAP_feature (run eval_map.py, without -no_features): fa seed 0 number of bits 32"
+    how = "without query_mAP_feature (run python src/eval/eval_map.py, without -no_features): fa seed 0 number of bits 32"
     compare("TINY", "trial")
     assert f"left out of one column, {how}" in capsys.readouterr().out
     compare("TINY", "trial", metric="query_mAP_feature")
@@ -131,9 +131,9 @@ def test_where_no_run_has_numbers_of_features_there_is_no_column(tracked_home, c
     folder = compare("TINY", "trial")
     said = capsys.readouterr().out
     assert "mAP, ties by feature" not in said
-    assert "without query_mAP_feature (run eval_map.py, without -no_features): bp seed 0, fa seed 0" in said
+    assert "without query_mAP_feature (run python src/eval/eval_map.py, without -no_features): bp seed 0, fa seed 0" in said
     assert {row["metric"] for row in read_csv(folder)} == {f"query_mAP_expected{cut}" for cut in ("", "_at_1000", "_at_5000")}
-    with pytest.raises(RunError, match=r"no run of TINY/trial has query_mAP_feature, .*run eval_map.py, without -no_features\): bp"):
+    with pytest.raises(RunError, match=r"no run of TINY/trial has query_mAP_feature, .*eval_map.py, without -no_features\): bp"):
         compare("TINY", "trial", metric="query_mAP_feature")
 
 
@@ -194,6 +194,7 @@ def test_unknown_metric(metric):
         compare("TINY", "trial", metric=metric)
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme(study, tracked_home):
     import biodeephashing.eval.compare as script
 

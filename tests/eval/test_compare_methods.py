@@ -110,6 +110,5 @@ def test_runs_that_are_left_out_are_named_with_their_method(study, capsys):
     track_untrained("LSH", 32, 0, 0.3)
     track("bp", 4)
     compare("TINY", "trial")
-    assert (
-        "left out, without query_mAP_expected (run eval_map.py): PenaltyStrategies bp seed 4 number of bits 16" in capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "left out, without query_mAP_expected (run python src/eval/eval_map.py): PenaltyStrategies bp seed 4 number of bits 16" in said

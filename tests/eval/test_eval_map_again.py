@@ -49,6 +49,7 @@ def test_a_damaged_or_older_result_is_made_again(fabricated, content):
     assert json.loads(fabricated.evaluation_file("query").read_text()) == want
 
 
+@pytest.mark.slow
 def test_pictures_are_drawn_when_asked_for_and_go_with_the_numbers(fabricated, capsys):
     numbers = evaluate(fabricated, quiet=True)
     assert pictures_of(fabricated) == {}

@@ -170,6 +170,7 @@ class TestClassifying:
         with pytest.raises(UsageError, match=r"none\.yaml"):
             classify("-config", str(tmp_path / "none.yaml"))
 
+    @pytest.mark.slow
     def test_as_a_command(self, tmp_path):
         command = [
             sys.executable,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import any_network
 import new_rule
+import pytest
 import torch
 
 from biodeephashing.bio import RULES
@@ -15,10 +16,11 @@ ROOT = Path(__file__).parents[2]
 def test_every_example_guards_its_main_and_is_run_here():
     guarded = {path.stem: '\nif __name__ == "__main__":\n' in path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")}
     assert guarded.pop("cifar10_training") is False  # what classify_cifar10 trains, no command
-    assert guarded == dict.fromkeys(("new_rule", "any_network", "classify_cifar10", "own_images"), True)
+    assert guarded == dict.fromkeys(("new_rule", "new_method", "any_network", "classify_cifar10", "own_images"), True)
 
 
 class TestNewRule:
+    @pytest.mark.slow
     def test_what_is_learned_and_measured(self, capsys):
         outcomes = new_rule.main()
         out = capsys.readouterr().out

@@ -1,15 +1,14 @@
-"""The reference page of the losses: written from their docstrings, complete, readable; its examples run, and that of one's own loss."""
+"""The reference page of the losses: written from their docstrings, complete, readable; its example runs."""
 
 import importlib.util
 import re
 from pathlib import Path
 
 import pytest
-from loss_cases import BITS, CLASSES, NAMES, batch
+from loss_cases import NAMES
 from many_cases import each_case
 
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss, keywords_of
-from biodeephashing.registry import Registry
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "losses.md").read_text("utf-8")
@@ -89,11 +88,6 @@ def python_of(page):
     return re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
 
 
-def test_the_examples_of_the_page_run(monkeypatch):
-    (usage,), (_, recipe) = python_of(PAGE), python_of((DOCS / "extending.md").read_text("utf-8"))
+def test_the_example_of_the_page_runs():
+    (usage,) = python_of(PAGE)
     exec(usage, {})
-    fresh = Registry("loss")
-    monkeypatch.setattr("biodeephashing.losses._base.LOSSES", fresh)
-    exec(recipe, {"__name__": "biodeephashing.losses.my_loss", "__package__": "biodeephashing.losses"})
-    loss = fresh["MyLoss"](bits=BITS, classes=CLASSES, train_size=9, similar_probability=0.5, penalty=0.0, slope=2.0)
-    assert loss(*batch()).isfinite()

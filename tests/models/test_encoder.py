@@ -109,6 +109,7 @@ def test_what_is_no_image_is_refused(run, tmp_path):
         Encoder.of(run)
 
 
+@pytest.mark.slow
 def test_encoding_loads_neither_lightning_nor_mlflow(run, project_home):
     command = [sys.executable, "-c", ALONE, str(run.directory), str(project_home)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)

@@ -15,11 +15,11 @@ from biodeephashing.runs import METHODS, Run, identifying_settings, register_met
 
 @pytest.fixture
 def lsh(monkeypatch, project_home):
-    """Register the method of new_method.py for one test, and return its table."""
+    """Register the method of rank_method.py for one test, and return its table."""
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     monkeypatch.setattr(METHODS, "facts", dict(METHODS.facts))
     for _ in range(2):  # as a script and as the module that its places name
-        register_method("LSH", settings="new_method:Settings", method="new_method:METHOD")
+        register_method("LSH", settings="rank_method:Settings", method="rank_method:METHOD")
     return settings_of("LSH")
 
 
@@ -85,11 +85,11 @@ def test_a_run_whose_method_is_gone(lsh, project_home, monkeypatch, capsys):
 
 
 def test_a_table_that_says_it_is_of_another_method(lsh):
-    register_method("Other", settings="new_method:Settings", method="new_method:METHOD")
-    with pytest.raises(BioDeepHashingError, match="new_method:Settings is the table of the method 'LSH', not of 'Other'"):
+    register_method("Other", settings="rank_method:Settings", method="rank_method:METHOD")
+    with pytest.raises(BioDeepHashingError, match="rank_method:Settings is the table of the method 'LSH', not of 'Other'"):
         settings_of("Other")
     with pytest.raises(BioDeepHashingError, match="'LSH' is registered twice"):
-        register_method("LSH", settings="elsewhere:Settings", method="new_method:METHOD")
+        register_method("LSH", settings="elsewhere:Settings", method="rank_method:METHOD")
 
 
 def test_a_run_of_a_newer_version(lsh):

@@ -74,6 +74,7 @@ def test_ctrl_c_works_again_after_training(settings, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow
 def test_a_killed_process_resumes(settings, tiny_database):
     """Kill -9 gives no chance to tidy up: the marker still says training, and the same command goes on."""
     settings = replace(settings, epochs=400, patience=400, min_delta=0.0)

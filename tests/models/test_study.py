@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from biodeephashing.commands._grid import run_grid
-from biodeephashing.commands.study import cells_of, expand, study
+from biodeephashing.commands.study import cells_of, expand, run_cell, study
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.executors.gpus import VARIABLE, shares
 from biodeephashing.models.PenaltyStrategies import Settings
@@ -58,25 +58,35 @@ def test_the_flags_win_over_the_file(tmp_path):
     ]
 
 
-def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
-    arguments = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
-    main([*arguments, "-lr", "1e-3", "-jobs", "2"])
-    out, err = capfd.readouterr()
-    told = out + err
-    assert "mode=bp:" in told
-    assert "mode=fa:" in told
-    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
-    names = {path.name for path in comparison.iterdir() if path.is_file()}
-    assert names == {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
+COMPARISON = {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
 
+
+def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
+    flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
     with pytest.raises(BioDeepHashingError, match=r"2 of 4 cells failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
-        main([*arguments, "-lr", "1e-3", "1e30", "-jobs", "1"])
-    out, err = capfd.readouterr()
-    assert (out + err).count("was trained already") == 2
-    cells = expand(
+        main([*flags, "-lr", "1e-3", "1e30", "-jobs", "1"])
+    told = "".join(capfd.readouterr())
+    assert all(f"mode={mode} learning_rate=0.001:" in told for mode in ("bp", "fa"))
+    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
+    assert {path.name for path in comparison.iterdir() if path.is_file()} == COMPARISON
+    cells = cells_of(study_parser(Settings).parse_args([*flags, "-lr", "1e-3"]), Settings)
+    assert all("was trained already" in run_cell(cell, None) for cell in cells)
+
+
+@pytest.mark.slow
+def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, capfd):
+    flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa", "-lr", "1e-3"]
+    main([*flags, "-jobs", "2"])
+    told = "".join(capfd.readouterr())
+    assert all(f"mode={mode}:" in told for mode in ("bp", "fa"))
+    comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
+    assert {path.name for path in comparison.iterdir() if path.is_file()} == COMPARISON
+    main([*flags, "-seed", "0", "1", "-jobs", "1"])
+    assert "".join(capfd.readouterr()).count("was trained already") == 2
+    default = expand(
         Settings, {"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example"
     )
-    assert all(Run.of(cell).status is None for cell in cells)  # other settings, other folders: nothing else was touched
+    assert all(Run.of(cell).status is None for cell in default)  # other settings, other directories: nothing else was touched
 
 
 def fragile(settings, parent):
@@ -90,6 +100,7 @@ def fragile(settings, parent):
     return f"seed {settings.seed} is fine, on card {os.environ.get(VARIABLE)}"
 
 
+@pytest.mark.slow
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_cards(monkeypatch, 0)
     cells = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
@@ -139,6 +150,7 @@ def look_round(settings, parent):
     return f"process {os.getpid()} sees {os.environ.get(VARIABLE)}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cards", "jobs", "seen"),
     [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"])],

@@ -23,3 +23,8 @@ def entrance(name: str, description: str | None) -> Callable[..., int]:
         return download(name, options)
 
     return main
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command line of a dataset without a script; its first word names the dataset."""
+    return entrance(words[0], f"Download {words[0]}.")(words[1:])

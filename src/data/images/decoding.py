@@ -9,9 +9,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ...errors import UsageError
 
@@ -38,11 +38,12 @@ class UnreadableError(Exception):
     """An image file that cannot be decoded; the text completes a sentence that begins with its name."""
 
 
-def decode(file: Path) -> tuple[Image.Image, str]:
+def decode(file: Path | IO[bytes], most: int | None = None) -> tuple[Image.Image, str]:
     """Read an image to its last byte; of several frames or pages, the first.
 
     Args:
-        file: the image file.
+        file: the image file, or a stream of its bytes.
+        most: pixels it may have; None for :func:`most_pixels`.
 
     Returns:
         It in RGB, upright as its EXIF block says, and the mode it is stored in.
@@ -58,7 +59,7 @@ def decode(file: Path) -> tuple[Image.Image, str]:
         >>> image.mode, image.size, mode
         ('RGB', (40, 30), 'L')
     """
-    with _opened(file) as image:
+    with _opened(file, most) as image:
         return upright(image), image.mode
 
 
@@ -104,9 +105,10 @@ def most_pixels() -> int:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _opened(file: Path | IO[bytes], wanted: int | None = None) -> Iterator[Image.Image]:
     """Open an image that can be decoded as far as its header tells, and turn what Pillow raises meanwhile into one error."""
-    Image.MAX_IMAGE_PIXELS = most = most_pixels()  # Pillow itself refuses twice as many, also inside a file, before it allocates them
+    Image.MAX_IMAGE_PIXELS = most_pixels()
+    most = min(wanted or most_pixels(), most_pixels())  # Pillow itself refuses twice as many, also inside a file, before it allocates them
     try:
         with Image.open(file) as image:
             _check_size(image, most)
@@ -114,7 +116,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     except FileNotFoundError as error:
         raise UnreadableError("is missing") from error
     except Image.DecompressionBombError as error:
-        raise UnreadableError(_too_large(f"more than {2 * most:,} pixels", most)) from error
+        raise UnreadableError(_too_large(f"more than {2 * most_pixels():,} pixels", most)) from error
     except UnidentifiedImageError as error:
         raise UnreadableError("is not an image that can be read") from error
     except _DAMAGED as error:
@@ -127,7 +129,8 @@ def _check_size(image: Image.Image, most: int) -> None:
 
 
 def _too_large(size: str, most: int) -> str:
-    return f"has {size}, and at most {most:,} are decoded: make it smaller, or set {PIXELS_VARIABLE} to more (each takes 8 bytes of memory)"
+    remedy = f", or set {PIXELS_VARIABLE} to more (each takes 8 bytes of memory)" if most == most_pixels() else ""
+    return f"has {size}, and at most {most:,} are decoded: make it smaller{remedy}"
 
 
 def _check_depth(image: Image.Image) -> None:
@@ -142,7 +145,7 @@ def _is_cut(image: Any) -> bool:
     """Tell whether a file has more than 8 bits a channel though its mode has not: of colours, Pillow drops the lower bits silently."""
     if image.format == "TIFF":
         return max(image.tag_v2.get(_BITS_PER_SAMPLE, (1,))) > 8
-    if not image.tile:
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile:  # one that was made in memory, or is decoded already
         return False
     codec, _, _, layout = image.tile[0]  # the layout of the file's channels is "RGB;16B" in a PNG, ("RGB", 65535) in a PPM
     if image.format == "PPM":

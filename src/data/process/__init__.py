@@ -23,3 +23,8 @@ def entrance(name: str, description: str | None) -> Callable[..., None]:
         prepare_public(name, options)
 
     return main
+
+
+def main(words: Sequence[str]) -> None:
+    """Run the command line of a dataset without a script; its first word names the dataset."""
+    entrance(words[0], f"Prepare {words[0]}.")(words[1:])

@@ -6,5 +6,6 @@ A file declares, in this order:
 - ``DOWNLOAD_FLAGS`` and ``PREPARE_FLAGS``: the flags of its scripts, which are read without importing the file;
 - ``DATASET``: a :class:`~biodeephashing.data.sets.dataset.PublicDataset`, which brings and prepares it.
 
-With a script of the same name in ``download/`` and one in ``process/``, each of three lines, that is all a new dataset needs.
+That is all a new dataset needs: ``biodeephashing prepare NAME`` and ``download NAME`` read this directory. Scripts in ``process/`` and
+``download/``, of three lines each, say more behind ``-h``.
 """

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..._compiled import in_parts
+from ..._compiled import in_parts, threads
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
+
+__all__ = ["TOGETHER", "in_threads", "one_blas_thread", "threads"]
 
 TOGETHER = 16  # queries that share a pass over the database: their counts stay in the first-level cache
 
@@ -36,19 +38,6 @@ def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETH
     workers = threads()
     turns = max(1, -(-count // (together * workers)))
     in_parts(work, count, max(1, -(-count // (turns * workers))), workers)
-
-
-def threads() -> int:
-    """Return how many threads the evaluation takes: ``OMP_NUM_THREADS`` as in every other library, or all processors of this process.
-
-    Example:
-        >>> threads() >= 1
-        True
-    """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

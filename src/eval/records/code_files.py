@@ -123,7 +123,7 @@ def _digest_of(codes: NDArray[np.uint8]) -> str:
 
 def _read_features(file: Path, shape: tuple[int, int]) -> NDArray[np.float32]:
     if not file.exists():
-        raise RunError(f"{file} is missing, and the tie rule feature needs it: {PREDICT}; eval_map.py -no_features measures the rest")
+        raise RunError(f"{file} is missing, and the tie rule feature needs it: {PREDICT}; -no_features measures the rest")
     features = _load(file)
     if features.shape != shape or features.dtype != np.float32:
         raise RunError(f"{file} holds {features.dtype} {features.shape}, but float32 {shape} (images, bits) is expected: {PREDICT}")

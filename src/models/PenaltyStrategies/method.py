@@ -1,12 +1,20 @@
-"""Hashing by a pair loss and its penalties, as a method: how a run is trained; it encodes images as any network does."""
+"""Hashing by a pair loss and its penalties, as a method."""
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ...data import load_fold
 from ...interrupts import held_back
+from ...losses import LOSSES, HashingLoss
 from ...runs import Run
+from ...training.checkpoints import read_checkpoint
 from ...training.manner import Manner
-from .. import Method
+from .. import Classifier, Method
 from ..network_method import NetworkMethod
+from .loss import build_loss
 from .settings import Settings
 
 
@@ -17,9 +25,23 @@ class PenaltyStrategies(NetworkMethod):
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
         with held_back():
             from ...training.fit import fit  # Lightning and all around it, which encoding does without
-            from .loss import build_loss
 
         fit(run, settings, build_loss, manner)
+
+    def classifier(self, run: Run, settings: Settings) -> Classifier | None:
+        """Return the head or the centres of the run's loss; None for a loss without."""
+        if LOSSES[settings.loss].class_probabilities is HashingLoss.class_probabilities:
+            return None
+        loss = build_loss(settings, load_fold(settings.database, "train")).eval()
+        loss.load_state_dict(read_checkpoint(run.best_checkpoint)["loss"])
+
+        def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            with torch.inference_mode():
+                found = loss.class_probabilities(torch.from_numpy(features))
+            assert found is not None
+            return found.numpy()
+
+        return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
 
 
 METHOD: Method[Settings] = PenaltyStrategies()

@@ -6,7 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,11 +19,10 @@ from ...runs.hparams_json import hparams_of
 from ...runs.rotation_json import write_rotation
 from ...tracking import open_tracker
 from ...training.checkpoints import read_checkpoint, write_checkpoint
-from ...training.feeding import recorded_settings
 from ...training.manner import Manner
 from ...training.status import recorded_training
 from ..encoder import Encoded
-from ..PenaltyStrategies.method import PenaltyStrategies
+from ..network_method import NetworkMethod
 from .parent import Parent
 from .settings import RotationSettings
 
@@ -38,7 +37,7 @@ class _Learnt:
     seconds: float
 
 
-class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
+class RotationMethod(NetworkMethod, ABC, Generic[Table]):
     """Rotates the codes of a finished run; it encodes images by that run's network, whose hash layer holds the rotation."""
 
     @abstractmethod
@@ -52,7 +51,7 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
             generator: draws all that is drawn.
         """
 
-    def train(self, run: Run, settings: Any, manner: Manner) -> None:
+    def train(self, run: Run, settings: Table, manner: Manner) -> None:
         """Learn the rotation of a run's parent, and write the rotated network; nothing is touched before the rotation is learnt.
 
         Raises:
@@ -61,7 +60,7 @@ class RotationMethod(PenaltyStrategies, ABC, Generic[Table]):
         parent = Parent.of(settings.parent)
         learnt = self._learn(parent, settings)
         again = run.status is not None
-        with recorded_training(run, recorded_settings(settings), anew=True):
+        with recorded_training(run, settings, anew=True):
             _write_network(run, settings, parent, learnt)
             values = {"before": learnt.before, "after": learnt.after}
             write_rotation(run.rotation_file, parent.source, learnt.rotation.objectives, values)

@@ -1,0 +1,160 @@
+"""Build the index of a run, add images to it, remove some, and examine it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import RunError, UsageError
+from ..runs import Run, home, run_of
+from ..search import Index
+from ._added_images import AddedImages, added_before, entries_of
+from ._search_codes import build, facts_of, index_of, shown, stored_path
+from ._searched_run import SearchedRun
+
+TOGETHER = 10_000  # added images of a transaction
+
+
+def from_arguments(arguments: Namespace) -> int:
+    """Do what ``index.py`` asks for, and return the exit status: 1 where an image could not be read, the others being added.
+
+    Raises:
+        BioDeepHashingError: when the run, its index or its codes cannot be used.
+    """
+    asked = [name for name in ("add", "remove", "compact", "check", "facts") if getattr(arguments, name)]
+    if len(asked) > 1:
+        raise UsageError(f"-{asked[0]} and -{asked[1]} are two commands: give one of them")
+    run = run_of(arguments.path)
+    folder = getattr(arguments, "output", None) or run.index()
+    if not asked:
+        return build_or_skip(run, folder, arguments.datafolds, no_skip=arguments.no_skip)
+    if arguments.datafolds:
+        raise UsageError(f"-dfs says what to build: leave it out beside -{asked[0]}")
+    if asked == ["add"]:
+        return add(run, folder, arguments.add)
+    index = index_of(run, folder)
+    if asked == ["remove"]:
+        remove(index, arguments.remove)
+    elif asked == ["compact"]:
+        index.compact()
+        print(f"compacted: {summary(index.refresh())}")
+    elif asked == ["check"]:
+        index.check()
+        print(f"checked: {summary(index)}; every file is as it was written")
+    else:
+        print_facts(index)
+    return 0
+
+
+def build_or_skip(run: Run, folder: Path, folds: Sequence[str], *, no_skip: bool) -> int:
+    """Build an index unless it is up to date, with the images that were added to the one that is there."""
+    known = _known(folder, no_skip)
+    folds = folds or (tuple(fold for fold, _ in known.facts.metadata_sha256) if known else ()) or ("database",)
+    searched = _Rebuilt(run)
+    facts = facts_of(run, searched.prepared, tuple(dict.fromkeys(folds)))
+    if known is not None and not no_skip and _key(known.facts) == _key(facts):
+        print(f"skipped: {folder} belongs to {facts.checkpoint}, {summary(known)} (-no_skip builds it anew)")
+        return 0
+    added = AddedImages(searched, added_before(known, facts.classes) if known else [])
+    index, items = build(run, folder, tuple(fold for fold, _ in facts.metadata_sha256), added.batches(TOGETHER))
+    print(f"{index.folder}: {summary(index)}")
+    if items.doubled:
+        print(f"{items.doubled:,} images of further folds are in an earlier one, and were left out")
+    return added.report()
+
+
+def add(run: Run, folder: Path, places: Sequence[Path]) -> int:
+    """Add images to an index, some thousands at a time, and return the exit status: 1 where an image could not be read."""
+    searched = SearchedRun(run, folder)
+    index, entries = searched.index, entries_of(places, searched.index.facts.classes)
+    known = index.files([path for path, _ in entries])
+    new = [entry for entry in entries if entry[0] not in known or _is_changed(home() / entry[0], *known[entry[0]])]
+    added = AddedImages(searched, new)
+    try:
+        for paths, one in added.batches(TOGETHER):
+            with index.writing() as writer:
+                writer.add(one.codes, paths, one.labels, files=one.files)
+    finally:
+        again = sum(path in known for path, _ in new)
+        print(f"added: {added.done:,}{f', {again:,} of them changed since' if again else ''}; "
+              f"skipped: {len(entries) - len(new):,} that are in already; {summary(index.refresh())}")  # fmt: skip
+    return added.report()
+
+
+def _is_changed(file: Path, size: int | None, mtime_ns: int | None) -> bool:
+    """Tell an image that is not as it was when it was added; one of the run's own folds never counts as changed."""
+    if size is None or not file.is_file():
+        return size is not None
+    facts = file.stat()
+    return (facts.st_size, facts.st_mtime_ns) != (size, mtime_ns)
+
+
+def remove(index: Index, names: Sequence[str]) -> None:
+    """Remove items by path or id, all of them or none.
+
+    Raises:
+        RunError: naming what is not there.
+    """
+    ids = []
+    for name in names:
+        number = index.find(stored_path(Path(name)))
+        if number is None:
+            number = index.find(stored_path(home() / name))
+        if number is None and not name.isdecimal():
+            raise RunError(f"{index.folder} has no item {shown(name)}: nothing was removed")
+        ids.append(int(name) if number is None else number)
+    with index.writing() as writer:
+        writer.remove(dict.fromkeys(ids))
+    print(f"removed: {len(set(ids)):,}; {summary(index.refresh())}")
+
+
+def summary(index: Index) -> str:
+    """Return how many items an index has, in words."""
+    return f"{len(index):,} items, {index.distinct:,} distinct codes of {index.facts.bits} bits"
+
+
+def print_facts(index: Index) -> None:
+    """Print what an index holds and belongs to."""
+    facts = index.facts
+    for name, value in {
+        "index": index.folder,
+        "items": f"{len(index):,}, {len(index.added()):,} of them added",
+        "distinct codes": f"{index.distinct:,}",
+        "segments": index.segments,
+        "bits": facts.bits,
+        "classes": f"{len(facts.classes)}: {', '.join(facts.classes[:10])}{', …' if len(facts.classes) > 10 else ''}",
+        "run": facts.run,
+        "checkpoint": f"{facts.checkpoint}, SHA-256 {facts.checkpoint_sha256}",
+        "folds": ", ".join(fold for fold, _ in facts.metadata_sha256),
+        "made by": f"biodeephashing {facts.version}",
+    }.items():
+        print(f"{name:<15} {value}")
+
+
+class _Rebuilt(SearchedRun):
+    """A run whose index is being built: only its network and its dataset are needed."""
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.hparams = run, run.hparams()
+
+
+def _known(folder: Path, no_skip: bool) -> Index | None:
+    """Return the index that is there, None where there is none; a damaged one is removed where it may be replaced."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return None
+    try:
+        return Index(folder)
+    except RunError:
+        if not no_skip:
+            raise
+        (folder / "items.sqlite").unlink(missing_ok=True)
+        shutil.rmtree(folder / "segments", ignore_errors=True)
+        print(f"removed: what was in {folder} could not be used, and images added to it are lost", file=sys.stderr)
+        return None
+
+
+def _key(facts: object) -> tuple[object, ...]:
+    return tuple(value for name, value in vars(facts).items() if name != "version")

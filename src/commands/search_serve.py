@@ -1,0 +1,162 @@
+"""Serve the page and the HTTP API of search."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import webbrowser
+from argparse import Namespace
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any
+
+import uvicorn
+
+from ..errors import RunError, UsageError
+from ..runs import runs_of
+from ..runs.files import read_json
+from ..search.parsers import MOST_RUNS
+from ..search.results import Result
+from ..search.service import ServedRun, Service, application
+from ..settings import FOLDS
+from ._searched_run import Query, Question, SearchedRun, image_of, stored_image
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def from_arguments(arguments: Namespace) -> int:
+    """Serve what ``serve.py`` asks for until Ctrl-C.
+
+    Raises:
+        UsageError: for runs of several datasets, or a port that is taken.
+        BioDeepHashingError: when a run cannot be used.
+    """
+    runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
+    if len(runs) > MOST_RUNS:
+        raise UsageError(f"{len(runs)} runs do not fit on a page: give at most {MOST_RUNS}")
+    databases = {run.database for run in runs}
+    if len(databases) > 1:
+        raise UsageError(f"the runs are of several datasets ({', '.join(sorted(databases))}), whose rows cannot be compared")
+    listening = listen(arguments.host, arguments.port)
+    with listening:
+        searched = [SearchedRun(run).warmed() for run in runs]
+        service = service_of(searched, () if arguments.host in _LOOPBACK else (arguments.host.lower(),))
+        address = f"http://{f'[{arguments.host}]' if ':' in arguments.host else arguments.host}:{listening.getsockname()[1]}/"
+        if arguments.host not in _LOOPBACK:
+            print(f"warning: with -host {arguments.host} anybody on the network can look at the images", file=sys.stderr)
+        print(f"{address}  (Ctrl-C ends it)\nas JSON: curl --data-binary @IMAGE '{address}api/search?k=10'")
+        if not arguments.no_browser and _has_desktop():
+            threading.Timer(1.0, webbrowser.open, [address]).start()
+        server = uvicorn.Server(uvicorn.Config(application(service), log_level="warning", access_log=False, server_header=False))
+        try:
+            server.run(sockets=[listening])
+        except KeyboardInterrupt:
+            print("ended")
+    return 0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        UsageError: naming a free port, when the port is taken; and for an address that is not of this machine.
+    """
+    try:
+        return _bound(host, port)
+    except OSError as error:
+        try:
+            with _bound(host, 0) as free:
+                number = free.getsockname()[1]
+        except OSError:
+            raise UsageError(f"-host {host} is no address of this machine: {error.strerror}") from error
+        raise UsageError(f"port {port} cannot be used ({error.strerror}): -port {number} is free") from error
+    except OverflowError as error:
+        raise UsageError(f"-port {port} is not possible: it must be at most 65535") from error
+
+
+def service_of(runs: Sequence[SearchedRun], hosts: Sequence[str] = ()) -> Service:
+    """Return what the page and the API serve for some runs of one dataset."""
+    first = runs[0]
+    folds = {fold: size for fold in FOLDS if (size := first.prepared.split.sizes.get(fold)) and _is_predicted(runs, fold)}
+
+    def row_image(fold: str, row: int) -> Any:
+        return image_of(first.prepared.fold(fold).image(row))
+
+    return Service(first.prepared.split.caption, folds, [_served(run) for run in runs], row_image, hosts)
+
+
+def _served(searched: SearchedRun) -> ServedRun:
+    index = searched.index
+
+    def of_item(number: int) -> Query:
+        item = index.item(number)
+        if item.fold is not None:
+            return searched.row(f"{item.fold}:{item.row}")
+        return Query(item.path, index.code(number), labels=item.labels if item.labels.any() else None, path=item.path)
+
+    def by_path(path: str, k: int) -> Result:
+        number = index.find(path)
+        if number is None:
+            raise RunError("this image is not in the index of this run")
+        return ask(of_item(number), k)
+
+    def ask(query: Query, k: int) -> Result:
+        return searched.answer(query, Question(k=k))
+
+    def by_image(body: bytes, k: int) -> Result:
+        image = image_of(BytesIO(body), "that was sent")
+        return ask(searched.image("the image that was sent", image), k)
+
+    return ServedRun(
+        facts=_facts(searched),
+        by_row=lambda text, k: ask(searched.row(text), k),
+        by_id=lambda number, k: ask(of_item(number), k),
+        by_path=by_path,
+        by_image=by_image,
+        path_of=lambda number: index.item(number).path,
+        image=lambda number: stored_image(index.item(number).path),
+    )
+
+
+def _facts(searched: SearchedRun) -> dict[str, Any]:
+    """Return what the page says of a run."""
+    run, hparams = searched.run, searched.hparams
+    result = run.evaluation_file("query")
+    measured = read_json(result).get("mAP_expected") if result.is_file() else None
+    return {
+        "run": searched.index.facts.run,
+        "method": run.method,
+        "rule": str(hparams.get("mode", run.method)),
+        "loss": hparams.get("loss", run.method),
+        "arch": hparams.get("architecture", ""),
+        "seed": hparams.get("seed"),
+        "bits": searched.index.facts.bits,
+        "items": len(searched.index),
+        "distinct": searched.index.distinct,
+        "checkpoint": searched.index.facts.checkpoint,
+        "mAP": measured,
+        "dataset": run.database,
+    }
+
+
+def _is_predicted(runs: Sequence[SearchedRun], fold: str) -> bool:
+    return all(searched.run.codes_file(fold).is_file() for searched in runs)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except (OSError, OverflowError):
+        listening.close()
+        raise
+    return listening
+
+
+def _has_desktop() -> bool:
+    return not sys.platform.startswith("linux") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,252 @@
+"""The HTTP service of search: a page, and the few requests that it and other programs make.
+
+It knows indexes and answers. What turns an image into a code, and what decodes one, is handed in.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from ..errors import BioDeepHashingError, DataError, RunError, UsageError
+from .results import Result
+
+MOST_BYTES = 10 * 2**20  # of an uploaded image
+MOST_NEIGHBOURS = 200
+MOST_WAITING = 16  # uploads that wait for the one that is encoded
+_SIDE = 512  # pixels of an image that is sent
+_ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#222"/>'
+    '<path d="M3 11V5h2v6zm4 0V5h2v6zm4 0V5h2v6z" fill="#fff"/></svg>'
+)
+_LOCAL = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True)
+class ServedRun:
+    """A run that answers.
+
+    Args:
+        facts: what the page says of it: rule, loss, arch, bits, items, mAP, dataset.
+        by_row: answers a row, given as ``FOLD:ROW``, with so many neighbours.
+        by_id: answers an item of its index.
+        by_path: answers the item with a path; what it raises where there is none is a RunError.
+        by_image: answers the bytes of an image file.
+        path_of: returns the path of an item.
+        image: decodes the image of an item.
+    """
+
+    facts: Mapping[str, Any]
+    by_row: Callable[[str, int], Result]
+    by_id: Callable[[int, int], Result]
+    by_path: Callable[[str, int], Result]
+    by_image: Callable[[bytes, int], Result]
+    path_of: Callable[[int], str]
+    image: Callable[[int], Image.Image]
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is served.
+
+    Args:
+        dataset: of all runs.
+        folds: how many rows each fold has whose images may be asked for.
+        runs: those that answer, side by side.
+        row_image: decodes the image of a row, given as fold and number.
+        hosts: further names by which the service may be called.
+    """
+
+    dataset: str
+    folds: Mapping[str, int]
+    runs: Sequence[ServedRun]
+    row_image: Callable[[str, int], Image.Image]
+    hosts: Sequence[str] = ()
+
+
+class _RefusedError(Exception):
+    """A request that is not answered: an HTTP status and one line."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def application(service: Service) -> FastAPI:
+    """Return the application that serves."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    page = (Path(__file__).parent / "page.html").read_text("utf-8")
+    headers = {
+        "Content-Security-Policy": _policy(page),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+    turn, waiting = threading.Lock(), threading.BoundedSemaphore(MOST_WAITING + 1)
+
+    @app.middleware("http")
+    async def guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
+        if _host_of(request) not in (*_LOCAL, *service.hosts):
+            return _refusal(400, "this name is not that of the service", headers)
+        response = await answer(request)
+        response.headers.update(headers)
+        return response
+
+    @app.exception_handler(_RefusedError)
+    async def refused(request: Request, error: _RefusedError) -> Response:
+        return _refusal(error.status, str(error), headers)
+
+    @app.exception_handler(BioDeepHashingError)
+    async def failed(request: Request, error: BioDeepHashingError) -> Response:
+        return _refusal(400 if isinstance(error, (UsageError, DataError)) else 404, _without_paths(str(error)), headers)
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        return _refusal(error.status_code, str(error.detail), headers)
+
+    @app.get("/")
+    def show_page() -> Response:
+        return HTMLResponse(page)
+
+    @app.get("/icon.svg")
+    def show_icon() -> Response:
+        return Response(_ICON, media_type="image/svg+xml")
+
+    @app.get("/api/runs")
+    def list_runs() -> Response:
+        return JSONResponse({"dataset": service.dataset, "folds": service.folds, "runs": [dict(run.facts) for run in service.runs]})
+
+    @app.get("/api/search")
+    def search(request: Request) -> Response:
+        asked = request.query_params
+        k = _number("k", asked.get("k", "10"), 1, MOST_NEIGHBOURS)
+        if "row" in asked:
+            return _answered(service, lambda run: run.by_row(asked["row"], k), f"/api/image/{asked['row'].replace(':', '/')}")
+        number, own = _number("id", asked.get("id", ""), 0), _number("run", asked.get("run", "0"), 0, len(service.runs) - 1)
+        path = service.runs[own].path_of(number)
+
+        def ask(run: ServedRun) -> Result:
+            return run.by_id(number, k) if run is service.runs[own] else run.by_path(path, k)
+
+        return _answered(service, ask, f"/api/image/{number}?run={own}")
+
+    @app.post("/api/search")
+    async def search_image(request: Request) -> Response:
+        k = _number("k", request.query_params.get("k", "10"), 1, MOST_NEIGHBOURS)
+        body = await _body_of(request)
+        if not waiting.acquire(blocking=False):
+            raise _RefusedError(503, f"{MOST_WAITING} images are waiting already: try again in a moment")
+
+        def work() -> Response:
+            try:
+                with turn:  # one forward pass at a time
+                    return _answered(service, lambda run: run.by_image(body, k), None)
+            finally:
+                waiting.release()
+
+        return await run_in_threadpool(work)
+
+    @app.get("/api/image/{number}")
+    def item_image(number: str, request: Request) -> Response:
+        run = _number("run", request.query_params.get("run", "0"), 0, len(service.runs) - 1)
+        return _sent(service.runs[run].image(_number("id", number, 0)))
+
+    @app.get("/api/image/{fold}/{row}")
+    def fold_image(fold: str, row: str) -> Response:
+        if fold not in service.folds:
+            raise _RefusedError(404, f"no rows of {fold[:40]!r} are served; those of {', '.join(service.folds)} are")
+        return _sent(service.row_image(fold, _number("row", row, 0, service.folds[fold] - 1)))
+
+    return app
+
+
+def _answered(service: Service, ask: Callable[[ServedRun], Result], image: str | None) -> Response:
+    """Return the answers of all runs; one that does not know the query says so in place of its neighbours."""
+    runs: list[dict[str, Any]] = []
+    query: dict[str, Any] = {}
+    for number, run in enumerate(service.runs):
+        started = time.perf_counter()
+        try:
+            result = ask(run)
+        except RunError as error:
+            if len(service.runs) == 1:
+                raise
+            runs.append(dict(run.facts) | {"fault": _without_paths(str(error))})
+            continue
+        record = result.record() | {"milliseconds": round(1000 * (time.perf_counter() - started), 1), "ties": result.ties}
+        query = query or {"source": record["source"], "classes": record["classes"], "note": record["note"], "image": image}
+        for neighbour in record["neighbours"]:
+            neighbour["image"] = f"/api/image/{neighbour['id']}?run={number}"
+        runs.append(dict(run.facts) | {key: value for key, value in record.items() if key not in ("source", "classes", "note")})
+    return JSONResponse({"query": query, "runs": runs})
+
+
+async def _body_of(request: Request) -> bytes:
+    """Read what was sent, but not more than may be."""
+    too_large = _RefusedError(413, f"an image may have at most {MOST_BYTES // 2**20} MiB")
+    if int(request.headers.get("content-length", "0") or 0) > MOST_BYTES:
+        raise too_large
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MOST_BYTES:
+            raise too_large
+    if not body:
+        raise _RefusedError(400, "an image is to be sent as the body of the request")
+    return bytes(body)
+
+
+def _sent(image: Image.Image) -> Response:
+    """Return an image as it is sent: decoded and encoded anew, so that no file is ever passed through."""
+    image = image.convert("RGB")
+    image.thumbnail((_SIDE, _SIDE))
+    kind, stream = ("PNG" if max(image.size) <= 128 else "JPEG"), BytesIO()
+    image.save(stream, kind, **({} if kind == "PNG" else {"quality": 88}))
+    return Response(stream.getvalue(), media_type=f"image/{kind.lower()}", headers={"Cache-Control": "private, max-age=600"})
+
+
+def _number(name: str, text: str, least: int, most: int = 2**47) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 16 and least <= int(text) <= most):
+        limits = f"from {least} to {most}" if most < 2**47 else f"of at least {least}"
+        raise _RefusedError(400, f"{name} must be a whole number {limits}")
+    return int(text)
+
+
+def _host_of(request: Request) -> str:
+    """Return the name by which the service was called, without the port: a page of another name that leads here is refused."""
+    return re.sub(r":\d+$", "", request.headers.get("host", "")).lower()
+
+
+def _refusal(status: int, message: str, headers: Mapping[str, str]) -> Response:
+    return JSONResponse({"error": message.splitlines()[0] if message else "refused"}, status, headers=dict(headers))
+
+
+def _without_paths(message: str) -> str:
+    """Return a message without directories, which are nobody's business on the network; a file's own name stays."""
+    return re.sub(r"(?<![\w.])(?:/[^\s/:,;)'\"]+)+/", "", message)
+
+
+def _policy(page: str) -> str:
+    """Return what the page may do: run its own script and style, and ask this service; nothing else."""
+    hashes = {
+        tag: f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"
+        for tag in ("script", "style")
+        if (found := re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
+    }
+    return (
+        f"default-src 'self'; script-src {hashes['script']}; style-src {hashes['style']}; img-src 'self' blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
