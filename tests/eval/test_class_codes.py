@@ -26,7 +26,6 @@ from biodeephashing.runs import Run
 from biodeephashing.runs.hparams_json import hparams_of
 from biodeephashing.tracking import open_tracker, tracked_runs
 from biodeephashing.training.checkpoints import write_checkpoint
-from biodeephashing.training.feeding import recorded_settings
 from biodeephashing.training.status import recorded_training
 
 CLASSES = ["ant", "bee", "cat", "dog", "owl"]  # no image of the last is in train
@@ -64,7 +63,7 @@ def finish(settings, *, codebook=CODEBOOK, seed=0, folds=("train", "val", "query
     network = build_network("lenet", bits=4)
     torch.nn.init.normal_(network.hash_layer.weight)
     run = Run.of(settings)
-    with recorded_training(run, recorded_settings(settings), anew=True):
+    with recorded_training(run, settings, anew=True):
         content = {"epoch": 1, "val_mAP": 0.5, "hparams": hparams_of(settings), "learning_rule": {}, "loss": {}}
         write_checkpoint(run.directory / "best-epoch=1.ckpt", content | {"network": network.state_dict()})
         np.save(run.codebook_file, codebook)
@@ -181,6 +180,7 @@ def test_tables_of_a_codebook(settings):
     assert (run.evaluation / "codebook.png").read_bytes() != drawn, "once drawn, it is drawn again with the numbers"
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_comparisons_and_the_store(settings, capsys):
     settings = replace(settings, tracking="on")
     first, run = finish(replace(settings, phase="codebook")), finish(settings)

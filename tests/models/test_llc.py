@@ -13,7 +13,7 @@ from PIL import Image
 from training_cases import equal, train_and_break_off, weights
 
 from biodeephashing.cli import main
-from biodeephashing.codes.codebooks import count_flips
+from biodeephashing.codes.codebooks import class_code_predictions, count_flips
 from biodeephashing.commands.study import cells_of, run_cell
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
@@ -21,6 +21,7 @@ from biodeephashing.data.prepare.content import DatasetContent
 from biodeephashing.data.prepare.splits import Protocol
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.errors import BioDeepHashingError
+from biodeephashing.models import classifier_of
 from biodeephashing.models.encoder import Encoder
 from biodeephashing.models.LLC import Settings
 from biodeephashing.models.LLC.losses import CodebookLoss, first_loss
@@ -79,7 +80,11 @@ def test_both_phases_are_runs_of_their_own(settings, capsys):
     assert np.array_equal(np.load(home() / "a.npy"), kept), "a finished run still gives a copy"
     main(["predict", "LLC", *COMMON, "-mode", "frsf", "-ep", "2", "-codebook_ep", "3", "-codebook_lr", "0.003"])
     paths = [home() / path for path in load_fold("TINY", "query").paths[:3]]
-    np.testing.assert_allclose(Encoder.of(codes).encode(paths).features, np.load(codes.features_file("query"))[:3], atol=1e-4)
+    features = Encoder.of(codes).encode(paths).features
+    np.testing.assert_allclose(features, np.load(codes.features_file("query"))[:3], atol=1e-4)
+    shares = classifier_of(codes).probabilities(features)
+    np.testing.assert_allclose(shares.sum(1), 1, rtol=1e-5)
+    assert (shares.argmax(1) == class_code_predictions(features, kept)).all()
 
 
 def test_one_phase_after_the_other(settings):

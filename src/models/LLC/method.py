@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ...codes import binarise
 from ...data import Metadata
 from ...errors import RunError
 from ...interrupts import held_back
@@ -14,7 +19,7 @@ from ...training.checkpoints import read_checkpoint
 from ...training.feeding import check_preprocessing
 from ...training.manner import Manner
 from ...training.same_split import check_split
-from .. import Method
+from .. import Classifier, Method
 from ..encoder import check_finished
 from ..network_method import NetworkMethod
 from .settings import BOTH, CODEBOOK, Settings
@@ -38,6 +43,15 @@ class LLC(NetworkMethod):
                 if not manner.quiet:
                     print(f"second phase, the codes: {run}")
             _train_codes(run, settings, manner)
+
+    def classifier(self, run: Run, settings: Settings) -> Classifier:
+        """Return the codebook: the probabilities of classes are a softmax of the inner products with their codes."""
+        codes = binarise(np.load(run.codebook_file)).astype(np.float32)
+
+        def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.asarray(softmax(features @ codes.T, axis=1))
+
+        return Classifier("the codes of classes", probabilities)
 
 
 def _train_codebook(run: Run, settings: Settings, manner: Manner) -> None:
