@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from many_cases import each_case
 from sklearn.metrics import roc_auc_score
@@ -254,6 +254,7 @@ def test_a_drawn_codebook():
     assert count_flips(codebook, 3 * codebook) == 0
 
 
+@settings(max_examples=30)
 @given(SEEDS, st.integers(0, 2), st.floats(1e-6, 1e3))
 def test_what_changes_nothing_in_a_codebook(seed, bit_number, scale):
     rng = np.random.default_rng(seed)
