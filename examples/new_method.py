@@ -37,7 +37,7 @@ class Settings(NetworkSettings):
 
 
 class LSH(NetworkMethod):
-    def train(self, run: Run, settings: Settings, manner: object) -> None:
+    def train(self, run: Run, settings: Settings, reporting: object) -> None:
         torch.manual_seed(settings.seed)
         network = build_network(settings.backbone, bits=settings.number_of_bits, weights=settings.weights)  # its hash layer is normal
         if settings.projection == "sign":

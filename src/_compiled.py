@@ -11,18 +11,18 @@ from contextlib import ExitStack
 from functools import cache
 from typing import Any
 
-from .interrupts import held_back
+from .interrupts import defer_interrupts
 
 
 def kernel(function: Callable[..., Any]) -> Any:
     """Compile a function that runs without the interpreter's lock, and keep it on disk.
 
-    It is kept beside its own file or, where that is read-only, in the user's cache. Where nothing can be written (no home either), it is
-    compiled anew in every process.
+    The compiled code is stored beside the source file or, if that is read-only, in the user's cache. If neither can be written (no home
+    directory either), every process compiles it again.
     """
     import numba
 
-    _uncut()
+    _defer_interrupts_while_compiling()
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except RuntimeError:  # "no locator available"
@@ -30,39 +30,39 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 @cache
-def _uncut() -> None:
-    """Have Ctrl-C wait while a loop is compiled or loaded: LLVM calls Python then, and an exception there is printed and lost."""
+def _defer_interrupts_while_compiling() -> None:
+    """Defer Ctrl-C while a loop is compiled or loaded: LLVM calls Python then, and an exception there is printed and lost."""
     from numba.core import event
 
-    class Hold(event.Listener):
+    class Deferral(event.Listener):
         def __init__(self) -> None:
             self.own = threading.local()  # compiling a loop compiles those it calls, and other threads compile meanwhile
 
         def on_start(self, event: Any) -> None:
             self.own.held = [*getattr(self.own, "held", ()), ExitStack()]
-            self.own.held[-1].enter_context(held_back())
+            self.own.held[-1].enter_context(defer_interrupts())
 
         def on_end(self, event: Any) -> None:
             self.own.held.pop().close()
 
-    event.register("numba:compiler_lock", Hold())
+    event.register("numba:compiler_lock", Deferral())
 
 
-def in_parts(work: Callable[[slice], None], count: int, together: int, threads: int) -> None:
-    """Do work on a number of things, a few at a time, in several threads.
+def chunked(work: Callable[[slice], None], count: int, together: int, threads: int) -> None:
+    """Call work on consecutive chunks of a range of items, in several threads.
 
-    The work must release the interpreter's lock, and what it does for one thing must not depend on the others. It must not call this
+    The work must release the interpreter's lock, and its result for one item must not depend on the others. It must not call this
     function itself: every thread would then wait for a free one.
 
     Args:
-        work: called with a slice of the things; what it raises is raised here, and no further slice is begun.
-        count: how many things there are.
-        together: how many a slice holds at most.
-        threads: how many threads share the slices, this one among them.
+        work: called with a slice of the items; the first error it raises is raised here, and no further slice is begun.
+        count: number of items.
+        together: items per slice at most.
+        threads: number of threads that share the slices, including the calling one.
 
     Example:
         >>> seen = []
-        >>> in_parts(seen.append, 20, together=16, threads=1)
+        >>> chunked(seen.append, 20, together=16, threads=1)
         >>> [(part.start, part.stop) for part in seen]
         [(0, 16), (16, 20)]
     """
@@ -93,13 +93,13 @@ def threads() -> int:
         >>> threads() >= 1
         True
     """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
+    requested = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if requested.isdecimal() and int(requested) > 0:
+        return int(requested)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
     """Return threads that stay and wait for more work: starting them can take longer than the work. A forked process gets its own."""
-    return ThreadPoolExecutor(threads - 1, thread_name_prefix="in_parts")
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="chunked")

@@ -20,7 +20,7 @@ INTERRUPTED = 130
 
 
 class BioDeepHashingError(Exception):
-    """Base of every error this package raises on purpose; its text alone is enough to mend the cause."""
+    """Base of every error this package raises on purpose; the message says how to fix the cause."""
 
     exit_status = 1
 
@@ -39,7 +39,7 @@ class UnknownNameError(UsageError, KeyError):
 
 
 class DataError(BioDeepHashingError):
-    """A data set, metadata line, image or archive that is missing or damaged."""
+    """A dataset, metadata line, image or archive that is missing or damaged."""
 
 
 class RunError(BioDeepHashingError):
@@ -65,11 +65,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
         >>> nearest("frfs", ["bp", "fa", "frsf", "usf"])
         'frsf'
     """
-    wanted = name.lower()
+    lowered = name.lower()
 
     def likeness(candidate: str) -> tuple[float, int]:
-        in_order = difflib.SequenceMatcher(None, candidate.lower(), wanted).ratio()
-        return in_order, (Counter(candidate.lower()) & Counter(wanted)).total()  # swapped letters are the likelier slip
+        in_order = difflib.SequenceMatcher(None, candidate.lower(), lowered).ratio()
+        return in_order, (Counter(candidate.lower()) & Counter(lowered)).total()  # swapped letters are the likelier slip
 
     best = max(sorted(known, reverse=True), key=likeness, default=None)
     return best if best is not None and likeness(best)[0] >= 0.4 else None
@@ -107,22 +107,22 @@ def describe(error: BaseException) -> str:
     return text
 
 
-def full_card(error: BaseException) -> str | None:
-    """Return what a person should do about a graphics card whose memory ran out, or None for any other error.
+def cuda_oom_hint(error: BaseException) -> str | None:
+    """Return a hint for a GPU that ran out of memory, or None for any other error.
 
     Example:
-        >>> full_card(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB"))[:66]
-        'the graphics card has too little free memory (2.00 GiB more wanted'
-        >>> full_card(RuntimeError("shapes cannot be multiplied")) is None
+        >>> cuda_oom_hint(RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB"))[:56]
+        'the GPU has too little free memory (2.00 GiB more needed'
+        >>> cuda_oom_hint(RuntimeError("shapes cannot be multiplied")) is None
         True
     """
-    found = re.search(r"\b(?:CUDA|HIP)(?: error:)? out of memory(?:\. Tried to allocate ([\d.]+ \w+))?", str(error))
-    if found is None:
+    match = re.search(r"\b(?:CUDA|HIP)(?: error:)? out of memory(?:\. Tried to allocate ([\d.]+ \w+))?", str(error))
+    if match is None:
         return None
-    amount = f" ({found[1]} more wanted)" if found[1] else ""
+    amount = f" ({match[1]} more needed)" if match[1] else ""
     return (
-        f"the graphics card has too little free memory{amount}: a smaller -bs in training or -pbs in predicting wants less, fewer -jobs "
-        f"or other programs leave more, and -device cpu wants none; the same command goes on from the last finished epoch or file"
+        f"the GPU has too little free memory{amount}: a smaller -bs in training or -pbs in predicting needs less, fewer -jobs "
+        f"or other programs leave more, and -device cpu needs none; the same command goes on from the last finished epoch or file"
     )
 
 
@@ -134,7 +134,7 @@ def guard(command: Callable[[], object]) -> int:
 
     Returns:
         0 after success, the error's own status after a :class:`BioDeepHashingError`, 130 after Ctrl-C or SIGTERM,
-        1 when the disk or a graphics card's memory is full, or a file cannot be read or written.
+        1 when the disk or the memory of a GPU is full, or a file cannot be read or written.
         Any other exception is a defect of this package and keeps its traceback.
 
     Example:
@@ -154,7 +154,7 @@ def guard(command: Callable[[], object]) -> int:
     except RuntimeError as error:
         if "DataLoader worker" in str(error):
             return _say(f"{error} A process that decodes images was ended from outside; if memory ran out, use a smaller -nw", 1)
-        if (complaint := full_card(error)) is not None:
+        if (complaint := cuda_oom_hint(error)) is not None:
             return _say(complaint, 1)
         if (cause := _full_disk_behind(error)) is None:
             raise
@@ -179,7 +179,7 @@ def _terminated_like_ctrl_c() -> Iterator[None]:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Show this package's warnings like its errors: what is to be known, not where in the code it was noticed."""
+    """Show this package's warnings like its errors: the message without the line of code that issued it."""
     usual, package = warnings.formatwarning, os.path.dirname(__file__)  # noqa: PTH120 - a warning's file is a string
 
     def plain(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
@@ -203,17 +203,17 @@ def _full_disk_behind(error: BaseException | None) -> OSError | None:
 
 
 def _explain_os_error(error: OSError) -> str:
-    place = error.filename2 or error.filename  # of two files, as in copying, the second is the one that is written
-    where = f" ({place})" if place else ""
+    path = error.filename2 or error.filename  # of two files, as in copying, the second is the one that is written
+    where = f" ({path})" if path else ""
     text = describe(error)
     number = error.errno
     # A data-loading worker hands over nothing but text.
-    if number is None and (found := re.match(r"\[Errno (\d+)\] [^:]*(?:: (?:.* -> )?'(.*)')?$", text)):
-        number, where = int(found[1]), f" ({found[2]})" if found[2] else ""
+    if number is None and (match := re.match(r"\[Errno (\d+)\] [^:]*(?:: (?:.* -> )?'(.*)')?$", text)):
+        number, where = int(match[1]), f" ({match[2]})" if match[2] else ""
     if number == errno.ENOSPC:
         return f"the disk is full{where}; free some space and run the same command again: finished files were kept"
     if number == errno.EISDIR:
-        return f"there is a folder where a file is needed{where}: move it away, or name a file"
+        return f"there is a directory where a file is needed{where}: move it away, or name a file"
     if number in (errno.EACCES, errno.EROFS, errno.EPERM):
         return f"no permission to read or write{where}: {os.strerror(number)}"
     return text

@@ -1,4 +1,4 @@
-"""Ctrl-C in moments that must not be cut through: it is held back until they are over."""
+"""Deferral of Ctrl-C through steps that must not be interrupted."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from types import FrameType
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Hold back a first Ctrl-C (SIGINT) or SIGTERM until the end; a second one is not.
+def defer_interrupts() -> Iterator[None]:
+    """Defer a first Ctrl-C (SIGINT) or SIGTERM to the end of the block; a second one takes effect at once.
 
-    Three moments need it. A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to
+    Three steps need it. A fork runs functions that libraries left with :func:`os.register_at_fork`; an exception in one is written to
     the terminal and lost. While PyTorch is imported its C++ calls Python; an exception there may abort the process. And where PyTorch
     writes a checkpoint, it replaces an exception by one of its own.
     A process that is forked meanwhile ignores Ctrl-C, which its parent sees too, and ends by SIGTERM as it would have.
 
     Example:
-        >>> with held_back():
+        >>> with defer_interrupts():
         ...     import torch
     """
-    if threading.current_thread() is not threading.main_thread():  # no other thread sees signals, or may say what they do
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals and may set handlers
         yield
         return
-    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    held: list[int] = []
-    here = os.getpid()
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    deferred: list[int] = []
+    process = os.getpid()
 
-    def hold(number: int, frame: FrameType | None) -> None:
-        forked = os.getpid() != here
+    def defer(number: int, frame: FrameType | None) -> None:
+        forked = os.getpid() != process
         if forked and number == signal.SIGINT:
             return
-        if not forked and not held:
-            held.append(number)
+        if not forked and not deferred:
+            deferred.append(number)
             return
-        handler = usual[signal.Signals(number)]
+        handler = previous[signal.Signals(number)]
         assert callable(handler)
         handler(number, frame)
 
-    for number, handler in usual.items():
-        if callable(handler):  # what the system does by itself needs no Python, and cannot get lost
-            signal.signal(number, hold)
+    for number, handler in previous.items():
+        if callable(handler):  # the system's own handling runs without Python and needs no deferral
+            signal.signal(number, defer)
     try:
         yield
     finally:
-        for number, handler in usual.items():
+        for number, handler in previous.items():
             if callable(handler):
                 signal.signal(number, handler)
-        for came in held:
-            signal.raise_signal(came)
+        for deferral in deferred:
+            signal.raise_signal(deferral)

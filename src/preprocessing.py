@@ -1,4 +1,4 @@
-"""What pretrained weights want done to an image before the network: a description, which data sets apply and runs record."""
+"""Preprocessing that pretrained weights require: a description, which datasets apply and runs record."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Preprocessing:
     .. math:: z_c = \frac{x_c / 255 - \mu_c}{\sigma_c}
 
     Args:
-        size: height and width that the network sees [pixels]; None keeps the image's own, whatever else is said here about geometry.
+        size: height and width that the network sees [pixels]; None keeps the image's own, regardless of the other geometry settings.
         interpolation: filter that scales, as Pillow calls it ("bilinear", "bicubic", ...).
         crop: share of the scaled image's side that is kept; above 1 the image gets a border.
         crop_mode: "center" scales the shorter side to ``size / crop``, "border" the longer one, "squash" each side on its own.

@@ -1,4 +1,4 @@
-"""One small registry per kind (learning rule, loss, backbone, data set): a mapping filled by a decorator."""
+"""One small registry per kind (learning rule, loss, backbone, dataset): a mapping filled by a decorator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Registry(Mapping[str, Entry]):
         kind: what the entries are, in words, for error messages ("loss").
 
     Raises:
-        UnknownNameError: when a name is looked up that nobody registered.
+        UnknownNameError: if an unregistered name is looked up.
 
     Example:
         >>> COLOURS = Registry("colour")
@@ -82,7 +82,7 @@ def declared_on_disk(folder: str, registry: str) -> dict[str, dict[str, Any]]:
 
     Args:
         folder: the sub-package below the root of this package ("losses").
-        registry: the variable that holds the registry ("LOSSES"); a folder may fill several.
+        registry: the variable that holds the registry ("LOSSES"); a directory may fill several.
 
     Example:
         >>> declared_on_disk("losses", "PENALTIES")["HSWD"]["named"]
@@ -126,9 +126,9 @@ def names_in_timm() -> tuple[str, ...]:
         >>> "densenet121" in names_in_timm()
         True
     """
-    found = find_spec("timm")
-    if found is None or found.origin is None:
+    spec = find_spec("timm")
+    if spec is None or spec.origin is None:
         return ()
     pattern = re.compile(r"^@register_model\s+def (\w+)\(", re.MULTILINE)
-    files = sorted((Path(found.origin).parent / "models").glob("*.py"))
+    files = sorted((Path(spec.origin).parent / "models").glob("*.py"))
     return tuple(sorted(name for file in files for name in pattern.findall(file.read_text("utf-8"))))

@@ -1,4 +1,4 @@
-"""What the system gives a process: standard input, output and error, and a home directory; each may be missing."""
+"""The standard streams and the home directory of a process; each may be missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)
 
 
 def has_terminal() -> bool:
-    """Return whether standard error is a terminal: progress bars are for people who watch, and for no log file.
+    """Return whether standard error is a terminal: progress bars belong on a terminal, not in a log file.
 
     Example:
         >>> isinstance(has_terminal(), bool)
@@ -35,7 +35,7 @@ def settle() -> None:
     without, and Matplotlib, Numba and the weights of torchvision are to be there for the next command.
 
     Raises:
-        OSError: when there is no place for temporary files either.
+        OSError: if there is no directory for temporary files either.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:

@@ -30,7 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def whole_single_precision(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Let a graphics card multiply by all bits of float32, as a CPU does: its convolutions would round to ten (TF32)."""
+    """Let a GPU multiply by all bits of float32, as a CPU does: its convolutions would round to ten (TF32)."""
     if "gpu" not in request.keywords:
         yield
         return

@@ -10,7 +10,7 @@ import time
 import pytest
 from numba.core.compiler_lock import global_compiler_lock
 
-from biodeephashing._compiled import in_parts, kernel
+from biodeephashing._compiled import chunked, kernel
 
 
 def test_ctrl_c_waits_until_a_loop_is_compiled():
@@ -32,7 +32,7 @@ def test_ctrl_c_waits_until_a_loop_is_compiled():
 @pytest.mark.parametrize(("count", "together", "threads"), [(0, 4, 3), (1, 4, 3), (7, 1, 2), (100, 7, 4), (100, 200, 4), (9, 3, 1)])
 def test_everything_is_done_once(count, together, threads):
     seen = []
-    in_parts(seen.append, count, together, threads)
+    chunked(seen.append, count, together, threads)
     assert sorted(i for part in seen for i in range(part.start, part.stop)) == list(range(count))
     assert all(0 < part.stop - part.start <= together for part in seen)
 
@@ -47,7 +47,7 @@ def test_threads_work_together_and_wait_for_more():
     seen = []
     for _ in range(3):
         names: set[str] = set()
-        in_parts(work, 3, 1, threads=3)
+        chunked(work, 3, 1, threads=3)
         seen.append(names)
     assert len(seen[0]) == 3
     assert seen[0] == seen[1] == seen[2]
@@ -65,10 +65,10 @@ def test_an_error_comes_out_and_nothing_more_is_begun(elsewhere):
         time.sleep(0.01)
 
     with pytest.raises(ValueError, match="part"):
-        in_parts(work, 10**6, 1, threads=2)
+        chunked(work, 10**6, 1, threads=2)
     assert len(begun) < 10**6
     done = len(begun)
-    in_parts(lambda part: None, 10, 1, threads=2)  # the threads are there for the next one
+    chunked(lambda part: None, 10, 1, threads=2)  # the threads are there for the next one
     assert len(begun) == done
 
 
@@ -79,10 +79,10 @@ def test_nobody_waits_for_threads_that_work_for_another():
         busy.wait()
         told.append(go_on.wait(10))  # in vain, if the caller below waited for these threads
 
-    other = threading.Thread(target=in_parts, args=(work, 2, 1, 2))
+    other = threading.Thread(target=chunked, args=(work, 2, 1, 2))
     other.start()
     busy.wait()  # the one helper there is has begun
-    in_parts(lambda part: None, 10, 1, threads=2)
+    chunked(lambda part: None, 10, 1, threads=2)
     go_on.set()
     other.join()
     assert told == [True, True]
@@ -91,13 +91,13 @@ def test_nobody_waits_for_threads_that_work_for_another():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*")
 def test_a_forked_process_has_threads_of_its_own():
-    in_parts(lambda part: None, 10, 1, threads=3)
+    chunked(lambda part: None, 10, 1, threads=3)
     child = os.fork()
     if child == 0:
         seen: list[slice] = []
         together = threading.Barrier(3, timeout=600)
         try:
-            in_parts(lambda part: (together.wait(), seen.append(part)), 3, 1, threads=3)
+            chunked(lambda part: (together.wait(), seen.append(part)), 3, 1, threads=3)
         finally:
             os._exit(0 if len(seen) == 3 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

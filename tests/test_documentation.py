@@ -16,7 +16,7 @@ from torch import nn
 
 import biodeephashing
 from biodeephashing.backbones import BACKBONES, Backbone
-from biodeephashing.commands.study import cells_of
+from biodeephashing.commands.study import trials_of
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import DEFAULT_METHOD, settings_of
 from biodeephashing.settings.parsers import study_parser
@@ -170,15 +170,15 @@ def test_make_demo_is_what_the_readme_shows():
 
 def test_the_grid_of_the_readme_is_the_demo():
     command = next(command for command in commands() if command[1].endswith("study.py"))
-    cells = cells_of(study_parser(Settings).parse_args([command[2], str(ROOT / command[3])]), Settings)
-    assert {(cell.mode, cell.seed) for cell in cells} == {(mode, seed) for mode in ("bp", "fa", "frsf", "usf") for seed in (0, 1, 2)}
-    assert {cell.database for cell in cells} == {"DIGITS"}
+    trials = trials_of(study_parser(Settings).parse_args([command[2], str(ROOT / command[3])]), Settings)
+    assert {(trial.mode, trial.seed) for trial in trials} == {(mode, seed) for mode in ("bp", "fa", "frsf", "usf") for seed in (0, 1, 2)}
+    assert {trial.database for trial in trials} == {"DIGITS"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_is_a_grid_with_a_header(path):
     table = settings_of(read_yaml(path).get("model", DEFAULT_METHOD))
-    assert cells_of(study_parser(table).parse_args(["-config", str(path)]), table)
+    assert trials_of(study_parser(table).parse_args(["-config", str(path)]), table)
     header = [line for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
     assert any(line.startswith("# Command:") for line in header)
     assert any(line.startswith("# Data:") for line in header)

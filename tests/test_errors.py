@@ -171,7 +171,7 @@ WORKER_ERRORS = {
     "an unknown name": (UnknownNameError("unknown loss 'x'. Known: none."), 2, "unknown loss 'x'. Known: none.\n"),
     "a full disk": (OSError(errno.ENOSPC, "No space left on device", "/c"), 1, "the disk is full (/c); free"),
     "a full disk while copying": (OSError(errno.ENOSPC, "No space left on device", "/a", None, "/c"), 1, "the disk is full (/c); free"),
-    "a folder": (IsADirectoryError(errno.EISDIR, "Is a directory", "/c"), 1, "there is a folder where a file is needed (/c): "),
+    "a folder": (IsADirectoryError(errno.EISDIR, "Is a directory", "/c"), 1, "there is a directory where a file is needed (/c): "),
     "no permission": (PermissionError(errno.EACCES, "Permission denied", "/c"), 1, "no permission to read or write (/c): "),
     "a missing file": (FileNotFoundError(errno.ENOENT, "No such file", "/c"), 1, "[Errno 2] No such file: '/c'\n"),
 }
@@ -234,13 +234,13 @@ FULL = "CUDA out of memory. Tried to allocate 20.00 GiB. GPU 0 has a total capac
 @pytest.mark.parametrize(
     ("error", "amount"),
     [
-        (torch.OutOfMemoryError(FULL), " (20.00 GiB more wanted)"),
+        (torch.OutOfMemoryError(FULL), " (20.00 GiB more needed)"),
         (RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.\n"), ""),
     ],
 )
-def test_a_full_graphics_card_is_no_traceback(error, amount, capsys):
+def test_a_full_gpu_is_no_traceback(error, amount, capsys):
     assert guard(raising(error)) == 1
-    assert capsys.readouterr().err.startswith(f"error: the graphics card has too little free memory{amount}: a smaller -bs")
+    assert capsys.readouterr().err.startswith(f"error: the GPU has too little free memory{amount}: a smaller -bs")
 
 
 def test_own_warnings_are_a_line_of_their_own():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from biodeephashing.interrupts import held_back
+from biodeephashing.interrupts import defer_interrupts
 from biodeephashing.runs import processed_folder
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -94,7 +94,7 @@ def said() -> Iterator[list[int]]:
 
 def test_a_first_one_waits_and_a_second_does_not(said: list[int]) -> None:
     handler = signal.getsignal(signal.SIGINT)
-    with held_back():
+    with defer_interrupts():
         signal.raise_signal(signal.SIGTERM)
         assert said == []
         signal.raise_signal(signal.SIGINT)
@@ -104,7 +104,7 @@ def test_a_first_one_waits_and_a_second_does_not(said: list[int]) -> None:
 
 
 def test_without_a_signal_nothing_happens(said: list[int]) -> None:
-    with pytest.raises(KeyError), held_back():
+    with pytest.raises(KeyError), defer_interrupts():
         raise KeyError
     assert said == []
 
@@ -124,14 +124,14 @@ def test_a_forked_process_ignores_ctrl_c_and_ends_by_sigterm(said: list[int]) ->
         signal.raise_signal(signal.SIGTERM)
         return 7 if (before, said) == ([], [signal.SIGTERM]) else 1
 
-    with held_back():
+    with defer_interrupts():
         assert in_a_child(work) == 7
 
 
 def test_what_the_system_does_stays_its_own() -> None:
     usual = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
-        with held_back():
+        with defer_interrupts():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     finally:
         signal.signal(signal.SIGTERM, usual)
@@ -141,7 +141,7 @@ def test_another_thread_leaves_signals_alone() -> None:
     seen: list[object] = []
 
     def work() -> None:
-        with held_back():
+        with defer_interrupts():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)

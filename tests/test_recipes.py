@@ -24,9 +24,9 @@ SCORE = re.compile(r"\b0\.\d{3,4}\b")
 LINES = ("Paper", "Data", "Metric", "Expected", "Time", "Command")
 
 
-def cells_of(path):
+def trials_of(path):
     table = settings_of(read_yaml(path).get("model", DEFAULT_METHOD))
-    return study.cells_of(study_parser(table).parse_args(["-config", str(path)]), table)
+    return study.trials_of(study_parser(table).parse_args(["-config", str(path)]), table)
 
 
 def header(path):
@@ -46,36 +46,36 @@ def header(path):
 
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: path.stem)
 def test_every_file_holds_usable_settings_and_a_loss_that_can_be_built(path):
-    cells = cells_of(path)
-    assert len({cell.name for cell in cells}) == len(cells)
+    trials = trials_of(path)
+    assert len({trial.name for trial in trials}) == len(trials)
     for multi in (False, True):
         labels = np.eye(4, dtype=np.uint8)[np.arange(40) % 4]
         labels[0, 1] = multi
         fold = Metadata(path, [f"{row}.png" for row in range(40)], labels)
-        for cell in cells:
-            if cell.method == "LLC" and multi:
+        for trial in trials:
+            if trial.method == "LLC" and multi:
                 with pytest.raises(UsageError, match="2 classes"):
-                    first_loss(cell, fold)
+                    first_loss(trial, fold)
             else:
-                build = first_loss if cell.method == "LLC" else build_loss
-                assert build(cell, fold).bits == cell.number_of_bits
+                build = first_loss if trial.method == "LLC" else build_loss
+                assert build(trial, fold).bits == trial.number_of_bits
 
 
 @each_case("path", RECIPES)
 def test_every_recipe_says_what_it_is(path):
-    found, cells = header(path), cells_of(path)
-    assert set(LINES) <= set(found)
-    assert found["Command"] == f"python src/models/PenaltyStrategies/study.py -config configs/recipes/{path.name}"
-    assert found["Data"].startswith(cells[0].database)
-    assert found["Metric"].startswith(("mAP over the whole ranking", "mAP@1000", "mAP@5000", "mAP within Hamming radius 2"))
-    assert re.search(r"\(.+; .+ \d{4}\)$", found["Paper"])
-    assert {cell.experiment_name for cell in cells} == {path.stem}
-    assert {cell.patience for cell in cells} == {cell.epochs for cell in cells}, "a published number of epochs is trained to its end"
+    fields, trials = header(path), trials_of(path)
+    assert set(LINES) <= set(fields)
+    assert fields["Command"] == f"python src/models/PenaltyStrategies/study.py -config configs/recipes/{path.name}"
+    assert fields["Data"].startswith(trials[0].database)
+    assert fields["Metric"].startswith(("mAP over the whole ranking", "mAP@1000", "mAP@5000", "mAP within Hamming radius 2"))
+    assert re.search(r"\(.+; .+ \d{4}\)$", fields["Paper"])
+    assert {trial.experiment_name for trial in trials} == {path.stem}
+    assert {trial.patience for trial in trials} == {trial.epochs for trial in trials}, "a published number of epochs is trained to its end"
 
 
 @each_case("path", RECIPES)
 def test_there_is_one_published_score_for_each_number_of_bits(path):
-    expected, bits = header(path)["Expected"], [cell.number_of_bits for cell in cells_of(path)]
+    expected, bits = header(path)["Expected"], [trial.number_of_bits for trial in trials_of(path)]
     assert expected.startswith("published ")
     if "not looked up" in expected:
         assert not SCORE.search(expected)
@@ -100,13 +100,13 @@ def test_the_table_lists_every_recipe_with_its_scores():
     assert sorted(rows) == [path.stem for path in RECIPES]
     for path in RECIPES:
         cells = [cell.strip(" `") for cell in rows[path.stem].strip("|").split("|")]
-        first = cells_of(path)[0]
+        first = trials_of(path)[0]
         assert cells[0] == f"[{path.stem}]({path.name})"
         assert cells[1] == first.loss
         assert cells[2] == first.database
         assert script_of(first.database), "a recipe's data is what a script of process/ writes"
         assert cells[3] == first.architecture
         assert re.split(r",| \(", header(path)["Metric"].replace(" over the whole ranking", ""))[0] == cells[4]
-        assert cells[5] == ", ".join(str(cell.number_of_bits) for cell in cells_of(path))
+        assert cells[5] == ", ".join(str(trial.number_of_bits) for trial in trials_of(path))
         assert cells[6] == (", ".join(SCORE.findall(header(path)["Expected"])) or "not looked up")
         assert ("checked*" in cells[7]) is ("Checked" in header(path)), "a score that nobody confirmed is marked where it stands"

@@ -163,7 +163,7 @@ def test_a_renamed_folder_is_noticed(run, level):
     parts[["database", "experiment", "name"].index(level)] = "renamed"
     folders[level].rename(folders[level].with_name("renamed"))
     renamed = Run.at(experiment_folder(*parts[:2]) / parts[2])
-    with pytest.raises(RunError, match=r"describes another run \(PenaltyStrategies/DIGITS/e1/.*\): the folder was renamed or copied"):
+    with pytest.raises(RunError, match=r"describes another run \(PenaltyStrategies/DIGITS/e1/.*\): the directory was renamed or copied"):
         renamed.settings()
 
 

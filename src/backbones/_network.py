@@ -42,7 +42,7 @@ class HashNetwork(nn.Module):
 
 
 def build_network(name: str, *, bits: int, weights: str = "none") -> HashNetwork:
-    """Build a backbone and put a fresh hash layer on top.
+    """Build a backbone with a new hash layer on top.
 
     Args:
         name: a name in :data:`BACKBONES`, or ``timm:NAME``.
@@ -53,7 +53,7 @@ def build_network(name: str, *, bits: int, weights: str = "none") -> HashNetwork
 
 
 def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
-    """Build a backbone with the wanted weights.
+    """Build a backbone with the requested weights.
 
     Args:
         name: a name in :data:`BACKBONES`, or ``timm:NAME`` for any classifier of timm.
@@ -63,7 +63,7 @@ def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
     Raises:
         UnknownNameError: for a name that is not known.
         UsageError: for weights that do not exist or do not fit.
-        BioDeepHashingError: when published weights are not on disk and cannot be fetched.
+        BioDeepHashingError: if published weights are not on disk and cannot be fetched.
 
     Example:
         >>> build_backbone("resnet18").num_features
@@ -80,7 +80,7 @@ def build_backbone(name: str, *, weights: str = "none") -> nn.Module:
 
 
 def preprocessing_of(name: str) -> Preprocessing:
-    """Return what a backbone's pretrained weights want done to an image; where there are none, what is usual for ImageNet.
+    """Return the preprocessing that a backbone's pretrained weights require; without any, the usual one for ImageNet.
 
     Args:
         name: a name in :data:`BACKBONES`, or ``timm:NAME``.

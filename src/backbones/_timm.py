@@ -20,7 +20,7 @@ def timm_backbone(name: str) -> Backbone:
         name: timm's name of the model, with or without the tag of its weights ("resnet10t", "vit_tiny_patch16_224").
 
     Raises:
-        UnknownNameError: when timm has no such model, or no weights of that tag for it.
+        UnknownNameError: if timm has no such model, or no weights of that tag for it.
 
     Example:
         >>> timm_backbone("resnet10t").build().num_features
@@ -41,12 +41,12 @@ def timm_backbone(name: str) -> Backbone:
     def fetch() -> StateDict:
         return _fetch(name)
 
-    wanted = _preprocessing(config)
+    preprocessing = _preprocessing(config)
     if not config.has_weights:
-        return Backbone(build, preprocessing=wanted)
+        return Backbone(build, preprocessing=preprocessing)
     head = config.classifier if isinstance(config.classifier, (tuple, list)) else (config.classifier,)
     source = config.url or f"https://huggingface.co/{config.hf_hub_id}"
-    return Backbone(build, tuple(part for part in head if part), fetch, source, wanted)
+    return Backbone(build, tuple(part for part in head if part), fetch, source, preprocessing)
 
 
 def _config(name: str) -> Any:
@@ -64,10 +64,10 @@ def _config(name: str) -> Any:
 def _preprocessing(config: Any) -> Preprocessing:
     from timm.data import resolve_data_config
 
-    wanted = resolve_data_config(pretrained_cfg=config.to_dict())
+    resolved = resolve_data_config(pretrained_cfg=config.to_dict())
     return Preprocessing(
-        tuple(wanted["input_size"][1:]), wanted["interpolation"], float(wanted["crop_pct"]), wanted["crop_mode"],
-        tuple(map(float, wanted["mean"])), tuple(map(float, wanted["std"])),
+        tuple(resolved["input_size"][1:]), resolved["interpolation"], float(resolved["crop_pct"]), resolved["crop_mode"],
+        tuple(map(float, resolved["mean"])), tuple(map(float, resolved["std"])),
         f"as timm describes {'.'.join(filter(None, (config.architecture, config.tag)))}",
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ def _preprocessing(config: Any) -> Preprocessing:
 def _fetch(name: str) -> StateDict:
     """Return published weights from the local cache, or else from the hub.
 
-    The hub's client retries for most of a minute on a machine without network, so one short request goes ahead of it.
+    The hub's client retries for most of a minute on a machine without network, so one short request comes first.
     """
     import timm
     from huggingface_hub import constants
@@ -97,5 +97,5 @@ def _fetch(name: str) -> StateDict:
 
 
 def _likely(name: str, known: list[str]) -> list[str]:
-    """Return the handful of timm's thousand models that share most with a misspelt name."""
+    """Return the five of timm's models whose names are most similar to a misspelt one."""
     return difflib.get_close_matches(name, known, n=5, cutoff=0.3) or known[:5]

@@ -28,7 +28,7 @@ def torchvision_backbone(name: str, trim: Callable[[nn.Module], int], head: str)
     """
     weights = models.get_model_weights(name).DEFAULT
     if name.startswith("resnet"):
-        weights = models.get_model_weights(name)["IMAGENET1K_V1"]  # the weights that published hashing numbers start from
+        weights = models.get_model_weights(name)["IMAGENET1K_V1"]  # the weights that published hashing results start from
 
     def build() -> nn.Module:
         trunk = models.get_model(name, weights=None)

@@ -1,4 +1,4 @@
-"""Reading a checkpoint that somebody else wrote: which of its parts is the network, under which prefix, and what it is not."""
+"""Reading checkpoints of other programs: which part holds the network, under which prefix, without which other keys."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from torch import Tensor
 from ..errors import UsageError
 from ._base import StateDict
 
-# Where programs put a state dict, the better weights first: those of a moving average are what their authors evaluate.
+# Keys of state dicts, moving averages first: those are the weights that their authors evaluate.
 _PARTS = ("state_dict_ema", "model_ema", "ema", "network", "state_dict", "model", "model_state_dict", "net", "teacher")
-_BESIDE = {"n_averaged"}  # what PyTorch's own moving average counts beside the weights
+_IGNORED = {"n_averaged"}  # PyTorch's moving average stores this count beside the weights
 _SCALAR = np.float64(0).__reduce__()[0]
-# What training scripts like to add, and is nothing but data.
+# Types that training scripts often add, and that hold only data.
 _DATA_ONLY: list[Any] = [
     argparse.Namespace, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8")),
     (_SCALAR, "numpy.core.multiarray.scalar"), (_SCALAR, "numpy._core.multiarray.scalar"),
@@ -33,7 +33,7 @@ def read_weights(path: Path, names: Iterable[str]) -> StateDict:
     """Read the state dict of a backbone from a checkpoint: a plain one, or within what a training wrote.
 
     The part that holds the network is found by its usual name, or by being the only one; the prefix of its keys (``module.``,
-    ``_orig_mod.``, ``backbone.``, ...) by the names that the backbone gives its own parameters. What was chosen is said in a warning.
+    ``_orig_mod.``, ``backbone.``, ...) by the names that the backbone gives its own parameters. A warning names what was chosen.
 
     Args:
         path: a PyTorch file, or safetensors.
@@ -43,18 +43,18 @@ def read_weights(path: Path, names: Iterable[str]) -> StateDict:
         The tensors under the backbone's names; a classification head, and whatever else lies beside them, is still there.
 
     Raises:
-        UsageError: when the file is missing, damaged or no checkpoint, holds pickled objects, or several networks that would fit.
+        UsageError: if the file is missing, damaged or no checkpoint, holds pickled objects, or several networks that would fit.
     """
     part, state = _part(path, _load(path))
-    state = {key: value for key, value in state.items() if key not in _BESIDE}
+    state = {key: value for key, value in state.items() if key not in _IGNORED}
     prefix = _prefix(path, state, set(names))
     chosen = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    said = [f"took {part!r}"] if part else []
-    said += [f"without the prefix {prefix!r}" if said else f"took the keys without the prefix {prefix!r}"] if prefix else []
+    notes = [f"took {part!r}"] if part else []
+    notes += [f"without the prefix {prefix!r}" if notes else f"took the keys without the prefix {prefix!r}"] if prefix else []
     if rest := sorted(state.keys() - {prefix + key for key in chosen}):
-        said.append(f"left out {len(rest)} other{'s' if len(rest) > 1 else ''} ({', '.join(rest[:3])}{', ...' if len(rest) > 3 else ''})")
-    if said:
-        warnings.warn(f"-weights {path}: {', '.join(said)}", stacklevel=2)
+        notes.append(f"left out {len(rest)} other{'s' if len(rest) > 1 else ''} ({', '.join(rest[:3])}{', ...' if len(rest) > 3 else ''})")
+    if notes:
+        warnings.warn(f"-weights {path}: {', '.join(notes)}", stacklevel=2)
     return chosen
 
 
@@ -66,10 +66,10 @@ def _load(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise UsageError(f"-weights {path}: there is no such file (and it is neither none nor imagenet)") from error
-    except Exception as error:  # bytes that are no checkpoint break the readers in many ways
-        if found := re.search(r"GLOBAL ([\w.]+)", str(error)):
+    except Exception as error:  # the readers raise many types of errors for a file that is no checkpoint
+        if match := re.search(r"GLOBAL ([\w.]+)", str(error)):
             raise UsageError(
-                f"-weights {path} holds a pickled Python object ({found[1]}), which could run code: save model.state_dict() in its place"
+                f"-weights {path} holds a pickled Python object ({match[1]}), which could run code: save model.state_dict() in its place"
             ) from error
         raise UsageError(f"-weights {path} cannot be read as a PyTorch checkpoint: it is truncated or no checkpoint") from error
 
@@ -79,11 +79,11 @@ def _part(path: Path, content: Any) -> tuple[str, dict[str, Tensor]]:
     if _is_state(content):
         return "", dict(content)
     parts = {key: value for key, value in content.items() if _is_state(value)} if isinstance(content, Mapping) else {}
-    found = next((key for key in _PARTS if key in parts), None) or (next(iter(parts)) if len(parts) == 1 else None)
-    if found is None:
+    key = next((key for key in _PARTS if key in parts), None) or (next(iter(parts)) if len(parts) == 1 else None)
+    if key is None:
         several = f": it has {', '.join(map(repr, parts))}" if parts else ""
         raise UsageError(f"-weights {path} does not hold a state dict{several}: save model.state_dict()")
-    return found, dict(parts[found])
+    return key, dict(parts[key])
 
 
 def _is_state(content: Any) -> bool:

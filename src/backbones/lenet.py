@@ -45,5 +45,5 @@ class LeNet(nn.Module):
 
 @BACKBONES.register("lenet")
 def lenet() -> Backbone:
-    """Describe LeNet as a backbone; nobody publishes ImageNet weights for it."""
+    """Describe LeNet as a backbone; there are no ImageNet weights for it."""
     return Backbone(LeNet)

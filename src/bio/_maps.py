@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RuleError, nearest
-from ..phrases import parse_entries
+from ..parsing import parse_entries
 from ._rule import RULES, BroadcastRule, LearningRule, Rule
 
 RuleOrMap = str | LearningRule | Mapping[str, str | LearningRule]

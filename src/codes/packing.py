@@ -19,7 +19,7 @@ def binarise(features: NDArray[np.floating]) -> NDArray[np.int8]:
         features: raw outputs of the hash layer, (n, bits).
 
     Raises:
-        BioDeepHashingError: when a feature is not a number.
+        BioDeepHashingError: if a feature is not a number.
 
     Example:
         >>> binarise(np.array([[0.3, -2.0, 0.0]])).tolist()
@@ -41,7 +41,7 @@ def pack(codes: NDArray[Any]) -> NDArray[np.uint8]:
         (n, ceil(bits / 8)) uint8.
 
     Raises:
-        BioDeepHashingError: when a feature is not a number.
+        BioDeepHashingError: if a feature is not a number.
 
     Example:
         >>> pack(np.array([[1, -1, 1, 1, -1, -1, -1, -1, 1]])).tolist()
@@ -60,7 +60,7 @@ def unpack(packed: NDArray[np.uint8], bits: int) -> NDArray[np.int8]:
         bits: length of a code.
 
     Raises:
-        BioDeepHashingError: when the width does not belong to that number of bits.
+        BioDeepHashingError: if the width does not belong to that number of bits.
 
     Example:
         >>> unpack(np.array([[176, 128]], dtype=np.uint8), 9).tolist()
@@ -82,7 +82,7 @@ def hamming(queries: NDArray[np.uint8], database: NDArray[np.uint8]) -> NDArray[
         (q, n) int16.
 
     Raises:
-        BioDeepHashingError: when the codes are of different width.
+        BioDeepHashingError: if the codes are of different width.
 
     Example:
         >>> hamming(np.array([[0b1100]], dtype=np.uint8), np.array([[0b1010], [0b1100]], dtype=np.uint8)).tolist()

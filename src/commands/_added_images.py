@@ -1,4 +1,4 @@
-"""Images from outside the dataset that are to be in an index: found, decoded and encoded, and a list of those that cannot be."""
+"""Images from outside the dataset for an index: listed, decoded and encoded; those that cannot be read are reported."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class AddedImages:
     faults: list[str] = field(default_factory=list)
 
     def batches(self, together: int) -> Iterator[tuple[list[str], Added]]:
-        """Yield paths and codes of as many images at a time as are to be committed together; what cannot be read is noted."""
+        """Yield paths and codes of the images to commit together; files that cannot be read are recorded as faults."""
         bar = tqdm(total=len(self.entries), desc="encoding", unit="image", disable=not has_terminal(), leave=False)
         with bar:
             for start in range(0, len(self.entries), together):
@@ -61,11 +61,11 @@ class AddedImages:
                     self.done += len(paths)
 
     def report(self) -> int:
-        """List what could not be read, and return the exit status."""
+        """Print the files that could not be read, and return the exit status."""
         for fault in self.faults:
             print(f"error: {fault}", file=sys.stderr)
         if self.faults:
-            print(f"error: {len(self.faults):,} of {len(self.entries):,} images could not be read; the others are in", file=sys.stderr)
+            print(f"error: {len(self.faults):,} of {len(self.entries):,} images could not be read; the others were added", file=sys.stderr)
         return 1 if self.faults else 0
 
     def _read(self, path: str, labels: NDArray[np.uint8]) -> tuple[str, NDArray[np.uint8], Image, tuple[int, int]] | None:
@@ -78,33 +78,33 @@ class AddedImages:
             return None
 
 
-def entries_of(places: Sequence[Path], classes: Sequence[str]) -> list[Entry]:
-    """Return the images that files, folders and CSV tables name, each once.
+def entries_of(sources: Sequence[Path], classes: Sequence[str]) -> list[Entry]:
+    """Return the images that files, directories and CSV tables name, each once.
 
-    An image of a folder has the class whose name a folder above it has; one that is named alone has none.
+    An image of a directory has the class whose name a directory above it has; one that is named alone has none.
 
     Args:
-        places: files, folders with images at any depth, and CSV tables with the columns ``file,labels``.
+        sources: files, directories with images at any depth, and CSV tables with the columns ``file,labels``.
         classes: those of the index.
 
     Raises:
-        DataError: when there is no such file, or a folder holds no image.
+        DataError: if there is no such file, or a directory holds no image.
         UnknownNameError: for a class of a table that the index does not have.
     """
-    found: dict[str, NDArray[np.uint8]] = {}
-    for place in places:
-        if place.is_dir():
-            below = sorted(path for path in place.rglob("*") if path.suffix.lower() in SUFFIXES and not _hidden(path, place))
+    entries: dict[str, NDArray[np.uint8]] = {}
+    for source in sources:
+        if source.is_dir():
+            below = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES and not _hidden(path, source))
             if not below:
-                raise DataError(f"{place} holds no images ({', '.join(SUFFIXES)})")
-            found |= {stored_path(path): vector_of(path.relative_to(place).parts[:-1], classes) for path in below}
-        elif place.suffix.lower() == ".csv" and place.is_file():
-            found |= _of_table(place, classes)
-        elif place.exists():
-            found[stored_path(place)] = vector_of((), classes)
+                raise DataError(f"{source} holds no images ({', '.join(SUFFIXES)})")
+            entries |= {stored_path(path): vector_of(path.relative_to(source).parts[:-1], classes) for path in below}
+        elif source.suffix.lower() == ".csv" and source.is_file():
+            entries |= _of_table(source, classes)
+        elif source.exists():
+            entries[stored_path(source)] = vector_of((), classes)
         else:
-            raise DataError(f"there is no file or folder {place}")
-    return list(found.items())
+            raise DataError(f"there is no file or directory {source}")
+    return list(entries.items())
 
 
 def added_before(index: Index, classes: Sequence[str]) -> list[Entry]:
@@ -133,5 +133,5 @@ def _of_table(file: Path, classes: Sequence[str]) -> dict[str, NDArray[np.uint8]
     return dict(zip((stored_path(table.folder / path) for path in table.paths), vectors, strict=True))
 
 
-def _hidden(path: Path, place: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(place).parts)
+def _hidden(path: Path, source: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(source).parts)

@@ -46,7 +46,7 @@ def facts_of(run: Run, prepared: PreparedDataset, folds: Sequence[str]) -> Facts
     """Return what an index of a run belongs to.
 
     Raises:
-        RunError: when the run was not predicted, or was trained again since.
+        RunError: if the run was not predicted, or was trained again since.
     """
     predictions = current_predictions(run)
     checksums = prepared.split.sha256
@@ -65,8 +65,8 @@ def items_of(run: Run, prepared: PreparedDataset, folds: Sequence[str]) -> RunIt
     """Return the items of some folds, each image once.
 
     Raises:
-        RunError: when a fold was not predicted, or a file cannot be used.
-        DataError: when the dataset is missing or was changed.
+        RunError: if a fold was not predicted, or a file cannot be used.
+        DataError: if the dataset is missing or was changed.
     """
     predictions = current_predictions(run)
     codes, labels, paths, origins = [], [], list[str](), list[tuple[str, int]]()
@@ -92,7 +92,7 @@ def index_of(run: Run, folder: Path | None = None) -> Index:
         folder: where the index lies; None for its place in the run's directory.
 
     Raises:
-        RunError: when the index belongs to another checkpoint, or the run has no codes to build it from.
+        RunError: if the index belongs to another checkpoint, or the run has no codes to build it from.
     """
     folder = folder or run.index()
     if not folder.is_dir() or not any(folder.iterdir()):
@@ -123,7 +123,7 @@ def of_images(run: Run, views: Mapping[str, T]) -> T:
     """Return what there is of images, of a run with one view or several.
 
     Raises:
-        RunError: when the run has no codes of images.
+        RunError: if the run has no codes of images.
     """
     for view in ("", "image"):
         if view in views:

@@ -84,7 +84,7 @@ class SearchedRun:
         folder: where its index lies; None for its place in the run's directory. It is built where there is none.
 
     Raises:
-        RunError: when the run has neither index nor codes, or the index is of another checkpoint.
+        RunError: if the run has neither index nor codes, or the index is of another checkpoint.
     """
 
     def __init__(self, run: Run, folder: Path | None = None) -> None:
@@ -126,7 +126,7 @@ class SearchedRun:
 
         Raises:
             UsageError: for an unknown fold or row.
-            RunError: when the fold was not predicted.
+            RunError: if the fold was not predicted.
         """
         fold, colon, number = text.partition(":")
         if not colon or fold not in FOLDS or not number.isdecimal():
@@ -140,7 +140,7 @@ class SearchedRun:
         return Query(f"{fold}:{row}", codes.codes[row], features, metadata.labels[row], path, lambda: image_of(file))
 
     def fold(self, fold: str) -> tuple[Metadata, FoldCodes]:
-        """Return metadata and codes of a fold, and its features where they were kept."""
+        """Return metadata and codes of a fold, and its features if they were stored."""
         if fold not in self._folds:
             predictions, metadata = current_predictions(self.run), self.prepared.fold(fold)
             if fold not in predictions.folds:
@@ -178,7 +178,7 @@ class SearchedRun:
         """Return the query that an image file is.
 
         Raises:
-            DataError: when it is missing, damaged or too large.
+            DataError: if it is missing, damaged or too large.
         """
         return self.image(str(file), image_of(file), stored_path(file))
 
@@ -242,7 +242,7 @@ def image_of(file: Path | IO[bytes], name: str = "") -> Image.Image:
         name: what to call it in the error; its path if left out.
 
     Raises:
-        DataError: when it is missing, damaged, too large or no image.
+        DataError: if it is missing, damaged, too large or no image.
     """
     try:
         return decode(file, MOST_PIXELS)[0]
@@ -254,7 +254,7 @@ def stored_image(path: str) -> Image.Image:
     """Return the image of a path that an index has.
 
     Raises:
-        DataError: when it is missing or damaged.
+        DataError: if it is missing or damaged.
     """
     return image_of(home() / path)
 
@@ -272,8 +272,8 @@ def codes_of_file(file: Path, index: Index) -> list[Query]:
     """Return the queries that a file of codes holds.
 
     Raises:
-        UsageError: when they are of another length.
-        DataError: when the file cannot be read.
+        UsageError: if they are of another length.
+        DataError: if the file cannot be read.
     """
     try:
         values = np.load(file, allow_pickle=False)

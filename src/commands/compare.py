@@ -8,7 +8,8 @@ from pathlib import Path
 
 from ..data.own.images import check_source
 from ..errors import RunError, UsageError, nearest
-from ..eval.comparison.drawing import compared, draw_pictures
+from ..eval.comparison.comparison import Comparison
+from ..eval.comparison.drawing import draw_figures
 from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
 from ..eval.comparison.rotations import RotatedRun, write_rotations
 from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
@@ -44,7 +45,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     Args:
         database: the data set.
         experiment: the experiment.
-        metric: the number by which rules are ordered, drawn and compared with bp, as MLflow names it.
+        metric: the metric by which rules are ordered, drawn and compared with bp, as MLflow names it.
         quiet: print nothing.
 
     Returns:
@@ -65,17 +66,17 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     runs, remarks = _evaluated(database, experiment, metric)
     methods = {_run_of(run).method for run in runs}
     columns, incomplete = _columns(runs, fold, metric)
-    blocks, doubles = build_groups([_observation(run, metric, several=len(methods) > 1) for run in runs], metric)
-    folder, name = comparison_folder(database, experiment, *methods), f"{database} / {experiment}"
-    title, notes = compared(blocks, name), [*_caption(metric, runs), *remarks, *incomplete, *doubles]
-    pictures = draw_pictures(folder, blocks, metric, name)
-    write_csv(folder / "comparison.csv", blocks, list(columns.values()))
-    write_markdown(folder / "comparison.md", title, blocks, columns, metric, notes, pictures)
-    by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", blocks, metric)
+    groups, doubles = build_groups([_record(run, metric, several=len(methods) > 1) for run in runs], metric)
+    folder, notes = comparison_folder(database, experiment, *methods), [*_caption(metric, runs), *remarks, *incomplete, *doubles]
+    comparison = Comparison(f"{database} / {experiment}", groups, metric, columns, notes)
+    figures = draw_figures(folder, comparison)
+    write_csv(folder / "comparison.csv", comparison)
+    write_markdown(folder / "comparison.md", comparison, figures)
+    by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", comparison)
     rotations = write_rotations(folder / "comparison-rotations.md", _rotated(runs, metric), metric)
     if not quiet:
-        print(console_text(title, blocks, columns, metric, notes))
-        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *pictures])}")
+        print(console_text(comparison))
+        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *figures])}")
         print(rotations, end="\n" * bool(rotations))
     return folder
 
@@ -97,12 +98,12 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     check_same_queries((first, second), fold)
     (own, split), (other, _) = (query_values(run, fold, measure, direction_of(metric)) for run in (first, second))
     paired = pair_queries(own, other)
-    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; divisor: {describe_denominator(measure)}\n\n{describe_pair(paired)}")
+    print(f"A: {first}\nB: {second}\n{split}\n{words_of(metric)}; denominator: {describe_denominator(measure)}\n\n{describe_pair(paired)}")
     return paired
 
 
 def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[TrackedRun], list[str]]:
-    """Return the runs of an experiment that have a number, and which others there are and why they do not count."""
+    """Return the runs of an experiment that have a metric, and which others there are and why they do not count."""
     runs = tracked_runs(database, experiment)
     if not runs:
         raise _unknown_experiment(database, experiment)
@@ -122,7 +123,7 @@ def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[Tracke
 
 
 def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[str, str], list[str]]:
-    """Return heading and metric of the columns of means, one for every number that some run has, and which runs lack an mAP."""
+    """Return heading and metric of the columns of means, one for every metric that some run has, and which runs lack an mAP."""
     direction = f"_{direction_of(metric)}" if direction_of(metric) else ""
     columns = {words: f"{fold}_mAP_{name}{direction}" for words, name in _COLUMNS.items()}
     if metric not in columns.values():
@@ -134,7 +135,7 @@ def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[s
 
 
 def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
-    """Return which runs have no such number, and what makes it."""
+    """Return which runs have no such metric, and what makes it."""
     which = _listed(some, runs) if len(some) < len(runs) or len(runs) < 4 else f"all {len(runs)} runs"
     return f"without {metric} (run {command_line('src/eval/eval_map.py')}{options_of(parse_metric(metric)[1])}): {which}"
 
@@ -157,7 +158,7 @@ def _listed(some: Sequence[TrackedRun], runs: Sequence[TrackedRun]) -> str:
 
 
 def _nothing_to_compare(database: str, experiment: str, metric: str, runs: Sequence[TrackedRun]) -> str:
-    """Return that no run has a number, with the nearest that some have."""
+    """Return that no run has a metric, with the nearest that some have."""
     guess = nearest(metric, {name for run in runs for name in run.metrics if is_metric(name)})
     if not guess:
         return f"no run of {database}/{experiment} has been evaluated"
@@ -170,7 +171,7 @@ def _apart(run: TrackedRun) -> dict[str, str]:
     return {name: value.removeprefix("bio-") if name == "architecture" else value for name, value in settings.items()}
 
 
-def _observation(run: TrackedRun, metric: str, *, several: bool) -> RunRecord:
+def _record(run: TrackedRun, metric: str, *, several: bool) -> RunRecord:
     tracked, direction = _run_of(run), direction_of(metric)
     settings = {MODEL: tracked.method} if several else {}
     settings |= _apart(run) | {"split_sha256": run.tags.get("split_sha256", "")[:12]}
@@ -216,7 +217,7 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
     views = sorted({name for run in runs for name in map(direction_of, run.metrics) if name})
     notes = [
         f"mean ± standard deviation over seeds of the mAP of the {fold} fold{', ' * bool(direction)}{direction}; where none is named, "
-        f"tie rule expected and divisor: relevant items among the first k (retrieved)",
+        f"tie rule expected and denominator: relevant items among the first k (retrieved)",
         f"differences: in {metric}, paired by seed, with Student's t; p: two-sided, of the same t test; p (Holm): adjusted for the "
         f"number of rules {'with the same method and settings' if several else 'in the table'}",
     ]

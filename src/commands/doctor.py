@@ -22,7 +22,7 @@ from ..settings import FOLDS
 from ..settings.own_images import database_name, own_place
 
 _SHOWN = 3  # examples of each finding
-_BROKEN = 20  # and of images that have to be replaced
+_BROKEN = 20  # images listed that must be replaced
 
 Folds = Mapping[str, Metadata]
 Findings = Mapping[str, Examined]
@@ -33,9 +33,9 @@ class Diagnosis:
     """The result of an examination.
 
     Args:
-        facts: lines that describe the set.
-        remarks: what one should know, though published sets have it too: equal images under different names, unused classes.
-        faults: what is wrong.
+        facts: lines that describe the dataset.
+        remarks: oddities that published datasets have too: equal images under different names, unused classes.
+        faults: errors in the dataset.
     """
 
     facts: list[str]
@@ -76,7 +76,7 @@ def examine_database(database: str) -> Diagnosis:
 
 
 def _understood(folds: Folds, split: Split) -> str:
-    """Return what the labels of the set are understood to be: counted anew, an image of several folds once."""
+    """Return how the labels are interpreted, counting an image of several folds once."""
     rows = {path: row for fold in folds.values() for path, row in zip(fold.paths, fold.labels, strict=True)}
     return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
 

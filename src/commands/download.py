@@ -1,4 +1,4 @@
-"""Bring a public dataset to ``data/raw/``."""
+"""Download a public dataset to ``data/raw/``."""
 
 from __future__ import annotations
 

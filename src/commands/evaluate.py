@@ -1,4 +1,4 @@
-"""Evaluate the codes of runs: numbers, pictures and what MLflow is to know of them."""
+"""Evaluate the codes of runs: metrics, figures and what MLflow is to know of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ..eval import APSpec, Curves
 from ..eval.ranking.histograms import Reals
 from ..eval.records.directions import headline, joined
 from ..eval.records.fold_metrics import fold_metrics, per_query
-from ..eval.records.metric_names import DENOMINATOR, asked_measures, tracked_numbers
-from ..eval.records.result_file import EvaluationPlan, check_asked, is_current, want
+from ..eval.records.metric_names import DENOMINATOR, requested_measures, tracked_numbers
+from ..eval.records.result_file import EvaluationPlan, check_requested, is_current, want
 from ..eval.records.run_codes import RunCodes, read_run
 from ..eval.records.staging import staging
 from ..eval.records.summary import summary
@@ -34,7 +34,7 @@ from ..tracking import open_tracker
 def evaluate(
     run: Run,
     *,
-    asked: Sequence[APSpec] = (),
+    measures: Sequence[APSpec] = (),
     no_features: bool = False,
     plots: bool = False,
     no_skip: bool = False,
@@ -46,9 +46,9 @@ def evaluate(
 
     Args:
         run: a predicted run.
-        asked: measures to make beside those that are always made; once made, they are made again with the file.
+        measures: average precisions to compute beside those that always are; once computed, they are computed again with the file.
         no_features: measure nothing that needs the features, and leave their files unread; quick.
-        plots: draw pictures, too, and write the numbers of each beside it; once drawn, they are drawn again with the file.
+        plots: draw figures, too, and write the values of each beside it; once drawn, they are drawn again with the file.
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
@@ -58,7 +58,7 @@ def evaluate(
         What the JSON file of each fold holds.
 
     Raises:
-        UsageError: when the tie rule "feature" is asked for without features.
+        UsageError: if the tie rule "feature" is requested without features.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
         DataError: when the data set is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
@@ -69,11 +69,11 @@ def evaluate(
             ...
         biodeephashing.errors.RunError: ...
     """
-    check_asked(asked, no_features)
+    check_requested(measures, no_features)
     hparams = run.hparams()
     tracked = hparams.get("tracking", "on") == "on" if tracking is None else tracking
     codes = read_run(run, prepared or PreparedDataset(run.database), with_features=not no_features)
-    wanted = {fold: want(codes, fold, asked, plots=plots, no_features=no_features) for fold in codes.folds}
+    wanted = {fold: want(codes, fold, measures, plots=plots, no_features=no_features) for fold in codes.folds}
     current = [fold for fold, one in wanted.items() if not no_skip and is_current(one, codes, fold)]
     for fold in current:
         _say(quiet, f"skipped: {run.evaluation_file(fold)} was made from the same codes and metadata (-no_skip makes it again)")
@@ -96,7 +96,7 @@ def evaluate(
         how = {"with_features": not no_features, "plots": plots, "no_skip": no_skip, "tracked": tracked}
         _say(quiet, "\n" + evaluate_class_codes(codes, hparams, **how))
     if plots:
-        _say(quiet, f"\npictures and their numbers: {run.evaluation}")
+        _say(quiet, f"\nfigures and their values: {run.evaluation}")
     return results
 
 
@@ -126,17 +126,17 @@ def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> t
     return np.mean(values, axis=0), codes.prepared.split.caption
 
 
-def _put_in_place(run: Run, fold: str, pictures: Sequence[str], folder: Path) -> None:
-    """Replace the result of a fold: earlier pictures go, as they may be of other codes, and the numbers come last."""
+def _put_in_place(run: Run, fold: str, figures: Sequence[str], folder: Path) -> None:
+    """Replace the result of a fold: earlier figures go, as they may be of other codes, and the metrics come last."""
     for file in run.evaluation.glob(f"{fold}-*"):
-        if file.suffix in (".png", ".csv") and file.name not in pictures:
+        if file.suffix in (".png", ".csv") and file.name not in figures:
             file.unlink()
-    for name in (*pictures, run.evaluation_file(fold).name):
+    for name in (*figures, run.evaluation_file(fold).name):
         (folder / name).replace(run.evaluation / name)
 
 
 def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, quiet: bool) -> dict[str, Any]:
-    """Return what the result file of a fold is to hold, its pictures drawn into a folder."""
+    """Return what the result file of a fold is to hold, its figures drawn into a folder."""
     pairs = {name: codes.pair(fold, name) for name in codes.directions}
     count = sum(len(queries.labels) for queries, _ in pairs.values())
     with tqdm(total=count, desc=fold, unit="query", leave=False, disable=quiet or not has_terminal()) as bar:
@@ -146,14 +146,14 @@ def _measured(codes: RunCodes, fold: str, wanted: EvaluationPlan, folder: Path, 
         for name, (numbers, _) in found.items()
     }
     curves = {name: curves for name, (_, curves) in found.items()}
-    pictures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
-    return {**joined(blocks), **wanted.facts, "pictures": pictures}
+    figures = _drawn(codes, fold, curves, folder) if wanted.drawn else []
+    return {**joined(blocks), **wanted.facts, "pictures": figures}
 
 
 def _drawn(codes: RunCodes, fold: str, curves: Mapping[str, Curves], folder: Path) -> list[str]:
-    from ._run_pictures import draw_pictures  # seconds of PyTorch and Matplotlib, for those who want pictures
+    from ._run_figures import draw_figures  # seconds of PyTorch and Matplotlib, for those who want figures
 
-    return [name for direction, of_one in curves.items() for name in draw_pictures(codes, fold, direction, of_one, folder)]
+    return [name for direction, of_one in curves.items() for name in draw_figures(codes, fold, direction, of_one, folder)]
 
 
 def _caption(codes: RunCodes, results: Mapping[str, Mapping[str, Any]]) -> str:
@@ -170,7 +170,7 @@ def _track(
     wanted: Mapping[str, EvaluationPlan],
     folder: Path,
 ) -> None:
-    """Log pictures, every number under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
+    """Log figures, every metric under a name that MLflow accepts (query_mAP_expected_at_1000), and what they stand on."""
     split, run = codes.prepared.split, codes.run
     tags = {
         "split": split.caption,
@@ -199,8 +199,8 @@ def from_arguments(arguments: Namespace) -> None:
     Raises:
         RunError: when a run could not be evaluated.
     """
-    asked = asked_measures(*given_measures(arguments))
-    check_asked(asked, arguments.no_features)
+    measures = requested_measures(*given_measures(arguments))
+    check_requested(measures, arguments.no_features)
     if arguments.device != "cpu":
         print(f"-device {arguments.device}: evaluation uses the CPU")
     tracking = arguments.tracking == "on" if "tracking" in arguments else None
@@ -214,7 +214,7 @@ def from_arguments(arguments: Namespace) -> None:
                 sets[run.database] = PreparedDataset(run.database)
             evaluate(
                 run,
-                asked=asked,
+                measures=measures,
                 no_features=arguments.no_features,
                 plots=arguments.make_plots,
                 no_skip=arguments.no_skip,

@@ -12,7 +12,7 @@ from ..eval import APSpec
 from ..eval.arrays.text_files import Margins
 from ..eval.external.codes import ExternalCodes, Reading, read_external
 from ..eval.records.fold_metrics import LabeledCodes, fold_metrics
-from ..eval.records.metric_names import ALWAYS, asked_measures, unique
+from ..eval.records.metric_names import ALWAYS, requested_measures, unique
 from ..eval.records.same_items import check_same, count_contained, same_items
 from ..eval.records.summary import summary
 from ..runs import write_json
@@ -32,7 +32,7 @@ def evaluate_codes(
     heading: bool | None = None,
     index: bool | None = None,
     leave_one_out: bool = False,
-    asked: Sequence[APSpec] = (),
+    measures: Sequence[APSpec] = (),
     output: Path | None = None,
     no_skip: bool = False,
     quiet: bool = False,
@@ -52,7 +52,7 @@ def evaluate_codes(
         heading: whether text files have a heading; None to find out, and to refuse where it is not certain.
         index: whether the first column of text files counts or names the rows; None to find out.
         leave_one_out: rank each query against the database without itself; queries and database must be the same items.
-        asked: measures to make beside those that are always made.
+        measures: average precisions to compute beside those that always are.
         output: a JSON file to write the result to, whole or not at all.
         no_skip: replace that file if it is there.
         quiet: print nothing.
@@ -62,7 +62,7 @@ def evaluate_codes(
 
     Raises:
         DataError: for files that cannot be used, or codes and labels that do not fit together.
-        UsageError: for an output that is there already or is no JSON file, for the tie rule "feature" without features, and for
+        UsageError: for an output that exists already or is no JSON file, for the tie rule "feature" without features, and for
             ``leave_one_out`` with queries that are not the database.
 
     Example:
@@ -75,17 +75,17 @@ def evaluate_codes(
     if output:
         _check_output(output, no_skip)
     reading = Reading(bits, kind, transpose, Margins(heading, index))
-    found = read_external(queries, database, query_labels, database_labels, reading)
-    measures = _measures(found, asked)
-    query, items = (LabeledCodes(codes, labels) for codes, labels in zip(found.codes, found.labels, strict=True))
+    external = read_external(queries, database, query_labels, database_labels, reading)
+    specs = _measures(external, measures)
+    query, items = (LabeledCodes(codes, labels) for codes, labels in zip(external.codes, external.labels, strict=True))
     if leave_one_out:
         check_same(query, items)
-    understood = [*found.understood, *_relation(query, items, leave_one_out)]
+    understood = [*external.understood, *_relation(query, items, leave_one_out)]
     if not quiet:
         print("\n".join(understood))
     health = {"query": query.health, "database": items.health}
-    facts = {"code_health": health, "bits": found.codes[0].bits, "inputs": found.inputs}
-    numbers, _ = fold_metrics(query, items, measures, leave_one_out=leave_one_out)
+    facts = {"code_health": health, "bits": external.codes[0].bits, "inputs": external.inputs}
+    numbers, _ = fold_metrics(query, items, specs, leave_one_out=leave_one_out)
     result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
     if output:
         write_json(output, result, indent=4)
@@ -100,25 +100,25 @@ def _check_output(output: Path, no_skip: bool) -> None:
     if output.suffix != ".json":
         raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
     if output.is_dir():
-        raise UsageError(f"-o {output}: there is a folder of that name; choose another")
+        raise UsageError(f"-o {output}: there is a directory of that name; choose another")
     if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
-        raise UsageError(f"-o {output}: {above} is a file, not a folder")
+        raise UsageError(f"-o {output}: {above} is a file, not a directory")
     if output.exists() and not no_skip:
-        raise UsageError(f"{output} is there already and was left alone: choose another name, or replace it with -no_skip")
+        raise UsageError(f"{output} exists already and was not changed: choose another name, or replace it with -no_skip")
 
 
-def _measures(found: ExternalCodes, asked: Sequence[APSpec]) -> list[APSpec]:
-    """Return what is always measured, as far as the codes allow, and what is asked for."""
-    if found.codes[0].features is not None:
-        return unique([*ALWAYS, *asked])
-    if any(measure.ties == "feature" for measure in asked):
-        held = " and ".join(f"{found.inputs[role]['file']} holds {found.inputs[role]['as']}" for role in ("queries", "database"))
+def _measures(external: ExternalCodes, requested: Sequence[APSpec]) -> list[APSpec]:
+    """Return what is always measured, as far as the codes allow, and what is requested."""
+    if external.codes[0].features is not None:
+        return unique([*ALWAYS, *requested])
+    if any(measure.ties == "feature" for measure in requested):
+        held = " and ".join(f"{external.inputs[role]['file']} holds {external.inputs[role]['as']}" for role in ("queries", "database"))
         raise UsageError(f"the tie rule feature needs real-valued features of queries and database, but {held}")
-    return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *asked])
+    return unique([*(measure for measure in ALWAYS if measure.ties != "feature"), *requested])
 
 
 def _relation(query: LabeledCodes, items: LabeledCodes, leave_one_out: bool) -> list[str]:
-    """Return what queries and database have in common, and what looks odd about their sizes."""
+    """Return what queries and database have in common, and a warning about unlikely sizes."""
     queries, database = len(query.labels), len(items.labels)
     if leave_one_out:
         return [f"leave-one-out: each query is ranked against the {database - 1:,} other items"]
@@ -129,7 +129,7 @@ def _relation(query: LabeledCodes, items: LabeledCodes, leave_one_out: bool) -> 
         what = "code" if query.codes.features is None else "features"
         lines.append(f"{contained:,} of {queries:,} queries have {what} and labels of a database item: are these the same?")
     if queries > database:
-        lines.append("more queries than database items: have the two been swapped?")
+        lines.append("more queries than database items: are they swapped?")
     return lines
 
 
@@ -147,18 +147,18 @@ def from_arguments(arguments: Namespace) -> None:
     Raises:
         UsageError: for codes of no bits.
     """
-    given = vars(arguments)
-    if given.get("bits") == 0:
+    values = vars(arguments)
+    if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
     evaluate_codes(
-        *(given[name] for name in CODE_FILES),
-        bits=given.get("bits"),
-        kind=given.get("kind"),
+        *(values[name] for name in CODE_FILES),
+        bits=values.get("bits"),
+        kind=values.get("kind"),
         transpose=arguments.transpose,
-        heading=given.get("heading"),
-        index=given.get("index"),
+        heading=values.get("heading"),
+        index=values.get("index"),
         leave_one_out=arguments.leave_one_out,
-        asked=asked_measures(*given_measures(arguments)),
-        output=given.get("output"),
+        measures=requested_measures(*given_measures(arguments)),
+        output=values.get("output"),
         no_skip=arguments.no_skip,
     )

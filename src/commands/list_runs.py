@@ -45,7 +45,7 @@ def list_runs(database: str | None = None, experiment: str | None = None) -> lis
         experiment: only runs of this experiment; None for all.
 
     Raises:
-        RunError: when only others have runs; it names the nearest dataset or experiment that has some.
+        RunError: if only others have runs; it names the nearest dataset or experiment that has some.
     """
     runs = known_runs()
     for kind, flag, name in (("database", "-db", database), ("experiment", "-exp", experiment)):
@@ -91,9 +91,9 @@ def words_of_size(size: int) -> str:
 
 
 def from_arguments(arguments: Namespace) -> None:
-    """Prune the runs where ``list`` asks for it, and print all of them."""
-    given = vars(arguments)
-    chosen = given.get("database"), given.get("experiment_name")
+    """Prune the runs if ``-prune`` is set, and print all of them."""
+    values = vars(arguments)
+    chosen = values.get("database"), values.get("experiment_name")
     freed = prune([one.run for one in list_runs(*chosen)]) if arguments.prune else None
     listed = list_runs(*chosen)
     if not listed:
@@ -109,14 +109,14 @@ def _listed(run: Run) -> Listed:
     try:
         hparams = run.hparams()
     except BioDeepHashingError:
-        hparams = None  # of a folder that was renamed, a damaged file, or a newer version: what else there is to know is listed
+        hparams = None  # a renamed directory, a damaged file, or a newer version: the other columns are still listed
     return Listed(run, hparams, run.status or "not started", _score(run), _disk(run.directory))
 
 
 def _disk(folder: Path) -> int:
     total = 0
     for file in folder.rglob("*"):
-        with suppress(FileNotFoundError):  # a run at work replaces its files
+        with suppress(FileNotFoundError):  # a running training replaces its files
             total += file.lstat().st_size if file.is_file() else 0
     return total
 

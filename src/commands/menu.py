@@ -11,9 +11,9 @@ from ..runs import METHODS, check_method
 
 PACKAGE = "biodeephashing"
 COMMANDS = {
-    "prepare": "make a data set of downloaded or own images: prepare CIFAR_10, prepare FOLDER PATH, prepare lists NAME ...",
-    "download": "bring a public data set to data/raw/: download CIFAR_10",
-    "doctor": "examine the images and labels of a prepared data set",
+    "prepare": "make a dataset of downloaded or own images: prepare CIFAR_10, prepare FOLDER PATH, prepare lists NAME ...",
+    "download": "download a public dataset to data/raw/: download CIFAR_10",
+    "doctor": "examine the images and labels of a prepared dataset",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",
     "rotate": "rotate the codes of finished runs, each of which gives a run of its own: rotate H2Q -p RUN ...",
@@ -82,7 +82,7 @@ def entrance_of(words: Sequence[str]) -> tuple[str, str, list[str]]:
 
     Raises:
         UnknownNameError: for an unknown command, dataset or method.
-        UsageError: when the name of a dataset is missing.
+        UsageError: if the name of a dataset is missing.
 
     Example:
         >>> entrance_of(["train", "PenaltyStrategies", "-ep", "5"])
@@ -107,7 +107,7 @@ def _dataset_entrance(command: str, rest: Sequence[str]) -> tuple[str, str, list
     if not rest or rest[0].startswith("-"):
         raise UsageError(f"{command} needs a name first: {', '.join(names)} (`{PACKAGE} {command} NAME -h` lists the flags)")
     if rest[0] not in names:
-        raise unknown_name(f"data set to {command}", rest[0], names)
+        raise unknown_name(f"dataset to {command}", rest[0], names)
     package, title = f"{PACKAGE}.data.{_PER_DATASET[command]}", f"{command} {rest[0]}"
     return (f"{package}.{rest[0]}:main", title, list(rest[1:])) if rest[0] in _scripts(command) else (f"{package}:main", title, list(rest))
 

@@ -1,4 +1,4 @@
-"""Write the codes of a trained run, and say what comes next."""
+"""Write the codes of a trained run, and print the next command."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..settings.strict_parser import command_line
 
 
 def predict(settings: CommonSettings, *, quiet: bool = False) -> Run:
-    """Write features and packed codes of the wanted folds of a finished run; folds that are up to date are skipped.
+    """Write features and packed codes of the requested folds of a finished run; folds that are up to date are skipped.
 
     Args:
         settings: the run's settings, with the folds, the batch size and the device to use.
@@ -22,7 +22,7 @@ def predict(settings: CommonSettings, *, quiet: bool = False) -> Run:
         The run.
 
     Raises:
-        BioDeepHashingError: when the run is not finished, or its checkpoint or data cannot be used.
+        BioDeepHashingError: if the run is not finished, or its checkpoint or data cannot be used.
     """
     run = Run.of(settings)
     write_codes(run, settings, quiet=quiet)
@@ -30,14 +30,14 @@ def predict(settings: CommonSettings, *, quiet: bool = False) -> Run:
 
 
 def predict_and_advise(settings: CommonSettings, images: Path | None = None) -> None:
-    """Predict, and print the command that comes next.
+    """Predict, and print the next command.
 
     Args:
         settings: the run's settings, with the folds, the batch size and the device to use.
-        images: the place of own images (``-db FOLDER:PATH``), or None.
+        images: the path of own images (``-db FOLDER:PATH``), or None.
 
     Raises:
-        DataError: when the prepared images stem from another place.
+        DataError: if the prepared images come from another path.
     """
     check_source(images)
     print(f"next: {command_line('src/eval/eval_map.py')} -p {predict(settings).quoted}")

@@ -1,4 +1,4 @@
-"""Prepare a dataset, and say what it was understood to be and what comes next."""
+"""Prepare a dataset, and print its facts and the next command."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def prepare_lists(options: Namespace) -> None:
             print(file)
         return
     if options.images is None:
-        raise UsageError("-images FOLDER is needed: the folder the images lie below")
+        raise UsageError("-images FOLDER is needed: the directory the images lie below")
     report(*process(lists=lists, **details))
 
 
 def report(split: Split, written: bool, train: str = FIRST_TRAINING) -> None:
-    """Print what was prepared, what its labels were understood to be, and the command that comes next.
+    """Print the split, how its labels were interpreted, and the next command.
 
     Args:
         split: the facts about the split.

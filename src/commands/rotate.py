@@ -18,7 +18,7 @@ from ..runs import METHODS, Run, runs_of, settings_of
 from ..runs.rotation_json import read_source
 from ..settings.flags import given_settings
 from ..settings.strict_parser import command_line
-from ..training.manner import Manner
+from ..training.reporting import Reporting
 
 
 def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
@@ -32,29 +32,29 @@ def rotate(settings: RotationSettings, *, quiet: bool = False) -> Run:
         The run of the rotation: its codes can be evaluated, and its network can be used as any other.
 
     Raises:
-        BioDeepHashingError: when the parent cannot be rotated; nothing is written then.
+        BioDeepHashingError: if the parent cannot be rotated; nothing is written then.
     """
     run, parent, method = Run.of(settings), Parent.of(settings.parent), load_method(settings.method)
     assert isinstance(method, RotationMethod)
     current = run.status == "finished" and read_source(run.rotation_file) == parent.source and not settings.no_skip
     if not current:
-        method.train(run, settings, Manner(quiet=quiet))
+        method.train(run, settings, Reporting(quiet=quiet))
     elif not quiet:
         print(f"skipped: {run} was learnt from the same features (-no_skip learns it again)")
     write_codes(run, replace(settings, datafolds=parent.folds), quiet=quiet, encode=partial(method.rotated, run, parent))
     return run
 
 
-def rotation_of(run: Run, method: str, given: Namespace) -> RotationSettings:
+def rotation_of(run: Run, method: str, own: Namespace) -> RotationSettings:
     """Return the settings of the rotation of a run.
 
     Args:
         run: the run.
         method: the rotation.
-        given: its own settings.
+        own: the arguments that hold its own settings.
 
     Raises:
-        RunError: when the run is a rotation itself, or of a method whose codes cannot be rotated.
+        RunError: if the run is a rotation itself, or of a method whose codes cannot be rotated.
     """
     parent, table = run.settings(), settings_of(method)
     if isinstance(parent, RotationSettings):
@@ -62,14 +62,14 @@ def rotation_of(run: Run, method: str, given: Namespace) -> RotationSettings:
     if not isinstance(parent, ParentSettings):
         raise RunError(f"{run} is a run of {run.method}: only the codes of {ParentSettings.method} can be rotated")
     assert issubclass(table, RotationSettings)
-    return table.rotating(parent, **given_settings(table, given))
+    return table.rotating(parent, **given_settings(table, own))
 
 
 def from_arguments(arguments: Namespace, method: str) -> None:
     """Rotate every run that ``rotate.py`` names; one that cannot be rotated does not stop the others.
 
     Raises:
-        RunError: when a run could not be rotated.
+        RunError: if a run could not be rotated.
     """
     runs = list(dict.fromkeys(run for handle in arguments.path for run in _parents(runs_of(handle))))
     made, failed = [], 0

@@ -19,29 +19,29 @@ TOGETHER = 10_000  # added images of a transaction
 
 
 def from_arguments(arguments: Namespace) -> int:
-    """Do what ``index.py`` asks for, and return the exit status: 1 where an image could not be read, the others being added.
+    """Run the action that ``index.py`` names, and return the exit status: 1 where an image could not be read, the others being added.
 
     Raises:
-        BioDeepHashingError: when the run, its index or its codes cannot be used.
+        BioDeepHashingError: if the run, its index or its codes cannot be used.
     """
-    asked = [name for name in ("add", "remove", "compact", "check", "facts") if getattr(arguments, name)]
-    if len(asked) > 1:
-        raise UsageError(f"-{asked[0]} and -{asked[1]} are two commands: give one of them")
+    actions = [name for name in ("add", "remove", "compact", "check", "facts") if getattr(arguments, name)]
+    if len(actions) > 1:
+        raise UsageError(f"-{actions[0]} and -{actions[1]} are two commands: give one of them")
     run = run_of(arguments.path)
     folder = getattr(arguments, "output", None) or run.index()
-    if not asked:
+    if not actions:
         return build_or_skip(run, folder, arguments.datafolds, no_skip=arguments.no_skip)
     if arguments.datafolds:
-        raise UsageError(f"-dfs says what to build: leave it out beside -{asked[0]}")
-    if asked == ["add"]:
+        raise UsageError(f"-dfs says what to build: leave it out beside -{actions[0]}")
+    if actions == ["add"]:
         return add(run, folder, arguments.add)
     index = index_of(run, folder)
-    if asked == ["remove"]:
+    if actions == ["remove"]:
         remove(index, arguments.remove)
-    elif asked == ["compact"]:
+    elif actions == ["compact"]:
         index.compact()
         print(f"compacted: {summary(index.refresh())}")
-    elif asked == ["check"]:
+    elif actions == ["check"]:
         index.check()
         print(f"checked: {summary(index)}; every file is as it was written")
     else:

@@ -48,7 +48,7 @@ def from_arguments(arguments: Namespace) -> int:
     """Answer the queries of ``query.py``, and return the exit status: 1 where an image could not be read, the others being answered.
 
     Raises:
-        BioDeepHashingError: when a run, its index or a row cannot be used.
+        BioDeepHashingError: if a run, its index or a row cannot be used.
     """
     question = question_of(arguments)
     if not (arguments.rows or arguments.images or arguments.codes):

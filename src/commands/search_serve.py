@@ -31,7 +31,7 @@ def from_arguments(arguments: Namespace) -> int:
 
     Raises:
         UsageError: for runs of several datasets, or a port that is taken.
-        BioDeepHashingError: when a run cannot be used.
+        BioDeepHashingError: if a run cannot be used.
     """
     runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
     if len(runs) > MOST_RUNS:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.flags import given_images
@@ -23,30 +23,30 @@ Table = TypeVar("Table", bound=CommonSettings)
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
-def study(cells: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
-    """Train, predict and evaluate every cell of a grid, several at a time, and compare the learning rules.
+def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
+    """Train, predict and evaluate every trial of a grid, several at a time, and compare the learning rules.
 
-    A cell that fails does not stop the others; a cell that is done is skipped; an interrupted grid goes on where it was.
+    A trial that fails does not stop the others; a finished trial is skipped; an interrupted grid resumes where it was.
 
     Args:
-        cells: the settings of each run; all of one experiment on one data set.
-        jobs: processes at a time; 0 for one per core, or one per graphics card.
+        trials: the settings of each run; all of one experiment on one dataset.
+        jobs: processes at a time; 0 for one per core, or one per GPU.
         title: name of the grid's MLflow run.
 
     Returns:
-        One message per failed cell.
+        One message per failed trial.
 
     Raises:
-        UsageError: when there is no cell, or a cell appears twice.
+        UsageError: if there is no trial, or a trial appears twice.
     """
-    names = [Run.of(cell) for cell in cells]
-    if not cells or len(set(names)) != len(names):
-        raise UsageError(f"a grid of {len(cells)} cells with {len(set(names))} different runs: list every value once")
-    return run_grid(cells, run_cell, jobs=jobs, title=title)
+    names = [Run.of(trial) for trial in trials]
+    if not trials or len(set(names)) != len(names):
+        raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
+    return run_grid(trials, run_trial, jobs=jobs, title=title)
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
-    """Return the cells of a grid: one per combination of the listed values, in the order of the table of settings.
+    """Return the trials of a grid: one per combination of the listed values, in the order of the table of settings.
 
     Args:
         table: the settings of the method.
@@ -54,11 +54,11 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
         source: where they come from, for error messages.
 
     Raises:
-        UsageError: when a setting that all cells share has several values, or a value cannot be used.
+        UsageError: if a setting that all trials share has several values, or a value cannot be used.
 
     Example:
         >>> from biodeephashing.settings import TrainingSettings
-        >>> [cell.mode for cell in expand(TrainingSettings, {"architecture": "bio-lenet", "mode": ["bp", "fa"]}, "example")]
+        >>> [trial.mode for trial in expand(TrainingSettings, {"architecture": "bio-lenet", "mode": ["bp", "fa"]}, "example")]
         ['bp', 'fa']
     """
     order = {field.name: position for position, (field, _) in enumerate(table.table())}
@@ -70,9 +70,9 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
     return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_cell(settings: CommonSettings, parent: str | None) -> str:
-    """Train, predict and evaluate one cell, and return the line that tells how it went."""
-    with held_back():
+def run_trial(settings: CommonSettings, parent: str | None) -> str:
+    """Train, predict and evaluate one trial, and return a line with its result."""
+    with defer_interrupts():
         from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
 
     started = time.monotonic()
@@ -84,8 +84,8 @@ def run_cell(settings: CommonSettings, parent: str | None) -> str:
     return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
 
 
-def cells_of(arguments: Namespace, table: type[Table]) -> list[Table]:
-    """Return the cells of a grid that ``study.py`` names by flags and YAML file; flags win.
+def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
+    """Return the trials of a grid that ``study.py`` names by flags and YAML file; flags win.
 
     Args:
         arguments: what the parser returned.
@@ -94,25 +94,25 @@ def cells_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     Raises:
         UsageError: for settings that cannot be used.
     """
-    given = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
-    return expand(table, read_config(table, arguments.config) | given, str(arguments.config or "command line"))
+    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
+    return expand(table, read_config(table, arguments.config) | flags, str(arguments.config or "command line"))
 
 
 def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
-    """Run the grid that ``study.py`` names, and print the comparison; arguments as in :func:`cells_of`.
+    """Run the grid that ``study.py`` names, and print the comparison; arguments as in :func:`trials_of`.
 
     Raises:
-        UsageError: for a grid that cannot be.
-        BioDeepHashingError: when a cell failed.
+        UsageError: for a grid that cannot be run.
+        BioDeepHashingError: if a trial failed.
     """
     if arguments.jobs < 0:
         raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
-    cells = cells_of(arguments, table)
+    trials = trials_of(arguments, table)
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
-    failures = study(cells, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
-    if len(failures) < len(cells) and cells[0].tracking == "on":
-        compare(cells[0].database, cells[0].experiment_name)
+    failures = study(trials, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
+    if len(failures) < len(trials) and trials[0].tracking == "on":
+        compare(trials[0].database, trials[0].experiment_name)
         print(f"all runs, curves and settings: {how_to_open()}")
     if failures:
-        raise BioDeepHashingError(f"{len(failures)} of {len(cells)} cells failed:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"{len(failures)} of {len(trials)} trials failed:\n" + "\n".join(failures))

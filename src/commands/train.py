@@ -10,7 +10,7 @@ from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line
-from ..training.manner import Manner
+from ..training.reporting import Reporting
 from ..training.same_split import check_split
 
 
@@ -26,7 +26,7 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         The run, finished; or, with ``soft_skip``, as another process left it.
 
     Raises:
-        BioDeepHashingError: when settings, data or weights cannot be used, or training diverges.
+        BioDeepHashingError: if settings, data or weights cannot be used, or training diverges.
     """
     run = Run.of(settings)
     reason = reason_to_skip(run, settings)
@@ -36,7 +36,7 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    method_of(run).train(run, settings, Manner(quiet=quiet, parent=parent))
+    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent))
     return run
 
 
@@ -58,11 +58,11 @@ def next_commands(run: Run) -> str:
 
 
 def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_unreadable: Fraction = Fraction()) -> None:
-    """Prepare own images where they are named, train, and print the commands that come next.
+    """Prepare own images if there are any, train, and print the next commands.
 
     Args:
         settings: the run's settings.
-        images: the place of own images (``-db FOLDER:PATH``), or None.
+        images: the path of own images (``-db FOLDER:PATH``), or None.
         skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
     """
     for line in prepare_source(images, skip_unreadable):

@@ -1,4 +1,4 @@
-"""Who does the units of a large piece of work: one small interface, and the processes of this machine as its implementation."""
+"""Executors run the units of a large piece of work: one interface, implemented by processes of this machine."""
 
 from ._interface import Executor, Outcome
 from .local import LocalPool

@@ -1,4 +1,4 @@
-"""What every executor does, wherever its processes are."""
+"""The interface of an executor, wherever its processes are."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Outcome(Generic[Unit, Result]):
 class Executor(Protocol):
     """Hands out units of work, and yields the outcome of each as it ends.
 
-    A unit that fails does not stop the others. When the generator is closed, units at work are interrupted as by Ctrl-C and the
-    waiting ones are dropped.
+    A unit that fails does not stop the others. Closing the generator interrupts the running units as Ctrl-C would, and drops the
+    waiting ones.
     """
 
     def run(self, work: Callable[[Unit], Result], units: Sequence[Unit]) -> Generator[Outcome[Unit, Result], None, None]:
         """Do the work of all units.
 
         Args:
-            work: what is done with a unit; it can be pickled, and so can the units and the results.
+            work: called with each unit; it, the units and the results must be picklable.
             units: the units.
         """

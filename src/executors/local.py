@@ -17,15 +17,15 @@ from ..errors import RunError
 from ._interface import Outcome, Result, Unit
 from .gpus import see
 
-GRACE = 20  # seconds that a unit has to stop once the executor's process is gone
+SHUTDOWN_SECONDS = 20  # seconds that a unit has to stop once the executor's process is gone
 
 
 class LocalPool:
     """Does units of work in processes of this machine, each process many units: heavy libraries are imported once per process.
 
     Args:
-        jobs: processes at a time; 0 for one per core, or one per share of the GPUs, whose memory several would have to share.
-        gpus: the GPUs of each process, see :func:`~biodeephashing.executors.gpus.shares`; none where no process needs its own.
+        jobs: processes at a time; 0 for one per core, or one per assignment of GPUs, whose memory several processes would have to share.
+        gpus: the GPUs of each process, see :func:`~biodeephashing.executors.gpus.assign`; empty if no process needs its own.
     """
 
     def __init__(self, jobs: int = 0, gpus: Sequence[str] = ()) -> None:
@@ -36,7 +36,7 @@ class LocalPool:
         """Do the work of all units, see :class:`~biodeephashing.executors.Executor`."""
         lost: list[Unit] = []
         yield from _outcomes(work, units, min(self.jobs, len(units)), self.gpus, lost)
-        for unit in lost:  # alone: the process that was killed took the innocent ones of its pool with it
+        for unit in lost:  # alone: a killed process breaks the whole pool, so most of these did nothing wrong
             again: list[Unit] = []
             yield from _outcomes(work, [unit], 1, self.gpus, again)
             if again:
@@ -62,15 +62,15 @@ def _prepare_worker(threads: int, gpus: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process when the executor's is gone: killed, that could not, and a lock held here would keep the next one off."""
+    """End this process when the executor's is gone: a killed one cannot, and a lock held here would block the next."""
     _parent().join()
-    os.kill(os.getpid(), signal.SIGTERM)  # a training at work marks its run as interrupted
-    time.sleep(GRACE)
+    os.kill(os.getpid(), signal.SIGTERM)  # a running training marks its run as interrupted
+    time.sleep(SHUTDOWN_SECONDS)
     os._exit(1)
 
 
 def _unless_orphaned(work: Callable[[Unit], Result], unit: Unit) -> Result:
-    """Do the work of a unit, and take none of the units that wait if the executor's process is gone."""
+    """Do the work of a unit, and end before the next one if the executor's process is gone."""
     try:
         return work(unit)
     finally:
@@ -87,12 +87,12 @@ def _parent() -> Any:
 def _outcomes(
     work: Callable[[Unit], Result], units: Sequence[Unit], jobs: int, gpus: Sequence[str], lost: list[Unit]
 ) -> Generator[Outcome[Unit, Result], None, None]:
-    """Yield the outcomes of units, several at work at a time, and note those that were lost because a process was killed."""
+    """Yield the outcomes of units, several running at a time, and append those whose process was killed to ``lost``."""
     context = multiprocessing.get_context("spawn")  # a forked child would inherit PyTorch's thread pools in a state it cannot use
-    dealt = context.SimpleQueue()  # a share for each process
-    for share in islice(cycle(gpus or [None]), jobs):
-        dealt.put(share)
-    pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(max(1, cores() // jobs), dealt))
+    assignments = context.SimpleQueue()  # of GPUs, one for each process
+    for assigned in islice(cycle(gpus or [None]), jobs):
+        assignments.put(assigned)
+    pool = ProcessPoolExecutor(jobs, context, initializer=_prepare_worker, initargs=(max(1, cores() // jobs), assignments))
     try:
         futures = {pool.submit(_unless_orphaned, work, unit): unit for unit in units}
         for future in as_completed(futures):

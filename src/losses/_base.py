@@ -28,7 +28,7 @@ class Penalty(nn.Module, ABC):
 
 
 class HashingLoss(nn.Module, ABC):
-    r"""A hashing loss: raw outputs of the hash layer, labels and data-set indices in, a scalar out.
+    r"""A hashing loss: raw outputs of the hash layer, labels and dataset indices in, a scalar out.
 
     .. math:: L = \ell(Z, Y) + r(F, Y) + c \sum_m \lambda_m P_m(Z), \quad Z = \operatorname{relax}(F)
 
@@ -146,7 +146,7 @@ class HashingLoss(nn.Module, ABC):
             self.additive_weights.append(weight)
 
     def set_reference(self, features: Tensor) -> None:
-        """Take the features of all training images, by data-set index, from a network that does not learn, to where the loss is.
+        """Take the features of all training images, by dataset index, from a network that does not learn, to where the loss is.
 
         They are part of the state: a resumed run compares with the same ones.
 
@@ -182,7 +182,7 @@ class HashingLoss(nn.Module, ABC):
         return None
 
     def on_fit_start(self, labels: Tensor) -> None:
-        """Take the labels of the whole train fold, by data-set index, before the first step: nothing, unless the method uses them.
+        """Take the labels of the whole train fold, by dataset index, before the first step: nothing, unless the method uses them.
 
         Each process of a training calls it, a resumed one before the state of the loss is loaded: what the method registers here
         as a buffer goes on from where it was.

@@ -38,7 +38,7 @@ def classification_loss(logits: Tensor, labels: Tensor, *, multi_label: bool) ->
     Args:
         logits: o, (B, C).
         labels: y, 0 or 1 of any type, (B, C).
-        multi_label: whether images of the data set may have several classes.
+        multi_label: whether images of the dataset may have several classes.
 
     Returns:
         A scalar.

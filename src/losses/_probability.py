@@ -12,7 +12,7 @@ BLOCK = 256  # label sets compared with all others at a time
 
 
 def similar_probability(labels: Tensor | NDArray[np.generic]) -> float:
-    r"""Return the share of similar pairs among all ordered pairs of a data set, each row with itself included.
+    r"""Return the share of similar pairs among all ordered pairs of a dataset, each row with itself included.
 
     .. math:: p = \frac{1}{N^2} \sum_{i,j} s_{ij}, \quad s_{ij} = 1 \text{ if rows } i, j \text{ share a class}
 

@@ -1,4 +1,4 @@
-"""Methods: how a network, a rule and a loss are trained together. One folder each; ``runs/methods.py`` lists them."""
+"""Methods: each trains a network with a rule and a loss. One directory each; ``runs/methods.py`` lists them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..registry import load
 from ..runs import METHODS, Run, check_method
 from ..settings import CommonSettings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ..data import Metadata
     from ..runs.predictions_json import Fingerprint
-    from ..training.manner import Manner
+    from ..training.reporting import Reporting
     from .encoder import Encoded
 
 Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
@@ -32,16 +32,16 @@ class Method(Protocol[Table]):
     from :class:`~biodeephashing.models.network_method.NetworkMethod` and writes ``train`` alone.
     """
 
-    def train(self, run: Run, settings: Table, manner: Manner) -> None:
+    def train(self, run: Run, settings: Table, reporting: Reporting) -> None:
         """Train a run to its end within :func:`~biodeephashing.training.status.recorded_training`, or go on with an interrupted one.
 
         Args:
-            run: where everything goes.
+            run: its directory holds all results.
             settings: the run's settings.
-            manner: how the training shows itself.
+            reporting: how the training reports its progress.
 
         Raises:
-            BioDeepHashingError: when something is wrong; the run is then marked as interrupted, or untouched.
+            BioDeepHashingError: if training fails; the run is then marked as interrupted, or untouched.
         """
 
     def fingerprint(self, run: Run, settings: Table) -> Fingerprint:
@@ -52,7 +52,7 @@ class Method(Protocol[Table]):
             settings: its settings.
 
         Raises:
-            BioDeepHashingError: when the run cannot be encoded any more: its checkpoint is gone, or images would be prepared otherwise.
+            BioDeepHashingError: if the run cannot be encoded any more: its checkpoint is missing, or its preprocessing has changed.
         """
 
     def encode(self, run: Run, settings: Table, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
@@ -67,7 +67,7 @@ class Method(Protocol[Table]):
             quiet: whether to show no progress.
 
         Raises:
-            BioDeepHashingError: when the run or the images cannot be used.
+            BioDeepHashingError: if the run or the images cannot be used.
         """
 
 
@@ -101,14 +101,14 @@ def load_method(name: str) -> Method[Any]:
     """Import a method; Ctrl-C waits meanwhile.
 
     Raises:
-        UnknownNameError: when there is none of that name.
+        UnknownNameError: if there is none of that name.
 
     Example:
         >>> type(load_method("PenaltyStrategies")).__name__
         'PenaltyStrategies'
     """
     check_method(name)
-    with held_back():
+    with defer_interrupts():
         method: Method[Any] = load(METHODS[name].method)
         return method
 

@@ -1,4 +1,4 @@
-"""From a finished run to its codes on disk, whatever its method."""
+"""Codes of a finished run on disk, for any method."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class _Task:
     fingerprint: Fingerprint
     quiet: bool
 
-    def say(self, message: str) -> None:
+    def print(self, message: str) -> None:
         if not self.quiet:
             print(message)
 
 
 def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Encode | None = None) -> None:
-    """Write features, packed codes and, if asked, text codes of every wanted fold that is not up to date.
+    """Write features, packed codes and, if asked, text codes of every requested fold that is not up to date.
 
     Args:
         run: a finished run.
         settings: its settings, with the folds, the batch size and the device to use.
         quiet: print nothing.
-        encode: yields features and codes of folds by a shorter way than the method's own; None for that.
+        encode: yields features and codes of folds in place of the method's own function; None for that one.
 
     Raises:
-        RunError: when the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
-        DataError: when the data set is missing or damaged.
+        RunError: if the run is not finished or was trained on another split, its checkpoint is damaged, or its network diverged.
+        DataError: if the dataset is missing or damaged.
     """
     check_finished(run)
     folds = {fold: load_fold(settings.database, fold) for fold in settings.datafolds}
@@ -62,7 +62,7 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
     due = [fold for fold in folds if settings.no_skip or not _is_current(task, fold, known.get(fold, {}), digests[fold])]
     made_with = f" with {task.fingerprint.checkpoint}" if task.fingerprint.checkpoint else ""
     for fold in (fold for fold in folds if fold not in due):
-        task.say(f"skipped: {fold} is up to date{made_with} (-no_skip writes it again)")
+        task.print(f"skipped: {fold} is up to date{made_with} (-no_skip writes it again)")
     encode = encode or partial(method.encode, run, settings, quiet=quiet)
     encoded = encode([folds[fold] for fold in due]) if due else ()
     for fold, views in zip(due, encoded, strict=True):
@@ -71,7 +71,7 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
         for view, facts in known[fold].items():
             items += facts["rows"]
             name, bits = f"{fold} {view}".rstrip(), settings.number_of_bits
-            task.say(f"{name}: {facts['rows']:,} codes of {bits} bits, {facts['zeros']:,} exact zeros (counted as +1)")
+            task.print(f"{name}: {facts['rows']:,} codes of {bits} bits, {facts['zeros']:,} exact zeros (counted as +1)")
     hparams = read_hparams(run.hparams_file) | hparams_of(settings)
     write_hparams(run.hparams_file, hparams | {"datafolds": list(settings.datafolds)})
     if items:
@@ -94,10 +94,10 @@ def _is_current(task: _Task, fold: str, views: Mapping[str, Mapping[str, Any]], 
 def _is_whole(task: _Task, part: tuple[str, str], facts: Mapping[str, Any], metadata_digest: str) -> bool:
     if facts["metadata_sha256"] != metadata_digest:
         return False
-    wanted = {"features_sha256": task.run.features_file(*part), "codes_sha256": task.run.codes_file(*part)}
+    files = {"features_sha256": task.run.features_file(*part), "codes_sha256": task.run.codes_file(*part)}
     if task.settings.tsv and not task.run.hashes_file(*part).exists():
         return False
-    return all(path.exists() and digest(path) == facts[key] for key, path in wanted.items())
+    return all(path.exists() and digest(path) == facts[key] for key, path in files.items())
 
 
 def _write_view(task: _Task, part: tuple[str, str], encoded: Encoded, metadata_digest: str) -> dict[str, Any]:

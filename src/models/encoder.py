@@ -33,7 +33,7 @@ _HALF = {"32": None, "64": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch
 
 @dataclass(frozen=True)
 class Encoded:
-    """What images became.
+    """Features and codes of images.
 
     Args:
         features: raw outputs of the hash layer, float32 (n, bits).
@@ -51,7 +51,7 @@ class Encoder:
 
     Args:
         network: maps images (B, 3, H, W) to features (B, bits); it is brought to the device, and set to evaluation.
-        preprocessing: what happens to an image before it.
+        preprocessing: applied to each image before the network.
         device: where to compute, as PyTorch names it.
         precision: "32", or "bf16-mixed" or "16-mixed" to compute in half precision where PyTorch's autocast does.
 
@@ -74,7 +74,7 @@ class Encoder:
         try:
             self.device = torch.device(device)
             self.network = lay_out(network.to(self.device).eval(), self.device)
-        except (RuntimeError, AssertionError) as error:  # PyTorch's ways to say that there is no such device
+        except (RuntimeError, AssertionError) as error:  # what PyTorch raises if there is no such device
             raise UsageError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
         self.transformation = Transformation(preprocessing)
         self._half = _HALF[precision]
@@ -84,7 +84,7 @@ class Encoder:
         """Return the encoder of a finished run: the network of its best epoch, and the preprocessing that ``hparams.json`` records.
 
         Args:
-            run: the run, or what stands for it: a path or ``DB/EXP[/NAME]``, see :func:`~biodeephashing.runs.runs_of`.
+            run: the run, or a handle of it: a path or ``DB/EXP[/NAME]``, see :func:`~biodeephashing.runs.runs_of`.
             device: where to compute, as PyTorch names it; "auto" for a GPU where there is one.
             precision: see :class:`Encoder`; that of the training if left out.
 
@@ -95,11 +95,11 @@ class Encoder:
         check_finished(run)
         settings, record = run.settings(), read_hparams(run.hparams_file).get("preprocessing")
         if not isinstance(settings, NetworkSettings):
-            raise RunError(f"{run} is of the method {run.method}, which makes codes by no network")
+            raise RunError(f"{run} is of the method {run.method}, which has no network")
         preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
-        place = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         network = load_network(settings, run.best_checkpoint)
-        return cls(network, preprocessing, device=place, precision=precision or settings.precision)
+        return cls(network, preprocessing, device=name, precision=precision or settings.precision)
 
     def encode(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
         """Return features and codes of images.
@@ -110,9 +110,9 @@ class Encoder:
             batch_size: images of a forward pass.
 
         Raises:
-            DataError: naming the file, when one is missing or damaged.
+            DataError: if a file is missing or damaged; the message names it.
             UsageError: for no image at all, or one of an impossible type or shape.
-            RunError: when features are not finite.
+            RunError: if features are not finite.
         """
         if batch_size < 1:
             raise UsageError(f"batch_size {batch_size} is not possible: it must be at least 1")
@@ -134,7 +134,7 @@ class Encoder:
             float32 (B, bits).
 
         Raises:
-            RunError: when they are not finite.
+            RunError: if they are not finite.
         """
         device = self.device
         with torch.inference_mode(), torch.autocast(device.type, dtype=self._half, enabled=self._half is not None):
@@ -156,10 +156,10 @@ class Encoder:
 
 
 def check_finished(run: Run) -> None:
-    """Refuse a run whose training did not come to its end.
+    """Refuse a run whose training is not finished.
 
     Raises:
-        RunError: telling its status.
+        RunError: if it is not finished; the message gives its status.
     """
     if run.status != "finished":
         state = f"its status is {run.status!r}" if run.status else "it was never trained"
@@ -174,7 +174,7 @@ def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
         checkpoint: holds the weights.
 
     Raises:
-        RunError: when the checkpoint is missing, damaged or of another network.
+        RunError: if the checkpoint is missing, damaged or of another network.
     """
     network = build_network(settings.backbone, bits=settings.number_of_bits)
     content = read_checkpoint(checkpoint)
@@ -191,12 +191,12 @@ def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, 
     Args:
         encoder: maps images to features.
         fold: its metadata.
-        settings: have the batch size, the workers, and what is kept of decoded images.
+        settings: give the batch size, the workers and the cache of decoded images.
         quiet: whether to show no progress.
 
     Raises:
-        DataError: when an image is missing or damaged.
-        RunError: when features are not finite.
+        DataError: if an image is missing or damaged.
+        RunError: if features are not finite.
     """
     images = images_of(fold, settings)
     features = np.empty((len(images), settings.number_of_bits), dtype=np.float32)

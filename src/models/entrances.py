@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import DEFAULT_METHOD, check_method, refuse_foreign, run_of, settings_of
 from ..settings import CommonSettings
 from ..settings.flags import collect_settings, given_images, given_settings
@@ -21,7 +21,7 @@ __all__ = ["chosen_method", "predict", "study", "train"]
 
 
 def train(words: Sequence[str]) -> None:
-    """Parse the command line of a training, train, and say what comes next.
+    """Parse the command line of a training, train, and print the next commands.
 
     Args:
         words: a command line, its first word the method where it names one.
@@ -30,18 +30,18 @@ def train(words: Sequence[str]) -> None:
     table = settings_of(method)
     arguments = _parse(train_parser(table), method, words)
     settings = collect_settings(table, arguments, arguments.config)
-    with held_back():
+    with defer_interrupts():
         from ..commands.train import train_and_advise
 
     train_and_advise(settings, given_images(arguments, arguments.config), arguments.skip_unreadable)
 
 
 def predict(words: Sequence[str]) -> None:
-    """Parse the command line of a prediction, predict, and say what comes next; arguments as in :func:`train`."""
+    """Parse the command line of a prediction, predict, and print the next command; arguments as in :func:`train`."""
     method, words = chosen_method(words, "-p", "--path")
     arguments = _parse(predict_parser(settings_of(method)), method, words)
     settings = prediction_settings(settings_of(method), arguments)
-    with held_back():
+    with defer_interrupts():
         from ..commands.predict import predict_and_advise
 
     predict_and_advise(settings, given_images(arguments, arguments.config))
@@ -67,7 +67,7 @@ def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]
 
     Raises:
         UsageError: for a method that does not exist, or two that contradict each other.
-        RunError: when there is no such run, or its method is not installed.
+        RunError: if there is no such run, or its method is not installed.
 
     Example:
         >>> chosen_method(["PenaltyStrategies", "-ep", "5"])
@@ -76,9 +76,9 @@ def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]
     rest = list(words)
     named = {} if not rest or rest[0].startswith("-") else {"the command line": rest.pop(0)}
     if run := _value_of(rest, *run_flags):
-        found = run_of(run)
-        found.check_method()
-        named[run] = found.method
+        referenced = run_of(run)
+        referenced.check_method()
+        named[run] = referenced.method
     config = _value_of(rest, "-config", "--config")
     if config and (model := read_yaml(Path(config)).get("model")):
         named[config] = str(model)
@@ -93,19 +93,19 @@ def prediction_settings(table: type[CommonSettings], arguments: Namespace) -> Co
     """Return the settings of the command line of a prediction: those of the run that ``-p`` names, or those given by flags.
 
     Raises:
-        UsageError: when a flag contradicts the run that ``-p`` names.
+        UsageError: if a flag contradicts the run that ``-p`` names.
     """
     if arguments.path is None:
         return collect_settings(table, arguments, arguments.config)
     if arguments.config is not None:
         raise UsageError("-p names a run whose settings are known: leave out -config")
-    settings, given = run_of(arguments.path).settings(), given_settings(table, arguments)
+    settings, flags = run_of(arguments.path).settings(), given_settings(table, arguments)
     for field, row in table.table():
         identifies = row.named != "never" or field.name in ("database", "experiment_name")
-        if identifies and field.name in given and given[field.name] != getattr(settings, field.name):
-            raise UsageError(f"-{row.flag} {given[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}")
+        if identifies and field.name in flags and flags[field.name] != getattr(settings, field.name):
+            raise UsageError(f"-{row.flag} {flags[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}")
     once: dict[str, Any] = {field.name: field.default for field, _ in table.table() if field.name in ("no_skip", "tsv", "datafolds")}
-    return dataclasses.replace(settings, **(once | given))
+    return dataclasses.replace(settings, **(once | flags))
 
 
 def _parse(parser: StrictParser, method: str, words: Sequence[str]) -> Namespace:
@@ -116,7 +116,7 @@ def _parse(parser: StrictParser, method: str, words: Sequence[str]) -> Namespace
 
 
 def _value_of(words: Sequence[str], *flags: str) -> str | None:
-    """Return the value of a flag before there is a parser that knows all flags; None where it is not given."""
+    """Return the value of a flag before the parser of all flags is built; None if it is absent."""
     for word, following in zip(words, [*words[1:], ""], strict=True):
         flag, sign, value = word.partition("=")
         if flag in flags:

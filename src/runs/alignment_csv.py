@@ -49,7 +49,7 @@ def read_alignment(file: Path, quantities: Sequence[str] = ()) -> list[Alignment
         quantities: those that it must have.
 
     Raises:
-        RunError: when the file is damaged.
+        RunError: if the file is damaged.
 
     Example:
         >>> read_alignment(Path("nowhere.csv"))

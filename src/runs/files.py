@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and work that one process does at a time."""
+"""Atomic writes, and locks between processes."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from ..errors import RunError
 
 @contextmanager
 def only_process(lock: Path, *, wait: float = -1, busy: str = "") -> Iterator[None]:
-    """Do the work of a block in one process at a time.
+    """Run the block in one process at a time.
 
     Args:
-        lock: the file that processes lock; it is made, with its folder, and stays.
-        wait: seconds to wait for another process; below 0 as long as it takes.
-        busy: what to raise when it still works then.
+        lock: the lock file; it is created with its directory, and stays.
+        wait: seconds to wait for another process; below 0 without limit.
+        busy: message of the error after that.
 
     Raises:
-        RunError: when another process has the lock for longer.
+        RunError: if another process holds the lock for longer.
 
     Example:
         >>> import tempfile
@@ -52,10 +52,10 @@ def only_process(lock: Path, *, wait: float = -1, busy: str = "") -> Iterator[No
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside a file and rename it into place only if the block succeeds.
+    """Yield a temporary name beside a file, and rename it to the file only if the block succeeds.
 
     Args:
-        path: the file to write or replace; its folder is made.
+        path: the file to write or replace; its directory is created.
 
     Example:
         >>> import tempfile
@@ -71,10 +71,10 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp made it private to its owner
+        temporary.chmod(0o666 & ~_umask())  # mkstemp creates files that only their owner can read
         temporary.replace(path)
     except OSError as error:
-        if error.errno == errno.ENOSPC and error.filename is None:  # writing into an open file does not say which
+        if error.errno == errno.ENOSPC and error.filename is None:  # errors of writing to an open file carry no name
             error.filename = str(path)
         raise
     finally:
@@ -82,7 +82,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a CSV table whole or not at all; None is an empty cell."""
+    """Write a CSV table atomically; None is an empty cell."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(header)
@@ -90,7 +90,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 
 def write_json(path: Path, content: Mapping[str, Any], *, indent: int = 1) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=indent) + "\n", "utf-8")
 
@@ -99,7 +99,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        RunError: when the file is missing or holds something else.
+        RunError: if the file is missing or holds something else.
     """
     try:
         content = json.loads(path.read_text("utf-8"))

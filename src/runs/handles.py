@@ -26,7 +26,7 @@ def runs_of(handle: str | Path) -> list[Run]:
         handle: for example ``DIGITS/first`` for all runs of an experiment, or ``DIGITS/first/*-mode=fa``.
 
     Raises:
-        RunError: when it stands for no run.
+        RunError: if it stands for no run.
     """
     if _is_run_directory(handle):
         return [Run.at(handle)]
@@ -44,7 +44,7 @@ def run_of(handle: str | Path) -> Run:
     """Return the one run that a handle stands for, see :func:`runs_of`.
 
     Raises:
-        RunError: when it stands for none, or for several: they are listed.
+        RunError: if it stands for none, or for several: they are listed.
     """
     runs = runs_of(handle)
     if len(runs) > 1:

@@ -36,7 +36,7 @@ def read_hparams(file: Path) -> dict[str, Any]:
     """Read all values.
 
     Raises:
-        RunError: when the file is missing or damaged.
+        RunError: if the file is missing or damaged.
     """
     return read_json(file)
 
@@ -45,7 +45,7 @@ def method_of(file: Path) -> str | None:
     """Return the method that the file names; None without a file, or where it names none.
 
     Raises:
-        RunError: when the file is damaged.
+        RunError: if the file is damaged.
     """
     return read_hparams(file).get("model") if file.exists() else None
 
@@ -58,8 +58,8 @@ def read_settings(file: Path, table: type[Table]) -> Table:
         table: the settings of the run's method.
 
     Raises:
-        RunError: when the file is missing or damaged.
-        UsageError: for an unknown setting, which only a newer version can have written, or a value that cannot be.
+        RunError: if the file is missing or damaged.
+        UsageError: for an unknown setting, which only a newer version can have written, or an invalid value.
     """
     values, known = read_hparams(file), table.long_names()
     newer = [key for key in values if key not in known and key not in DERIVED]

@@ -1,4 +1,4 @@
-"""Where everything lies: the only module that knows paths and the names of files."""
+"""Paths: the only module that knows directories and the names of files."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ def home() -> Path:
 
 
 def processed_folder(database: str) -> Path:
-    """Return the folder of a prepared data set."""
+    """Return the directory of a prepared dataset."""
     return home() / "data" / "processed" / database
 
 
 def raw_folder(database: str) -> Path:
-    """Return the folder downloads of a data set go to."""
+    """Return the directory downloads of a dataset go to."""
     return home() / "data" / "raw" / database
 
 
 def experiments_folder() -> Path:
-    """Return the folder of the MLflow store and the TensorBoard logs."""
+    """Return the directory of the MLflow store and the TensorBoard logs."""
     return home() / "experiments"
 
 
 def experiment_folder(database: str, experiment: str, method: str = DEFAULT_METHOD) -> Path:
-    """Return the folder of all runs of a method in an experiment on a data set."""
+    """Return the directory of all runs of a method in an experiment on a dataset."""
     return home() / "models" / method / database / experiment
 
 
 def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
-    """Return the folder a comparison of the runs of an experiment is written to.
+    """Return the directory a comparison of the runs of an experiment is written to.
 
     Args:
-        database: the data set.
+        database: the dataset.
         experiment: the experiment.
-        methods: the methods of the runs, none for the default one; several share the folder ``comparison``.
+        methods: the methods of the runs, none for the default one; several share the directory ``comparison``.
     """
     distinct = {*methods} or {DEFAULT_METHOD}
     return home() / "eval" / ("comparison" if len(distinct) > 1 else distinct.pop()) / database / experiment
@@ -58,10 +58,10 @@ def comparison_folder(database: str, experiment: str, *methods: str) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """One run: the folder that tells its own story.
+    """A run: the directory of one training, its codes and its records.
 
     Args:
-        database: the data set.
+        database: the dataset.
         experiment: the experiment.
         name: the run's name, as :attr:`CommonSettings.name` builds it.
         method: the method that trains it.
@@ -90,10 +90,10 @@ class Run:
 
     @classmethod
     def at(cls, path: str | Path) -> Run:
-        """Return the run whose folder a path names: absolute, from the working directory, or from the project root.
+        """Return the run whose directory a path names: absolute, from the working directory, or from the project root.
 
         Raises:
-            RunError: when there is no run at that place.
+            RunError: if there is no run at that path.
         """
         folder = Path(path).absolute()
         folder = folder if folder.is_dir() else home() / path
@@ -111,23 +111,23 @@ class Run:
 
     @property
     def directory(self) -> Path:
-        """Folder of settings, checkpoints and codes."""
+        """Directory of settings, checkpoints and codes."""
         return experiment_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def evaluation(self) -> Path:
-        """Folder of the run's numbers and pictures."""
+        """Directory of the run's metrics and figures."""
         return comparison_folder(self.database, self.experiment, self.method) / self.name
 
     @property
     def logs(self) -> Path:
-        """Folder of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
+        """Directory of the run's TensorBoard logs (``version_<k>`` below it); that of the default method does not name the method."""
         method = "" if self.method == DEFAULT_METHOD else self.method
         return experiments_folder() / "lightning_logs" / method / self.database / self.experiment / self.name
 
     @property
     def last_checkpoint(self) -> Path:
-        """What an interrupted training goes on from."""
+        """The checkpoint that an interrupted training resumes from."""
         return self.directory / "last.ckpt"
 
     @property
@@ -157,7 +157,7 @@ class Run:
 
     @property
     def rotation_file(self) -> Path:
-        """What a run that is a rotation of another one was made from."""
+        """The source and the objective of a rotation of another run."""
         return self.directory / "rotation.json"
 
     @property
@@ -187,7 +187,7 @@ class Run:
         return self.evaluation / f"{fold}-prediction_mAP.json"
 
     def index(self, view: str = "image") -> Path:
-        """Folder of the index that searches the run's codes."""
+        """Directory of the index that searches the run's codes."""
         return self.directory / ("index" if view == "image" else f"index-{view}")
 
     @property
@@ -195,12 +195,12 @@ class Run:
         """Checkpoint of the epoch with the best val mAP.
 
         Raises:
-            RunError: when the run has none.
+            RunError: if the run has none.
         """
-        found = sorted(self.directory.glob("best-epoch=*.ckpt"), key=lambda path: path.stat().st_mtime)
-        if not found:
+        checkpoints = sorted(self.directory.glob("best-epoch=*.ckpt"), key=lambda path: path.stat().st_mtime)
+        if not checkpoints:
             raise RunError(f"{self.directory} holds no best-epoch=<n>.ckpt: train it first (or again, with -no_skip)")
-        return found[-1]
+        return checkpoints[-1]
 
     @property
     def status(self) -> str | None:
@@ -208,7 +208,7 @@ class Run:
         return next((s for s in STATUSES if (self.directory / f"status={s}.out").exists()), None)
 
     def mark(self, status: str) -> None:
-        """Set the marker file, renaming the one in place.
+        """Set the marker file, renaming an existing one.
 
         Raises:
             RunError: for a status that does not exist.
@@ -227,44 +227,44 @@ class Run:
         """Read the run's settings back, as the table of its method.
 
         Raises:
-            RunError: when ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
-            UsageError: when a newer version wrote it.
+            RunError: if ``hparams.json`` is missing, damaged or describes another run, or the method is not installed.
+            UsageError: if a newer version wrote it.
         """
         self.check_method()
-        self._check_place(read_hparams(self.hparams_file))
+        self._check_location(read_hparams(self.hparams_file))
         settings = read_settings(self.hparams_file, settings_of(self.method))
         if settings.name != self.name:
             raise self._described(self.method, settings.database, settings.experiment_name, settings.name)
         return settings
 
     def hparams(self) -> dict[str, Any]:
-        """Read what ``hparams.json`` holds, which needs no method: evaluation, comparison and the list of runs do with it.
+        """Read what ``hparams.json`` holds, which needs no method; enough for evaluation, comparison and the list of runs.
 
         Raises:
-            RunError: when it is missing, damaged or describes another run; without the method the name itself is not checked.
+            RunError: if it is missing, damaged or describes another run; without the method the name itself is not checked.
         """
         values = read_hparams(self.hparams_file)
-        self._check_place(values)
+        self._check_location(values)
         if self.method in METHODS:
             self.settings()
         return values
 
     def check_method(self) -> None:
-        """Refuse a run whose method is not there.
+        """Refuse a run whose method is not installed.
 
         Raises:
-            RunError: when the method is not installed.
+            RunError: if the method is not installed.
         """
         if self.method not in METHODS:
             raise RunError(f"{self} is a run of the method {self.method}, which is not installed; installed: {', '.join(METHODS)}")
 
-    def _check_place(self, values: Mapping[str, Any]) -> None:
+    def _check_location(self, values: Mapping[str, Any]) -> None:
         recorded = values.get("model", self.method), values.get("database"), values.get("experiment_name")
         if recorded != (self.method, self.database, self.experiment):
             raise self._described(*recorded, self.name)
 
     def _described(self, *parts: str | None) -> RunError:
-        return RunError(f"{self.hparams_file} describes another run ({'/'.join(map(str, parts))}): the folder was renamed or copied")
+        return RunError(f"{self.hparams_file} describes another run ({'/'.join(map(str, parts))}): the directory was renamed or copied")
 
     @property
     def quoted(self) -> str:
@@ -278,7 +278,7 @@ class Run:
         return f'"{escaped}"'
 
     def __str__(self) -> str:
-        """Return the folder as a command line would name it from here."""
+        """Return the directory relative to the working directory, if it is below it."""
         below = self.directory.is_relative_to(Path.cwd())
         return str(self.directory.relative_to(Path.cwd()) if below else self.directory)
 
@@ -294,7 +294,7 @@ def _part(fold: str, view: str) -> str:
 
 
 def _nearest(folder: Path) -> str:
-    """Return what a path to no directory may mean: another method, or the directory beside it with the nearest name."""
+    """Return the likely meaning of a path to no directory: another method, or the sibling with the nearest name."""
     if len(folder.parts) > 4 and folder.parts[-5] == "models" and folder.parts[-4] not in METHODS:
         return f": {unknown_name('method', folder.parts[-4], METHODS)}"
     siblings = [path.name for path in folder.parent.glob("*") if path.is_dir()] if folder.parent.is_dir() else []

@@ -14,7 +14,7 @@ DEFAULT_METHOD = "PenaltyStrategies"
 
 
 @dataclass(frozen=True)
-class MethodPlaces:
+class MethodLocation:
     """Where the parts of a method are found, as ``module:attribute``: listing the methods imports none of them.
 
     Args:
@@ -26,7 +26,7 @@ class MethodPlaces:
     method: str
 
 
-METHODS: Registry[MethodPlaces] = Registry("method")  # the default comes first
+METHODS: Registry[MethodLocation] = Registry("method")  # the default comes first
 
 
 def register_method(name: str, *, settings: str, method: str) -> None:
@@ -40,9 +40,9 @@ def register_method(name: str, *, settings: str, method: str) -> None:
     Raises:
         BioDeepHashingError: if the name is taken by another method.
     """
-    places = MethodPlaces(settings, method)
-    if METHODS.get(name) != places:
-        METHODS.register(name)(places)
+    location = MethodLocation(settings, method)
+    if METHODS.get(name) != location:
+        METHODS.register(name)(location)
 
 
 register_method(

@@ -31,7 +31,7 @@ def read_tracked_as(file: Path) -> TrackedAs | None:
     """Read which MLflow run belongs to a run; None where none does.
 
     Raises:
-        TrackingError: when the file is damaged.
+        TrackingError: if the file is damaged.
     """
     if not file.exists():
         return None

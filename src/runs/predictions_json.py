@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What the codes of a run depend on beside the images: as long as it is the same, so are they.
+    """What the codes of a run depend on beside the images; equal fingerprints mean equal codes.
 
     Args:
         sha256: checksum of the checkpoint, or of whatever else decides the codes.
@@ -30,7 +30,7 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What prediction says about the files it wrote.
+    """The record of the files that prediction wrote.
 
     Args:
         fingerprint: what they were made with.
@@ -71,7 +71,7 @@ def read_predictions(file: Path) -> Predictions:
     """Read the record of a run's codes.
 
     Raises:
-        RunError: when the run was not predicted, or the file is damaged.
+        RunError: if the run was not predicted, or the file is damaged.
 
     Example:
         >>> import tempfile
@@ -91,5 +91,5 @@ def read_predictions(file: Path) -> Predictions:
     except RunError as error:
         raise RunError(f"{error}: {PREDICT}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        lacking = f"it says nothing of {error}" if isinstance(error, KeyError) else str(error)
+        lacking = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise RunError(f"{file} is damaged ({lacking}): {PREDICT}") from error

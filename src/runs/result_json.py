@@ -18,6 +18,6 @@ def read_result(file: Path) -> dict[str, Any]:
     """Read the result of a fold.
 
     Raises:
-        RunError: when the file is missing or damaged.
+        RunError: if the file is missing or damaged.
     """
     return read_json(file)

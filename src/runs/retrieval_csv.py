@@ -60,7 +60,7 @@ def read_retrieval(folder: Path, fold: str) -> RetrievalCurves | None:
         What they say; None unless both exist.
 
     Raises:
-        RunError: when one is damaged.
+        RunError: if one is damaged.
 
     Example:
         >>> read_retrieval(Path("nowhere"), "query")

@@ -1,4 +1,4 @@
-"""``rotation.json``: what a rotation of another run was learnt from, and what it brought."""
+"""``rotation.json``: what a rotation of another run was learnt from, and the val mAP before and after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .files import read_json, write_json
 
 @dataclass(frozen=True)
 class Source:
-    """What a rotation was learnt from: as long as it is the same, so is the rotation.
+    """What a rotation was learnt from; an equal source gives an equal rotation.
 
     Args:
         checkpoint_sha256: checksum of the checkpoint of the rotated run.
@@ -24,7 +24,7 @@ class Source:
 
 
 def write_rotation(file: Path, source: Source, objectives: Sequence[float], val_mAP: Mapping[str, float]) -> None:  # noqa: N803
-    """Write what a rotation was learnt from, what it minimised after each epoch or round, and the val mAP before and after it."""
+    """Write what a rotation was learnt from, what it minimized after each epoch or round, and the val mAP before and after it."""
     write_json(file, {**asdict(source), "objectives": list(objectives), "val_mAP": dict(val_mAP)})
 
 

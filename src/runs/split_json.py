@@ -1,4 +1,4 @@
-"""``split.json``: the facts about a split, beside a prepared data set and in every run that was trained on it."""
+"""``split.json``: the facts about a split, beside a prepared dataset and in every run that was trained on it."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SPLIT_FILE = "split.json"
 
 
 def write_split_facts(folder: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts into the folder of a prepared data set or of a run."""
+    """Write the facts into the directory of a prepared dataset or of a run."""
     write_json(folder / SPLIT_FILE, facts)
 
 
 def read_split_facts(folder: Path) -> dict[str, Any] | None:
-    """Read the facts from the folder of a run, whichever version wrote them; None where it says nothing of its split.
+    """Read the facts from the directory of a run, whichever version wrote them; None if they are missing.
 
     Raises:
-        RunError: when the file is damaged.
+        RunError: if the file is damaged.
     """
     file = folder / SPLIT_FILE
     return read_json(file) if file.exists() else None

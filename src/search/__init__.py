@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Facts", "Index", "Item", "Writer", "merge"]
 
-# Imported when first used: the entrances of this folder answer -h without NumPy and Numba.
+# Imported when first used: the entrances of this directory answer -h without NumPy and Numba.
 _HOME = {"Answer": "_engine", "Facts": "_store", "Index": "_index", "Item": "_index", "Writer": "_writer", "merge": "_engine"}
 
 

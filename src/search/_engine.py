@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import in_parts, threads
+from .._compiled import chunked, threads
 from ._kernels import BLOCK, ID_BITS, NARROW, Bytes, Ids, living_items, look_up, scan
 from ._segments import Segment
 
@@ -142,12 +142,12 @@ class _Search:
         scan(scratch, first, last, due, self.looked, self.queries, own.codes, own.starts, own.items, *self._shared(part))
 
     def merge(self, others: Sequence[_Search]) -> None:
-        """Take what others found of the same queries elsewhere."""
+        """Merge the results of other searches for the same queries."""
         most = self.keys.shape[1]
         for query in range(len(self.queries)):
-            found = np.concatenate([one.keys[query, : one.filled[query]] for one in (self, *others)])
-            found = np.sort(found)[:most]
-            self.keys[query, : len(found)], self.filled[query] = found, len(found)
+            keys = np.concatenate([one.keys[query, : one.filled[query]] for one in (self, *others)])
+            keys = np.sort(keys)[:most]
+            self.keys[query, : len(keys)], self.filled[query] = keys, len(keys)
         self.counts += sum(one.counts for one in others)
 
     def answers(self, total: int | None) -> list[Answer]:
@@ -195,7 +195,7 @@ def nearest(parts: Sequence[Part], queries: Bytes, *, bits: int, most: int, radi
                 search.scan(part, 0, part.segment.groups)
         answers[rows.start] = search.answers(total)
 
-    in_parts(answer, len(queries), together, 1 if alone else workers)
+    chunked(answer, len(queries), together, 1 if alone else workers)
     return [one for batch in answers for one in batch]
 
 
@@ -224,5 +224,5 @@ def _scan_together(search: _Search, parts: Sequence[Part], most: int, radius: in
     def work(rows: slice) -> None:
         others[rows.start].scan(*spans[rows.start])
 
-    in_parts(work, len(spans), 1, workers)
+    chunked(work, len(spans), 1, workers)
     search.merge(others)

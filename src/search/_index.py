@@ -1,4 +1,4 @@
-"""An index of codes: build it, ask it, change it."""
+"""An index of codes: build, search and change it."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ class Item:
 class Index:
     """Codes, paths and labels on disk, and what is nearest to a query among them: exactly, by distance and then by id.
 
-    Whoever has opened an index keeps the state it had then, until :meth:`refresh`. Searching is safe in several threads.
+    An open index keeps the state it was opened with until :meth:`refresh`. Searching is safe in several threads.
 
     Args:
-        folder: where it lies.
+        folder: its directory.
 
     Raises:
-        RunError: when there is no index, it is damaged, or of a newer format.
+        RunError: if there is no index, it is damaged, or of a newer format.
 
     Example:
         >>> import tempfile
@@ -83,7 +83,7 @@ class Index:
             view: which of its codes, where there are several.
 
         Raises:
-            RunError: when there is no such run, or it has no index.
+            RunError: if there is no such run, or it has no index.
         """
         run = run if isinstance(run, Run) else Run.at(run)
         return cls(run.index(view))
@@ -101,7 +101,7 @@ class Index:
         """Make an index, in place of the one that may be there.
 
         Args:
-            folder: where it is to lie.
+            folder: its directory.
             codes: ±1 or real-valued, (n, bits), or packed, uint8 (n, bytes); n at least 1.
             paths: of the images, n of them.
             labels: 0 or 1, (n, C); None for an index without.
@@ -109,10 +109,10 @@ class Index:
             origins: fold and row of each item in the run; None where they stem from none.
 
         Raises:
-            UsageError: when the arguments do not fit together.
+            UsageError: if the arguments do not fit together.
         """
         if facts is None and (codes.dtype == np.uint8 or labels is not None):
-            raise UsageError("how many bits packed codes have, and what the classes of labels are called, is said by facts: give them")
+            raise UsageError("packed codes and labels need facts: the number of bits and the names of the classes")
         facts = facts or Facts(bits=codes.shape[1], version=__version__)
         if not len(codes):
             raise UsageError(f"an index of no items cannot be made ({folder})")
@@ -126,7 +126,7 @@ class Index:
         """Give the writer of a new index, which takes the place of the one that may be there when the block ends without an error.
 
         Args:
-            folder: where it is to lie.
+            folder: its directory.
             facts: what it belongs to.
         """
         store = Store(Path(folder))
@@ -142,7 +142,7 @@ class Index:
         """Open an index, having made an empty one where there is none.
 
         Raises:
-            RunError: when the one that is there belongs to something else.
+            RunError: if the one that is there belongs to something else.
         """
         store = Store(Path(folder))
         with store.writing(create=facts):
@@ -213,10 +213,10 @@ class Index:
         Raises:
             RunError: naming an id that no item has.
         """
-        wanted = [int(number) for number in ids]
+        numbers = [int(number) for number in ids]
         with self._store.reading() as connection:
-            rows = self._store.items(connection, wanted)
-        labels = self._view.labels_of(wanted)
+            rows = self._store.items(connection, numbers)
+        labels = self._view.labels_of(numbers)
         return [Item(row.id, row.path, labels[row.id], row.fold, row.row) for row in rows]
 
     def item(self, number: int) -> Item:
@@ -259,22 +259,22 @@ class Index:
         """Compare every file with its checksum, and the items with the segments.
 
         Raises:
-            RunError: naming what is wrong.
+            RunError: if a file or an item does not match; the message names it.
         """
         with self._store.reading() as connection:
             ids, _ = View.read(self._store, connection).codes()
             for row in self._store.state(connection).segments:
                 check_segment(self.folder / SEGMENTS / row.folder, row.files)
-            kept = {number for (number,) in connection.execute("SELECT id FROM items WHERE id NOT IN (SELECT id FROM removed)")}
-        if len(ids) != len(kept) or set(ids.tolist()) != kept:
-            raise RunError(f"{self.folder} holds {len(ids):,} codes, but names {len(kept):,} items: build the index anew")
+            living = {number for (number,) in connection.execute("SELECT id FROM items WHERE id NOT IN (SELECT id FROM removed)")}
+        if len(ids) != len(living) or set(ids.tolist()) != living:
+            raise RunError(f"{self.folder} holds {len(ids):,} codes, but names {len(living):,} items: build the index anew")
 
     @contextmanager
     def writing(self) -> Iterator[Writer]:
         """Give a writer whose changes are committed together, when the block ends without an error.
 
         Raises:
-            RunError: when another process writes for a minute.
+            RunError: if another process writes for a minute.
         """
         with self._store.writing() as connection:
             writer = Writer(self._store, connection)

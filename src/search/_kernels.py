@@ -119,43 +119,43 @@ def living_items(starts: Ids, alive: Bytes) -> Any:
         return alive.astype(np.int64)
     living = np.zeros(len(starts) - 1, np.int64)
     for group in range(len(living)):
-        for place in range(starts[group], starts[group + 1]):
-            living[group] += alive[place]
+        for position in range(starts[group], starts[group + 1]):
+            living[group] += alive[position]
     return living
 
 
 @kernel
 def _sift_down(heap: Any, size: int) -> None:
     """Bring the first key of a heap, whose largest is to be first, to where it belongs."""
-    place = 0
-    while 2 * place + 1 < size:
-        child = 2 * place + 1
+    node = 0
+    while 2 * node + 1 < size:
+        child = 2 * node + 1
         if child + 1 < size and heap[child + 1] > heap[child]:
             child += 1
-        if heap[place] >= heap[child]:
+        if heap[node] >= heap[child]:
             return
-        heap[place], heap[child] = heap[child], heap[place]
-        place = child
+        heap[node], heap[child] = heap[child], heap[node]
+        node = child
 
 
 @kernel
 def _push(heap: Any, size: int, key: int) -> None:
     """Add a key to a heap whose largest is first."""
-    place = size
-    heap[place] = key
-    while place > 0 and heap[(place - 1) >> 1] < heap[place]:
-        heap[place], heap[(place - 1) >> 1] = heap[(place - 1) >> 1], heap[place]
-        place = (place - 1) >> 1
+    node = size
+    heap[node] = key
+    while node > 0 and heap[(node - 1) >> 1] < heap[node]:
+        heap[node], heap[(node - 1) >> 1] = heap[(node - 1) >> 1], heap[node]
+        node = (node - 1) >> 1
 
 
 @kernel
-def _holds(items: Ids, start: int, stop: int, wanted: int) -> int:
-    """Return the place of an id among rising ones, or -1."""
+def _holds(items: Ids, start: int, stop: int, number: int) -> int:
+    """Return the position of an id among rising ones, or -1."""
     while start < stop:
         middle = (start + stop) >> 1
-        if items[middle] < wanted:
+        if items[middle] < number:
             start = middle + 1
-        elif items[middle] > wanted:
+        elif items[middle] > number:
             stop = middle
         else:
             return middle
@@ -190,10 +190,10 @@ def _take(
     counts[query, distance] += count
     within[query] += count
     heap, most = keys[query], keys.shape[1]
-    for place in range(start, stop):
-        if place == left_out or (len(alive) and not alive[place]):
+    for position in range(start, stop):
+        if position == left_out or (len(alive) and not alive[position]):
             continue
-        key = (np.int64(distance) << ID_BITS) | items[place]
+        key = (np.int64(distance) << ID_BITS) | items[position]
         if filled[query] < most:
             _push(heap, filled[query], key)
             filled[query] += 1

@@ -1,4 +1,4 @@
-"""Segments: the immutable folders that codes, ids and labels of an index lie in."""
+"""Segments: the immutable directories that codes, ids and labels of an index lie in."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def write_segment(folder: Path, number: int, segment: Segment) -> tuple[str, Rec
         number: where its name begins.
 
     Returns:
-        The name of its folder, and the record of its files.
+        The name of its directory, and the record of its files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".", suffix=".new", dir=folder))
@@ -125,13 +125,13 @@ def open_segment(folder: Path, record: Record) -> Segment:
     """Map the files of a segment.
 
     Raises:
-        RunError: naming the file, when one is missing, has another size than recorded, or holds something else.
+        RunError: if a file is missing, differs from its recorded size, or has another content; the message names it.
     """
     for name, (size, _) in record.items():
         file = folder / name
-        found = file.stat().st_size if file.is_file() else None
-        if found != size:
-            state = "is missing" if found is None else f"has {found:,} bytes instead of {size:,}"
+        actual = file.stat().st_size if file.is_file() else None
+        if actual != size:
+            state = "is missing" if actual is None else f"has {actual:,} bytes instead of {size:,}"
             raise RunError(f"{file} {state}: {REMEDY}")
     items = _map(folder, "items", record)
     absent: dict[str, NDArray[Any]] = {"starts": np.empty(0, np.int64), "labels": np.empty((0, len(items)), np.uint8)}
@@ -184,7 +184,7 @@ def _named(file: Path) -> Iterator[None]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder written to the disk, where the system can do that."""
+    """Have the names in a directory written to the disk, where the system can do that."""
     if os.name == "nt":
         return
     number = os.open(folder, os.O_RDONLY)

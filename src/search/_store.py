@@ -122,7 +122,7 @@ class Store:
         """Give a connection that sees one state of the store, however long it is open.
 
         Raises:
-            RunError: when there is no index in the folder, it is damaged, or of a newer format.
+            RunError: if there is no index in the directory, it is damaged, or of a newer format.
         """
         if not self.file.is_file():
             what = f"{STORE} is missing there" if self.folder.is_dir() else "there is no such directory"
@@ -141,7 +141,7 @@ class Store:
             replace: whether to empty the index that is there first.
 
         Raises:
-            RunError: when another process writes for a minute, or the index cannot be used.
+            RunError: if another process writes for a minute, or the index cannot be used.
         """
         if create is None and not self.file.is_file():
             raise RunError(f"{self.folder} is no index ({STORE} is missing there)")
@@ -209,13 +209,13 @@ class Store:
         Raises:
             RunError: naming an id that no item has.
         """
-        found = []
+        items = []
         for number in ids:
             row = connection.execute("SELECT id, path, fold, row, size, mtime_ns FROM items WHERE id = ?", (number,)).fetchone()
             if row is None:
                 raise RunError(f"{self.folder} has no item {number} (any more)")
-            found.append(_item(row))
-        return found
+            items.append(_item(row))
+        return items
 
     def sweep(self, connection: sqlite3.Connection) -> None:
         """Remove the segments on disk that the store does not know: leftovers of a writer that was killed, or of a compaction."""

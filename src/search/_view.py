@@ -53,19 +53,19 @@ class View:
 
     def labels_of(self, ids: Sequence[int]) -> dict[int, NDArray[np.uint8]]:
         """Return 0 or 1 for each class, (C,), by id; nothing, (0,), for an item that is not here."""
-        count, wanted, found = len(self.facts.classes), np.array(ids, dtype=np.int64), dict.fromkeys(ids, np.empty(0, np.uint8))
+        count, numbers, labels = len(self.facts.classes), np.array(ids, dtype=np.int64), dict.fromkeys(ids, np.empty(0, np.uint8))
         for part in self.parts if count else ():
-            places = part.segment.places(wanted)
-            rows = part.segment.labels_at(places, count)
-            found |= dict(zip(part.segment.items[places].tolist(), rows, strict=True))
-        return found
+            positions = part.segment.places(numbers)
+            rows = part.segment.labels_at(positions, count)
+            labels |= dict(zip(part.segment.items[positions].tolist(), rows, strict=True))
+        return labels
 
     def code(self, number: int) -> Bytes | None:
         """Return the packed code of an item, (bytes,); None for one that is not here."""
         for part in self.parts:
-            places = part.segment.places(np.array([number]))
-            if len(places) and (not len(part.alive) or part.alive[places[0]]):
-                return part.segment.codes_at(places)[0]
+            positions = part.segment.places(np.array([number]))
+            if len(positions) and (not len(part.alive) or part.alive[positions[0]]):
+                return part.segment.codes_at(positions)[0]
         return None
 
     def codes(self) -> tuple[Ids, Bytes]:

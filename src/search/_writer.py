@@ -49,7 +49,7 @@ class Writer:
             files: size and time of change of each file.
 
         Raises:
-            UsageError: when the arguments do not fit together.
+            UsageError: if the arguments do not fit together.
         """
         self._flush()
         rows, count = packed(codes, self._facts.bits), len(self._facts.classes)
@@ -129,7 +129,7 @@ def packed(codes: NDArray[Any], bits: int) -> Bytes:
     """Return codes packed, whether they are so already or one number per bit.
 
     Raises:
-        UsageError: when they are of another length than so many bits.
+        UsageError: if they are of another length than so many bits.
     """
     width = (bits + 7) // 8
     if codes.ndim == 2 and codes.dtype == np.uint8 and codes.shape[1] == width:

@@ -23,7 +23,7 @@ def index_parser() -> StrictParser:
     parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="build it anew even if it is up to date; added images stay")
     group = parser.add_argument_group("instead of building", "one of these")
-    words = "add images: files, folders with all images below them, or a CSV table with the columns `file,labels`"
+    words = "add images: files, directories with all images below them, or a CSV table with the columns `file,labels`"
     group.add_argument("-add", "--add", nargs="+", type=Path, default=[], metavar="FILE", help=words)
     group.add_argument("-remove", "--remove", nargs="+", default=[], metavar="ITEM", help="remove images by path or id")
     for name, words in (

@@ -17,7 +17,7 @@ TIE_RULES = {"id": "distance, then id", "features": "distance, then distance of 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An item that was found.
+    """An item near a query.
 
     Args:
         rank: 1 for the nearest.
@@ -63,17 +63,17 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Result:
-    """What was asked, and what was found.
+    """A query and its answer.
 
     Args:
         source: the query in words: a file, or a fold and a row.
         code: its packed code in hexadecimal digits.
         classes: of the query; None where they are not known.
-        prediction: the class that it most likely has; None where there is nothing to tell by.
+        prediction: the class that it most likely has; None if there is no evidence.
         neighbours: the nearest first.
         tied: how many further items are at the last distance.
         total: how many items could have been an answer.
-        note: what was done to the image, where that does not go without saying.
+        note: an unusual step of decoding the image, if any.
     """
 
     source: str

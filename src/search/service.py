@@ -1,6 +1,6 @@
 """The HTTP service of search: a page, and the few requests that it and other programs make.
 
-It knows indexes and answers. What turns an image into a code, and what decodes one, is handed in.
+It depends on indexes and answers only; the functions that encode and decode images are arguments.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Service:
 
 
 class _RefusedError(Exception):
-    """A request that is not answered: an HTTP status and one line."""
+    """A refused request: an HTTP status and one line."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -131,11 +131,11 @@ def application(service: Service) -> FastAPI:
 
     @app.get("/api/search")
     def search(request: Request) -> Response:
-        asked = request.query_params
-        k = _number("k", asked.get("k", "10"), 1, MOST_NEIGHBOURS)
-        if "row" in asked:
-            return _answered(service, lambda run: run.by_row(asked["row"], k), f"/api/image/{asked['row'].replace(':', '/')}")
-        number, own = _number("id", asked.get("id", ""), 0), _number("run", asked.get("run", "0"), 0, len(service.runs) - 1)
+        parameters = request.query_params
+        k = _number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS)
+        if "row" in parameters:
+            return _answered(service, lambda run: run.by_row(parameters["row"], k), f"/api/image/{parameters['row'].replace(':', '/')}")
+        number, own = _number("id", parameters.get("id", ""), 0), _number("run", parameters.get("run", "0"), 0, len(service.runs) - 1)
         path = service.runs[own].path_of(number)
 
         def ask(run: ServedRun) -> Result:
@@ -195,7 +195,7 @@ def _answered(service: Service, ask: Callable[[ServedRun], Result], image: str |
 
 
 async def _body_of(request: Request) -> bytes:
-    """Read what was sent, but not more than may be."""
+    """Read the body, up to the limit."""
     too_large = _RefusedError(413, f"an image may have at most {MOST_BYTES // 2**20} MiB")
     if int(request.headers.get("content-length", "0") or 0) > MOST_BYTES:
         raise too_large
@@ -210,7 +210,7 @@ async def _body_of(request: Request) -> bytes:
 
 
 def _sent(image: Image.Image) -> Response:
-    """Return an image as it is sent: decoded and encoded anew, so that no file is ever passed through."""
+    """Return an image as it is sent: re-encoded, so that no file is ever sent as it is."""
     image = image.convert("RGB")
     image.thumbnail((_SIDE, _SIDE))
     kind, stream = ("PNG" if max(image.size) <= 128 else "JPEG"), BytesIO()
@@ -235,16 +235,16 @@ def _refusal(status: int, message: str, headers: Mapping[str, str]) -> Response:
 
 
 def _without_paths(message: str) -> str:
-    """Return a message without directories, which are nobody's business on the network; a file's own name stays."""
+    """Return a message without directories, which must not be visible on the network; a file's own name stays."""
     return re.sub(r"(?<![\w.])(?:/[^\s/:,;)'\"]+)+/", "", message)
 
 
 def _policy(page: str) -> str:
     """Return what the page may do: run its own script and style, and ask this service; nothing else."""
     hashes = {
-        tag: f"'sha256-{base64.b64encode(hashlib.sha256(found[1].encode()).digest()).decode()}'"
+        tag: f"'sha256-{base64.b64encode(hashlib.sha256(match[1].encode()).digest()).decode()}'"
         for tag in ("script", "style")
-        if (found := re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
+        if (match := re.search(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
     }
     return (
         f"default-src 'self'; script-src {hashes['script']}; style-src {hashes['style']}; img-src 'self' blob:; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..phrases import parse_entries
+from ..parsing import parse_entries
 
 
 def parse_constants(text: str) -> dict[str, bool | int | float | str]:

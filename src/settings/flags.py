@@ -47,7 +47,7 @@ def add_measures(parser: argparse.ArgumentParser) -> None:
 
 
 def given_measures(namespace: argparse.Namespace) -> list[Sequence[Any]]:
-    """Return what :func:`add_measures` made a command line say: tie rules, cuts, radii and divisors.
+    """Return what :func:`add_measures` made a command line say: tie rules, cuts, radii and denominators.
 
     Example:
         >>> parser = argparse.ArgumentParser()

@@ -79,7 +79,7 @@ def evaluate_parser() -> StrictParser:
     )
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="measure again even what is up to date")
     _add_tracking(parser)
-    parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw pictures, and write their numbers as CSV")
+    parser.add_argument("-make_plots", "--make_plots", action="store_true", help="draw figures, and write their values as CSV")
     parser.add_argument("-device", "--device", default="cpu", metavar="DEVICE", help="has no effect: the CPU is used")
     add_measures(parser)
     return parser

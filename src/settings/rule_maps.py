@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import UsageError, nearest
-from ..phrases import parse_entries
+from ..parsing import parse_entries
 
 PRESETS = {
     "all-but-hash-layer": "the rule everywhere, bp in the hash layer",
@@ -29,14 +29,14 @@ def parse_rule_map(text: str) -> dict[str, str]:
     return parse_entries(text, "rule map", "pattern=rule")
 
 
-def tidy(text: str) -> str:
+def canonical(text: str) -> str:
     """Return a rule, ``preset:rule`` or map without the blanks around its parts: what means the same is written the same.
 
     Raises:
         UsageError: for a malformed map.
 
     Example:
-        >>> tidy(" features.* = frsf , *=bp"), tidy("classifier-only: fa")
+        >>> canonical(" features.* = frsf , *=bp"), canonical("classifier-only: fa")
         ('features.*=frsf,*=bp', 'classifier-only:fa')
     """
     if "=" in text:

@@ -10,7 +10,7 @@ from ..registry import names_on_disk
 from .common import LONGEST_NAME, legal
 from .constants import tidy_constants
 from .network import NetworkSettings
-from .rule_maps import PRESETS, rules_named, tidy
+from .rule_maps import PRESETS, canonical, rules_named
 from .schedule import parse_schedule
 from .setting import AT_LEAST_0, AT_LEAST_1, POSITIVE, TRAIN_ONLY, setting
 
@@ -116,7 +116,7 @@ class TrainingSettings(NetworkSettings):
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")
 
     def _check_rules(self) -> None:
-        self.put("mode", tidy(self.mode))
+        self.put("mode", canonical(self.mode))
         for rule in rules_named(self.mode):
             if rule not in _RULES:
                 raise unknown_name("value for -mode", rule, _RULES)

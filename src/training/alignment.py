@@ -1,4 +1,4 @@
-"""How far the rules are from backpropagation while a network trains: measured beside the training, which it leaves alone."""
+"""How far the rules are from backpropagation while a network trains: measured beside the training, which stays unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ..bio import QUANTITIES, Alignment, measure_alignment
 from ..runs import Run
 from ..runs.alignment_csv import AlignmentRow, read_alignment, write_alignment
-from .callbacks import Curves
+from .callbacks import MetricLogger
 from .module import Batch, HashingModule
 
 
@@ -30,15 +30,15 @@ class AlignmentCurves(Checkpoint):
     so that it knows which epoch is the last, and it comes before the checkpoint that a resume would go on from.
 
     Args:
-        run: whose folder gets ``alignment.csv``.
+        run: its directory gets ``alignment.csv``.
         every: epochs between two measurements.
-        curves: has the tracker.
+        metric_logger: the callback that owns the tracker.
     """
 
-    def __init__(self, run: Run, every: int, curves: Curves) -> None:
+    def __init__(self, run: Run, every: int, metric_logger: MetricLogger) -> None:
         self.file = run.alignment_file
         self.every = every
-        self.curves = curves
+        self.metric_logger = metric_logger
         self._rows: list[AlignmentRow] = []
         self._batch: Batch | None = None
 
@@ -63,29 +63,31 @@ class AlignmentCurves(Checkpoint):
         assert isinstance(module, HashingModule)
         assert self._batch is not None
         average = partial(_mean_over_processes, trainer) if trainer.world_size > 1 else None
-        with trainer.precision_plugin.train_step_context(), _left_alone(module) as put_back:
-            found = measure_alignment(module.network, partial(_loss, trainer, module, self._batch, put_back), average=average)
+        with trainer.precision_plugin.train_step_context(), _restoring_buffers(module) as restore:
+            measured = measure_alignment(module.network, partial(_loss, trainer, module, self._batch, restore), average=average)
         if trainer.is_global_zero:
-            found = [replace(one, name=one.name.removeprefix("backbone.")) for one in found]
-            self._rows += [AlignmentRow(epoch, one.name, one.rule, {name: getattr(one, name) for name in QUANTITIES}) for one in found]
+            measured = [replace(layer, name=layer.name.removeprefix("backbone.")) for layer in measured]
+            self._rows += [
+                AlignmentRow(epoch, layer.name, layer.rule, {name: getattr(layer, name) for name in QUANTITIES}) for layer in measured
+            ]
             write_alignment(self.file, QUANTITIES, self._rows)
-            self.curves.log_values(trainer, curve_points(found), epoch)
+            self.metric_logger.log_values(trainer, curve_points(measured), epoch)
 
 
-def curve_points(found: list[Alignment]) -> dict[str, float]:
-    """Return what exists of a measurement under the names of its curves.
+def curve_points(measured: list[Alignment]) -> dict[str, float]:
+    """Return the finite values of a measurement under the names of their curves.
 
     Example:
         >>> curve_points([Alignment("hash_layer", "dfa", 90.0, 0.5, math.nan, 0.0)])
         {'weight_angle/hash_layer': 90.0, 'sign_agreement/hash_layer': 0.5, 'update_angle/hash_layer': 0.0}
     """
-    values = {f"{quantity}/{one.name}": getattr(one, quantity) for quantity in QUANTITIES for one in found}
+    values = {f"{quantity}/{layer.name}": getattr(layer, quantity) for quantity in QUANTITIES for layer in measured}
     return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
-def _loss(trainer: pl.Trainer, module: HashingModule, batch: Batch, put_back: Callable[[], None]) -> Tensor:
+def _loss(trainer: pl.Trainer, module: HashingModule, batch: Batch, restore: Callable[[], None]) -> Tensor:
     """Return the loss of a batch from the same state each time, scaled as training in half precision scales it."""
-    put_back()
+    restore()
     scaler: Any = getattr(trainer.precision_plugin, "scaler", None)
     loss = module.loss_of(batch)
     return loss if scaler is None else loss * scaler.get_scale()
@@ -96,12 +98,12 @@ def _mean_over_processes(trainer: pl.Trainer, gradient: Tensor) -> Tensor:
 
 
 @contextmanager
-def _left_alone(module: nn.Module) -> Iterator[Callable[[], None]]:
-    """Keep the running statistics of a network and its loss: give a function that puts them back, and put them back in the end.
+def _restoring_buffers(module: nn.Module) -> Iterator[Callable[[], None]]:
+    """Save the buffers of a network and its loss, yield a function that restores them, and restore them at the end.
 
-    Feedback is no such thing: a forward pass only reads it.
+    Feedback matrices are left out: a forward pass only reads them.
     """
-    kept = [
+    saved = [
         (part, name, buffer, buffer.clone())
         for part in module.modules()
         for name, buffer in part._buffers.items()
@@ -109,12 +111,12 @@ def _left_alone(module: nn.Module) -> Iterator[Callable[[], None]]:
     ]
 
     @torch.no_grad()
-    def put_back() -> None:
-        for part, name, buffer, value in kept:
+    def restore() -> None:
+        for part, name, buffer, value in saved:
             buffer.copy_(value)
             part._buffers[name] = buffer
 
     try:
-        yield put_back
+        yield restore
     finally:
-        put_back()
+        restore()

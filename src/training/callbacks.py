@@ -25,7 +25,7 @@ class Checkpoints(Checkpoint):
     Being one of Lightning's checkpoint callbacks it comes after early stopping, whose state a resume needs too.
 
     Args:
-        run: where they go.
+        run: its directory holds them.
         settings: the run's settings.
         can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
     """
@@ -38,7 +38,7 @@ class Checkpoints(Checkpoint):
         self.best_epoch = -1
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write the checkpoints of the epoch; the one for a resume last, so that it never promises more than is there."""
+        """Write the checkpoints of the epoch; the one for a resume last, once all others exist."""
         assert isinstance(module, HashingModule)
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
         improved = value > self.best_value or not self.can_move
@@ -47,7 +47,7 @@ class Checkpoints(Checkpoint):
         if trainer.is_global_zero:
             if improved:
                 self._write(module, self.run.directory / f"best-epoch={epoch}.ckpt", epoch, value)
-                self._drop_former_best(epoch)
+                self._remove_previous_best(epoch)
             if (epoch + 1) % max(1, self.settings.patience // 2) == 0:
                 self._write(module, self.run.directory / f"epoch={epoch}-val_mAP={value:.8f}.ckpt", epoch, value)
         trainer.save_checkpoint(self.run.last_checkpoint, weights_only=False)
@@ -57,7 +57,7 @@ class Checkpoints(Checkpoint):
         return {"best_value": self.best_value, "best_epoch": self.best_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up where the former process stopped."""
+        """Restore the best epoch of the interrupted process."""
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
 
     def _write(self, module: HashingModule, path: Path, epoch: int, value: float) -> None:
@@ -74,13 +74,13 @@ class Checkpoints(Checkpoint):
             },
         )
 
-    def _drop_former_best(self, epoch: int) -> None:
+    def _remove_previous_best(self, epoch: int) -> None:
         for path in self.run.directory.glob("best-epoch=*.ckpt"):
             if path.name != f"best-epoch={epoch}.ckpt":
                 path.unlink()
 
 
-class Bar(TQDMProgressBar):
+class EpochProgressBar(TQDMProgressBar):
     """Lightning's progress bar, counting epochs from 1 as the lines above it do."""
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *args: Any) -> None:
@@ -90,7 +90,7 @@ class Bar(TQDMProgressBar):
 
 
 class BoardLogger(TensorBoardLogger):
-    """Lightning's TensorBoard logs, in the directory that they are given."""
+    """Lightning's TensorBoard logger with a fixed directory."""
 
     @property
     def log_dir(self) -> str:
@@ -98,13 +98,13 @@ class BoardLogger(TensorBoardLogger):
         return str(Path(self.root_dir) / f"version_{self.version}")
 
 
-class Curves(pl.Callback):
-    """Tells the reader, TensorBoard and MLflow how each epoch went.
+class MetricLogger(pl.Callback):
+    """Logs each epoch to the terminal, TensorBoard and MLflow.
 
     Args:
         run: the run.
         settings: its settings.
-        checkpoints: knows the best epoch.
+        checkpoints: the callback that records the best epoch.
         plan: what the training will do, a line each; printed before the first epoch, and a tag of the run in MLflow.
         quiet: whether to print nothing.
         parent: MLflow id of the grid the run belongs to, if any.
@@ -133,7 +133,7 @@ class Curves(pl.Callback):
         self._started = 0.0
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Open the tracker in the process that leads."""
+        """Open the tracker in the process of rank 0."""
         assert isinstance(module, HashingModule)
         self._started = time.monotonic()
         if not trainer.is_global_zero:
@@ -165,13 +165,13 @@ class Curves(pl.Callback):
             )
 
     def log_values(self, trainer: pl.Trainer, values: dict[str, float], step: int) -> None:
-        """Log one value of each of several curves, in the process that leads."""
+        """Log one value of each of several curves, in the process of rank 0."""
         for logger in trainer.loggers:
             logger.log_metrics(values, step=step)
         self._tracker.log_metrics(values, step=step)
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log what the whole training came to, and say if it ended early."""
+        """Log the metrics of the whole training, and print whether it stopped early."""
         if trainer.should_stop and trainer.is_global_zero and not self.quiet:
             print(f"stopped early: no gain of {self.settings.min_delta:g} in val_mAP for {self.settings.patience} epochs (-pt, -min_delta)")
         best = {"best_val_mAP": self.checkpoints.best_value, "best_epoch": float(self.checkpoints.best_epoch)}
@@ -179,5 +179,5 @@ class Curves(pl.Callback):
         self._tracker.close("FINISHED")
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Say in MLflow how the training ended."""
+        """Close the MLflow run as killed or failed."""
         self._tracker.close("KILLED" if isinstance(exception, KeyboardInterrupt) else "FAILED")

@@ -1,4 +1,4 @@
-"""Checkpoints: what they hold, written whole or not at all, read without running code from them."""
+"""Checkpoints: written atomically, read without running code from them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import torch
 
 from ..errors import RunError
-from ..interrupts import held_back
+from ..interrupts import defer_interrupts
 from ..runs import replacing
 
 
 def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all; Ctrl-C waits until it is written.
+    """Write a checkpoint atomically; Ctrl-C is deferred until it is written.
 
     Args:
-        path: where it goes.
+        path: the file to write.
         content: tensors, numbers, texts and containers of them.
     """
-    # an open file, not its name: PyTorch's own writer hides a full disk behind an error of its own, and Ctrl-C even so
-    with held_back(), replacing(path) as temporary, temporary.open("wb") as file:
+    # an open file, not its name: PyTorch's own writer replaces the error of a full disk, and Ctrl-C, by errors of its own
+    with defer_interrupts(), replacing(path) as temporary, temporary.open("wb") as file:
         torch.save(content, file)
 
 
@@ -29,7 +29,7 @@ def read_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     """Read a checkpoint, refusing anything but tensors and plain data.
 
     Raises:
-        RunError: when the file is missing, truncated or no checkpoint.
+        RunError: if the file is missing, truncated or no checkpoint.
     """
     try:
         content = torch.load(path, map_location=device, weights_only=True)

@@ -1,4 +1,4 @@
-"""Whether network, images and rules fit together: tried on one image before a run's directory is touched."""
+"""Checks that network, images and rules fit together, on one image, before a run's directory is touched."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from .module import HashingModule, convert
 
 
 def check_input(module: HashingModule, settings: TrainingSettings) -> None:
-    """Give the network one image of the run.
+    """Pass one image of the run through the network.
 
     Raises:
-        UsageError: when it cannot take images of that size, or makes no vector of an image.
+        UsageError: if it cannot process images of that size, or does not return one vector per image.
     """
     image, network = module.example, module.network.eval()
     try:
         with torch.no_grad():
             output = network(image.unsqueeze(0))
-    except Exception as error:  # a network that is not ours says in its own way what it cannot take
+    except Exception as error:  # each library raises its own kind of error here
         size, reason = tuple(image.shape[1:]), next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         complaint = f"{settings.backbone} cannot take images of {size[0]}×{size[1]} pixels ({reason})"
-        raise UsageError(complaint + _way_out(size, preprocessing_of(settings.backbone))) from error
+        raise UsageError(complaint + _advice(size, preprocessing_of(settings.backbone))) from error
     if output.shape != (1, settings.number_of_bits):
         raise UsageError(
-            f"{settings.backbone} makes no vector of features of an image, but {output.shape[1:-1].numel()} of them: it lacks the pooling "
-            f"of a classifier, so take another one"
+            f"{settings.backbone} returns {output.shape[1:-1].numel()} feature vectors per image, not one: it has no global pooling; "
+            f"choose another network"
         )
     network.train()
 
 
 def check_precision(settings: TrainingSettings) -> None:
-    """Refuse to scale a loss whose gradient is not all that goes down.
+    """Refuse to scale the loss for a rule that also propagates the target.
 
     Raises:
-        UsageError: for a rule that sends the target down, in half precision with a scaled loss.
+        UsageError: if a rule propagates the target and the precision scales the loss.
     """
     named = rules_named(settings.mode)
     if settings.precision == "16-mixed" and (rule := next((rule for rule in named if RULES[rule].needs_target), None)):
         raise UsageError(
-            f"-mode {rule} sends the target down, which the loss scaling of -precision 16-mixed would not reach: use bf16-mixed"
+            f"-mode {rule} propagates the target, to which the loss scaling of -precision 16-mixed does not apply: use bf16-mixed"
         )
 
 
 def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
-    """Train a copy of the network on one image where that is all a device gets: batch norm has no deviation of one value.
+    """Run a copy of the network in training mode on one image if that is all a device gets: batch norm needs two values.
 
     Raises:
-        UsageError: when the network cannot be trained that way.
+        UsageError: if the network cannot be trained that way.
     """
     if settings.batch_size > settings.devices:
         return
@@ -69,10 +69,10 @@ def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
 
 
 def check_rules(module: HashingModule, settings: TrainingSettings) -> None:
-    """Give the network its rules and take them away again: what does not fit shows here, not in a training process later.
+    """Apply the rules to the network and remove them again, so that an error shows before training processes start.
 
     Raises:
-        RuleError: when a rule cannot be applied, or the network multiplies by a weight past its rule.
+        RuleError: if a rule cannot be applied, or the network uses a weight without its rule.
     """
     if settings.is_bio:
         convert(module.network, settings)
@@ -82,9 +82,9 @@ def check_rules(module: HashingModule, settings: TrainingSettings) -> None:
         NormConstraint(module.network)
 
 
-def _way_out(size: tuple[int, ...], wanted: Preprocessing) -> str:
-    """Return what brings images of another size to the one that a network wants."""
-    if wanted.size is None or wanted.size == size:
+def _advice(size: tuple[int, ...], required: Preprocessing) -> str:
+    """Return how to resize images to the size that a network requires."""
+    if required.size is None or required.size == size:
         return ""
-    value = "imagenet" if wanted == IMAGENET else "weights"
-    return f": use -trf {value}, which brings every image to {wanted.size[0]}×{wanted.size[1]}"
+    value = "imagenet" if required == IMAGENET else "weights"
+    return f": use -trf {value}, which brings every image to {required.size[0]}×{required.size[1]}"

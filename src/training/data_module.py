@@ -1,4 +1,4 @@
-"""The folds as Lightning wants them: loaders made in each process, for its share of every batch."""
+"""The folds as a Lightning data module: each process loads its share of every batch."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Feeding(pl.LightningDataModule):
         train_images: images to learn from.
         val_images: images to choose the best epoch by.
         settings: the run's settings.
-        companions: images that the val images are ranked against beside each other; None for none.
+        companions: images that the val images are ranked against in addition to each other; None for none.
     """
 
     def __init__(

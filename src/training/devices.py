@@ -1,4 +1,4 @@
-"""Where a run computes, and how its weights lie there."""
+"""The device of a run, and the memory layout of its weights."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def accelerator(settings: CommonSettings, devices: int = 1) -> str:
-    """Return Lightning's word for where to compute.
+    """Return Lightning's name of the accelerator.
 
     Args:
         settings: the run's settings.
-        devices: how many devices work at a time.
+        devices: number of devices to train on.
 
     Raises:
-        UsageError: when a CUDA device is asked for and there is none, or more devices than there are.
+        UsageError: if a CUDA device is requested and there is none, or more devices than there are.
     """
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UsageError("-device cuda: PyTorch sees no CUDA device on this machine; use -device cpu or auto")
@@ -35,11 +35,11 @@ def device_of(settings: CommonSettings) -> torch.device:
     """Return the first device that a run computes on.
 
     Raises:
-        UsageError: when a CUDA device is asked for and there is none.
+        UsageError: if a CUDA device is requested and there is none.
     """
     return torch.device("cuda" if accelerator(settings) == "gpu" else "cpu")
 
 
 def lay_out(network: Network, device: torch.device) -> Network:
-    """Lay the weights out channels last on a CPU, where pooling is several times faster that way; values stay the same."""
+    """Use channels-last memory format on a CPU, where it makes pooling several times faster; values stay the same."""
     return network.to(memory_format=torch.channels_last) if device.type == "cpu" else network

@@ -1,4 +1,4 @@
-"""What happens to the images of a run before the network, and its folds in batches for forward passes."""
+"""Preprocessing of a run's images, and loaders of its folds for forward passes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ..settings import CommonSettings, NetworkSettings
 
 
 def transformation_of(settings: NetworkSettings) -> Transformation:
-    """Return what happens to the images of a run."""
+    """Return the transformation of a run's images."""
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 
 def recorded_settings(settings: CommonSettings) -> dict[str, Any]:
-    """Return what ``hparams.json`` holds: the settings of training, and in full what they do to an image, where there is a network."""
+    """Return the content of ``hparams.json``: the settings of training and, if there is a network, its full preprocessing."""
     if not isinstance(settings, NetworkSettings):
         return hparams_of(settings)
     return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
 
 def check_preprocessing(run: Run, settings: CommonSettings) -> None:
-    """Refuse to go on with a run whose images would come to the network in another way than they did.
+    """Refuse to continue a run if its preprocessing has changed.
 
     Raises:
-        RunError: when ``hparams.json`` records another preprocessing; a run from before there was such a record is let through.
+        RunError: if ``hparams.json`` records another preprocessing; a run without such a record passes.
     """
     if not isinstance(settings, NetworkSettings):
         return
@@ -45,29 +45,29 @@ def check_preprocessing(run: Run, settings: CommonSettings) -> None:
 
 
 def preprocessing_line(settings: NetworkSettings) -> str:
-    """Return one line: what happens to an image before the network, who says so, and what pretrained weights want instead.
+    """Return one line: the preprocessing, its source, and what the pretrained weights require if that differs.
 
     Example:
         >>> preprocessing_line(NetworkSettings(architecture="vgg16")).partition(", crop")[0]
         'preprocessing (-trf imagenet): 224×224 pixels, bilinear'
     """
-    done, wanted = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
-    line = f"preprocessing (-trf {settings.transformations}): {done}"
-    if done == wanted or weights_choice(settings.backbone, settings.weights) == "none":
-        return line  # random weights want nothing
-    return f"{line}; the weights want {wanted.instead_of(done)}, {wanted.source}: -trf weights gives it"
+    applied, required = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
+    line = f"preprocessing (-trf {settings.transformations}): {applied}"
+    if applied == required or weights_choice(settings.backbone, settings.weights) == "none":
+        return line  # random weights require nothing
+    return f"{line}; the weights require {required.instead_of(applied)}, {required.source}: -trf weights applies it"
 
 
 def images_of(fold: Metadata, settings: NetworkSettings, *, training: bool = False) -> ImageFold:
-    """Return the images of a fold, decoded once and kept if ``-cache`` says so.
+    """Return the images of a fold, decoded once if ``-cache`` includes it.
 
     Args:
         fold: its metadata.
         settings: the run's settings.
-        training: whether they are to be learnt from: only then anything random happens to them.
+        training: whether to train on them; only then they are augmented.
     """
-    kept = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
-    return ImageFold(fold, transformation_of(settings), cache=kept, augment=settings.seed if training else None)
+    cached = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
+    return ImageFold(fold, transformation_of(settings), cache=cached, augment=settings.seed if training else None)
 
 
 def batches_of(images: ImageFold, settings: CommonSettings, device: torch.device) -> DataLoader:

@@ -1,4 +1,4 @@
-"""One training, from the first look at the data to the finished marker."""
+"""One training, from reading the data to the finished marker."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from tqdm import tqdm
 
 from ..backbones import HashNetwork, build_network
 from ..data import ImageFold, Metadata, PreparedDataset
-from ..errors import DataError, RunError, UsageError, full_card
+from ..errors import DataError, RunError, UsageError, cuda_oom_hint
 from ..losses import HashingLoss
 from ..runs import Run
 from ..settings import TrainingSettings
 from ..surroundings import has_terminal
 from .alignment import AlignmentCurves
-from .callbacks import Bar, BoardLogger, Checkpoints, Curves
+from .callbacks import BoardLogger, Checkpoints, EpochProgressBar, MetricLogger
 from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import accelerator, device_of
 from .feeding import batches_of, check_preprocessing, images_of, transformation_of
-from .manner import Manner
 from .module import HashingModule
 from .plan import plan_of
-from .quiet import quieten
+from .quiet import silence_third_party
+from .reporting import Reporting
 from .same_split import check_split
 from .status import recorded_training
 from .validation import Validation
@@ -45,28 +45,28 @@ def fit(
     run: Run,
     settings: Table,
     build_loss: LossOf[Table],
-    manner: Manner,
+    reporting: Reporting,
     *,
     start: Mapping[str, Any] | None = None,
     finish: Callable[[], None] = lambda: None,
 ) -> None:
     """Train a run to its end, going on from its last finished epoch if there is one.
 
-    Everything that can be wrong with the settings, the data or the weights shows before the run's folder is touched.
+    Settings, data and weights are checked before the run's directory is touched.
 
     Args:
-        run: where everything goes.
+        run: its directory holds all results.
         settings: the run's settings.
         build_loss: returns the method's loss for the settings and the train fold.
-        manner: how it shows itself.
+        reporting: how it reports its progress.
         start: the checkpoint of another run's best epoch, whose network and feedback the first epoch begins with.
         finish: what is done after the last epoch, before the run is marked as finished.
 
     Raises:
-        BioDeepHashingError: when something is wrong; the run is then marked as interrupted.
+        BioDeepHashingError: if training fails; the run is then marked as interrupted.
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
-    quieten()
+    silence_third_party()
     check_precision(settings)
     on_cpu = accelerator(settings, settings.devices) == "cpu"
     if on_cpu and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
@@ -86,9 +86,9 @@ def fit(
     plan = plan_of(settings, folds, validation)
     with recorded_training(run, settings, anew=settings.no_skip):
         if resume is None or not _is_done(resume, settings):
-            if resume is not None and not manner.quiet:
-                print(f"going on after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
-            _fit(run, settings, manner, module, feeding, plan, resuming=resume is not None)
+            if resume is not None and not reporting.quiet:
+                print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
+            _fit(run, settings, reporting, module, feeding, plan, resuming=resume is not None)
         finish()
 
 
@@ -110,7 +110,7 @@ def build_module(
         validation: how the val fold is ranked; None for its images against each other.
 
     Raises:
-        UsageError: when network, images and settings do not fit together.
+        UsageError: if network, images and settings do not fit together.
     """
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
@@ -125,7 +125,7 @@ def build_module(
 
 
 def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) -> Tensor:
-    """Return what the backbone, as it is before any training, makes of all images of a fold, by data-set index."""
+    """Return what the backbone, as it is before any training, makes of all images of a fold, by dataset index."""
     device = device_of(settings)
     backbone = network.backbone.to(device).eval()
     images = images_of(fold, settings)
@@ -135,32 +135,39 @@ def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) 
     network.train().cpu()
     if device.type == "cuda":
         torch.cuda.empty_cache()  # for the processes that train, where there are several
-    found = torch.cat(parts)
-    return found.clone()  # out of inference mode: an ordinary tensor
+    features = torch.cat(parts)
+    return features.clone()  # out of inference mode: an ordinary tensor
 
 
 def _is_done(checkpoint: dict[str, Any], settings: TrainingSettings) -> bool:
-    """Tell whether an earlier process did all epochs, or stopped early, and was killed before it could say so."""
+    """Return whether an earlier process did all epochs, or stopped early, and was killed before it set the marker."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
     return stopped or checkpoint["epoch"] + 1 >= settings.epochs
 
 
 def _fit(
-    run: Run, settings: TrainingSettings, manner: Manner, module: HashingModule, feeding: Feeding, plan: Sequence[str], *, resuming: bool
+    run: Run,
+    settings: TrainingSettings,
+    reporting: Reporting,
+    module: HashingModule,
+    feeding: Feeding,
+    plan: Sequence[str],
+    *,
+    resuming: bool,
 ) -> None:
     can_move = module.validation is None or module.validation.can_move
     checkpoints = Checkpoints(run, settings, can_move=can_move)
-    curves = Curves(run, settings, checkpoints, plan, quiet=manner.quiet, parent=manner.parent, fresh=settings.no_skip)
+    metric_logger = MetricLogger(run, settings, checkpoints, plan, quiet=reporting.quiet, parent=reporting.parent, fresh=settings.no_skip)
     stopping = EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta)
     callbacks: list[pl.Callback] = [
         *([stopping] if can_move else []),
-        curves,
-        *([AlignmentCurves(run, settings.align_every, curves)] if settings.align_every else []),
+        metric_logger,
+        *([AlignmentCurves(run, settings.align_every, metric_logger)] if settings.align_every else []),
         checkpoints,
     ]
-    show_bar = not manner.quiet and has_terminal()
+    show_bar = not reporting.quiet and has_terminal()
     if show_bar:
-        callbacks.append(Bar(leave=False))
+        callbacks.append(EpochProgressBar(leave=False))
     trainer = pl.Trainer(
         accelerator=accelerator(settings, settings.devices),
         devices=settings.devices,
@@ -185,7 +192,7 @@ def _fit(
     except ProcessExitedException as error:
         raise RunError(f"a training process was ended from outside, perhaps because memory ran out: {error.msg}") from error
     except ProcessRaisedException as error:
-        if (complaint := full_card(error)) is not None:
+        if (complaint := cuda_oom_hint(error)) is not None:
             raise RunError(complaint) from error
         last = str(error).strip().splitlines()[-1].removeprefix(f"{DataError.__module__}.")
         raise RunError(f"a training process failed: {last}") from error

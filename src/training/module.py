@@ -35,7 +35,7 @@ from ..settings import TrainingSettings
 from ..settings.schedule import parse_schedule
 from .devices import lay_out
 from .feeding import transformation_of
-from .quiet import quieten
+from .quiet import silence_third_party
 from .rules import rules_of
 from .validation import Validation
 
@@ -79,7 +79,7 @@ class HashingModule(pl.LightningModule):
 
     Args:
         network: backbone and hash layer, not yet converted.
-        loss: called with raw outputs (B, K), labels (B, C) and data-set indices (B,).
+        loss: called with raw outputs (B, K), labels (B, C) and dataset indices (B,).
         settings: the run's settings.
         example: one image (3, H, W), to check what the network makes of it.
         validation: how the val fold is ranked; None for its images against each other.
@@ -113,8 +113,8 @@ class HashingModule(pl.LightningModule):
         self._start = checkpoint
 
     def setup(self, stage: str) -> None:
-        """Convert the network; here, because every process of a distributed training comes by."""
-        quieten()
+        """Convert the network, in every process of a distributed training."""
+        silence_third_party()
         convert(self.network, self.settings)
         if self._start and self.settings.is_bio:
             load_rule_state(self.network, self._start["learning_rule"])
@@ -124,7 +124,7 @@ class HashingModule(pl.LightningModule):
         lay_out(self.network, self.trainer.strategy.root_device)
 
     def train(self, mode: bool = True) -> HashingModule:
-        """Set the module to training, but not a frozen backbone: it drops nothing out and gathers no statistics."""
+        """Set training mode, except for a frozen backbone: no dropout there, and no update of running statistics."""
         super().train(mode)
         if self.settings.freeze:
             self.network.backbone.eval()
@@ -135,12 +135,12 @@ class HashingModule(pl.LightningModule):
         self.train()
 
     def on_train_epoch_start(self) -> None:
-        """Draw the epoch's noise from seed, epoch and rank alone: a resumed run then draws what an unbroken one would."""
+        """Seed the epoch from seed, epoch and rank alone, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Make of bytes, once they are where the network is, what it takes."""
+        """Convert bytes to the network's input on its device."""
         images, labels, index = batch
         return self._transformation.to_network_input(images).to(self.dtype), labels, index
 
@@ -158,18 +158,18 @@ class HashingModule(pl.LightningModule):
         return self.loss(*self._join(self.network(images), labels, index))
 
     def on_train_batch_end(self, *args: Any) -> None:
-        """Let losses with a schedule count the step."""
+        """Advance the loss's schedule by one step."""
         self.loss.advance()
 
     def on_train_epoch_end(self) -> None:
-        """Let losses do what they do between epochs; checkpoints are written after it."""
+        """Call the loss's hook between epochs, before checkpoints are written."""
         self.loss.on_epoch_end()
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.
 
         Raises:
-            RunError: when training has diverged.
+            RunError: if training has diverged.
         """
         loss = float(torch.stack(self._losses).mean())
         if loss != loss or abs(loss) == float("inf"):
@@ -183,7 +183,7 @@ class HashingModule(pl.LightningModule):
         affine = self.loss.affine()
         if affine is not None:
             outputs = outputs * affine[0] + affine[1]
-        self._validated[dataloader_idx].append((outputs, labels, index))  # where they are: a copy in each step would wait for a card
+        self._validated[dataloader_idx].append((outputs, labels, index))  # on their device: a copy in each step would wait for the GPU
 
     def on_validation_epoch_end(self) -> None:
         """Log the mAP of the val fold: each image against all others, expected over ties."""
@@ -203,7 +203,7 @@ class HashingModule(pl.LightningModule):
         return [codes.pack(outputs.numpy()[first]), labels.numpy()[first].astype(np.uint8)]
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Return the optimiser and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
+        """Return the optimizer and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
         rate = self.settings.learning_rate
         fast = self.settings.hash_rate * rate  # the fresh hash layer learns faster than a backbone that may be pretrained
         groups = [
@@ -223,7 +223,7 @@ class HashingModule(pl.LightningModule):
         return {"optimizer": optimizer, **_schedule(optimizer, self.settings)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep how the feedback was drawn, and what it has followed; drawn matrices follow from it."""
+        """Save how the feedback was drawn and the state of its updates; the drawn matrices are derived from it."""
         checkpoint["learning_rule"] = self.learning_rule()
         if self._follower is not None:
             checkpoint["follower"] = self._follower.state_dict()
@@ -255,7 +255,7 @@ class HashingModule(pl.LightningModule):
         return {name: value for name, value in self.network.state_dict().items() if name not in plain}
 
     def summary(self) -> str:
-        """Return one line on what learns how."""
+        """Return one line: the number of parameters, and which rules apply to how many weights."""
         weighed = "penalty" in self.settings.long_names() and not self.loss.has_penalty
         note = "" if not weighed else f"; {type(self.loss).__name__} has no penalty of its own, -penalty is without effect"
         count = sum(parameter.numel() for parameter in self.network.parameters())

@@ -1,4 +1,4 @@
-"""What a training will do, in a few lines before the first epoch: a misunderstanding should show before it costs hours."""
+"""The plan of a training, printed before the first epoch so that a wrong setting shows at once."""
 
 from __future__ import annotations
 

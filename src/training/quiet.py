@@ -1,4 +1,4 @@
-"""Silence for what Lightning says about itself; what a person should know is printed by the callbacks."""
+"""Silence for Lightning's own logs and warnings; the callbacks print what matters."""
 
 import logging
 import multiprocessing
@@ -7,10 +7,10 @@ import warnings
 from ..surroundings import settle
 
 
-def quieten() -> None:
+def silence_third_party() -> None:
     """Raise the level of Lightning's loggers and drop its warnings, in this process."""
     if multiprocessing.parent_process() is not None:
-        settle()  # a training process that Lightning started has come past no guard
+        settle()  # a process that Lightning spawned has not run the entrance's guard
     for name in ("lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero", "lightning.fabric.utilities.rank_zero"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning.*")

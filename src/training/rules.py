@@ -20,8 +20,8 @@ def rules_of(settings: TrainingSettings, layers: Iterable[str]) -> LearningRule 
         layers: names of the layers, the hash layer's being ``hash_layer``.
 
     Raises:
-        UnknownNameError: for a constant that no rule of the run has; it names the nearest.
-        RuleError: for a value that a rule cannot take.
+        UnknownNameError: for a constant that no rule of the run has; the message proposes the nearest.
+        RuleError: for a value that a rule rejects.
 
     Example:
         >>> settings = TrainingSettings(architecture="bio-lenet", mode="*.0=wm,*=fa", rule_constants="rate=0.2")

@@ -1,4 +1,4 @@
-"""Which split a run was trained on: images it learned from must not become its queries when a data set is prepared anew."""
+"""The split a run was trained on: its training images must not become queries when the dataset is prepared again."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ _DECIDING = ("train", "val")  # folds that a network's weights come from
 
 
 def record_split(run: Run) -> None:
-    """Write the facts about the split that a run is trained on into its folder."""
+    """Write the facts about the split that a run is trained on into its directory."""
     write_split(run.directory, read_facts(run.database))
 
 
 def check_split(run: Run) -> None:
-    """Refuse a run that was trained on another split than its data set has now.
+    """Refuse a run that was trained on another split than its dataset has now.
 
-    A run whose folder says nothing of its split passes, and so does one whose data set is gone: who needs that will miss it.
+    A run without a recorded split passes, and so does one whose dataset is missing: reading it raises later.
 
     Raises:
-        RunError: when the images of train or val, or their labels, were others.
-        DataError: when the data set was prepared by something else.
+        RunError: if the images of train or val, or their labels, have changed.
+        DataError: if the dataset was prepared by another program.
     """
     before = read_split_facts(run.directory)
     if before is None or not processed_folder(run.database).is_dir():
@@ -32,7 +32,7 @@ def check_split(run: Run) -> None:
     changed = [fold for fold, name in names.items() if before.get("sha256", {}).get(name) != now.sha256[name]]
     if changed:
         raise RunError(
-            f"{run} was trained on another split of {run.database}: since then it was prepared anew, with other images or labels in "
-            f"{' and '.join(changed)}. Train it again, with the same settings and -no_skip, or prepare the data set as {run.split_file} "
+            f"{run} was trained on another split of {run.database}: it was prepared again since, with other images or labels in "
+            f"{' and '.join(changed)}. Train it again, with the same settings and -no_skip, or prepare the dataset as {run.split_file} "
             f"says it was ({before.get('protocol')}, seed {before.get('seed')})"
         )

@@ -1,4 +1,4 @@
-"""How a training is recorded in the run's directory, from its start to its end."""
+"""The record of a training in the run's directory, from its start to its end."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
     Args:
         run: the run.
         settings: its settings.
-        anew: whether what an earlier training left is removed first.
+        anew: whether the files of an earlier training are removed first.
 
     Raises:
-        RunError: when another process trains the run. Whatever the block raises marks the run as interrupted.
+        RunError: if another process trains the run. Whatever the block raises marks the run as interrupted.
     """
     with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
         if anew:
@@ -42,7 +42,7 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
 
 
 def _clear(run: Run) -> None:
-    """Remove what an earlier training of a run left: checkpoints, codes, indexes, marker, alignment and evaluation."""
+    """Remove the files of an earlier training of a run: checkpoints, codes, indexes, marker, alignment and evaluation."""
     records = (run.predictions_file.name, run.alignment_file.name, run.codebook_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:

@@ -1,4 +1,4 @@
-"""Which images validation ranks the val fold against, and whether the result can tell one epoch from another."""
+"""Which images validation ranks the val fold against, and whether its mAP can distinguish epochs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Validation:
         return cls(len(val), int(alone.sum()), int(unreachable.sum()), rows if helped else None, can_move)
 
     def __str__(self) -> str:
-        """Return it in words, for the lines before the first epoch."""
+        """Return one line for the plan printed before the first epoch."""
         against = f"the {self.images - 1:,} others"
         why = ""
         if self.companions is not None:
@@ -66,12 +66,12 @@ class Validation:
 
 
 def _has_partner(queries: NDArray[np.uint8], items: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Tell which queries, each an item itself, share a class with another item."""
+    """Return which queries, each an item itself, share a class with another item."""
     return np.asarray(queries[:, items.sum(axis=0, dtype=np.intp) >= 2].any(axis=1))
 
 
 def _can_move(queries: NDArray[np.uint8], items: NDArray[np.uint8]) -> bool:
-    """Tell whether a query, itself an item, has both a partner and an item that is none."""
+    """Return whether a query, itself an item, has both a partner and an item that is none."""
     columns = items.T.astype(np.float32)
     for start in range(0, len(queries), _BLOCK):
         block = queries[start : start + _BLOCK].astype(np.float32)

@@ -205,7 +205,7 @@ def test_dtype_and_device_moves_take_the_matrix_along(rule):
 
 
 @pytest.mark.gpu
-def test_matrices_are_the_same_on_the_graphics_card(rule):
+def test_matrices_are_the_same_on_the_gpu(rule):
     here, moved = apply_rule(network(), rule, seed=3), apply_rule(network(), rule, seed=3).cuda()
     there = apply_rule(network().cuda(), rule, seed=3)
     for name, matrix in matrices(here).items():

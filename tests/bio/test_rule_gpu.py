@@ -1,4 +1,4 @@
-"""The rules on a graphics card: the same matrices, and up to rounding the same gradients, as on the CPU."""
+"""The rules on a GPU: the same matrices, and up to rounding the same gradients, as on the CPU."""
 
 from __future__ import annotations
 

@@ -315,7 +315,7 @@ def test_fresh_places_of_all_layers_travel_to_a_device_together():
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("rule", CHANGING)
-def test_a_network_that_moves_to_the_graphics_card_after_follow(rule):
+def test_a_network_that_moves_to_the_gpu_after_follow(rule):
     modules = [apply_rule(network(), rule, seed=5) for _ in range(3)]
     for module, device in zip(modules, ("cpu", "cuda", "cuda"), strict=True):
         optimizer = torch.optim.SGD(module.parameters(), lr=0.05)

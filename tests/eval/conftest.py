@@ -49,6 +49,20 @@ def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """Every figure that a test has drawn, by the name of its file."""
+    figures: dict[str, Figure] = {}
+    save = Figure.savefig
+
+    def keep(figure: Figure, file: Path, **options: object) -> None:
+        figures[Path(file).name.split(".", 2)[2]] = figure  # a temporary name: .random.name
+        save(figure, file, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+@pytest.fixture
 def sample() -> Sample:
     """Nine queries and thirty items with features from -3 to 3, and so exact zeros."""
     return Sample(3, 9, 30, BITS)

@@ -38,7 +38,7 @@ def without_features(run: Run, *arguments: str) -> dict[str, dict]:
     return {fold: json.loads(run.evaluation_file(fold).read_text()) for fold in ("query", "val")}
 
 
-def pictures_of(run: Run) -> dict[str, bytes]:
+def figures_of(run: Run) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in run.evaluation.iterdir() if file.suffix != ".json"}
 
 

@@ -17,7 +17,7 @@ from biodeephashing.data import Metadata
 from biodeephashing.models.encode import write_codes
 from biodeephashing.models.encoder import Encoded
 from biodeephashing.runs import METHODS, Run, settings_of
-from biodeephashing.runs.methods import MethodPlaces
+from biodeephashing.runs.methods import MethodLocation
 from biodeephashing.runs.predictions_json import Fingerprint
 from biodeephashing.settings import CommonSettings, setting
 from biodeephashing.training.status import recorded_training
@@ -38,7 +38,7 @@ class Projections:
     def __init__(self, views: Sequence[str], version: str = "1") -> None:
         self.views, self.version = views, version
 
-    def train(self, run: Run, settings: ProjectionSettings, manner: object) -> None:
+    def train(self, run: Run, settings: ProjectionSettings, reporting: object) -> None:
         with recorded_training(run, settings, anew=settings.no_skip):
             pass
 
@@ -62,7 +62,7 @@ def install(monkeypatch: pytest.MonkeyPatch, name: str, method: Projections) -> 
     module = ModuleType(f"fabricated_{name}")
     module.METHOD, module.Settings = method, type("Settings", (ProjectionSettings,), {"method": name})
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setitem(METHODS._entries, name, MethodPlaces(f"{module.__name__}:Settings", f"{module.__name__}:METHOD"))
+    monkeypatch.setitem(METHODS._entries, name, MethodLocation(f"{module.__name__}:Settings", f"{module.__name__}:METHOD"))
 
 
 def coded_run(method: Projections, name: str, database: str, **settings: Any) -> Run:

@@ -52,5 +52,5 @@ def value(distances: np.ndarray, ranks: np.ndarray, measure: APSpec) -> float:
     """AP of one query, given the ranks of its relevant items."""
     cut = (distances <= measure.radius).sum() if measure.radius is not None else min(measure.k or len(distances), len(distances))
     inside = int((ranks <= cut).sum())
-    divisor = {"retrieved": inside, "min": min(len(ranks), cut), "all": len(ranks)}[measure.denominator]
-    return (np.arange(1, inside + 1) / ranks[:inside]).sum() / divisor if divisor else 0.0
+    denominator = {"retrieved": inside, "min": min(len(ranks), cut), "all": len(ranks)}[measure.denominator]
+    return (np.arange(1, inside + 1) / ranks[:inside]).sum() / denominator if denominator else 0.0

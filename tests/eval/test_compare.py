@@ -5,27 +5,22 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tracked_runs import LEVELS, SPLIT, observation, track
+from tracked_runs import LEVELS, SPLIT, track
 
 from biodeephashing.commands.compare import compare
 from biodeephashing.errors import RunError, UsageError
 from biodeephashing.eval.compare import main
-from biodeephashing.eval.comparison import build_groups, describe_difference
-from biodeephashing.eval.comparison._seed_figures import draw_bars, draw_curves
+from biodeephashing.eval.comparison import describe_difference
 from biodeephashing.eval.figures import colour_of
 from biodeephashing.eval.significance import holm, paired_difference, spread
-from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.registry import names_on_disk
-from biodeephashing.runs import Run
 
-COLUMNS = "epoch,layer,rule,weight_angle,sign_agreement,norm_ratio,update_angle"
 FILES = ("comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
 
 
@@ -54,8 +49,8 @@ def test_files_and_numbers(study, capsys):
     folder = compare("TINY", "trial")
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
     for name in FILES[2:]:
-        with Image.open(folder / name) as picture:
-            assert picture.size[0] > 1000
+        with Image.open(folder / name) as image:
+            assert image.size[0] > 1000
     rows = {row["rule"]: row for row in read_csv(folder) if row["metric"] == "query_mAP_expected"}
     assert list(rows) == ["bp", "usf", "fa"]
     for rule, row in rows.items():
@@ -81,7 +76,7 @@ def test_files_and_numbers(study, capsys):
         "DCH, lenet, 16 bits",
         "PARTIAL: 3 of 9",
         "tie rule expected",
-        "divisor: relevant items among the first k",
+        "denominator: relevant items among the first k",
         "95% interval",
     )
     for text in (said, (folder / "comparison.md").read_text("utf-8")):
@@ -210,57 +205,6 @@ def test_names_that_are_no_folders(project_home):
         main(["-exp", "../outside", "-db", "TINY"])
 
 
-def measure(mode: str, seed: int, *, angle: float, architecture: str = "bio-lenet") -> Path:
-    """Write the alignment of a run of two layers, of which the first has no weight angle."""
-    settings = Settings(
-        database="TINY", experiment_name="trial", loss="DCH", architecture=architecture, number_of_bits=16, mode=mode, seed=seed
-    )  # fmt: skip
-    file = Run.of(settings).directory / "alignment.csv"
-    rows = [f"{epoch},{layer},{mode},{weight},0.5,1.0,{angle}" for epoch in (0, 2) for layer, weight in (("b", ""), ("a", angle + epoch))]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join([COLUMNS, *rows, ""]))
-    return file
-
-
-def test_alignment_is_drawn_where_it_was_measured(study, capsys):
-    for seed in (0, 1):
-        measure("fa", seed, angle=80.0 + seed)
-    folder = compare("TINY", "trial")
-    with Image.open(folder / "comparison-alignment.png") as picture:
-        assert picture.size[0] > 1000
-    assert "![alignment with backpropagation](comparison-alignment.png)" in (folder / "comparison.md").read_text("utf-8")
-    assert "comparison-curves.png, comparison-alignment.png" in capsys.readouterr().out
-
-
-@pytest.mark.usefixtures("unrendered")
-def test_where_nobody_measured_nothing_is_drawn_or_said(study, capsys):
-    file = measure("fa", 0, angle=80.0)
-    folder = compare("TINY", "trial", quiet=True)
-    file.unlink()
-    compare("TINY", "trial")
-    assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)  # the earlier picture is gone too
-    assert "alignment" not in capsys.readouterr().out
-    assert "alignment" not in (folder / "comparison.md").read_text("utf-8")
-
-
-def test_the_newer_of_two_equal_runs_counts():
-    blocks, remarks = build_groups([observation("fa", 0, 0.5), observation("fa", 0, 0.1)], "m")
-    assert blocks[0].values("fa", "m") == {0: 0.5}
-    assert remarks == ["two runs of fa with seed 0 and equal settings: the newer one counts"]
-
-
-def test_the_baseline_comes_first_and_then_the_best():
-    runs = [observation("fa", 0, 0.1), observation("bp", 0, 0.2), observation("usf", 0, 0.9)]
-    assert list(build_groups(runs, "m")[0][0].runs) == ["bp", "usf", "fa"]
-
-
-def test_titles_name_what_differs_and_sort_by_number():
-    blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits=bits, epochs="9") for bits in ("64", "8", "16")], "m")
-    assert [block.title for block in blocks] == ["DCH, 8 bits", "DCH, 16 bits", "DCH, 64 bits"]
-    blocks, _ = build_groups([observation("fa", 0, 0.1, number_of_bits="8", learning_rate=rate) for rate in ("0.1", "0.01")], "m")
-    assert [block.title for block in blocks] == ["DCH, 8 bits, learning rate 0.01", "DCH, 8 bits, learning rate 0.1"]
-
-
 def test_only_shared_seeds_are_paired():
     # differences of seeds 1 and 2: 0.2 and 0.4; mean 0.3, sd 0.1414, half width 12.706 * 0.1414 / sqrt(2) = 1.2706
     difference = paired_difference({0: 5.0, 1: 0.3, 2: 0.6}, {1: 0.1, 2: 0.2, 3: 9.0})
@@ -300,26 +244,8 @@ def test_holm_rejects_what_stepping_down_rejects(chances, level):
     assert all(adjusted[str(i)] > level for i in left)
 
 
-def test_only_rules_that_share_seeds_are_counted_as_tests():
-    runs = [observation(rule, seed, 0.5 + 0.1 * seed * place) for place, rule in enumerate(("bp", "fa", "usf")) for seed in (0, 1)]
-    (block,), _ = build_groups([*runs, observation("kp", 7, 0.9), observation("wm", 0, 0.9)], "m")
-    assert block.adjusted("m").keys() == {"fa", "usf"}
-    assert block.adjusted("m")["fa"] == pytest.approx(2 * block.difference("fa", "m").p)
-
-
 def test_every_rule_has_a_colour_of_its_own():
     rules = names_on_disk("bio", "RULES")
     assert len({colour_of(rule) for rule in rules}) == len(rules)
     maps = ("classifier-only:fa", "features.*=frsf,*=bp", "all-but-hash-layer:usf")
     assert not {colour_of(rule) for rule in rules} & {colour_of(rule) for rule in maps}
-
-
-def test_long_maps_of_rules_can_be_drawn(tmp_path):
-    rules = ["bp", *(f"features.{number}=frsf,classifier.*=fa,hash_layer=bp,*=usf" for number in range(9))]
-    blocks, _ = build_groups([observation(rule, seed, 0.5) for rule in rules for seed in (0, 1)], "m")
-    draw_bars(tmp_path / "bars.png", blocks, "m", "title", "caption")
-    draw_curves(tmp_path / "curves.png", blocks, "title", "caption")
-    for name in ("bars", "curves"):
-        with Image.open(tmp_path / f"{name}.png") as picture:
-            edges = np.asarray(picture.convert("L"))
-        assert edges[:, 0].min() == edges[:, -1].min() == 255, "something reaches beyond the page"

@@ -39,7 +39,7 @@ def rows_below(heading: str, lines: list[str]) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in (table[0], *table[2:])]
 
 
-def test_files_tables_and_pictures(study):
+def test_files_tables_and_figures(study):
     assert compare("TINY", "trial", quiet=True) == study
     assert not (study.parents[2] / "PenaltyStrategies").exists()
     lines = (study / "comparison.md").read_text("utf-8").splitlines()
@@ -63,8 +63,8 @@ def test_files_tables_and_pictures(study):
         ("PenaltyStrategies", "fa"): "-0.2000",
     }
     for name in ("bars", "curves", "overview", "bits"):
-        with Image.open(study / f"comparison-{name}.png") as picture:
-            assert picture.size[0] > 1000
+        with Image.open(study / f"comparison-{name}.png") as image:
+            assert image.size[0] > 1000
 
 
 @pytest.mark.usefixtures("unrendered")

@@ -57,10 +57,10 @@ def test_every_form_gives_the_numbers_of_the_engine(sample, tmp_path, ending, ki
 
 
 def test_the_numbers_of_a_run_are_those_of_its_files(fabricated, tmp_path):
-    want = evaluate(fabricated, asked=[APSpec("index", radius=2)], quiet=True)["query"]
+    want = evaluate(fabricated, measures=[APSpec("index", radius=2)], quiet=True)["query"]
     labels = [write(tmp_path, ".npy", fold, load_fold(fabricated.database, fold).labels) for fold in ("query", "database")]
     codes = [str(fabricated.features_file(fold)) for fold in ("query", "database")]
-    got = evaluate_codes(*codes, *labels, asked=[APSpec("index", radius=2)], quiet=True)
+    got = evaluate_codes(*codes, *labels, measures=[APSpec("index", radius=2)], quiet=True)
     assert set(got) - set(want) == {"bits", "inputs", "understood", "leave_one_out"}
     assert set(want) - set(got) == {
         *("hparams", "output_path", "datafold", "split", "checkpoint", "codes_sha256", "features_sha256", "metadata_sha256", "pictures")
@@ -108,8 +108,8 @@ def test_the_table_says_what_was_read(sample, tmp_path, capsys):
         "12 bits",
         "no tie rule feature",
         "30 queries",
-        "have the two been swapped?",
-        "divisor: relevant items",
+        "are they swapped?",
+        "denominator: relevant items",
         "worst",
         "mAP@5000",
     ):
@@ -135,7 +135,7 @@ def test_further_numbers(sample, tmp_path, capsys):
 def test_a_result_in_place_is_left_alone_unless_told(sample, tmp_path):
     files, output = files_of(tmp_path, sample), tmp_path / "r.json"
     output.write_text("{}")
-    with pytest.raises(UsageError, match=r"r\.json is there already"):
+    with pytest.raises(UsageError, match=r"r\.json exists already"):
         evaluate_codes(*files, output=output, quiet=True)
     assert output.read_text() == "{}"
     result = evaluate_codes(*files, output=output, no_skip=True, quiet=True)

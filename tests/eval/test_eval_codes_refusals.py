@@ -76,7 +76,7 @@ QUERIES = [
     ("x.npy", text(""), r"x.npy is truncated or not a plain array"),
     ("x.npy", lambda file: np.savez(file.open("wb"), B=np.ones((9, 12))), "x.npy is truncated or not a plain array"),
     ("x.npy", too_long, "x.npy does not fit into memory: .*TiB"),
-    ("x.npy", Path.mkdir, "x.npy is a folder, not a file"),
+    ("x.npy", Path.mkdir, "x.npy is a directory, not a file"),
     ("x.npy", npy(pack(np.ones((9, 12)))), r"from \d+ to 255: if these are packed codes, .* -bits .*\(16 if it fills 2 bytes"),
     ("x.npy", npy(np.full((9, 12), 0.7)), r"from 0.7 to 0.7: with none below 0 every bit would be \+1"),
     ("x.npy", npy(np.arange(108).reshape(9, 12)), "whole numbers from 0 to 107: .* -bits .* -kind features"),
@@ -163,9 +163,9 @@ def test_an_output_that_cannot_be_written_is_said_first(sample, tmp_path, capsys
     files = files_of(tmp_path, sample)
     (tmp_path / "r.json").mkdir()
     assert run(files, "-o", str(tmp_path / "r.json"), "-no_skip") == 2
-    assert "r.json: there is a folder of that name" in capsys.readouterr().err
+    assert "r.json: there is a directory of that name" in capsys.readouterr().err
     assert run(files, "-o", str(tmp_path / "queries.npy" / "in" / "r.json")) == 2
-    assert "queries.npy is a file, not a folder" in capsys.readouterr().err
+    assert "queries.npy is a file, not a directory" in capsys.readouterr().err
 
 
 def test_swapped_labels_are_recognised(sample, tmp_path):

@@ -151,13 +151,13 @@ def test_only_predicted_folds_are_measured(tiny_database):
     assert not run.evaluation_file("val").exists()
 
 
-def test_the_table_states_protocol_ties_and_divisor(fabricated, capsys):
+def test_the_table_states_protocol_ties_and_denominator(fabricated, capsys):
     evaluate(fabricated)
     said = capsys.readouterr().out
     for words in (
         "TINY, disjoint split",
         "95% intervals over queries (BCa bootstrap, 5,000 resamples)",
-        "divisor: relevant items among the first k",
+        "denominator: relevant items among the first k",
         "tie rule",
         "expected",
         "feature",
@@ -221,7 +221,7 @@ def test_numbers_reach_mlflow(tracked_home: Path, tiny_database):
     from biodeephashing.tracking import tracked_runs
 
     run = write_run(tiny_database, tracking="on")
-    result = evaluate(run, asked=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
+    result = evaluate(run, measures=[APSpec("best", radius=2, denominator="all")], plots=True, quiet=True)
     (tracked,) = tracked_runs(run.database, run.experiment)
     for fold in ("query", "val"):
         assert tracked.metrics[f"{fold}_mAP_expected"] == result[fold]["mAP_expected"]

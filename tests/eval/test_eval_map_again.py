@@ -1,4 +1,4 @@
-"""eval_map.py a second time: what is skipped, what is made again, and pictures that go with the numbers."""
+"""eval_map.py a second time: what is skipped, what is made again, and figures that go with the metrics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation_cases import pictures_of
+from evaluation_cases import figures_of
 from fabricated_runs import write_predictions
 
 from biodeephashing.codes import pack
@@ -50,12 +50,12 @@ def test_a_damaged_or_older_result_is_made_again(fabricated, content):
 
 
 @pytest.mark.slow
-def test_pictures_are_drawn_when_asked_for_and_go_with_the_numbers(fabricated, capsys):
+def test_figures_are_drawn_when_asked_for_and_go_with_the_metrics(fabricated, capsys):
     numbers = evaluate(fabricated, quiet=True)
-    assert pictures_of(fabricated) == {}
+    assert figures_of(fabricated) == {}
     main(["-p", str(fabricated.directory), "-make_plots"])
-    assert f"pictures and their numbers: {fabricated.evaluation}" in capsys.readouterr().out
-    first = pictures_of(fabricated)
+    assert f"figures and their values: {fabricated.evaluation}" in capsys.readouterr().out
+    first = figures_of(fabricated)
     names = ("precision_recall.png", "precision_at_n.png", "distances.png", "bits.png", "nearest.png")
     tables = ("radius.csv", "depth.csv", "bits.csv", "bit_correlation.csv", "nearest.csv")
     assert set(first) == {f"{fold}-{name}" for fold in ("query", "val") for name in (*names, *tables)}
@@ -68,25 +68,25 @@ def test_pictures_are_drawn_when_asked_for_and_go_with_the_numbers(fabricated, c
     assert capsys.readouterr().out.count("skipped") == 2
     (fabricated.evaluation / "val-radius.csv").unlink()
     evaluate(fabricated)
-    assert capsys.readouterr().out.count("skipped") == 1, "a picture that is gone is drawn again"
-    assert pictures_of(fabricated) == first
+    assert capsys.readouterr().out.count("skipped") == 1, "a figure that is gone is drawn again"
+    assert figures_of(fabricated) == first
     features = -np.load(fabricated.features_file("query"))
     np.save(fabricated.features_file("query"), features)
     np.save(fabricated.codes_file("query"), pack(features))
     write_predictions(fabricated, 12, ("val", "query", "database"))
     evaluate(fabricated, quiet=True)
-    second = pictures_of(fabricated)
+    second = figures_of(fabricated)
     assert {name for name in first if first[name] != second[name]} > {f"query-{name}" for name in ("radius.csv", "distances.png")}
     assert {name for name in first if first[name] != second[name]} <= {name for name in first if name.startswith("query")}
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_pictures_of_other_codes_do_not_stay(fabricated):
+def test_figures_of_other_codes_do_not_stay(fabricated):
     evaluate(fabricated, plots=True, quiet=True)
     for fold in ("query", "val"):
         fabricated.evaluation_file(fold).write_text("{")  # what was drawn is not known any more
     evaluate(fabricated, quiet=True)
-    assert pictures_of(fabricated) == {}
+    assert figures_of(fabricated) == {}
 
 
 @pytest.mark.usefixtures("unrendered")

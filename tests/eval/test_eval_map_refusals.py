@@ -164,10 +164,10 @@ def forget_queries(run: Run) -> None:
         (damage_predictions, "predictions.json is damaged"),
         (lambda run: (run.directory / "predictions.json").write_text("{"), "predictions.json is damaged: .*: predict the run"),
         (damage_folds, r"predictions.json is damaged \(.*\): predict the run"),
-        (empty_predictions, r"predictions.json is damaged \(it says nothing of 'checkpoint'\)"),
+        (empty_predictions, r"predictions.json is damaged \('checkpoint' is missing\)"),
         (remove_query_files, "query-codes.npy is missing: predict the run"),
         (damage_checkpoint, "made with another checkpoint"),
-        (damage_metadata_version, "another version of the data set"),
+        (damage_metadata_version, "another version of the dataset"),
         (forget_database, "the fold database .* has no codes"),
         (forget_queries, "query or val is needed"),
         (

@@ -57,7 +57,7 @@ def test_a_full_result_serves_without_features_but_not_the_other_way_round(fabri
 
 
 def test_numbers_of_features_that_are_others_now_do_not_serve(fabricated):
-    evaluate(fabricated, asked=[APSpec("feature", radius=1)], quiet=True)
+    evaluate(fabricated, measures=[APSpec("feature", radius=1)], quiet=True)
     for fold in ("query", "val", "database"):
         np.save(fabricated.features_file(fold), 2 * np.load(fabricated.features_file(fold)))
     write_predictions(fabricated, 12, ("query", "val", "database"))
@@ -69,7 +69,7 @@ def test_the_rule_feature_cannot_be_asked_for_without_features(fabricated):
     with pytest.raises(UsageError, match=message):
         without_features(fabricated, "-ties", "expected", "feature", "-radius", "2")
     with pytest.raises(UsageError, match=message):
-        evaluate(fabricated, asked=[APSpec("feature", radius=2)], no_features=True, quiet=True)
+        evaluate(fabricated, measures=[APSpec("feature", radius=2)], no_features=True, quiet=True)
     assert not fabricated.evaluation_file("query").exists()
 
 
@@ -89,7 +89,7 @@ def forget_zeros(run: Run) -> None:
     [
         (damage_content, "query-codes.npy was changed after it was predicted"),
         (damage_text_of_others, "query-hashes.tsv was changed after it was predicted"),
-        (damage_metadata_version, "another version of the data set"),
+        (damage_metadata_version, "another version of the dataset"),
         (damage_checkpoint, "made with another checkpoint"),
         (forget_zeros, r"predictions.json is damaged \(no zeros of the fold query\)"),
     ],

@@ -52,9 +52,9 @@ def test_the_numbers_are_those_of_the_result_files(two, metric, fold, key):
 def test_numbers_that_are_not_always_made(two, capsys):
     measure = APSpec("index", k=5, denominator="min")
     paired = compare_runs(folders(two), metric="query_mAP_index_at_5_min")
-    results = [evaluate(run, asked=[measure], quiet=True)["query"][key_of(measure)] for run in two]
+    results = [evaluate(run, measures=[measure], quiet=True)["query"][key_of(measure)] for run in two]
     assert [paired.first.value, paired.second.value] == pytest.approx(results, abs=1e-14)
-    assert "mAP@5 of the query fold, tie rule index; divisor: items among the first k or relevant" in capsys.readouterr().out
+    assert "mAP@5 of the query fold, tie rule index; denominator: items among the first k or relevant" in capsys.readouterr().out
 
 
 def test_by_hand():
@@ -82,7 +82,7 @@ def test_the_command(two, project_home, monkeypatch, capsys):
         "A: models/",
         "TINY, disjoint split",
         "tie rule expected",
-        "divisor: relevant items",
+        "denominator: relevant items",
         "A - B",
         "sign-flip",
         "16 queries",

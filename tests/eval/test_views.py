@@ -131,12 +131,12 @@ def test_what_is_current_is_skipped(run, capsys):
     assert second["val"]["t2i"]["mAP_expected"] != first["val"]["t2i"]["mAP_expected"]
     assert second["val"]["i2t"]["mAP_expected"] == first["val"]["i2t"]["mAP_expected"]
     assert [one.score for one in list_runs()] == [second["query"]["mAP_expected"]]
-    asked = evaluate(run, asked=[APSpec(k=5)], quiet=True)["query"]
+    asked = evaluate(run, measures=[APSpec(k=5)], quiet=True)["query"]
     assert asked["mAP_expected_at_k=5"] == (asked["i2t"]["mAP_expected_at_k=5"] + asked["t2i"]["mAP_expected_at_k=5"]) / 2
     without_one = {key: value for key, value in asked.items() if key != "t2t"}
     for damaged in (asked | {"i2t": {}}, without_one):
         run.evaluation_file("query").write_text(json.dumps(damaged))
-        assert evaluate(run, asked=[APSpec(k=5)], quiet=True)["query"] == asked, "a direction that lacks numbers is measured again"
+        assert evaluate(run, measures=[APSpec(k=5)], quiet=True)["query"] == asked, "a direction that lacks numbers is measured again"
 
 
 def test_without_features(run):
@@ -159,9 +159,9 @@ def test_tracking_and_comparison(pairs, tiny_database, tracked_home, capsys):
         f"{fold}_nDCG_expected_at_1000_i2t" for fold in ("query", "val")
     }
     assert len([name for name in metrics if "mAP" not in name and name.startswith("query")]) == 5 * len(FURTHER)
-    pictures = {path.name for path in runs[0].evaluation.glob("query-*.png")}
+    figures = {path.name for path in runs[0].evaluation.glob("query-*.png")}
     what = ("precision_recall", "precision_at_n", "distances", "bits")
-    assert pictures == {f"query-{direction}-{name}.png" for direction in DIRECTIONS for name in what}
+    assert figures == {f"query-{direction}-{name}.png" for direction in DIRECTIONS for name in what}
     folder = compare(tiny_database, "trial")
     said = capsys.readouterr().out
     assert "of runs with several views: the mean of i2t and t2i" in said

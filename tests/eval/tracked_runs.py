@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from biodeephashing.eval.comparison import RunRecord
+from collections.abc import Iterable
+
+from biodeephashing.eval.comparison import Comparison, RunRecord, build_groups
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run
 from biodeephashing.runs.hparams_json import hparams_of
 
+METRIC = "query_mAP_expected"
+RULES = ("bp", "brsf", "dfa", "drtp", "fa", "frsf", "kp", "usf", "wm")
 LEVELS = {"bp": 0.9, "usf": 0.92, "fa": 0.7}
 SPLIT = {"split": "TINY, disjoint split (train 32), PARTIAL: 3 of 9 images", "split_sha256": "a" * 64}
 
@@ -30,7 +34,11 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
 
 
 def observation(rule: str, seed: int, value: float, **settings: str) -> RunRecord:
-    return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {"m": value}, {})
+    return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {METRIC: value}, {})
+
+
+def compared(runs: Iterable[RunRecord]) -> Comparison:
+    return Comparison("name", build_groups(runs, METRIC)[0], METRIC, {"mAP": METRIC})
 
 
 def track_untrained(method: str, bits: int, seed: int, value: float, split: dict | None = None, **settings: str) -> None:

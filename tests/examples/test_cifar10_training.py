@@ -111,7 +111,7 @@ def test_a_step_is_that_of_the_recipe(batches):
         assert torch.allclose(ours, theirs, atol=1e-6)
 
 
-def test_a_full_graphics_card_does_not_make_a_checkpoint_damaged(batches, tmp_path, monkeypatch):
+def test_a_full_gpu_does_not_make_a_checkpoint_damaged(batches, tmp_path, monkeypatch):
     folder, official = batches
     training = Training(Recipe("lenet3", "bp"), read_folds(folder, torch.device("cpu"), allow_partial=False, official=official))
     training.save(tmp_path / "last.pt")

@@ -152,7 +152,7 @@ def test_nothing_is_made_on_another_device_than_the_outputs(name, cube):
     assert {tensor.device.type for tensor in loss.state_dict().values()} <= {"cpu"}
 
 
-# ---------------------------------------------------------------- the same on a graphics card
+# ---------------------------------------------------------------- the same on a GPU
 
 
 @pytest.mark.gpu

@@ -17,7 +17,7 @@ class Settings(CommonSettings):
 class LSH:
     """What :class:`biodeephashing.models.Method` asks for."""
 
-    def train(self, run, settings, manner):
+    def train(self, run, settings, reporting):
         write_hparams(run.hparams_file, hparams_of(settings))
         run.mark("finished")
 

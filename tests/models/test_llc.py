@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from dataclasses import replace
-from io import BytesIO
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from PIL import Image
 from training_cases import equal, train_and_break_off, weights
 
 from biodeephashing.cli import main
-from biodeephashing.codes.codebooks import class_code_predictions, count_flips
-from biodeephashing.commands.study import cells_of, run_cell
+from biodeephashing.codes.codebooks import class_code_predictions
+from biodeephashing.commands.study import run_trial, trials_of
 from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold
 from biodeephashing.data.prepare.content import DatasetContent
@@ -37,7 +36,6 @@ COMMON = (
     "-db", "TINY", "-exp", "e", "-arch", "bio-lenet", "-nbits", "6", "-trf", "none", "-bs", "8", "-nw", "0", "-device", "cpu",
     "-tracking", "off", "-lr", "0.001",
 )  # fmt: skip
-STILL = ("-lr", "1e-30", "-wd", "0")  # no float32 moves at this rate
 
 
 @pytest.fixture
@@ -94,10 +92,8 @@ def test_one_phase_after_the_other(settings):
     assert (home() / "copy.npy").read_bytes() == codebook.codebook_file.read_bytes()
     script(["-codebook", str(codebook.directory), "-ep", "1"])
     script(["-phase", "codes", "-codebook", "LLC/TINY/e/-phase=codebook*", "-ep", "1", "-lr", "0.1", "-mode", "bp", "-db", "TINY"])
-    assert [run.name.removesuffix(codebook.name) for run in runs("e/-phase=codes*")] == [
-        "-phase=codes-ep=1-lr=0.001",
-        "-phase=codes-ep=1-lr=0.1",
-    ]
+    codes = [run.name.removesuffix(codebook.name) for run in runs("e/-phase=codes*")]
+    assert codes == ["-phase=codes-ep=1-lr=0.001", "-phase=codes-ep=1-lr=0.1"]
     script([*words, "-phase", "codes", "-ep", "1", "-codebook_ep", "2"])
     assert len(runs("e")) == 3, "without -codebook the parent is the run with the same settings"
 
@@ -155,7 +151,7 @@ def test_a_warm_start(settings, capsys):
     start = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float64)
     np.save(home() / "start.npy", start)
     with pytest.warns(UserWarning, match=r"start\.npy stays as it is"):
-        script([*COMMON[:-2], "-phase", "codebook", "-ep", "1", "-load_codebook", str(home() / "start.npy"), *STILL])
+        script([*COMMON[:-2], "-phase", "codebook", "-ep", "1", "-load_codebook", str(home() / "start.npy"), "-lr", "1e-30", "-wd", "0"])
     (run,) = runs("e")
     assert np.array_equal(np.load(run.codebook_file), start.astype(np.float32))
     assert run.settings().load_codebook == str(home() / "start.npy")
@@ -164,22 +160,17 @@ def test_a_warm_start(settings, capsys):
 
 def test_the_first_entries_and_their_flips(settings):
     def entries(**changes):
-        one = replace(settings, **changes)
-        train_fold = load_fold("TINY", "train")
-        return build_module(one, train_fold, first_loss, fresh=True).loss.weight.detach()
+        return build_module(replace(settings, **changes), load_fold("TINY", "train"), first_loss, fresh=True).loss.weight.detach()
 
     assert torch.equal(entries(), entries())
     assert not torch.equal(entries(), entries(seed=1))
     torch.testing.assert_close(entries(codebook_scale=0.5), 50 * entries())
     loss = CodebookLoss(entries(), 0.1, 32)
-    with torch.no_grad():
-        loss.weight[0] *= -1
+    loss.weight.data[0] *= -1
     assert loss.epoch_values() == {"codebook_flips": 6}
     loss.on_epoch_end()
-    with torch.no_grad():
-        loss.weight[1, 2] *= -1
+    loss.weight.data[1, 2] *= -1
     assert loss.epoch_values() == {"codebook_flips": 1}
-    assert count_flips(loss.before, entries()) == 6
 
 
 def refused(words, *named):
@@ -238,22 +229,15 @@ def test_images_of_several_classes(project_home):
     labels = np.eye(4, dtype=np.uint8)[np.arange(32) % 4]
     labels[9, 0] = 1  # row 9 of all: row 1 of train
 
-    def content():
-        return DatasetContent(
-            files=[f"{row:03d}.png" for row in range(32)], labels=labels, classes=list("abcd"),
-            folds=dict(zip(("val", "train", "query", "database"), np.split(np.arange(32), 4), strict=True)),
-            write_image=lambda row, path: path.write_bytes(_png(row)), protocol=Protocol("disjoint", "in turn"), source="drawn",
-        )  # fmt: skip
-
-    prepare("MULTI", content)
+    content = DatasetContent(
+        files=[f"{row:03d}.png" for row in range(32)], labels=labels, classes=list("abcd"),
+        folds=dict(zip(("val", "train", "query", "database"), np.split(np.arange(32), 4), strict=True)),
+        write_image=lambda row, path: Image.new("RGB", (32, 32), (7 * row, 0, 0)).save(path),
+        protocol=Protocol("disjoint", "in turn"), source="drawn",
+    )  # fmt: skip
+    prepare("MULTI", lambda: content)
     refused([*COMMON[2:], "-db", "MULTI"], "009.png", "line 2 of", "2 classes", "1 of 8")
     assert not (project_home / "models").exists()
-
-
-def _png(row: int) -> bytes:
-    stream = BytesIO()
-    Image.fromarray(np.full((32, 32, 3), 7 * row, np.uint8)).save(stream, "png")
-    return stream.getvalue()
 
 
 def test_a_codebook_that_tells_nothing_apart_is_no_result(settings, monkeypatch):
@@ -286,8 +270,8 @@ def test_a_grid_shares_its_codebook(tiny_database, tmp_path):
         "model: LLC\nexperiment_name: grid\ndatabase: TINY\nnumber_of_bits: 6\ntransformations: none\narchitecture: bio-lenet\n"
         "mode: frsf\nbatch_size: 8\nepochs: [1, 2]\ncodebook_epochs: 2\nlearning_rate: 0.001\nnum_workers: 0\ndevice: cpu\ntracking: off\n"
     )
-    for cell in cells_of(study_parser(Settings).parse_args(["-config", str(config)]), Settings):
-        assert "query mAP" in run_cell(cell, None)
+    for trial in trials_of(study_parser(Settings).parse_args(["-config", str(config)]), Settings):
+        assert "query mAP" in run_trial(trial, None)
     codes = runs("grid/-phase=codes*")
     assert sorted(run.name.partition("-lr")[0] for run in codes) == ["-phase=codes-ep=1", "-phase=codes-ep=2"]
     assert len(runs("grid")) == 3

@@ -20,7 +20,7 @@ from biodeephashing.training.feeding import batches_of, images_of
 
 
 @pytest.mark.parametrize(("device", "pinned"), [("cpu", False), ("cuda", True)])
-def test_batches_for_a_graphics_card_lie_in_page_locked_memory(settings, device, pinned):
+def test_batches_for_a_gpu_lie_in_page_locked_memory(settings, device, pinned):
     """From elsewhere they are copied twice on their way there, while the processor waits."""
     images = images_of(load_fold(settings.database, "query"), settings)
     assert batches_of(images, settings, torch.device(device)).pin_memory == pinned

@@ -45,11 +45,11 @@ def test_another_preprocessing_than_the_weights_want_is_said_in_a_line():
         Settings(architecture=wanted): "(-trf weights): 224×224 pixels, bicubic, .* as timm describes tf_efficientnet_lite0.in1k$",
         Settings(
             architecture=wanted, transformations="imagenet"
-        ): "(-trf imagenet): 224×224 pixels, bilinear, .*; the weights want bicubic "
-        "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights gives it$",
+        ): "(-trf imagenet): 224×224 pixels, bilinear, .*; the weights require bicubic "
+        "instead of bilinear, mean 0.5 0.5 0.5 instead of .*: -trf weights applies it$",
         Settings(
             architecture=wanted, transformations="none"
-        ): "(-trf none): the image's own size.*want 224×224 pixels instead of the image's",
+        ): "(-trf none): the image's own size.*require 224×224 pixels instead of the image's",
         Settings(architecture=wanted, weights="none", transformations="none"): "(-trf none): the image's own size, .* ImageNet$",
         Settings(architecture="vgg16"): "(-trf imagenet): 224×224 pixels, bilinear, .* ImageNet$",
     }

@@ -97,7 +97,7 @@ def test_a_killed_process_resumes(settings, tiny_database):
     told = next(line for line in interrupted_again.stdout if line.startswith("going on"))
     interrupted_again.terminate()  # SIGTERM, as a batch system would send it, is a polite interruption
     interrupted_again.communicate()
-    assert told.startswith(f"going on after epoch {reached + 1} of 400")
+    assert told.startswith(f"resuming after epoch {reached + 1} of 400")
     assert interrupted_again.returncode == 130
     assert run.status == "interrupted"
 

@@ -44,7 +44,7 @@ def test_name_and_hparams_hold_them_only_when_changed():
         ({"mode": "fa", "rule_constants": "rate=0.1"}, "rules of -mode fa 'rate'"),
         ({"mode": "wm", "rule_constants": "rate=2"}, "rate=2"),
         ({"mode": "wm", "rule_constants": "rate=fast"}, "rate='fast'"),
-        ({"mode": "features.*=drtp,*=bp", "precision": "16-mixed"}, "-mode drtp sends the target down"),
+        ({"mode": "features.*=drtp,*=bp", "precision": "16-mixed"}, "-mode drtp propagates the target"),
     ],
 )
 def test_what_is_refused_before_anything_is_written(changes, message, settings):

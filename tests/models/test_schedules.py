@@ -47,7 +47,7 @@ def seen(monkeypatch):
     def note(self, trainer, module, optimizer):
         rates.append([group["lr"] for group in optimizer.param_groups])
 
-    monkeypatch.setattr(callbacks.Curves, "on_before_optimizer_step", note, raising=False)
+    monkeypatch.setattr(callbacks.MetricLogger, "on_before_optimizer_step", note, raising=False)
     return rates
 
 

@@ -1,4 +1,4 @@
-"""The grid runner: what it expands to, what it runs, what it skips, and what it says of a cell that fails."""
+"""The grid runner: what it expands to, what it runs, what it skips, and what it says of a trial that fails."""
 
 import os
 import re
@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from biodeephashing.commands._grid import run_grid
-from biodeephashing.commands.study import cells_of, expand, run_cell, study
+from biodeephashing.commands.study import expand, run_trial, study, trials_of
 from biodeephashing.errors import BioDeepHashingError, UsageError
-from biodeephashing.executors.gpus import VARIABLE, shares
+from biodeephashing.executors.gpus import VARIABLE, assign
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.study import main
 from biodeephashing.runs import Run
@@ -24,8 +24,8 @@ SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", 
 
 
 def test_cells_are_all_combinations_in_the_order_of_the_table():
-    cells = expand(Settings, {"seed": [0, 1], "mode": ["bp", "fa"], "architecture": "bio-lenet", "number_of_bits": [16, 32]}, "example")
-    assert [(c.number_of_bits, c.seed, c.mode) for c in cells] == [
+    trials = expand(Settings, {"seed": [0, 1], "mode": ["bp", "fa"], "architecture": "bio-lenet", "number_of_bits": [16, 32]}, "example")
+    assert [(c.number_of_bits, c.seed, c.mode) for c in trials] == [
         (bits, seed, mode) for bits in (16, 32) for seed in (0, 1) for mode in ("bp", "fa")
     ]
 
@@ -45,15 +45,15 @@ def test_bad_grids_are_refused(values, message):
 
 
 def test_a_value_listed_twice_is_refused():
-    with pytest.raises(UsageError, match="2 cells with 1 different runs"):
+    with pytest.raises(UsageError, match="2 trials with 1 different runs"):
         study(expand(Settings, {"seed": [0, 0]}, "example"))
 
 
 def test_the_flags_win_over_the_file(tmp_path):
     config = tmp_path / "grid.yaml"
     config.write_text("number_of_bits: [16, 32]\nseed: [0, 1, 2]\nlr: 1e-4\narch: bio-lenet\n")
-    cells = cells_of(study_parser(Settings).parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]), Settings)
-    assert [(c.number_of_bits, c.seed, c.mode, c.learning_rate) for c in cells] == [
+    trials = trials_of(study_parser(Settings).parse_args(["-config", str(config), "-seed", "7", "-mode", "bp", "fa"]), Settings)
+    assert [(c.number_of_bits, c.seed, c.mode, c.learning_rate) for c in trials] == [
         (bits, 7, mode, 1e-4) for bits in (16, 32) for mode in ("bp", "fa")
     ]
 
@@ -63,14 +63,14 @@ COMPARISON = {"comparison.csv", "comparison.md", "comparison-bars.png", "compari
 
 def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):
     flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa"]
-    with pytest.raises(BioDeepHashingError, match=r"2 of 4 cells failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
+    with pytest.raises(BioDeepHashingError, match=r"2 of 4 trials failed(.|\n)*learning_rate=1e\+30(.|\n)*diverged"):
         main([*flags, "-lr", "1e-3", "1e30", "-jobs", "1"])
     told = "".join(capfd.readouterr())
     assert all(f"mode={mode} learning_rate=0.001:" in told for mode in ("bp", "fa"))
     comparison = project_home / "eval" / "PenaltyStrategies" / tiny_database / "grid"
     assert {path.name for path in comparison.iterdir() if path.is_file()} == COMPARISON
-    cells = cells_of(study_parser(Settings).parse_args([*flags, "-lr", "1e-3"]), Settings)
-    assert all("was trained already" in run_cell(cell, None) for cell in cells)
+    trials = trials_of(study_parser(Settings).parse_args([*flags, "-lr", "1e-3"]), Settings)
+    assert all("was trained already" in run_trial(trial, None) for trial in trials)
 
 
 @pytest.mark.slow
@@ -86,11 +86,11 @@ def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, cap
     default = expand(
         Settings, {"mode": ["bp", "fa"], "architecture": "bio-lenet", "database": tiny_database, "experiment_name": "grid"}, "example"
     )
-    assert all(Run.of(cell).status is None for cell in default)  # other settings, other directories: nothing else was touched
+    assert all(Run.of(trial).status is None for trial in default)  # other settings, other directories: nothing else was touched
 
 
 def fragile(settings, parent):
-    """Stand in for a cell: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full card."""
+    """Stand in for a trial: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full GPU."""
     if settings.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if settings.seed == 2:
@@ -102,16 +102,16 @@ def fragile(settings, parent):
 
 @pytest.mark.slow
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
-    see_cards(monkeypatch, 0)
-    cells = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
-    failures = run_grid(cells, fragile, jobs=2, title="fragile")
+    see_gpus(monkeypatch, 0)
+    trials = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
+    failures = run_grid(trials, fragile, jobs=2, title="fragile")
     told = capfd.readouterr().out
     assert "seed=0: seed 0 is fine, on card None" in told
     assert "seed=3: seed 3 is fine, on card None" in told
     assert len(failures) == 3
     assert any("seed=1: its process was killed" in failure for failure in failures)
     assert any("seed=2" in failure and "ZeroDivisionError: a defect" in failure for failure in failures)
-    assert any("seed=4: the graphics card has too little free memory (2.00 GiB more wanted)" in failure for failure in failures)
+    assert any("seed=4: the GPU has too little free memory (2.00 GiB more needed)" in failure for failure in failures)
 
 
 @pytest.mark.parametrize(
@@ -128,12 +128,12 @@ def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeyp
         ("auto", 1, 0, "", []),
     ],
 )
-def test_graphics_cards_are_shared_out(device, devices, there, named, want, monkeypatch):
-    see_cards(monkeypatch, there, named)
-    assert shares(Settings(device=device, devices=devices)) == want
+def test_gpus_are_shared_out(device, devices, there, named, want, monkeypatch):
+    see_gpus(monkeypatch, there, named)
+    assert assign(Settings(device=device, devices=devices)) == want
 
 
-def see_cards(monkeypatch, count, named=None):
+def see_gpus(monkeypatch, count, named=None):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.delenv(VARIABLE, raising=False)
@@ -142,7 +142,7 @@ def see_cards(monkeypatch, count, named=None):
 
 
 def look_round(settings, parent):
-    """Stand in for a cell: wait until two processes are at work, so that none is left out, and tell what this one sees."""
+    """Stand in for a trial: wait until two processes are at work, so that none is left out, and tell what this one sees."""
     meeting = Path(os.environ["MEETING"])
     (meeting / str(os.getpid())).touch()
     while len(list(meeting.iterdir())) < 2:
@@ -152,15 +152,15 @@ def look_round(settings, parent):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cards", "jobs", "seen"),
+    ("gpus", "jobs", "seen"),
     [(2, 0, ["0", "1"]), (3, 2, ["0", "1"]), (1, 2, ["0", "0"])],
-    ids=["one run per card", "more cards than runs", "two runs on a card"],
+    ids=["one run per GPU", "more GPUs than runs", "two runs on a GPU"],
 )
-def test_runs_of_a_grid_share_no_card_that_they_could_have_alone(cards, jobs, seen, tmp_path, monkeypatch, capfd):
-    see_cards(monkeypatch, cards)
+def test_runs_of_a_grid_share_no_gpu_that_they_could_have_alone(gpus, jobs, seen, tmp_path, monkeypatch, capfd):
+    see_gpus(monkeypatch, gpus)
     monkeypatch.setenv("MEETING", str(tmp_path))
-    cells = expand(Settings, {"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
-    assert run_grid(cells, look_round, jobs=jobs, title="cards") == []
+    trials = expand(Settings, {"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
+    assert run_grid(trials, look_round, jobs=jobs, title="gpus") == []
     told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
     assert len(told) == 4
     assert sorted(share for _, share in set(told)) == seen
@@ -173,7 +173,7 @@ from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand
 from biodeephashing.models.PenaltyStrategies import Settings
 
-local.GRACE = 1000  # a busy machine may stand still for longer than a cell is given
+local.SHUTDOWN_SECONDS = 1000  # a busy machine may stand still for longer than a trial is given
 
 def work(settings, parent):
     try:

@@ -47,7 +47,7 @@ def interrupt_in_epoch(monkeypatch, epoch, error):
         if trainer.current_epoch == epoch and index == 1:
             raise error
 
-    monkeypatch.setattr(callbacks.Curves, "on_train_batch_start", break_off, raising=False)
+    monkeypatch.setattr(callbacks.MetricLogger, "on_train_batch_start", break_off, raising=False)
 
 
 def train_and_break_off(monkeypatch, settings, epoch) -> Run:

@@ -1,4 +1,4 @@
-"""Settings that are phrases: constants of a loss, and schedules."""
+"""Settings with entries or a grammar of their own: constants of a loss, and schedules."""
 
 import hypothesis.strategies as st
 import pytest

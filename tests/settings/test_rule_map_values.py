@@ -3,7 +3,7 @@
 import pytest
 
 from biodeephashing.errors import UsageError
-from biodeephashing.settings.rule_maps import PRESETS, parse_rule_map, rule_map, rules_named, tidy
+from biodeephashing.settings.rule_maps import PRESETS, canonical, parse_rule_map, rule_map, rules_named
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 
@@ -22,8 +22,8 @@ def test_a_map_keeps_its_order():
     ],
 )
 def test_blanks_mean_nothing(text, expected):
-    assert tidy(text) == expected
-    assert tidy(expected) == expected
+    assert canonical(text) == expected
+    assert canonical(expected) == expected
 
 
 @pytest.mark.parametrize("text", ["=fa", "a=", "a=fa,", ",a=fa", "a=fa,,*=bp", "a=fa,b", " = ", "*=bp, =fa"])

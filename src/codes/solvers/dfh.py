@@ -66,7 +66,7 @@ def dfh_centres(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float
         steps: how many.
 
     Raises:
-        BioDeepHashingError: when the centres diverge.
+        BioDeepHashingError: if the centres diverge.
 
     Example:
         >>> centres = dfh_centres(torch.zeros(1, 3), torch.eye(3), torch.tensor([[1.0], [1.0], [-1.0]]))

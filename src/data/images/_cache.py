@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ...errors import DataError
-from ...interrupts import held_back
+from ...interrupts import defer_interrupts
 from ...runs import only_process, replacing
 from ...surroundings import has_terminal
 
@@ -193,7 +193,7 @@ def _in_order(pool: tuple[Executor, Work], starts: Sequence[int], most: int) -> 
     with executor:
         ahead: deque = deque()
         try:
-            with held_back():  # the first piece has the processes forked
+            with defer_interrupts():  # the first piece has the processes forked
                 ahead.append(executor.submit(work, starts[0]))
             for start in starts[1:]:
                 ahead.append(executor.submit(work, start))

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import torch
 
-from ..._compiled import in_parts
+from ..._compiled import chunked
 from ._enlarge import length_of, taps
 
 _PART = 1 << 20  # numbers that are worth a thread
@@ -112,4 +112,4 @@ def _give_back(memory: torch.Tensor) -> None:
 def _in_threads(work: Callable[[slice], None], images: int, channels: int, pixels: int) -> None:
     """Do work, which releases the interpreter's lock, on the planes of all images, in as many threads as PyTorch may have."""
     together = channels * max(1, _PART // (channels * pixels))
-    in_parts(work, channels * images, together, torch.get_num_threads())
+    chunked(work, channels * images, together, torch.get_num_threads())

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.data.distributed import DistributedSampler
 
 from ...errors import DataError, UsageError
-from ...interrupts import held_back
+from ...interrupts import defer_interrupts
 from .fold import Batch, ImageFold
 
 _Request = tuple[list[int], int]  # rows of a batch, and its epoch
@@ -129,7 +129,7 @@ class _Loader(DataLoader[Batch]):
     """A loader that Ctrl-C stops also in the moment when it forks its workers."""
 
     def __iter__(self) -> Any:
-        with held_back():
+        with defer_interrupts():
             return super().__iter__()
 
 

@@ -77,7 +77,7 @@ def read_array(text: str, *, labels: bool = False, margins: Margins = UNKNOWN) -
     if ending not in (".npy", *_CONTAINERS, *ENDINGS):
         raise DataError(f"{file}: {unknown_name('ending', ending, _ENDINGS)}")
     if file.is_dir():
-        raise DataError(f"{file} is a folder, not a file")
+        raise DataError(f"{file} is a directory, not a file")
     if not file.is_file():
         guess = nearest(file.name, [other.name for other in file.parent.glob("*")]) if file.parent.is_dir() else None
         raise DataError(f"there is no file {file}{f'; the nearest is {guess!r}' if guess else ''}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isnan
+from statistics import fmean
 
 from ...runs.alignment_csv import LayerCurves
 from ...runs.retrieval_csv import RetrievalCurves
-from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread, holm, paired_difference, spread
+from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread
 
 Curve = Sequence[tuple[int, float]]
 MODEL, BITS = "model", "number_of_bits"  # settings; the first, the method, is there where a comparison has several
@@ -22,8 +24,8 @@ class RunRecord:
         rule: its learning rule, or :data:`NO_RULE`.
         seed: its seed.
         settings: what must be equal for two runs to be of one group; the method among it where there are several.
-        split: the split its numbers were made on, in words.
-        metrics: its numbers.
+        split: the split it was evaluated on, in words.
+        metrics: its metrics.
         curves: its training curves, (epoch, value).
         alignment: the curves of its layers, (epochs trained, value), by quantity and layer; empty where nothing was measured.
         retrieval: its precision and recall at every radius and depth; None where nobody asked for them.
@@ -46,7 +48,7 @@ class ComparisonGroup:
     Args:
         title: the settings they share, in a few words.
         settings: all settings they share.
-        split: the split all numbers were made on, in words.
+        split: the split all were evaluated on, in words.
         runs: the run of every seed of every rule, the baseline first, then by falling mean.
     """
 
@@ -60,34 +62,6 @@ class ComparisonGroup:
         """The title without method and bits."""
         common = (self.settings[MODEL], f"{self.settings[BITS]} bits")
         return ", ".join(part for part in self.title.split(", ") if part not in common)
-
-    def measured(self) -> list[str]:
-        """Return the rules of which some run measured its alignment."""
-        return [rule for rule, runs in self.runs.items() if any(run.alignment for run in runs.values())]
-
-    def retrievals(self, rule: str) -> list[RetrievalCurves]:
-        """Return precision and recall at every radius and depth of the seeds of a rule that have them."""
-        return [run.retrieval for run in self.runs.get(rule, {}).values() if run.retrieval]
-
-    def values(self, rule: str, metric: str) -> dict[int, float]:
-        """Return a metric for each seed of a rule that has it."""
-        return {seed: run.metrics[metric] for seed, run in sorted(self.runs.get(rule, {}).items()) if metric in run.metrics}
-
-    def spread(self, rule: str, metric: str) -> Spread | None:
-        """Return mean and standard deviation over seeds."""
-        values = self.values(rule, metric)
-        return spread(list(values.values())) if values else None
-
-    def difference(self, rule: str, metric: str) -> Difference | None:
-        """Return the difference to the baseline, paired by seed."""
-        if rule == BASELINE or BASELINE not in self.runs:
-            return None
-        return paired_difference(self.values(rule, metric), self.values(BASELINE, metric))
-
-    def adjusted(self, metric: str) -> dict[str, float]:
-        """Return the p of every rule whose difference has one, adjusted for the number of these rules (Holm)."""
-        found = {rule: self.difference(rule, metric) for rule in self.runs}
-        return holm({rule: one.p for rule, one in found.items() if one and one.p is not None})
 
 
 def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[ComparisonGroup], list[str]]:
@@ -111,13 +85,8 @@ def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[Compariso
             seeds[run.seed] = run
     groups = [_group(rules, metric) for rules in by_settings.values()]
     titles = _titles([{**group.settings, "split": group.split} for group in groups])
-    groups = [ComparisonGroup(title, group.settings, group.split, group.runs) for title, group in zip(titles, groups, strict=True)]
+    groups = [replace(group, title=title) for group, title in zip(groups, titles, strict=True)]
     return sorted(groups, key=lambda group: [_sortable(part) for part in group.title.split()]), remarks
-
-
-def several_methods(groups: Sequence[ComparisonGroup]) -> bool:
-    """Return whether groups are of several methods."""
-    return MODEL in groups[0].settings
 
 
 def describe_difference(difference: Difference | None, rule: str) -> str:
@@ -139,13 +108,13 @@ def describe_difference(difference: Difference | None, rule: str) -> str:
 
 
 def describe_p(p: float | None) -> str:
-    """Return a p as text.
+    """Return a p as text; None and NaN are none.
 
     Example:
         >>> describe_p(0.0312), describe_p(3e-7), describe_p(None)
         ('0.0312', '< 0.0001', '-')
     """
-    if p is None:
+    if p is None or isnan(p):
         return "-"
     return f"{p:.4f}" if p >= 1e-4 else "< 0.0001"
 
@@ -154,7 +123,7 @@ def describe_spread(value: Spread | None) -> str:
     """Return a mean and its standard deviation as text.
 
     Example:
-        >>> describe_spread(spread([0.5, 0.7])), describe_spread(spread([0.5]))
+        >>> describe_spread(Spread(0.6, 0.1414, 2)), describe_spread(Spread(0.5, None, 1))
         ('0.6000 ± 0.1414', '0.5000')
     """
     if value is None:
@@ -168,14 +137,12 @@ def difference_header() -> str:
 
 
 def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str) -> ComparisonGroup:
+    def order(rule: str) -> tuple[bool, float, str]:
+        values = [run.metrics[metric] for run in rules[rule].values() if metric in run.metrics]
+        return rule != BASELINE, -fmean(values) if values else 0.0, rule
+
     first = next(iter(next(iter(rules.values())).values()))
-    unordered = ComparisonGroup("", first.settings, first.split, rules)
-
-    def place(rule: str) -> tuple[bool, float, str]:
-        value = unordered.spread(rule, metric)
-        return rule != BASELINE, -value.mean if value else 0.0, rule
-
-    return ComparisonGroup("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=place)})
+    return ComparisonGroup("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=order)})
 
 
 def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -186,7 +153,7 @@ def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
         alike = [other for other in settings if other.get(MODEL) == own.get(MODEL)]
         parts = [f"{own[name]} bits" if name == BITS else own[name] for name in always if name in own]
         for name in (name for name in own if name not in always):
-            others = settings if name.startswith("split") else alike  # numbers on two splits are never of one kind
+            others = settings if name.startswith("split") else alike  # metrics on two splits are never of one kind
             if len({other.get(name) for other in others}) > 1:
                 parts.append(f"{name.replace('_', ' ')} {own[name]}")
         titles.append(", ".join(parts))

@@ -2,156 +2,131 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+
+import pandas as pd
 
 from ...runs import replacing
-from ..records.text_table import markdown_table, text_table
-from ._code_lengths import bits_panels
-from ._overview import overview
-from .drawing import OVERVIEW
-from .groups import BITS, MODEL, ComparisonGroup, describe_difference, describe_p, describe_spread, difference_header, several_methods
+from ..figures.style import place_of
+from ..records.text_table import Rows, markdown_table, text_table
+from .comparison import Comparison
+from .groups import BITS, MODEL, describe_p, difference_header
+
+OVERVIEW = "comparison-overview.png"
 
 
-def console_text(title: str, groups: Sequence[ComparisonGroup], columns: dict[str, str], metric: str, notes: Sequence[str]) -> str:
-    """Return the tables for the console.
-
-    Args:
-        title: one line.
-        groups: a table each.
-        columns: heading and metric of the columns of means.
-        metric: the metric of the differences.
-        notes: what must be stated beside the numbers.
-    """
-    parts = [title, *notes]
-    left = _words(groups)
-    if len(groups) > 1:
-        parts += ["", f"{metric}, best settings first", text_table(*overview(groups, metric), left=left)]
-    for heading, split, some in _tables(groups):
-        parts += ["", f"{heading}  -  {split}", text_table(*_rows(some, columns, metric), left=left)]
+def console_text(comparison: Comparison) -> str:
+    """Return the tables of a comparison for the console."""
+    parts = [comparison.title, *comparison.notes]
+    left = _words(comparison)
+    if len(comparison.groups) > 1:
+        parts += ["", f"{comparison.metric}, best settings first", text_table(*overview(comparison), left=left)]
+    for heading, split, numbers in tables_of(comparison):
+        parts += ["", f"{heading}  -  {split}", text_table(*_table(comparison, numbers), left=left)]
     return "\n".join(parts)
 
 
-def write_markdown(
-    file: Path,
-    title: str,
-    groups: Sequence[ComparisonGroup],
-    columns: dict[str, str],
-    metric: str,
-    notes: Sequence[str],
-    pictures: Mapping[str, str],
-) -> None:
-    """Write the tables in Markdown, with the pictures.
+def write_markdown(file: Path, comparison: Comparison, figures: Mapping[str, str]) -> None:
+    """Write the tables of a comparison in Markdown, with its figures.
 
     Args:
         file: the file to write.
-        title: one line.
-        groups: a table each.
-        columns: heading and metric of the columns of means.
-        metric: the metric of the differences.
-        notes: what must be stated beside the numbers.
-        pictures: the files of the pictures beside it, with what they show.
+        comparison: what to tell of.
+        figures: the files of the figures beside it, with what they show.
     """
-    parts = [f"# {title}", "", *(f"- {note}" for note in notes)]
-    images = {file: f"![{words}]({file})" for file, words in pictures.items()}
-    left = _words(groups)
-    if len(groups) > 1:
-        parts += ["", f"{metric}, best settings first:", "", markdown_table(*overview(groups, metric), left=left)]
+    parts = [f"# {comparison.title}", "", *(f"- {note}" for note in comparison.notes)]
+    images = {file: f"![{words}]({file})" for file, words in figures.items()}
+    left = _words(comparison)
+    if len(comparison.groups) > 1:
+        parts += ["", f"{comparison.metric}, best settings first:", "", markdown_table(*overview(comparison), left=left)]
         parts += ["", images.pop(OVERVIEW)]
-    for heading, split, some in _tables(groups):
-        parts += ["", f"## {heading}", "", split, "", markdown_table(*_rows(some, columns, metric), left=left)]
+    for heading, split, numbers in tables_of(comparison):
+        parts += ["", f"## {heading}", "", split, "", markdown_table(*_table(comparison, numbers), left=left)]
     parts += ["", *(line for image in images.values() for line in (image, ""))]
     with replacing(file) as temporary:
         temporary.write_text("\n".join(parts), "utf-8")
 
 
-def write_csv(file: Path, groups: Sequence[ComparisonGroup], metrics: Sequence[str]) -> None:
-    """Write one line per group, rule and metric, with full precision.
-
-    Args:
-        file: the file to write.
-        groups: what to tell of.
-        metrics: the metrics, by the names of MLflow.
-    """
-    settings = _settings(groups)
-    header = [*settings, "split", "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
-    header += ["difference_to_bp", "interval_low", "interval_high", "n_pairs", "p", "p_holm"]
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(header)
-        for group in groups:
-            adjusted = {name: group.adjusted(name) for name in metrics}
-            of_group = [*(group.settings.get(name) for name in settings), group.split]
-            for rule in group.runs:
-                for name in metrics:
-                    values, spread, difference = group.values(rule, name), group.spread(rule, name), group.difference(rule, name)
-                    row: list[Any] = [*of_group, rule, name, len(values), " ".join(map(str, values))]
-                    row += [spread.mean, spread.sd] if spread else [None, None]
-                    row += [difference.mean, difference.low, difference.high, difference.n, difference.p] if difference else [None] * 5
-                    row.append(adjusted[name].get(rule))
-                    writer.writerow(row)
+def write_csv(file: Path, comparison: Comparison) -> None:
+    """Write one line per group, rule and metric, with full precision."""
+    columns = [*comparison.settings, "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
+    columns += ["difference_to_bp", "interval_low", "interval_high", "n_pairs", "p", "p_holm"]
+    _write(file, comparison.table.join(comparison.settings, on="group")[columns])
 
 
-def write_bits_csv(file: Path, groups: Sequence[ComparisonGroup], metric: str) -> bool:
-    """Write the numbers of the picture of mAP against bits, one line per panel, rule and number of bits.
+def write_bits_csv(file: Path, comparison: Comparison) -> bool:
+    """Write the values of the figure of mAP against bits, one line per panel, rule and number of bits.
 
-    Args:
-        file: the file to write; an earlier one goes where no groups differ in the number of bits only.
-        groups: what to tell of.
-        metric: the metric, by the name of MLflow.
+    An earlier file goes where no groups differ in the number of bits only.
 
     Returns:
         Whether there was something to write.
     """
-    panels = bits_panels(groups)
-    if not panels:
+    if not comparison.by_bits:
         file.unlink(missing_ok=True)
         return False
-    settings = [name for name in _settings(groups) if name != BITS]
-    with replacing(file) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([*settings, "split", "rule", BITS, "metric", "n_seeds", "seeds", "mean", "lowest", "highest"])
-        for panel in panels:
-            for rule in panel.rules:
-                for bits, group in panel.groups.items():
-                    values, spread = group.values(rule, metric), group.spread(rule, metric)
-                    if spread:
-                        row = [*(group.settings.get(name) for name in settings), group.split, rule, bits, metric, len(values)]
-                        extremes = [min(values.values()), max(values.values())]
-                        writer.writerow([*row, " ".join(map(str, values)), spread.mean, *extremes])
+    columns = [name for name in comparison.settings if name != BITS]
+    columns += ["rule", BITS, "metric", "n_seeds", "seeds", "mean", "lowest", "highest"]
+    _write(file, pd.concat(rows for _, rows in comparison.by_bits)[columns])
     return True
 
 
-def _settings(groups: Sequence[ComparisonGroup]) -> list[str]:
-    """Return the settings that some group has."""
-    return list(dict.fromkeys(name for group in groups for name in group.settings))
+def overview(comparison: Comparison) -> tuple[list[str], Rows]:
+    """Return header and rows of a table: mean ± standard deviation of every group and rule, the best group first.
+
+    Of several methods there is a row per method, settings and rule, and a column per number of bits.
+    """
+    table = comparison.compared.assign(title=lambda rows: rows["group"].map(pd.Series(short_titles(comparison))))
+    if comparison.several_methods:
+        table = table.dropna(subset="mean").join(comparison.settings[[MODEL, BITS]], on="group").astype({BITS: int})
+        table["title"] = table["group"].map(pd.Series([group.own_title for group in comparison.groups]))
+        across, names = sorted(table[BITS].unique()), [MODEL, "title", "rule"]
+        header, cells = ["method", "settings", "rule", *(f"{bits} bits" for bits in across)], BITS
+    else:
+        across, names, cells = sorted(table["rule"].unique(), key=place_of), ["title"], "rule"
+        header = ["settings", *across]
+    best = table.groupby(names, sort=False)["mean"].max().fillna(0.0).sort_values(ascending=False, kind="stable")
+    texts = table.pivot_table("text", names, cells, aggfunc="first", sort=False, fill_value="-")
+    return header, texts.loc[best.index, across].reset_index().to_numpy().tolist()
 
 
-def _words(groups: Sequence[ComparisonGroup]) -> int:
+def short_titles(comparison: Comparison) -> list[str]:
+    """Return the title of each group without the parts that all titles share."""
+    parts = [group.title.split(", ") for group in comparison.groups]
+    common = set.intersection(*map(set, parts)) if len(parts) > 1 else set()
+    return [", ".join(part for part in of_one if part not in common) or ", ".join(of_one) for of_one in parts]
+
+
+def tables_of(comparison: Comparison) -> Iterator[tuple[str, str, list[int]]]:
+    """Yield heading, split and groups (their numbers) of each table: a group, or of several methods all with one number of bits."""
+    if not comparison.several_methods:
+        yield from ((group.title, group.split, [number]) for number, group in enumerate(comparison.groups))
+        return
+    for (bits, split), some in comparison.settings.astype({BITS: int}).groupby([BITS, "split"]):
+        yield f"{bits} bits", split, some.index.to_list()
+
+
+def _words(comparison: Comparison) -> int:
     """Return how many columns a table begins with that hold words: the rule, of several methods also method and settings."""
-    return 3 if several_methods(groups) else 1
+    return 3 if comparison.several_methods else 1
 
 
-def _tables(groups: Sequence[ComparisonGroup]) -> list[tuple[str, str, list[ComparisonGroup]]]:
-    """Return heading, split and groups of each table: a group each, or of several methods all groups with one number of bits."""
-    if not several_methods(groups):
-        return [(group.title, group.split, [group]) for group in groups]
-    together: dict[tuple[int, str], list[ComparisonGroup]] = {}
-    for group in groups:
-        together.setdefault((int(group.settings[BITS]), group.split), []).append(group)
-    return [(f"{bits} bits", split, some) for (bits, split), some in sorted(together.items())]
+def _table(comparison: Comparison, numbers: Sequence[int]) -> tuple[list[str], Rows]:
+    table = comparison.table[comparison.table["group"].isin(numbers)]
+    means = table.pivot_table("text", ["group", "rule"], "metric", aggfunc="first", sort=False)[[*comparison.columns.values()]]
+    compared = comparison.compared.set_index(["group", "rule"]).loc[means.index]
+    means.insert(0, "seeds", [len(comparison.groups[number].runs[rule]) for number, rule in means.index])
+    means = means.assign(difference=compared["difference"], p=compared["p"].map(describe_p), p_holm=compared["p_holm"].map(describe_p))
+    means = means.astype(str).reset_index()
+    header = ["rule", "seeds", *comparison.columns, difference_header(), "p", "p (Holm)"]
+    if not comparison.several_methods:
+        return header, means.drop(columns="group").to_numpy().tolist()
+    groups = [comparison.groups[number] for number in means.pop("group")]
+    own = [[group.settings[MODEL], group.own_title] for group in groups]
+    return ["method", "settings", *header], [[*words, *row] for words, row in zip(own, means.to_numpy().tolist(), strict=True)]
 
 
-def _rows(groups: Sequence[ComparisonGroup], columns: dict[str, str], metric: str) -> tuple[list[str], list[list[str]]]:
-    several, rows = several_methods(groups), []
-    for group in groups:
-        adjusted, own = group.adjusted(metric), [group.settings[MODEL], group.own_title] if several else []
-        for rule in group.runs:
-            difference = group.difference(rule, metric)
-            spreads = [describe_spread(group.spread(rule, metric_of_column)) for metric_of_column in columns.values()]
-            chances = [describe_p(difference.p if difference else None), describe_p(adjusted.get(rule))]
-            rows.append([*own, rule, str(len(group.runs[rule])), *spreads, describe_difference(difference, rule), *chances])
-    first = ["method", "settings", "rule"] if several else ["rule"]
-    return [*first, "seeds", *columns, difference_header(), "p", "p (Holm)"], rows
+def _write(file: Path, table: pd.DataFrame) -> None:
+    with replacing(file) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")

@@ -86,16 +86,16 @@ def read_codes(
     ranked = all(kind == FEATURES for kind in kinds)
     words = _common_words(sides, bits) if set(kinds) == {PACKED} else None
     packed = read_packed(sides, words, bits) if words else [_pack(side, kind, bits) for side, kind in zip(sides, kinds, strict=True)]
-    found = []
+    sides_read = []
     for side, kind, codes, checksum in zip(sides, kinds, packed, checksums, strict=True):
         zeros = int(np.count_nonzero(side.values == 0)) if kind in (SIGNS, FEATURES) else 0
         width = bits or (words.size * words.columns if words else side.values.shape[1])
-        found.append(FoldCodes(codes, width, zeros, side.values if ranked else None, checksum, checksum if ranked else None))
-    return found, str(words or "")
+        sides_read.append(FoldCodes(codes, width, zeros, side.values if ranked else None, checksum, checksum if ranked else None))
+    return sides_read, str(words or "")
 
 
 def _packing(stored: LoadedArray, bits: int | None, kind: str | None) -> bool:
-    """Tell whether rows of whole numbers are packed codes, rather than a bit each."""
+    """Return whether rows of whole numbers are packed codes, rather than a bit each."""
     if kind in ("bits", "features") or (kind is None and bits is None):
         return False
     return words_of([stored.values], bits) is not None and (kind == "packed" or bits != 1 or not _are_bits(stored))

@@ -92,10 +92,10 @@ def _zero_one(labels: Sequence[LoadedArray]) -> tuple[Labels, Labels]:
     for side in labels:
         wrong = np.argwhere((side.values != 0) & (side.values != 1))
         if len(wrong):
-            place = tuple(map(int, wrong[0]))
+            position = tuple(map(int, wrong[0]))
             raise DataError(
-                f"{side} holds {side.values[place]:g} at {place}, counted from 0: labels are a table of 0 and 1 with a column per class, "
-                "or one class number or name per item"
+                f"{side} holds {side.values[position]:g} at {position}, counted from 0: labels are a table of 0 and 1 with a column per "
+                "class, or one class number or name per item"
             )
     queries, items = (side.values.astype(np.uint8, order="C") for side in labels)
     return queries, items

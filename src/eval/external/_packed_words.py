@@ -89,8 +89,8 @@ def read_packed(sides: Sequence[LoadedArray], words: Words, bits: int | None) ->
         )
     if not varies[length:].any():
         return [_first_bits(part, length) for part in raw]
-    kept = np.sort(np.concatenate((np.flatnonzero(varies), np.flatnonzero(~varies)))[:length])
-    return [np.packbits(np.unpackbits(part, axis=1)[:, kept], axis=1) for part in raw]
+    columns = np.sort(np.concatenate((np.flatnonzero(varies), np.flatnonzero(~varies)))[:length])
+    return [np.packbits(np.unpackbits(part, axis=1)[:, columns], axis=1) for part in raw]
 
 
 def _bytes(side: LoadedArray, words: Words) -> NDArray[np.uint8]:

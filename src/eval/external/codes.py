@@ -24,7 +24,7 @@ ROLES = ("queries", "database", "query_labels", "database_labels")
 
 @dataclass(frozen=True)
 class Reading:
-    """What is known of the files before they are read; None and False to find out.
+    """What is known of the files before they are read; None and False to infer it.
 
     Args:
         bits: length of a code; needed where codes are packed, unless ``kind`` says so and they fill all bits.
@@ -49,9 +49,9 @@ class ExternalCodes:
     Args:
         codes: codes of the queries and of the database.
         labels: the classes of both, 0/1 (items, classes).
-        inputs: for queries, database and the labels of both: file, variable, what it holds, what it was taken for, whether it was
+        inputs: for queries, database and the labels of both: file, variable, what it holds, how it was interpreted, whether it was
             transposed, and its checksum.
-        understood: the same for people, a line per file and what else is to be known.
+        understood: the same in words, a line per file and further remarks.
     """
 
     codes: tuple[FoldCodes, FoldCodes]
@@ -109,7 +109,7 @@ def _facts(stored: LoadedArray, kind: str, turned: bool) -> dict[str, Any]:
 
 
 def _understood(role: str, facts: dict[str, Any], stored: LoadedArray, more: str) -> str:
-    """Return what a file was taken for, in words."""
+    """Return how a file was interpreted, in words."""
     taken = f"read as {facts['as']}" + " with a column per item" * facts["transposed"] + more
     name = f"{facts['file']}{':' if facts['variable'] else ''}{facts['variable']}"
     return "; ".join((f"{role}: {name}, {facts['holds']}, {taken}", *stored.notes))
@@ -123,11 +123,11 @@ def _checked(stored: LoadedArray, dimensions: tuple[int, ...], kinds: str) -> Lo
     if values.size == 0:
         raise DataError(f"{stored} is empty")
     if values.ndim not in dimensions:
-        wanted = "a table with a row per item" + (" or one class number or name per item" if 1 in dimensions else "")
-        raise DataError(f"{stored} has {values.ndim} dimension{'s' * (values.ndim != 1)}, but {wanted} is needed")
+        expected = "a table with a row per item" + (" or one class number or name per item" if 1 in dimensions else "")
+        raise DataError(f"{stored} has {values.ndim} dimension{'s' * (values.ndim != 1)}, but {expected} is needed")
     if values.dtype.kind != "U" and not np.isfinite(values).all():
-        place = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
-        raise DataError(f"{stored} holds {values[place]} at {place}, counted from 0: every entry must be a number")
+        position = tuple(map(int, np.argwhere(~np.isfinite(values))[0]))
+        raise DataError(f"{stored} holds {values[position]} at {position}, counted from 0: every entry must be a number")
     return stored
 
 

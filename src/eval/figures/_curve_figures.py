@@ -1,4 +1,4 @@
-"""The pictures of a run's curves: precision and recall by radius, precision by depth, distances by relevance."""
+"""The figures of a run's curves: precision and recall by radius, precision by depth, distances by relevance."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from ..metrics.curves import Curves
 from ..ranking.histograms import Counts, Reals
-from .style import FAINT_INK, INK, IRRELEVANT, RELEVANT, page, quiet, save
+from .style import DASHED, FAINT_INK, IRRELEVANT, RELEVANT, page
 
 _LINE = "#0072B2"
-_WIDTH, _HEIGHT, _HEAD = 8.2, 4.4, 0.95  # inches
+_HEIGHT = 5.2  # inches
 _APART = 0.075  # least distance of two named radii, in lengths of an axis
 _VISIBLE = 0.004  # least distance of the two lines that can be seen
 _DOTS = 130  # most radii of which each has a dot
@@ -26,28 +26,24 @@ def draw_precision_recall(file: Path, curves: Curves, title: str, caption: str) 
         file: the PNG to write.
         curves: what to draw.
         title: one line.
-        caption: everything that must be stated beside the numbers.
+        caption: everything that must be stated beside the metrics.
     """
-    figure, axes = _panel(title, caption)
     start = int(np.argmax(curves.nonempty > 0))
     recall, precision, nonempty = curves.recall[start:], curves.precision[start:], curves.nonempty[start:]
-    _draw_chance(axes, curves)
     filled = precision / nonempty
-    axes.plot(recall, filled, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2)
-    marker = "o" if len(recall) <= _DOTS else None
-    axes.plot(recall, precision, color=_LINE, linewidth=1.8, marker=marker, markersize=3.6, label="all queries, numbers: radius", zorder=3)
-    for place in spread_out(np.stack((recall, precision), axis=1), _APART):
-        rising = precision[place] < precision[min(place + 1, len(precision) - 1)]
-        below = rising or filled[place] - precision[place] > _VISIBLE
-        offset = (5, -11) if below else (5, 4)  # where neither line goes on
-        axes.annotate(str(start + place), (recall[place], precision[place]), offset, textcoords="offset points", fontsize=8.5, color=INK)
-    axes.set_xlim(-0.02, 1.04)
-    axes.set_ylim(0, 1.06)
-    axes.set_xlabel("recall within the radius", color=INK)
-    axes.set_ylabel("precision within the radius", color=INK)
-    quiet(axes, "y")
-    _legend(axes)
-    save(figure, file)
+    with page(file, _HEIGHT, title, caption) as figure:
+        axes = figure.subplots()
+        _draw_chance(axes, curves)
+        axes.plot(recall, filled, color=FAINT_INK, linewidth=1.1, linestyle=":", label="without empty queries", zorder=2)
+        marker = "o" if len(recall) <= _DOTS else None
+        axes.plot(recall, precision, color=_LINE, marker=marker, label="all queries, numbers: radius", zorder=3)
+        for place in spread_out(np.stack((recall, precision), axis=1), _APART):
+            rising = precision[place] < precision[min(place + 1, len(precision) - 1)]
+            below = rising or filled[place] - precision[place] > _VISIBLE
+            offset = (5, -11) if below else (5, 4)  # where neither line goes on
+            axes.annotate(str(start + place), (recall[place], precision[place]), offset, textcoords="offset points", fontsize=8.5)
+        axes.set(xlim=(-0.02, 1.04), ylim=(0, 1.06), xlabel="recall within the radius", ylabel="precision within the radius")
+        _name_lines(axes)
 
 
 def draw_precision_at(file: Path, curves: Curves, title: str, caption: str) -> None:
@@ -57,22 +53,18 @@ def draw_precision_at(file: Path, curves: Curves, title: str, caption: str) -> N
         file: the PNG to write.
         curves: what to draw.
         title: one line.
-        caption: everything that must be stated beside the numbers.
+        caption: everything that must be stated beside the metrics.
     """
-    figure, axes = _panel(title, caption)
-    _draw_chance(axes, curves)
-    marker = "o" if len(curves.depths) == 1 else None
-    axes.plot(curves.depths, curves.precision_at, color=_LINE, linewidth=1.8, marker=marker, label="precision of the first N", zorder=3)
-    axes.set_xscale("log")
-    axes.set_xlim(0.92, max(2.0, 1.1 * float(curves.depths[-1])))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_minor_formatter(NullFormatter())  # of a small database it would name tenths
-    axes.set_ylim(0, 1.06)
-    axes.set_xlabel("N, items nearest to the query", color=INK)
-    axes.set_ylabel("precision", color=INK)
-    quiet(axes, "y")
-    _legend(axes)
-    save(figure, file)
+    with page(file, _HEIGHT, title, caption) as figure:
+        axes = figure.subplots()
+        _draw_chance(axes, curves)
+        marker = "o" if len(curves.depths) == 1 else None
+        axes.plot(curves.depths, curves.precision_at, color=_LINE, marker=marker, label="precision of the first N", zorder=3)
+        axes.set(xscale="log", xlim=(0.92, max(2.0, 1.1 * float(curves.depths[-1]))), ylim=(0, 1.06))
+        axes.set(xlabel="N, items nearest to the query", ylabel="precision")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # of a small database it would name tenths
+        _name_lines(axes)
 
 
 def draw_distances(file: Path, curves: Curves, title: str, caption: str) -> None:
@@ -82,28 +74,24 @@ def draw_distances(file: Path, curves: Curves, title: str, caption: str) -> None
         file: the PNG to write.
         curves: what to draw.
         title: one line.
-        caption: everything that must be stated beside the numbers.
+        caption: everything that must be stated beside the metrics.
     """
-    figure, axes = _panel(title, caption)
     edges = np.arange(len(curves.distances) + 1) - 0.5
-    for column, words, colour in ((1, "share a class", RELEVANT), (0, "share none", IRRELEVANT)):
-        counts = curves.distances[:, column]
-        total = int(counts.sum())
-        middle = median(counts)
-        label = f"{words}: {total:,} pairs" + (f", median {middle}" if middle is not None else "")
-        style = {"facecolor": (colour, 0.35), "edgecolor": colour, "linewidth": 1.2, "zorder": 2}
-        axes.stairs(counts / max(total, 1), edges, fill=True, label=label, **style)
-        if middle is not None:
-            axes.axvline(middle, color=colour, linewidth=1.4, linestyle=(0, (4, 3)), zorder=3)
-    axes.set_xlim(edges[0], edges[-1])
-    axes.set_ylim(bottom=0)
-    axes.margins(y=0.08)
-    axes.xaxis.set_major_locator(MaxNLocator(10, steps=(1, 2, 4, 8, 10), integer=True, min_n_ticks=1))
-    axes.set_xlabel("Hamming distance of query and item", color=INK)
-    axes.set_ylabel("share of the pairs", color=INK)
-    quiet(axes, "y")
-    _legend(axes)
-    save(figure, file)
+    with page(file, _HEIGHT, title, caption) as figure:
+        axes = figure.subplots()
+        for column, words, colour in ((1, "share a class", RELEVANT), (0, "share none", IRRELEVANT)):
+            counts = curves.distances[:, column]
+            total, middle = int(counts.sum()), median(counts)
+            label = f"{words}: {total:,} pairs" + (f", median {middle}" if middle is not None else "")
+            style = {"facecolor": (colour, 0.35), "edgecolor": colour, "linewidth": 1.2, "zorder": 2}
+            axes.stairs(counts / max(total, 1), edges, fill=True, label=label, **style)
+            if middle is not None:
+                axes.axvline(middle, color=colour, linewidth=1.4, linestyle=DASHED, zorder=3)
+        axes.margins(y=0.08)
+        axes.set(xlim=(edges[0], edges[-1]), xlabel="Hamming distance of query and item", ylabel="share of the pairs")
+        axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(10, steps=(1, 2, 4, 8, 10), integer=True, min_n_ticks=1))
+        _name_lines(axes)
 
 
 def median(counts: Counts) -> int | None:
@@ -135,16 +123,11 @@ def spread_out(points: Reals, apart: float) -> list[int]:
     return kept
 
 
-def _panel(title: str, caption: str) -> tuple[Any, Any]:
-    figure, place = page(_WIDTH, _HEIGHT, title, caption, head=_HEAD)
-    return figure, figure.subplots(gridspec_kw=place)
-
-
 def _draw_chance(axes: Any, curves: Curves) -> None:
     """Draw the precision of a random ranking: the share of all pairs that share a class."""
     chance = float(curves.distances[:, 1].sum() / curves.distances.sum())
-    axes.axhline(chance, color=FAINT_INK, linewidth=1.1, linestyle=(0, (4, 3)), label=f"chance, {chance:.3g}", zorder=1)
+    axes.axhline(chance, color=FAINT_INK, linewidth=1.1, linestyle=DASHED, label=f"chance, {chance:.3g}", zorder=1)
 
 
-def _legend(axes: Any) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, frameon=False, fontsize=9, labelcolor=INK, columnspacing=1.6)
+def _name_lines(axes: Any) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, columnspacing=1.6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,16 +18,12 @@ from ...codes.codebooks import bit_groups, class_tree, codebook_facts
 from ...runs import Run, replacing, write_csv
 from ..records.run_codes import Split
 from ..records.text_table import markdown_table
-from .style import INK, page, quiet, save, shortened
+from .style import INK, page, shortened
 
 FIGURE, TABLE, BITS, TREE = "codebook.png", "codebook.md", "codebook-bits.csv", "codebook-tree.csv"
-_WIDTH, _HEAD, _ROW, _TALLEST = 10.0, 0.65, 0.24, 60.0  # inches
+_ROW, _TALLEST, _LEGIBLE = 0.26, 60.0, 0.12  # inches of a class, of all, and that a name needs
 _COLOURS = ("#E69F00", "#0072B2")  # of -1 and +1
-_LONGEST, _LEGIBLE, _LETTER = (
-    22,
-    0.12,
-    0.075,
-)  # letters shown of a class, height of a name, width of a letter
+_LONGEST = 22  # letters shown of a class
 
 
 def draw_codebook(run: Run, codebook: NDArray[Any], split: Split) -> list[Path]:
@@ -43,7 +40,8 @@ def draw_codebook(run: Run, codebook: NDArray[Any], split: Split) -> list[Path]:
     folder, names = run.evaluation, split.classes
     tree, groups = class_tree(codebook), bit_groups(codebook, names)
     stated = f"{split.caption}. Run: {run.experiment} / {run.name}"
-    _draw(folder / FIGURE, codebook, tree, names, f"{run.database}: the codes of classes", stated)
+    breakable = re.sub(r"-(?=\w+=)", " -", stated)  # lines of a caption break at blanks
+    _draw(folder / FIGURE, codebook, tree, names, f"{run.database}: the codes of classes", breakable)
     shares = codebook_facts(codebook).balance
     bits = [[bit, share, " ".join(plus), " ".join(minus)] for bit, (share, (plus, minus)) in enumerate(zip(shares, groups, strict=True))]
     write_csv(folder / BITS, ["bit", "share_of_+1", "classes_with_+1", "classes_with_-1"], bits)
@@ -83,42 +81,42 @@ def _write_markdown(
 
 
 def _draw(file: Path, codebook: NDArray[Any], tree: NDArray[np.float64], names: Sequence[str], title: str, stated: str) -> None:
-    classes, bits = codebook.shape
     drawn = dendrogram(tree, no_plot=True)
-    panels = min(max(classes * _ROW, 1.6), _TALLEST)
+    height = min(max(len(codebook) * _ROW, 1.8), _TALLEST)
     caption = (
         "Left: classes join by the mean Hamming distance of their codes (average linkage). Right: the code of each class, "
         f"blue +1, orange -1; a column is what one bit says of an image. {stated}"
     )
-    figure, place = page(_WIDTH, panels, title, caption, head=_HEAD)
-    height, legible = place["top"] - place["bottom"], panels / classes >= _LEGIBLE
-    shown = [shortened(names[leaf], _LONGEST) for leaf in drawn["leaves"]] if legible else []
-    left = 0.44 + (0.15 + _LETTER * max(map(len, shown), default=0)) / _WIDTH
-    branches = figure.add_axes((0.03, place["bottom"], 0.40, height))
-    codes = figure.add_axes((left, place["bottom"], place["right"] - left, height))
-    _draw_tree(branches, drawn, classes)
-    codes.imshow(
-        binarise(codebook)[drawn["leaves"]], cmap=ListedColormap(_COLOURS), vmin=-1, vmax=1, aspect="auto", interpolation="nearest",
-        origin="lower",
-    )  # fmt: skip
-    codes.set_yticks(range(len(shown)), shown)
-    codes.set_xticks(range(0, bits, max(1, -(-bits // 16))))
-    codes.set_xticks(np.arange(bits + 1) - 0.5, minor=True)
-    codes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
-    codes.grid(which="minor", color="white", linewidth=1 if bits <= 64 and legible else 0)
-    codes.tick_params(which="both", length=0, labelsize=9, colors=INK)
-    codes.set_xlabel("bit", color=INK)
-    for spine in codes.spines.values():
-        spine.set_visible(False)
-    save(figure, file)
+    with page(file, height, title, caption) as figure:
+        branches, codes = figure.subplots(1, 2, width_ratios=(1, 1.6), sharey=True)
+        _draw_tree(branches, drawn)
+        legible = height / len(codebook) >= _LEGIBLE
+        _draw_codes(codes, binarise(codebook)[drawn["leaves"]], grid=legible)
+        shown = [shortened(names[leaf], _LONGEST) for leaf in drawn["leaves"]] if legible else []
+        codes.set_yticks(range(len(shown)), shown)
+        codes.tick_params(axis="y", labelleft=True)
 
 
-def _draw_tree(axes: Any, drawn: dict[str, Any], classes: int) -> None:
+def _draw_tree(axes: Any, drawn: dict[str, Any]) -> None:
     """Draw the branches of a dendrogram from the left, the leaves at the right; SciPy puts a leaf every ten units."""
     heights, positions = np.array(drawn["dcoord"]), (np.array(drawn["icoord"]) - 5) / 10
-    axes.add_collection(LineCollection(list(np.stack([heights, positions], axis=2)), colors="#3C3C3C", linewidths=1.4))
-    axes.set_xlim(heights.max() * 1.04 + 0.01, 0)
-    axes.set_ylim(-0.5, classes - 0.5)
-    quiet(axes, "x")
-    axes.set_yticks([])
-    axes.set_xlabel("mean distance [bits]", color=INK)
+    axes.add_collection(LineCollection(list(np.stack([heights, positions], axis=2)), colors=INK, linewidths=1.4))
+    axes.set(xlim=(heights.max() * 1.04 + 0.01, 0), xlabel="mean distance [bits]")
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", which="both", left=False, labelleft=False)
+    axes.spines["left"].set_visible(False)
+
+
+def _draw_codes(axes: Any, codes: NDArray[np.int8], *, grid: bool) -> None:
+    classes, bits = codes.shape
+    style = {"cmap": ListedColormap(_COLOURS), "vmin": -1, "vmax": 1, "aspect": "auto", "interpolation": "nearest", "origin": "lower"}
+    axes.imshow(codes, **style)
+    axes.grid(visible=False)
+    axes.set_xticks(range(0, bits, -(-bits // 16)))
+    axes.set_xlabel("bit")
+    if grid and bits <= 64:
+        axes.set_xticks(np.arange(bits + 1) - 0.5, minor=True)
+        axes.set_yticks(np.arange(classes + 1) - 0.5, minor=True)
+        axes.grid(which="minor", color="white", linewidth=1)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)

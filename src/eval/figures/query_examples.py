@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from matplotlib.patches import Rectangle
 
 from ...errors import BioDeepHashingError
 from ..ranking.nearest import Neighbours
-from .style import FAINT_INK, INK, IRRELEVANT, RELEVANT, page, save, shortened
+from .style import FAINT_INK, INK, IRRELEVANT, RELEVANT, page, shortened
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Inches; the sheet is one panel, measured in them from its upper left corner.
-_WORDS, _TILE, _GAP, _APART, _FOUND, _DISTANCE, _RANKS = 1.35, 0.8, 0.09, 0.16, 0.55, 0.27, 0.22
-_INSET = 0.035  # of an image in its border
-_MARGIN, _HEAD, _FOOT = 0.3, 0.65, 0.4
+_ROW, _INSET = 1.35, 0.04  # of a query, and of an image in its border; an image is 1 wide
+_STEP, _INCHES = 1.11, 0.8  # from an image to the next, and what 1 is on the page
 _PIXELS = 240  # most of a side: a tile has half as many
 _LINES, _LETTERS = 3, 16  # of the classes beside a query
 
@@ -110,48 +109,41 @@ def draw_sheet(file: Path, rows: Sequence[SheetRow], title: str, caption: str, *
         columns: how many images stand side by side; where there are more of a query, they go on in a further line.
     """
     lines = [max(1, -(-len(row.tiles) // columns)) for row in rows]
-    inner = (_WORDS + _TILE + _APART + columns * (_TILE + _GAP) + _FOUND, _RANKS + sum(lines) * (_TILE + _DISTANCE))
-    width = max(inner[0] + 2 * _MARGIN, 8.2)
-    figure, place = page(width, inner[1] - _FOOT, title, caption, head=_HEAD)  # what a page keeps free for numbers below an axis
-    height = inner[1] / figure.get_figheight()
-    axes = figure.add_axes((_MARGIN / width, place["top"] - height, inner[0] / width, height))
-    first, y = _WORDS + _TILE + _APART, _RANKS
-    for rank in range(columns if max(lines) == 1 else 0):
-        axes.text(first + rank * (_TILE + _GAP) + _TILE / 2, 0, str(rank + 1), fontsize=8, color=FAINT_INK, ha="center", va="top")
-    for row, count in zip(rows, lines, strict=True):
-        axes.text(0, y, _wrapped(row.classes), fontsize=9, fontweight="bold", color=INK, va="top", linespacing=1.2)
-        axes.text(0, y + _TILE, _name(row.query.words), fontsize=8, color=FAINT_INK, va="bottom")
-        _draw_tile(axes, row.query, _WORDS, y, INK)
-        _draw_tiles(axes, row.tiles, columns, first, y)
-        axes.text(first + min(columns, len(row.tiles)) * (_TILE + _GAP), y + _TILE / 2, row.found, fontsize=9, color=INK, va="center")
-        y += count * (_TILE + _DISTANCE)
-    axes.set_xlim(0, inner[0])
-    axes.set_ylim(inner[1], 0)
-    axes.set_axis_off()
-    save(figure, file)
+    height, width = _ROW * _INCHES * sum(lines) + 0.3, _STEP * _INCHES * (columns + 1) + 2.2
+    with page(file, height, title, caption, width=max(width, 8.2)) as figure:
+        axes = figure.subplots()
+        for rank in range(1, columns + 1 if max(lines) == 1 else 1):
+            axes.text(rank * _STEP + 0.7, -0.1, str(rank), fontsize=8, color=FAINT_INK, ha="center")
+        for y, row in zip(_ROW * np.cumsum([0, *lines[:-1]]), rows, strict=True):
+            axes.text(-0.15, y, _wrapped(row.classes), fontweight="bold", ha="right", va="top", linespacing=1.2)
+            axes.text(-0.15, y + 1, _name(row.query.words), fontsize=8, color=FAINT_INK, ha="right")
+            _draw_tile(axes, row.query, 0.0, y, INK)
+            _draw_tiles(axes, row.tiles, columns, y)
+            axes.text(_STEP * (min(columns, len(row.tiles)) + 1) + 0.2, y + 0.5, row.found, va="center")
+        axes.set(xlim=(0, _STEP * (columns + 1) + 0.2), ylim=(_ROW * sum(lines), -0.3), aspect="equal")
+        axes.set_axis_off()
 
 
-def _draw_tiles(axes: Any, tiles: Sequence[Tile], columns: int, left: float, top: float) -> None:
+def _draw_tiles(axes: Any, tiles: Sequence[Tile], columns: int, top: float) -> None:
     for number, tile in enumerate(tiles):
-        line, column = divmod(number, columns)
-        x, y = left + column * (_TILE + _GAP), top + line * (_TILE + _DISTANCE)
+        x, y = _STEP * (number % columns + 1) + 0.2, top + _ROW * (number // columns)
         _draw_tile(axes, tile, x, y, {True: RELEVANT, False: IRRELEVANT, None: FAINT_INK}[tile.relevant])
-        axes.text(x + _TILE / 2, y + _TILE + 0.04, tile.words, fontsize=8, color=INK, ha="center", va="top")
+        axes.text(x + 0.5, y + 1.05, tile.words, fontsize=8, ha="center", va="top")
 
 
 def _draw_tile(axes: Any, tile: Tile, x: float, y: float, colour: str) -> None:
     """Draw an image as large as fits into a square with a border, or a grey square that names what cannot be shown."""
-    axes.add_patch(Rectangle((x, y), _TILE, _TILE, facecolor="#E4E4E4", edgecolor=colour, linewidth=2.4, zorder=1))
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#E4E4E4", edgecolor=colour, linewidth=2.4, zorder=1))
     try:
-        picture = tile.image().convert("RGB")
+        image = tile.image().convert("RGB")
     except BioDeepHashingError:
         name = textwrap.fill(shortened(tile.name, 36), 12)
-        axes.text(x + _TILE / 2, y + _TILE / 2, f"no image\n{name}", fontsize=5.5, color=INK, ha="center", va="center", zorder=3)
+        axes.text(x + 0.5, y + 0.5, f"no image\n{name}", fontsize=5.5, ha="center", va="center", zorder=3)
         return
-    picture.thumbnail((_PIXELS, _PIXELS))
-    wide, high = ((_TILE - 2 * _INSET) * side / max(picture.size) for side in picture.size)
-    left, top = x + (_TILE - wide) / 2, y + (_TILE - high) / 2
-    axes.imshow(picture, extent=(left, left + wide, top + high, top), aspect="auto", zorder=2)
+    image.thumbnail((_PIXELS, _PIXELS))
+    wide, high = ((1 - 2 * _INSET) * side / max(image.size) for side in image.size)
+    left, top = x + (1 - wide) / 2, y + (1 - high) / 2
+    axes.imshow(image, extent=(left, left + wide, top + high, top), aspect="equal", zorder=2)
 
 
 def _name(words: str) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of one fold of a run, and their numbers as CSV."""
+"""The figures of one fold of a run, and their metrics as CSV."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def draw_run(
     split: str,
     folder: Path,
 ) -> list[Path]:
-    """Draw all pictures of a fold of a run, and write the numbers of each beside it.
+    """Draw all figures of a fold of a run, and write the values of each beside it.
 
     Args:
         run: the run.
@@ -64,19 +64,19 @@ def draw_run(
 def _draw_curves(files: _Files, curves: Curves) -> None:
     write_radius(files.table(RADIUS), curves)
     draw_precision_recall(
-        files.picture("precision_recall"), curves, files.title("precision and recall by Hamming radius"),
+        files.figure("precision_recall"), curves, files.title("precision and recall by Hamming radius"),
         "A point per radius: precision and recall of the items within it, means over all queries; where nothing lies within the radius, "
         f"the query is empty and its precision counts as 0 (dotted: empty queries left out); {_WITHOUT}. Chance: the share of relevant "
         f"items among all. No tie rule is needed: a radius never divides tied items. {files.stated}",
     )  # fmt: skip
     draw_distances(
-        files.picture("distances"), curves, files.title("distances within and between classes"),
+        files.figure("distances"), curves, files.title("distances within and between classes"),
         "All pairs of a query and a database item; the shares of each kind of pair add up to 1. Dashed: the median, the least distance "
         f"that half of the pairs do not exceed. {files.stated}",
     )  # fmt: skip
     write_depths(files.table(DEPTH), curves)
     draw_precision_at(
-        files.picture("precision_at_n"), curves, files.title("precision of the first N items"),
+        files.figure("precision_at_n"), curves, files.title("precision of the first N items"),
         f"Relevant items among the first N, divided by N; mean over all queries; {_WITHOUT}. Chance: the share of relevant items among "
         f"all. Tied items: the mean over all their orders (tie rule expected). {files.stated}",
     )  # fmt: skip
@@ -88,7 +88,7 @@ def _draw_bits(files: _Files, queries: LabeledCodes, database: LabeledCodes) -> 
     write_bits(files.table("bits.csv"), bits)
     write_correlations(files.table("bit_correlation.csv"), bits)
     draw_bits(
-        files.picture("bits"), bits, files.title("balance and correlation of the bits"),
+        files.figure("bits"), bits, files.title("balance and correlation of the bits"),
         "Above: the share of the images in which a bit is +1 (an output of exactly 0 is +1); 0.5 is best; a bit that is the same in all "
         "of them is dead. Below: the absolute correlation of every two bits over the images, from 0 (best) to 1; grey: dead bits, which "
         f"have none. {files.stated}",
@@ -102,7 +102,7 @@ def _draw_nearest(
     shown = [nearest_items(task, query, ITEMS) for query in choose_queries(queries.labels, QUERIES)]
     write_nearest(files.table("nearest.csv"), shown, *(gallery.files for gallery in galleries))
     draw_nearest(
-        files.picture("nearest"), shown, *galleries, [words_for(queries.labels[one.query], classes) for one in shown],
+        files.figure("nearest"), shown, *galleries, [words_for(queries.labels[one.query], classes) for one in shown],
         files.title("queries and their nearest database images"),
         "Queries spread evenly over the fold and its classes. Numbers below the images: Hamming distance; tied items in row order of "
         "the database (tie rule index). Green: shares a class with the query; red: shares none; at the right: how many share one. "
@@ -137,7 +137,7 @@ class _Files:
     def title(self, words: str) -> str:
         return f"{self.run.database}, {self.fold} fold{', ' * bool(self.direction)}{self.direction}: {words}"
 
-    def picture(self, what: str) -> Path:
+    def figure(self, what: str) -> Path:
         return self._file(f"{what}.png")
 
     def table(self, what: str) -> Path:

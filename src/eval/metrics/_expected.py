@@ -45,12 +45,12 @@ def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominat
     parts = groups.size, groups.relevant, groups.before, groups.relevant_before
     precisions, rests = np.empty(len(cut)), np.empty(len(cut))
     retrieved, divided = np.empty(len(cut), dtype=np.int64), np.empty(len(cut), dtype=np.int64)
-    given, results = (*parts, cut), (precisions, rests, retrieved, divided)
-    in_threads(lambda rows: sum_expected(*(part[rows] for part in (*given, *results))), len(cut), TOGETHER)
+    inputs, results = (*parts, cut), (precisions, rests, retrieved, divided)
+    in_threads(lambda rows: sum_expected(*(part[rows] for part in (*inputs, *results))), len(cut), TOGETHER)
     if denominator != "retrieved":
         precisions += rests
     average = safe_divide(precisions, denominator_of(denominator, retrieved, groups.total_relevant, cut))
-    found = (retrieved > 0).astype(np.float64)
+    found_any = (retrieved > 0).astype(np.float64)
     rows = np.flatnonzero(divided >= 0)
     if len(rows):
         n, r, before, relevant_before = (part[rows, divided[rows]] for part in parts)
@@ -58,5 +58,5 @@ def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominat
         mean_over_draws(n, r, cut[rows] - before, before, relevant_before, precisions[rows], mean, chance)
         if denominator == "retrieved":
             average[rows] = mean
-        found[rows] = np.maximum(found[rows], chance)
-    return average, found
+        found_any[rows] = np.maximum(found_any[rows], chance)
+    return average, found_any

@@ -58,7 +58,7 @@ def mean_average_precision(task: RetrievalTask, spec: APSpec = APSpec()) -> floa
         spec: the rules for ties, cut, denominator and queries that find nothing.
 
     Raises:
-        BioDeepHashingError: when the spec needs features and the task has none, or one of them is not finite.
+        BioDeepHashingError: if the spec needs features and the task has none, or one of them is not finite.
 
     Example:
         >>> queries, database = np.array([[1, 1]]), np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
@@ -83,7 +83,7 @@ def average_precision_per_query(task: RetrievalTask, specs: Sequence[APSpec], *,
         memory: working memory, in bytes, beside inputs, unit features and results; where it is too small, one query at a time is taken.
 
     Raises:
-        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
+        BioDeepHashingError: if a spec needs features and the task has none, or one of them is not finite.
 
     Example:
         >>> codes, labels = np.array([[1], [2]], dtype=np.uint8), np.eye(2, dtype=np.uint8)
@@ -105,7 +105,7 @@ class APAccumulator:
         shared: whether the distance groups come with the number of shared classes, which takes some of the memory.
 
     Raises:
-        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
+        BioDeepHashingError: if a spec needs features and the task has none, or one of them is not finite.
     """
 
     def __init__(self, task: RetrievalTask, specs: Sequence[APSpec], memory: int, *, shared: bool = False) -> None:
@@ -120,10 +120,10 @@ class APAccumulator:
         for ties in TIES:
             sharing = [spec for spec in self.results if spec.ties == ties]
             if ties not in _RANKED:
-                found = [_closed_form(groups, spec) for spec in sharing]
+                results = [_closed_form(groups, spec) for spec in sharing]
             else:
-                found = _ranked(self._task, block, groups, sharing, self._separations if ties == "feature" else None)
-            for spec, (values, chances) in zip(sharing, found, strict=True):
+                results = _ranked(self._task, block, groups, sharing, self._separations if ties == "feature" else None)
+            for spec, (values, chances) in zip(sharing, results, strict=True):
                 self.results[spec].values[block], self.results[spec].found[block] = values, chances
 
 

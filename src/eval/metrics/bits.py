@@ -41,8 +41,8 @@ def bit_statistics(codes: NDArray[np.uint8], bits: int) -> BitStatistics:
         bits: length of a code.
 
     Example:
-        >>> found = bit_statistics(np.array([[0b00100000], [0b11100000]], dtype=np.uint8), 3)
-        >>> found.shares.tolist(), found.correlations[0].tolist()
+        >>> statistics = bit_statistics(np.array([[0b00100000], [0b11100000]], dtype=np.uint8), 3)
+        >>> statistics.shares.tolist(), statistics.correlations[0].tolist()
         ([0.5, 0.5, 1.0], [1.0, 1.0, nan])
     """
     columns, items = _columns(codes, bits), len(codes)

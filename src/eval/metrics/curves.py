@@ -82,7 +82,7 @@ class CurveSums:
         self._depths = ranking_depths(task.ranked)
         self._items, self._nonempty = np.zeros((2, task.bins), dtype=np.int64)
         self._precision, self._recall = np.zeros((2, task.bins))
-        self._found_at, self._recall_at = np.zeros((2, len(self._depths)))
+        self._retrieved_at, self._recall_at = np.zeros((2, len(self._depths)))
         self._distances = np.zeros((task.bins, 2), dtype=np.int64)
         self._relevant = np.zeros(task.queries, dtype=np.int64)
 
@@ -100,13 +100,13 @@ class CurveSums:
         for query in range(len(total)):
             # Between the ends of its groups, the relevant items that a query expects grow evenly with the depth.
             items_before, relevant_before = starts[query, ends[query]].T
-            found = np.interp(self._depths, items_before, relevant_before)
-            self._found_at += found
-            self._recall_at += found / max(total[query], 1)
+            retrieved = np.interp(self._depths, items_before, relevant_before)
+            self._retrieved_at += retrieved
+            self._recall_at += retrieved / max(total[query], 1)
 
     def curves(self) -> Curves:
         """Return the means over the queries added."""
-        sums = (self._items, self._nonempty, self._precision, self._recall, self._found_at / self._depths, self._recall_at)
+        sums = (self._items, self._nonempty, self._precision, self._recall, self._retrieved_at / self._depths, self._recall_at)
         items, nonempty, precision, recall, precision_at, recall_at = (each / self._queries for each in sums)
         return Curves(items, nonempty, precision, recall, self._depths, precision_at, recall_at, self._distances, self._relevant)
 

@@ -65,8 +65,8 @@ class DiscountedGains:
     """
 
     def __init__(self, task: RetrievalTask, cuts: Sequence[int | None], gain: str) -> None:
-        wanted = [APSpec(k=k).k for k in cuts]  # which refuses a cut that is none
-        self.values = {k: np.zeros(task.queries) for k in wanted}
+        checked = [APSpec(k=k).k for k in cuts]  # raises for an invalid cut
+        self.values = {k: np.zeros(task.queries) for k in checked}
         self.found = np.zeros(task.queries)
         self._gains = _gains(task.levels, gain)
         self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, task.database + 2))))
@@ -76,9 +76,9 @@ class DiscountedGains:
         means = safe_divide(np.einsum("qdl,l->qd", groups.counts, self._gains), groups.size)
         levels = groups.counts.sum(axis=1)
         self.found[block] = groups.total_relevant > 0
-        places = np.arange(len(self._discounts))
+        depths = np.arange(len(self._discounts))
         for k, values in self.values.items():
-            discounts = self._discounts if k is None else self._discounts[np.minimum(places, min(k, len(places)))]
+            discounts = self._discounts if k is None else self._discounts[np.minimum(depths, min(k, len(depths)))]
             values[block] = safe_divide(
                 _discounted(means, groups.size, discounts), _discounted(self._gains[::-1], levels[:, ::-1], discounts)
             )

@@ -44,21 +44,21 @@ def retrieval(
 
     Args:
         task: queries and database.
-        specs: the average precisions wanted.
-        ndcg: the cuts k of the nDCG wanted, None for the whole ranking.
+        specs: the average precisions to compute.
+        ndcg: the cuts k of the nDCG, None for the whole ranking.
         gain: "shared" or "exponential", see :func:`normalized_discounted_cumulative_gain`.
         memory: working memory, in bytes, see :func:`average_precision_per_query`.
         progress: called after each block of queries with their number.
 
     Raises:
         UsageError: for a gain or a cut that does not exist, or an exponential gain of more than 1,000 classes.
-        BioDeepHashingError: when a spec needs features and the task has none, or one of them is not finite.
+        BioDeepHashingError: if a spec needs features and the task has none, or one of them is not finite.
 
     Example:
         >>> import numpy as np
         >>> codes, labels = np.array([[1], [2]], dtype=np.uint8), np.eye(2, dtype=np.uint8)
-        >>> found = retrieval(RetrievalTask(codes, codes, labels, labels), [APSpec()], ndcg=[None])
-        >>> found.average_precision[APSpec()].mean(), found.curves.recall[0].item(), found.ndcg[None].tolist()
+        >>> result = retrieval(RetrievalTask(codes, codes, labels, labels), [APSpec()], ndcg=[None])
+        >>> result.average_precision[APSpec()].mean(), result.curves.recall[0].item(), result.ndcg[None].tolist()
         (1.0, 1.0, [1.0, 1.0])
     """
     graded = len(ndcg) > 0

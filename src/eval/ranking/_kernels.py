@@ -220,19 +220,19 @@ def rank_by_index(
                 _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
                 if alone:
                     _move_behind(keys[:items], first + query - start, starts.shape[1] - 1)
-                found = 0
+                count = 0
                 for i in range(items):  # no branch on relevance: a processor could not predict it
                     group, mark = keys[i] >> 1, keys[i] & 1
                     places[query, group, 0] += 1
                     places[query, group, 1] += mark
-                    ranks[found], hits[found] = places[query, group, 0], places[query, group, 1]
-                    found += mark
-                _sum_precisions(ranks[:found], hits[:found], cuts[query], sums[query], retrieved[query])
+                    ranks[count], hits[count] = places[query, group, 0], places[query, group, 1]
+                    count += mark
+                _sum_precisions(ranks[:count], hits[:count], cuts[query], sums[query], retrieved[query])
 
 
 @kernel
 def _move_behind(keys: Any, item: int, groups: int) -> None:
-    """Put an item, if it is one of these, into a group behind all others, where nothing is wanted, as irrelevant."""
+    """Put an item, if it is one of these, into a group behind all others, which is never ordered, as irrelevant."""
     if 0 <= item < len(keys):
         keys[item] = 2 * groups
 
@@ -318,56 +318,56 @@ def rank_by_feature(
     database, groups = words.shape[1], starts.shape[1] - 1
     keys, relevant, items = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8), numbers[0]
     near, gaps = np.empty(TILE, np.int64), np.empty(TILE, np.float64)
-    wanted, free = np.empty(groups, np.bool_), np.empty(groups, np.int64)
+    ordered, free = np.empty(groups, np.bool_), np.empty(groups, np.int64)
     for query in range(len(cuts)):
         before, last = starts[query], cuts[query, 0]
         for cut in range(1, cuts.shape[1]):
             last = max(last, cuts[query, cut])
-        limit = 0  # of the keys of all that is wanted
+        limit = 0  # of the keys of all ordered groups
         for group in range(groups):
             free[group] = before[group, 0]
-            wanted[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
-            if wanted[group]:
+            ordered[group] = before[group + 1, 1] > before[group, 1] and before[group, 0] < last
+            if ordered[group]:
                 limit = 2 * group + 1
         for start in range(0, database, TILE):
             size = min(TILE, database - start)
             _fill_keys(keys[:size], relevant[:size], first + query, start, query_words, words, query_labels, labels)
             if alone:
                 _move_behind(keys[:size], first + query - start, groups)
-            found = np.uintp(0)  # unsigned, so that an index needs no check for counting from the end
+            count = np.uintp(0)  # unsigned, so that an index needs no check for counting from the end
             for i in range(size):  # no branch: a processor could not predict which items are near
-                near[found] = i
-                found += np.uintp(keys[i] <= limit)
+                near[count] = i
+                count += np.uintp(keys[i] <= limit)
             if separations.shape[1]:
                 part = separations[query, start : start + size]
             else:
                 part = gaps[:size]
-                _fill_separations(part, near[:found], start, query_units[query], units, alive)
-            for i in near[:found]:
+                _fill_separations(part, near[:count], start, query_units[query], units, alive)
+            for i in near[:count]:
                 group = keys[i] >> 1
-                if wanted[group]:
+                if ordered[group]:
                     items[free[group]] = 2 * int(part[i]) + (keys[i] & 1)
                     free[group] += 1
         for group in range(groups):
-            if wanted[group]:
+            if ordered[group]:
                 start, end, known = before[group, 0], before[group + 1, 0], before[group, 1]
-                found = _rank_relevant(items[start:end], start, known, last, numbers, places, marks)
-                _sum_precisions(numbers[1, :found], numbers[2, :found], cuts[query], sums[query], retrieved[query])
+                count = _rank_relevant(items[start:end], start, known, last, numbers, places, marks)
+                _sum_precisions(numbers[1, :count], numbers[2, :count], cuts[query], sums[query], retrieved[query])
 
 
 @kernel
 def _fill_separations(separations: Reals, near: Counts, start: int, query_units: Any, units: Any, alive: Bytes) -> None:
     """Write |v|^2 / 2 - <u, v> of one query and some of the items from ``start`` on: exactly, because all are whole numbers."""
-    for place in range(-AHEAD, len(near)):
-        if place + AHEAD < len(near):
+    for position in range(-AHEAD, len(near)):
+        if position + AHEAD < len(near):
             for bit in range(0, len(query_units), LINE):
-                _prefetch(units, start + near[place + AHEAD], bit)
-        if place >= 0:
-            item = start + near[place]
+                _prefetch(units, start + near[position + AHEAD], bit)
+        if position >= 0:
+            item = start + near[position]
             theirs, product = units[item], np.int64(0)
             for bit in range(len(query_units)):
                 product += np.int64(query_units[bit]) * np.int64(theirs[bit])
-            separations[near[place]] = alive[item] * HALF - product
+            separations[near[position]] = alive[item] * HALF - product
 
 
 @kernel
@@ -399,17 +399,17 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
     for i in range(len(items)):
         ends[slots[i]] += 1
         marked[slots[i]] |= items[i] & 1
-    place, kept, begin, crowded = 0, np.int64(0), np.int64(0), False  # to the compiler a bare 0 has a type of its own
+    position, retained, begin, crowded = 0, np.int64(0), np.int64(0), False  # to the compiler a bare 0 has a type of its own
     for slot in range(len(ends)):
         size = ends[slot]
-        marked[slot] &= start + place < last
-        ends[slot], gone[slot] = kept, place - kept  # the end moves on as the slot is filled
-        place += size
-        kept += size * marked[slot]
+        marked[slot] &= start + position < last
+        ends[slot], gone[slot] = retained, position - retained  # the end moves on as the slot is filled
+        position += size
+        retained += size * marked[slot]
         crowded |= marked[slot] * size > RUN
-    for i in range(len(items)):  # no branch: a processor could not predict which slots are marked; what is not kept goes behind the rest
+    for i in range(len(items)):  # no branch: a processor could not predict which slots are marked; the other items go behind the rest
         slot = slots[i]
-        end = kept + marked[slot] * (ends[slot] - kept)
+        end = retained + marked[slot] * (ends[slot] - retained)
         chosen[end], ranks[end] = items[i], start + gone[slot] + end + 1
         ends[slot] += marked[slot]
     if crowded:
@@ -417,25 +417,25 @@ def _rank_relevant(items: Any, start: int, hit: int, last: int, numbers: Any, pl
             _sort_slot(chosen, scratch, begin, ends[slot])
             begin = ends[slot]
     else:
-        _insert(chosen, begin, kept)
-    found = 0
-    for i in range(kept):
+        _insert(chosen, begin, retained)
+    count = 0
+    for i in range(retained):
         mark = chosen[i] & 1
         hit += mark
-        ranks[found], hits[found] = ranks[i], hit
-        found += mark
-    return found
+        ranks[count], hits[count] = ranks[i], hit
+        count += mark
+    return count
 
 
 @kernel
 def _insert(items: Any, start: int, stop: int) -> None:
     """Sort by insertion, by separation; what is equal keeps its order."""
     for i in range(start + 1, stop):
-        item, place = items[i], i
-        while place > start and items[place - 1] >> 1 > item >> 1:
-            items[place] = items[place - 1]
-            place -= 1
-        items[place] = item
+        item, position = items[i], i
+        while position > start and items[position - 1] >> 1 > item >> 1:
+            items[position] = items[position - 1]
+            position -= 1
+        items[position] = item
 
 
 @kernel
@@ -457,12 +457,12 @@ def _merge(items: Any, scratch: Any, left: int, middle: int, right: int) -> None
         return
     for i in range(left, middle):
         scratch[i] = items[i]
-    place, other = left, middle
+    position, other = left, middle
     while left < middle:
         if other < right and items[other] >> 1 < scratch[left] >> 1:
-            items[place] = items[other]
+            items[position] = items[other]
             other += 1
         else:
-            items[place] = scratch[left]
+            items[position] = scratch[left]
             left += 1
-        place += 1
+        position += 1

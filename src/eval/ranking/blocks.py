@@ -1,4 +1,4 @@
-"""The one loop over blocks of queries: distances are counted once, and everything that was asked for is collected from them."""
+"""The one loop over blocks of queries: distances are counted once, and every collector is computed from them."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def unit_rows(features: NDArray[np.generic]) -> Units:
         Whole numbers, in units of :math:`2^{-26}`, int32 (n, bits).
 
     Raises:
-        BioDeepHashingError: when a feature is not a finite number.
+        BioDeepHashingError: if a feature is not a finite number.
 
     Example:
         >>> (unit_rows(np.array([[3.0, 4.0]])) / GRID).round(6).tolist()
@@ -62,10 +62,10 @@ class FeatureDistances:
     Args:
         queries: raw features, (queries, bits).
         database: raw features, (database, bits).
-        block: most queries asked for at once.
+        block: most queries per call.
 
     Raises:
-        BioDeepHashingError: when a feature is not a finite number.
+        BioDeepHashingError: if a feature is not a finite number.
 
     Example:
         >>> separations = FeatureDistances(np.array([[2.0, 0.0]]), np.array([[3.0, 0.0], [0.0, 1.0]]), block=1)
@@ -84,7 +84,7 @@ class FeatureDistances:
         """Return what :func:`._kernels.rank_by_feature` orders by: units, or separations where many items have to be ordered.
 
         Args:
-            queries: the queries wanted.
+            queries: the queries to rank.
             share: share of the items that have to be ordered.
 
         Returns:

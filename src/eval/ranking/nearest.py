@@ -38,8 +38,8 @@ def nearest_items(task: RetrievalTask, query: int, count: int) -> Neighbours:
 
     Example:
         >>> codes, labels = np.array([[3], [0], [1], [0]], dtype=np.uint8), np.array([[1], [0], [1], [1]], dtype=np.uint8)
-        >>> found = nearest_items(RetrievalTask(codes[3:], codes, labels[3:], labels), 0, 3)
-        >>> found.rows.tolist(), found.distances.tolist(), found.relevant.tolist()
+        >>> neighbours = nearest_items(RetrievalTask(codes[3:], codes, labels[3:], labels), 0, 3)
+        >>> neighbours.rows.tolist(), neighbours.distances.tolist(), neighbours.relevant.tolist()
         ([1, 3, 2], [0, 0, 1], [False, True, True])
     """
     distances = task.distances(query)
@@ -66,10 +66,10 @@ def choose_queries(labels: Labels, count: int) -> list[int]:
     classes = np.column_stack((labels != 0, ~labels.any(axis=1)))  # having none counts as a class
     shown, free = np.zeros(classes.shape[1]), np.ones(len(labels), dtype=bool)
     chosen = []
-    for place in np.linspace(0, len(labels) - 1, min(count, len(labels))):
+    for position in np.linspace(0, len(labels) - 1, min(count, len(labels))):
         times = np.where(classes, shown, 0).max(axis=1)
         rows = np.flatnonzero(free & (times == times[free].min()))
-        row = int(rows[np.abs(rows - place).argmin()])
+        row = int(rows[np.abs(rows - position).argmin()])
         chosen.append(row)
         free[row] = False
         shown += classes[row]

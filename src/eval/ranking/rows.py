@@ -128,7 +128,7 @@ def checked_features(features: tuple[Array, Array], queries: int, database: int)
     """Return the features of queries and database as arrays.
 
     Raises:
-        BioDeepHashingError: when they are not (queries, bits) and (database, bits).
+        BioDeepHashingError: if they are not (queries, bits) and (database, bits).
     """
     own, items = as_array("query features", features[0]), as_array("database features", features[1])
     needed = f"({queries}, bits) and ({database}, bits)"

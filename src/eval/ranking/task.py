@@ -45,7 +45,7 @@ class RetrievalTask:
         leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
 
     Raises:
-        BioDeepHashingError: when shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
+        BioDeepHashingError: if shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
             first items of the database, row by row, or fewer than two items.
 
     Example:
@@ -150,7 +150,7 @@ class RetrievalTask:
         rows are grouped by class.
 
         Args:
-            queries: the queries wanted.
+            queries: the queries to rank.
             groups: their distance groups.
             cuts: how many items of each query count, (queries, cuts).
             order: what tied items are ordered by, then by their rows.
@@ -176,9 +176,9 @@ class RetrievalTask:
                 rank_by_index(first, cuts[part], starts[part], *results, self.alone, *self.columns)
             else:
                 separations, own, units, alive = features
-                given = separations[part], own[part], units, alive
+                order_arrays = separations[part], own[part], units, alive
                 with self._workspace() as memory:
-                    rank_by_feature(first, cuts[part], starts[part], *given, *memory, *results, self.alone, *self.columns)
+                    rank_by_feature(first, cuts[part], starts[part], *order_arrays, *memory, *results, self.alone, *self.columns)
 
         in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
         return sums, retrieved
@@ -221,8 +221,8 @@ def as_words(packed: NDArray[np.uint8]) -> NDArray[np.uint16]:
 
 def _share_to_order(groups: DistanceHistogram, cuts: Counts) -> float:
     """Return the share of items in groups that hold a relevant item and are not beyond every cut."""
-    wanted = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
-    return float(groups.size[wanted].sum() / groups.size.sum())
+    ordered = (groups.relevant > 0) & (groups.before < cuts.max(axis=1)[:, None])
+    return float(groups.size[ordered].sum() / groups.size.sum())
 
 
 def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:

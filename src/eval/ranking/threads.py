@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ..._compiled import in_parts, threads
+from ..._compiled import chunked, threads
 
 if TYPE_CHECKING:
     from threadpoolctl import ThreadpoolController
@@ -25,7 +25,7 @@ def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETH
     Somewhat fewer are taken at a time where all threads then end together.
 
     Args:
-        work: see :func:`in_parts`.
+        work: see :func:`chunked`.
         count: how many queries or items there are.
         together: how many are taken at a time at most.
 
@@ -37,7 +37,7 @@ def in_threads(work: Callable[[slice], None], count: int, together: int = TOGETH
     """
     workers = threads()
     turns = max(1, -(-count // (together * workers)))
-    in_parts(work, count, max(1, -(-count // (turns * workers))), workers)
+    chunked(work, count, max(1, -(-count // (turns * workers))), workers)
 
 
 @contextmanager

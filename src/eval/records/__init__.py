@@ -5,17 +5,17 @@ from .fold_metrics import LabeledCodes, fold_metrics, per_query
 from .metric_names import (
     ALWAYS,
     DENOMINATOR,
-    asked_measures,
     describe_denominator,
     is_metric,
     key_of,
     options_of,
     parse_metric,
+    requested_measures,
     tracked_numbers,
     unique,
     words_of,
 )
-from .result_file import EvaluationPlan, check_asked, is_current, want
+from .result_file import EvaluationPlan, check_requested, is_current, want
 from .run_codes import RunCodes, read_run
 from .same_items import check_same, count_contained, same_items
 from .staging import staging
@@ -28,8 +28,7 @@ __all__ = [
     "FoldCodes",
     "LabeledCodes",
     "RunCodes",
-    "asked_measures",
-    "check_asked",
+    "check_requested",
     "check_same",
     "count_contained",
     "current_predictions",
@@ -43,6 +42,7 @@ __all__ = [
     "per_query",
     "read_fold",
     "read_run",
+    "requested_measures",
     "same_items",
     "staging",
     "summary",

@@ -30,7 +30,7 @@ class FoldCodes:
         codes: packed codes, uint8 (n, bytes).
         bits: length of a code.
         zeros: entries that are exactly zero; their bits count as +1.
-        features: raw hash-layer outputs, (n, bits); None where nobody kept or wanted them.
+        features: raw hash-layer outputs, (n, bits); None if they were not stored or not requested.
         codes_sha256: checksum of the file the codes were read from.
         features_sha256: checksum of the file of the features; None without them.
     """
@@ -47,7 +47,7 @@ def current_predictions(run: Run) -> Predictions:
     """Read ``predictions.json`` and check that it speaks of the run's present best checkpoint, if its method has checkpoints.
 
     Raises:
-        RunError: when the run was not trained, not predicted, or was trained again since.
+        RunError: if the run was not trained, not predicted, or was trained again since.
     """
     predictions = read_predictions(run.predictions_file)
     made_with = predictions.fingerprint
@@ -73,7 +73,7 @@ def read_fold(
         with_features: False leaves the file of the features alone, be it there or not.
 
     Raises:
-        RunError: when a file is missing, damaged, of the wrong shape, or not what prediction wrote.
+        RunError: if a file is missing, damaged, of the wrong shape, or not what prediction wrote.
     """
     views = predictions.folds.get(fold)
     if views is None:
@@ -89,7 +89,7 @@ def _read_view(
     codes, codes_file = _read_codes(run, part, shape)
     features = _read_features(run.features_file(*part), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
-        raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the data set: {PREDICT}")
+        raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the dataset: {PREDICT}")
     codes_sha256 = digest(codes_file)
     # packed anew, codes that are read from text are the bytes that were predicted
     _check_unchanged(run, codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
@@ -140,16 +140,16 @@ def _read_codes(run: Run, part: tuple[str, str], shape: tuple[int, int]) -> tupl
         return _read_text(text, shape), text
     if not file.exists():
         raise RunError(f"{file} is missing: {PREDICT}")
-    codes, wanted = _load(file), (shape[0], (shape[1] + 7) // 8)
-    if codes.shape != wanted or codes.dtype != np.uint8:
-        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {wanted} ({shape[1]} bits, packed) is expected: {PREDICT}")
+    codes, expected = _load(file), (shape[0], (shape[1] + 7) // 8)
+    if codes.shape != expected or codes.dtype != np.uint8:
+        raise RunError(f"{file} holds {codes.dtype} {codes.shape}, but uint8 {expected} ({shape[1]} bits, packed) is expected: {PREDICT}")
     return codes, file
 
 
 def _read_text(file: Path, shape: tuple[int, int]) -> NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": the shape says so
+            warnings.simplefilter("ignore", UserWarning)  # "input contained no data": the check of the shape reports it
             values = np.loadtxt(file, dtype=np.int8, delimiter="\t", ndmin=2, comments=None)
     except (ValueError, OverflowError, UnicodeDecodeError) as error:
         raise RunError(f"{file} is not a table of -1, 0 and 1: {in_short(error)}") from error

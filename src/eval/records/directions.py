@@ -16,8 +16,8 @@ def directions_of(views: Iterable[str]) -> dict[str, tuple[str, str]]:
         >>> list(directions_of(["image", "text"])), directions_of([""])
         (['i2t', 't2i', 'i2i', 't2t'], {'': ('', '')})
     """
-    pairs = sorted(((asked, searched) for asked in views for searched in views), key=lambda pair: pair[0] == pair[1])
-    return {f"{asked[0]}2{searched[0]}" if asked else "": (asked, searched) for asked, searched in pairs}
+    pairs = sorted(((query, item) for query in views for item in views), key=lambda pair: pair[0] == pair[1])
+    return {f"{query[0]}2{item[0]}" if query else "": (query, item) for query, item in pairs}
 
 
 def headline(directions: Iterable[str]) -> list[str]:

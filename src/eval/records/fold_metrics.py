@@ -1,4 +1,4 @@
-"""Every number of a fold's result file that codes and labels decide."""
+"""All metrics of a fold's result file that depend on codes and labels."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LabeledCodes:
 
     @cached_property
     def health(self) -> dict[str, Any]:
-        """How well its codes use their bits."""
+        """Statistics of how its codes use their bits."""
         return asdict(code_health(self.codes.codes, self.codes.bits, self.labels))
 
 
@@ -60,24 +60,24 @@ def fold_metrics(
     Args:
         queries: the fold.
         database: the database fold.
-        measures: the average precisions wanted, each once; with features, those of the compatible keys among them.
+        measures: the average precisions to compute, each once; with features, those of the compatible keys among them.
         leave_one_out: whether each query, being the item of its row, is left out of the database.
         progress: called after each block of queries with their number.
     """
-    found = retrieval(_task(queries, database, leave_one_out), measures, ndcg=[NDCG_CUT], progress=progress)
-    averages = {key_of(measure): found.average_precision[measure] for measure in measures}
-    means = {key: average.mean() for key, average in averages.items()} | further_numbers(found)
+    result = retrieval(_task(queries, database, leave_one_out), measures, ndcg=[NDCG_CUT], progress=progress)
+    averages = {key_of(measure): result.average_precision[measure] for measure in measures}
+    means = {key: average.mean() for key, average in averages.items()} | further_numbers(result)
     compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(APSpec(COMPATIBLE, k=k))) in means}
     rules = ({"tie_mode": COMPATIBLE} if compatible else {}) | {"denominator": DENOMINATOR, "empty": "zero"}
     counts = {
         "n_queries": len(queries.labels),
-        "n_queries_without_relevant": int((found.curves.relevant == 0).sum()),
+        "n_queries_without_relevant": int((result.curves.relevant == 0).sum()),
         "n_database": len(database.labels),
         "bit_zero_count": queries.codes.zeros + database.codes.zeros,
         "unique_codes": database.health["unique_codes"],
     }
     intervals = _intervals({key: average.values for key, average in averages.items()})
-    return compatible | rules | means | {"bootstrap": intervals} | counts, found.curves
+    return compatible | rules | means | {"bootstrap": intervals} | counts, result.curves
 
 
 def _task(queries: LabeledCodes, database: LabeledCodes, leave_one_out: bool = False) -> RetrievalTask:
@@ -89,6 +89,6 @@ def _task(queries: LabeledCodes, database: LabeledCodes, leave_one_out: bool = F
 
 def _intervals(values: Mapping[str, Reals]) -> dict[str, Any]:
     """Return the interval over queries of every number, and how the intervals were made."""
-    found = mean_intervals(np.stack(list(values.values()), axis=1))
-    intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, found, strict=True)}
+    bounds = mean_intervals(np.stack(list(values.values()), axis=1))
+    intervals = {key: [one.low, one.high] if one else None for key, one in zip(values, bounds, strict=True)}
     return {"method": METHOD, "level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "intervals": intervals}

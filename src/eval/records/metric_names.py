@@ -1,4 +1,4 @@
-"""Which numbers stand in a result file, and what they are called."""
+"""The metrics of a result file, and their names."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FOLDS = ("query", "val")
 CUTS = (None, 1000, 5000)  # the k that are always measured, None being the whole ranking
 CUT_RULES = ("expected", "index", "feature")  # the tie rules that are measured at all of them
 BOUNDS = ("worst", "best")
-DENOMINATOR = "retrieved"  # the divisor that keys leave out
+DENOMINATOR = "retrieved"  # the denominator that keys leave out
 COMPATIBLE = "feature"  # the tie rule of the keys that older tools know
 ALWAYS = (*(APSpec(ties, k=k) for ties in CUT_RULES for k in CUTS), *(APSpec(ties) for ties in BOUNDS))
 
-WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # no tie rule: none changes them
+WITHIN_RADIUS = {f"{name}_at_radius=2": (name, 2) for name in ("precision", "recall", "nonempty")}  # ties do not change them
 AT_DEPTH = {f"precision_expected_at_k={k}": k for k in (100, 1000)}
 NDCG_CUT = 1000
 NDCG = f"nDCG_expected_at_k={NDCG_CUT}"
@@ -41,7 +41,7 @@ def compatible_key(k: int | None) -> str:
 
 
 def key_of(measure: APSpec) -> str:
-    """Return the key of a number, which states every rule but the divisor "retrieved".
+    """Return the key of a number, which states every rule but the denominator "retrieved".
 
     Example:
         >>> key_of(APSpec("expected", radius=2)), key_of(APSpec("index", k=100, denominator="min"))
@@ -59,23 +59,23 @@ def measure_of(key: str) -> APSpec | None:
         2
         >>> measure_of("hparams")
     """
-    found = _KEY.fullmatch(key)
-    if not found:
+    match = _KEY.fullmatch(key)
+    if not match:
         return None
-    ties, k, radius, denominator = found.groups()
+    ties, k, radius, denominator = match.groups()
     return APSpec(ties, int(k) if k else None, int(radius) if radius else None, denominator or DENOMINATOR)
 
 
-def further_numbers(found: Retrieval) -> dict[str, float]:
-    """Return the numbers that always stand beside the average precisions; a radius or k beyond the longest is the longest.
+def further_numbers(result: Retrieval) -> dict[str, float]:
+    """Return the metrics that always accompany the average precisions; a radius or k beyond the longest is the longest.
 
     Args:
-        found: with the nDCG at ``NDCG_CUT``.
+        result: with the nDCG at ``NDCG_CUT``.
     """
-    curves = found.curves
+    curves = result.curves
     within = {key: getattr(curves, name)[min(radius, len(curves.items) - 1)] for key, (name, radius) in WITHIN_RADIUS.items()}
     at = {key: curves.precision_at[np.searchsorted(curves.depths, min(k, curves.depths[-1]))] for key, k in AT_DEPTH.items()}
-    return {key: float(value) for key, value in (within | at | {NDCG: found.ndcg[NDCG_CUT].mean()}).items()}
+    return {key: float(value) for key, value in (within | at | {NDCG: result.ndcg[NDCG_CUT].mean()}).items()}
 
 
 def metric_of(fold: str, measure: APSpec) -> str:
@@ -125,8 +125,8 @@ def direction_of(metric: str) -> str:
         >>> direction_of("query_mAP_expected_at_1000_i2t"), direction_of("query_mAP_expected")
         ('i2t', '')
     """
-    found = re.fullmatch(f".*_({DIRECTION})", metric)
-    return found[1] if found else ""
+    match = re.fullmatch(f".*_({DIRECTION})", metric)
+    return match[1] if match else ""
 
 
 def parse_metric(metric: str) -> tuple[str, APSpec]:
@@ -140,20 +140,20 @@ def parse_metric(metric: str) -> tuple[str, APSpec]:
         >>> fold, measure.ties, measure.k, measure.denominator
         ('query', 'index', 100, 'min')
     """
-    found = _parsed(metric)
+    parsed = _parsed(metric)
     if any(metric == tracked_name(fold, key) for fold in FOLDS for key in FURTHER):
         raise UsageError(f"{metric} is no mean average precision, and runs are compared by those only, as {FOLDS[0]}_mAP_expected")
-    if not found:
+    if not parsed:
         guess = nearest(metric, [metric_of(fold, measure) for fold in FOLDS for measure in ALWAYS])
         raise UsageError(
             f"unknown metric {metric!r}{f': did you mean {guess!r}?' if guess else '.'} Write FOLD_mAP_TIES, FOLD being one of "
             f"{', '.join(FOLDS)} and TIES one of {', '.join(TIES)}; for a cut _at_1000 or _at_radius_2 behind it, and then _min or _all "
-            f"for such a divisor; where runs have several views, a direction at the end (_i2t)"
+            f"for such a denominator; where runs have several views, a direction at the end (_i2t)"
         )
-    fold, measure = found
+    fold, measure = parsed
     if measure.ties in BOUNDS and measure.k and measure.denominator == DENOMINATOR:
         raise UsageError(
-            f"unknown metric {metric!r}: with a cut at k and the divisor {DENOMINATOR} the tie rule {measure.ties} is no bound; "
+            f"unknown metric {metric!r}: with a cut at k and the denominator {DENOMINATOR} the tie rule {measure.ties} is no bound; "
             f"write {metric}_min, {metric}_all, or {metric_of(fold, APSpec(measure.ties))} for the whole ranking"
         )
     return fold, measure
@@ -181,8 +181,8 @@ def options_of(measure: APSpec) -> str:
     if measure in ALWAYS:
         return ", without -no_features" if measure.ties == "feature" else ""
     usual = APSpec()
-    given = {name: value for name, value in vars(measure).items() if value != getattr(usual, name)}
-    return "".join(f" -{name} {value}" for name, value in given.items())
+    options = {name: value for name, value in vars(measure).items() if value != getattr(usual, name)}
+    return "".join(f" -{name} {value}" for name, value in options.items())
 
 
 def words_of(metric: str) -> str:
@@ -194,10 +194,10 @@ def words_of(metric: str) -> str:
         >>> words_of("val_mAP_index_at_radius_2")
         'mAP (Hamming radius 2) of the val fold, tie rule index'
     """
-    found = _parsed(metric)
-    if not found:
+    parsed = _parsed(metric)
+    if not parsed:
         return metric
-    fold, measure = found
+    fold, measure = parsed
     cut = f"@{measure.k}" if measure.k else f" (Hamming radius {measure.radius})" if measure.radius is not None else ""
     direction = direction_of(metric)
     return f"mAP{cut} of the {fold} fold, tie rule {measure.ties}" + (f", {direction}" if direction else "")
@@ -228,45 +228,45 @@ def _parsed(metric: str) -> tuple[str, APSpec] | None:
     if fold not in FOLDS or measure is None or metric_of(fold, measure) != metric:
         return None
     whole = measure.k is None and measure.radius is None
-    return None if whole and measure.denominator != DENOMINATOR else (fold, measure)  # over all of it every divisor is the same
+    return None if whole and measure.denominator != DENOMINATOR else (fold, measure)  # over all of it every denominator is the same
 
 
-def asked_measures(
+def requested_measures(
     ties: Sequence[str] = (), cuts: Sequence[int] = (), radii: Sequence[int] = (), denominators: Sequence[str] = ()
 ) -> list[APSpec]:
-    """Return every combination of tie rule, cut and divisor that is asked for; none where nothing is.
+    """Return every combination of tie rule, cut and denominator that is requested; none if nothing is.
 
     Args:
         ties: tie rules; none for "expected".
         cuts: how many items count, one number per cut.
         radii: the Hamming distances within which items count; without cuts and radii the cuts that are always made.
-        denominators: divisors; none for "retrieved". Over the whole ranking all divisors are the same.
+        denominators: denominators; none for "retrieved". Over the whole ranking all denominators are the same.
 
     Raises:
         UsageError: for a rule or cut that does not exist, and for worst or best where they would be no bounds.
 
     Example:
-        >>> [key_of(measure) for measure in asked_measures(ties=["index"], cuts=[10], radii=[2])]
+        >>> [key_of(measure) for measure in requested_measures(ties=["index"], cuts=[10], radii=[2])]
         ['mAP_index_at_k=10', 'mAP_index_at_radius=2']
-        >>> [key_of(measure) for measure in asked_measures(denominators=["min"])]
+        >>> [key_of(measure) for measure in requested_measures(denominators=["min"])]
         ['mAP_expected', 'mAP_expected_at_k=1000_min', 'mAP_expected_at_k=5000_min']
     """
     if not (ties or cuts or radii or denominators):
         return []
-    given = bool(cuts or radii)
-    found = []
+    has_cuts = bool(cuts or radii)
+    specs = []
     for denominator in denominators or (DENOMINATOR,):
         for rule in ties or CUT_RULES[:1]:
             bounds = rule in BOUNDS and denominator == DENOMINATOR
             if bounds and cuts:
                 raise UsageError(
-                    f"with a cut at k and the divisor {DENOMINATOR} the tie rule {rule} is no bound, since a hit more can lower that "
+                    f"with a cut at k and the denominator {DENOMINATOR} the tie rule {rule} is no bound, since a hit more can lower that "
                     f"number: add -denominator min (or all), or leave out {rule} or -k"
                 )
-            ks = [*cuts] if given else [None] if bounds else [*CUTS]
-            found += [APSpec(rule, k=k, denominator=denominator) for k in ks]
-            found += [APSpec(rule, radius=radius, denominator=denominator) for radius in radii]
-    return unique(APSpec(m.ties) if m.k is None and m.radius is None else m for m in found)
+            ks = [*cuts] if has_cuts else [None] if bounds else [*CUTS]
+            specs += [APSpec(rule, k=k, denominator=denominator) for k in ks]
+            specs += [APSpec(rule, radius=radius, denominator=denominator) for radius in radii]
+    return unique(APSpec(m.ties) if m.k is None and m.radius is None else m for m in specs)
 
 
 def unique(measures: Iterable[APSpec]) -> list[APSpec]:

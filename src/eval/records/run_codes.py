@@ -1,4 +1,4 @@
-"""The codes of a run beside the labels of its data set, and where they come from."""
+"""The codes of a run beside the labels of its dataset, and where they come from."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Split(Protocol):
 
 
 class DataSet(Protocol):
-    """What must be known of a prepared data set."""
+    """What evaluation needs of a prepared dataset."""
 
     @property
     def split(self) -> Any:
@@ -45,8 +45,8 @@ class RunCodes:
 
     Args:
         run: the run.
-        predictions: what prediction says about it.
-        prepared: its data set.
+        predictions: the record of its prediction.
+        prepared: its dataset.
         sides: codes and labels of each view of every fold that was read, the database among them.
     """
 
@@ -67,8 +67,8 @@ class RunCodes:
 
     def pair(self, fold: str, direction: str) -> tuple[LabeledCodes, LabeledCodes]:
         """Return queries and database of a direction."""
-        asked, searched = self.directions[direction]
-        return self.sides[fold][asked], self.sides["database"][searched]
+        query_view, database_view = self.directions[direction]
+        return self.sides[fold][query_view], self.sides["database"][database_view]
 
     def facts(self, fold: str) -> dict[str, Any]:
         """Return what a result file states about where its numbers come from."""
@@ -102,13 +102,13 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
 
     Args:
         run: a predicted run.
-        prepared: its data set.
+        prepared: its dataset.
         folds: the folds whose images are queries; None for every predicted one of query and val.
         with_features: False leaves the files of the features alone.
 
     Raises:
-        RunError: when the run was not trained or predicted, or a file of it cannot be used.
-        DataError: when the data set is missing or was changed.
+        RunError: if the run was not trained or predicted, or a file of it cannot be used.
+        DataError: if the dataset is missing or was changed.
     """
     predictions = current_predictions(run)
     folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds

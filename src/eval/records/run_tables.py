@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of a run, as CSV at full precision."""
+"""The values behind the figures of a run, as CSV at full precision."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def write_bits(file: Path, sides: Mapping[str, BitStatistics]) -> None:
 def write_correlations(file: Path, sides: Mapping[str, BitStatistics]) -> None:
     """Write a line per two different bits: their correlation in each fold, empty where one of them is dead."""
     first, second = np.triu_indices(len(next(iter(sides.values())).shares), 1)
-    found = [side.correlations[first, second].tolist() for side in sides.values()]
-    cells = [[None if isnan(value) else value for value in values] for values in found]
+    columns = [side.correlations[first, second].tolist() for side in sides.values()]
+    cells = [[None if isnan(value) else value for value in values] for values in columns]
     write_csv(file, ["bit", "other_bit", *sides], zip(first.tolist(), second.tolist(), *cells, strict=True))
 
 

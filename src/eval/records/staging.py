@@ -1,4 +1,4 @@
-"""Where new results are made before they take the places of earlier ones."""
+"""A directory for new results, before they replace earlier ones."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ _PREFIX = ".new-"
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a folder beside results for new ones, which take their places when all are there: a full disk costs none of the old.
+    """Yield a directory beside the results for new ones, to move into place once all are complete: a full disk costs no earlier result.
 
-    It is gone at the end. What a process left that was killed goes the next time that results are made here: the lock of a process
-    ends with it.
+    It is removed at the end. Directories of killed processes are removed the next time, because their locks ended with them.
 
     Args:
-        folder: where the results lie; it is made.
+        folder: the directory of the results; it is created.
 
     Example:
         >>> import tempfile
@@ -37,17 +36,17 @@ def staging(folder: Path) -> Iterator[Path]:
         with suppress(RunError), _alone(left):  # a process at work
             pass
     new = folder / f"{_PREFIX}{secrets.token_hex(4)}"
-    with _alone(new):  # from before the folder is there, so that nobody takes it for left behind
+    with _alone(new):  # from before the directory is there, so that no other process takes it for an abandoned one
         new.mkdir()
         yield new
 
 
 @contextmanager
 def _alone(new: Path) -> Iterator[None]:
-    """Hold the lock of a folder of new results, and remove both at the end.
+    """Hold the lock of a directory of new results, and remove both at the end.
 
     Raises:
-        RunError: when another process holds it.
+        RunError: if another process holds it.
     """
     lock = new.with_suffix(".lock")
     with only_process(lock, wait=0):

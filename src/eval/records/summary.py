@@ -20,7 +20,7 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     """
     results = {f"{fold} {name}".rstrip(): numbers for fold, result in results.items() for name, numbers in _with_means(result).items()}
     blocks = {fold: result for fold, result in results.items() if "bootstrap" in result}
-    lines = [caption, f"divisor: {describe_denominator(APSpec())}", *map(_counts, blocks.items())]
+    lines = [caption, f"denominator: {describe_denominator(APSpec())}", *map(_counts, blocks.items())]
     lines += [line for item in blocks.items() for line in _health(*item)]
     means = [result for result in results.values() if "bootstrap" not in result]
     lines += dict.fromkeys(f"mean: of {describe_headline(blocks_of(result))}" for result in means)  # once
@@ -35,14 +35,14 @@ def summary(results: Mapping[str, Mapping[str, Any]], caption: str) -> str:
     lines += ["", text_table(["fold", "tie rule", "mAP", "mAP@1000", "mAP@5000"], rows)]
     further = [[fold, *(f"{result[key]:.4f}" for key in FURTHER)] for fold, result in results.items()]
     lines += ["", text_table(["fold", *map(_words, FURTHER)], further)]
-    asked = [
+    requested = [
         [fold, measure.ties, _cut(measure), describe_denominator(measure), _cell(result, measure)]
         for fold, result in results.items()
         for measure in map(measure_of, result)
         if measure and measure not in ALWAYS
     ]
-    if asked:
-        lines += ["", text_table(["fold", "tie rule", "cut", "divisor", "mAP"], asked)]
+    if requested:
+        lines += ["", text_table(["fold", "tie rule", "cut", "denominator", "mAP"], requested)]
     return "\n".join(lines)
 
 

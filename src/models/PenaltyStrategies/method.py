@@ -7,11 +7,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...data import load_fold
-from ...interrupts import held_back
+from ...interrupts import defer_interrupts
 from ...losses import LOSSES, HashingLoss
 from ...runs import Run
 from ...training.checkpoints import read_checkpoint
-from ...training.manner import Manner
+from ...training.reporting import Reporting
 from .. import Classifier, Method
 from ..network_method import NetworkMethod
 from .loss import build_loss
@@ -21,12 +21,12 @@ from .settings import Settings
 class PenaltyStrategies(NetworkMethod):
     """Trains a network by a loss with penalties; its codes are the signs of the network's outputs."""
 
-    def train(self, run: Run, settings: Settings, manner: Manner) -> None:
+    def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
         """Train a run to its end, see :func:`~biodeephashing.training.fit.fit`."""
-        with held_back():
-            from ...training.fit import fit  # Lightning and all around it, which encoding does without
+        with defer_interrupts():
+            from ...training.fit import fit  # imports Lightning, which encoding does not need
 
-        fit(run, settings, build_loss, manner)
+        fit(run, settings, build_loss, reporting)
 
     def classifier(self, run: Run, settings: Settings) -> Classifier | None:
         """Return the head or the centres of the run's loss; None for a loss without."""
@@ -37,9 +37,9 @@ class PenaltyStrategies(NetworkMethod):
 
         def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
             with torch.inference_mode():
-                found = loss.class_probabilities(torch.from_numpy(features))
-            assert found is not None
-            return found.numpy()
+                values = loss.class_probabilities(torch.from_numpy(features))
+            assert values is not None
+            return values.numpy()
 
         return Classifier(f"the {'centres' if hasattr(loss, 'centres') else 'head'} of {settings.loss}", probabilities)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...errors import unknown_name
-from ...interrupts import held_back
+from ...interrupts import defer_interrupts
 from ...runs import METHODS, refuse_foreign, settings_of
 from ...settings.parsers import rotate_parser
 from .settings import ParentSettings, RotationSettings
@@ -27,7 +27,7 @@ def main(words: Sequence[str]) -> None:
         raise unknown_name("rotation", method, rotations)
     refuse_foreign(method, [word.partition("=")[0] for word in flags if word.startswith("-")], "command line")
     arguments = rotate_parser(settings_of(method), ParentSettings).parse_args(flags)
-    with held_back():
+    with defer_interrupts():
         from ...commands.rotate import from_arguments
 
     from_arguments(arguments, method)

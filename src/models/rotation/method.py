@@ -19,7 +19,7 @@ from ...runs.hparams_json import hparams_of
 from ...runs.rotation_json import write_rotation
 from ...tracking import open_tracker
 from ...training.checkpoints import read_checkpoint, write_checkpoint
-from ...training.manner import Manner
+from ...training.reporting import Reporting
 from ...training.status import recorded_training
 from ..encoder import Encoded
 from ..network_method import NetworkMethod
@@ -51,11 +51,11 @@ class RotationMethod(NetworkMethod, ABC, Generic[Table]):
             generator: draws all that is drawn.
         """
 
-    def train(self, run: Run, settings: Table, manner: Manner) -> None:
+    def train(self, run: Run, settings: Table, reporting: Reporting) -> None:
         """Learn the rotation of a run's parent, and write the rotated network; nothing is touched before the rotation is learnt.
 
         Raises:
-            BioDeepHashingError: when the parent cannot be rotated, or nothing can be learnt from its features.
+            BioDeepHashingError: if the parent cannot be rotated, or nothing can be learnt from its features.
         """
         parent = Parent.of(settings.parent)
         learnt = self._learn(parent, settings)
@@ -64,8 +64,8 @@ class RotationMethod(NetworkMethod, ABC, Generic[Table]):
             _write_network(run, settings, parent, learnt)
             values = {"before": learnt.before, "after": learnt.after}
             write_rotation(run.rotation_file, parent.source, learnt.rotation.objectives, values)
-            _track(run, settings, manner, learnt, again=again)
-        if not manner.quiet:
+            _track(run, settings, reporting, learnt, again=again)
+        if not reporting.quiet:
             print(f"val mAP {learnt.before:.4f} before the rotation, {learnt.after:.4f} after it ({learnt.seconds:.1f} s)")
 
     def rotated(self, run: Run, parent: Parent, folds: Sequence[Metadata]) -> Iterator[Mapping[str, Encoded]]:
@@ -98,8 +98,8 @@ def _write_network(run: Run, settings: RotationSettings, parent: Parent, learnt:
     write_checkpoint(run.directory / checkpoint.name, content)
 
 
-def _track(run: Run, settings: RotationSettings, manner: Manner, learnt: _Learnt, *, again: bool) -> None:
+def _track(run: Run, settings: RotationSettings, reporting: Reporting, learnt: _Learnt, *, again: bool) -> None:
     enabled = settings.tracking == "on"
-    with open_tracker(run, hparams_of(settings), enabled=enabled, fresh=again, parent=manner.parent, phase="rotate") as tracker:
+    with open_tracker(run, hparams_of(settings), enabled=enabled, fresh=again, parent=reporting.parent, phase="rotate") as tracker:
         values = {"parent_val_mAP": learnt.before, "best_val_mAP": learnt.after, "train_seconds": learnt.seconds}
         tracker.log_metrics(values | {"rotation_objective": min(learnt.rotation.objectives)})

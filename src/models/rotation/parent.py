@@ -1,4 +1,4 @@
-"""The run that is rotated: whether it may be, and its features."""
+"""The run that is rotated: checks, and its features."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _NEEDED = ("train", "val")  # to learn from, and to choose by
 
 @dataclass(frozen=True)
 class Parent:
-    """A finished and predicted run whose codes a rotation may leave.
+    """A finished and predicted run whose codes may be rotated.
 
     Args:
         run: the run.
         settings: its settings.
-        predictions: what prediction says about its features.
+        predictions: the record of its features.
         data: its dataset.
     """
 
@@ -50,8 +50,8 @@ class Parent:
         """Return the run of some settings.
 
         Raises:
-            RunError: when its loss has fixed axes, it is not finished or not predicted, or train or val have no features.
-            DataError: when its dataset is missing or was changed.
+            RunError: if its loss has fixed axes, it is not finished or not predicted, or train or val have no features.
+            DataError: if its dataset is missing or was changed.
         """
         run = Run.of(settings)
         if reason := LOSSES[settings.loss].fixed_axes:
@@ -79,7 +79,7 @@ class Parent:
         """Read the features of a fold, float32 (n, bits).
 
         Raises:
-            RunError: when they are missing, damaged, changed or not finite; names the row.
+            RunError: if they are missing, damaged, changed or not finite; names the row.
         """
         metadata = self.data.fold(fold)
         checksum = self.data.split.sha256[metadata.file.name]

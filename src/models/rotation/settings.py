@@ -38,7 +38,7 @@ class RotationSettings(ParentSettings):
 
     @property
     def name(self) -> str:
-        """Name of the run's folder."""
+        """Name of the run's directory."""
         inherited = {field.name for field, _ in ParentSettings.table()}
         return derived_name(self.name_of(tuple(row for row in self.table() if row[0].name not in inherited)), self.parent.name)
 

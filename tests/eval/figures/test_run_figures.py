@@ -1,4 +1,4 @@
-"""The pictures of a run: the numbers in them and beside them, and that no data are too poor to be drawn."""
+"""The figures of a run: the values in them and beside them, and that no data are too poor to be drawn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ranking_oracle import Sample
 
 from biodeephashing.errors import DataError
 from biodeephashing.eval import Curves, RetrievalTask, retrieval
-from biodeephashing.eval.figures import IRRELEVANT, RELEVANT, Gallery, _bit_figure, _curve_figures, draw_run, query_examples
+from biodeephashing.eval.figures import IRRELEVANT, RELEVANT, Gallery, _curve_figures, draw_run
 from biodeephashing.eval.figures._curve_figures import median, spread_out
 from biodeephashing.eval.records import FoldCodes, LabeledCodes
 from biodeephashing.eval.records.run_tables import write_radius
@@ -46,19 +46,15 @@ def gallery(name: str, count: int, missing: tuple[int, ...] = ()) -> Gallery:
     return Gallery([f"images/{name}_{row}.png" for row in range(count)], image)
 
 
-def draw(sample: Sample, monkeypatch, *, missing: tuple[int, ...] = (), **more):
-    """Draw a sample, and return the figures by name of file, and the files."""
-    figures = {}
-    for module in (_bit_figure, _curve_figures, query_examples):
-        real = module.save
-        monkeypatch.setattr(module, "save", lambda figure, file, real=real: (figures.update({file.name: figure}), real(figure, file)))
+def draw(sample: Sample, *, missing: tuple[int, ...] = (), **more):
+    """Draw a sample, and return the files."""
     queries = side(sample.query_features, sample.query_codes, sample.query_labels)
     database = side(sample.database_features, sample.database_codes, sample.database_labels)
     galleries = (gallery("q", len(sample.query_labels)), gallery("d", len(sample.database_labels), missing))
     files = draw_run(
         RUN, "query", curves_of(sample), queries, database, galleries, split="TINY, disjoint split", folder=RUN.evaluation, **more
     )
-    return figures, {file.name.removeprefix("query-"): file for file in files}
+    return {file.name.removeprefix("query-"): file for file in files}
 
 
 def rows_of(file):
@@ -73,22 +69,22 @@ def nearest_by_sort(sample: Sample, query: int, count: int) -> list[tuple[int, i
     return [(row, distances[row], relevance[row]) for row in order]
 
 
-def test_every_file_is_named_and_written(project_home, monkeypatch):
-    _, files = draw(Sample(0, 9, 30, 12), monkeypatch)
+def test_every_file_is_named_and_written(project_home, drawn):
+    files = draw(Sample(0, 9, 30, 12))
     assert sorted(files) == sorted(NAMES)
     assert {file.parent for file in files.values()} == {RUN.evaluation}
     assert sorted(path.name for path in RUN.evaluation.iterdir()) == sorted(f"query-{name}" for name in NAMES)  # nothing temporary is left
     for name in NAMES[:5]:
-        with Image.open(files[name]) as picture:
-            assert picture.format == "PNG"
-            assert min(picture.size) > 600
-            assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
+        with Image.open(files[name]) as image:
+            assert image.format == "PNG"
+            assert min(image.size) > 600
+            assert len(image.convert("RGB").getcolors(1 << 20)) > 20
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_the_tables_hold_the_curves(project_home, monkeypatch):
+def test_the_tables_hold_the_curves(project_home, drawn):
     sample = Sample(1, 6, 25, 9)
-    _, files = draw(sample, monkeypatch)
+    files = draw(sample)
     curves = curves_of(sample)
     header, rows = rows_of(files["radius.csv"])
     assert header == ["radius", "items", "nonempty", "precision", "recall", "irrelevant_pairs", "relevant_pairs"]
@@ -103,10 +99,10 @@ def test_the_tables_hold_the_curves(project_home, monkeypatch):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_the_tables_of_the_bits(project_home, monkeypatch):
+def test_the_tables_of_the_bits(project_home, drawn):
     sample = Sample(2, 7, 20, 10)
     sample.query_features[:, 3] = -1  # dead among the queries only
-    _, files = draw(sample, monkeypatch)
+    files = draw(sample)
     sides = [np.where(features >= 0, 1, -1) for features in (sample.query_features, sample.database_features)]
     header, rows = rows_of(files["bits.csv"])
     assert header == ["bit", "query", "database"]
@@ -124,10 +120,10 @@ def test_the_tables_of_the_bits(project_home, monkeypatch):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_the_nearest_images(project_home, monkeypatch):
+def test_the_nearest_images(project_home, drawn):
     sample = Sample(3, 40, 25, 5, classes=3)
     hidden = nearest_by_sort(sample, 0, 1)[0][0]
-    figures, files = draw(sample, monkeypatch, missing=(hidden,), classes=["cat", "dog", "car"])
+    files = draw(sample, missing=(hidden,), classes=["cat", "dog", "car"])
     header, rows = rows_of(files["nearest.csv"])
     assert header == ["query_row", "query_file", "rank", "database_row", "database_file", "distance", "relevant"]
     queries = list(dict.fromkeys(int(row[0]) for row in rows))
@@ -139,7 +135,7 @@ def test_the_nearest_images(project_home, monkeypatch):
     assert len(queries) == 8
     assert rows == [list(map(str, row)) for row in wanted]
 
-    [axes] = figures["query-nearest.png"].axes
+    [axes] = drawn["query-nearest.png"].axes
     borders = [to_hex(patch.get_edgecolor()) for patch in axes.patches]
     colours = []
     for query in queries:
@@ -161,9 +157,9 @@ def test_the_nearest_images(project_home, monkeypatch):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_images_keep_their_shape_inside_their_borders(project_home, monkeypatch):
-    figures, _ = draw(Sample(3, 4, 25, 5), monkeypatch)
-    [axes] = figures["query-nearest.png"].axes
+def test_images_keep_their_shape_inside_their_borders(project_home, drawn):
+    draw(Sample(3, 4, 25, 5))
+    [axes] = drawn["query-nearest.png"].axes
     images = [child for child in axes.get_children() if isinstance(child, AxesImage)]
     for image, border in zip(images, axes.patches, strict=True):
         left, right, bottom, top = image.get_extent()
@@ -176,37 +172,35 @@ def test_images_keep_their_shape_inside_their_borders(project_home, monkeypatch)
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_the_curves_are_drawn(project_home, monkeypatch):
+def test_the_curves_are_drawn(project_home, drawn):
     sample = Sample(4, 3, 12, 16)
-    figures, _ = draw(sample, monkeypatch)
+    draw(sample)
     curves = curves_of(sample)
     first = next(radius for radius, share in enumerate(curves.nonempty) if share > 0)
     assert first > 0
-    chance, finding, everyone = figures["query-precision_recall.png"].axes[0].lines
+    chance, finding, everyone = drawn["query-precision_recall.png"].axes[0].lines
     assert everyone.get_xydata().tolist() == np.stack((curves.recall, curves.precision), axis=1)[first:].tolist()
     assert finding.get_ydata() == pytest.approx((curves.precision[first:] / curves.nonempty[first:]).tolist())
     assert chance.get_ydata()[0] == pytest.approx(curves.relevant.sum() / (3 * 12))
-    assert figures["query-precision_recall.png"].axes[0].texts[0].get_text() == str(first)
-    line = figures["query-precision_at_n.png"].axes[0].lines[1]
+    assert drawn["query-precision_recall.png"].axes[0].texts[0].get_text() == str(first)
+    line = drawn["query-precision_at_n.png"].axes[0].lines[1]
     assert line.get_xydata().tolist() == np.stack((curves.depths, curves.precision_at), axis=1).tolist()
-    assert figures["query-precision_at_n.png"].axes[0].get_xscale() == "log"
+    assert drawn["query-precision_at_n.png"].axes[0].get_xscale() == "log"
 
 
-def test_the_radius_is_written_where_no_line_goes_on(tmp_path, monkeypatch):
-    kept = []
-    monkeypatch.setattr(_curve_figures, "save", lambda figure, file: kept.append(figure))
+def test_the_radius_is_written_where_no_line_goes_on(tmp_path, drawn):
     recall, precision, nonempty = np.array([0.1, 0.5, 1.0]), np.array([0.5, 0.4, 0.1]), np.array([0.5, 1.0, 1.0])
     curves = SimpleNamespace(recall=recall, precision=precision, nonempty=nonempty, relevant=np.ones(1), distances=np.ones((3, 2)))
     _curve_figures.draw_precision_recall(tmp_path / "curve.png", curves, "title", "caption")
-    offsets = [text.xyann[1] < 0 for text in kept[0].axes[0].texts]
+    offsets = [text.xyann[1] < 0 for text in drawn["curve.png"].axes[0].texts]
     assert offsets == [True, False, False], "below, where the dotted line runs above"
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_distances_are_shares_and_medians(project_home, monkeypatch):
+def test_distances_are_shares_and_medians(project_home, drawn):
     sample = Sample(5, 8, 20, 16)
-    figures, _ = draw(sample, monkeypatch)
-    [axes] = figures["query-distances.png"].axes
+    draw(sample)
+    [axes] = drawn["query-distances.png"].axes
     pairs = [(d, r) for distances, relevance, _ in sample.per_query() for d, r in zip(distances, relevance, strict=True)]
     for kind, step, line in zip((1, 0), axes.patches, axes.lines, strict=True):
         distances = [d for d, r in pairs if r == kind]
@@ -217,11 +211,11 @@ def test_distances_are_shares_and_medians(project_home, monkeypatch):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_bits_are_drawn(project_home, monkeypatch):
+def test_bits_are_drawn(project_home, drawn):
     sample = Sample(6, 30, 40, 12)
     sample.database_features[:, [2, 5]] = 1
-    figures, _ = draw(sample, monkeypatch)
-    balance, *matrices, bar = figures["query-bits.png"].axes
+    draw(sample)
+    balance, *matrices, bar = drawn["query-bits.png"].axes
     sides = [np.where(features >= 0, 1.0, -1.0) for features in (sample.query_features, sample.database_features)]
     for number, (values, axes) in enumerate(zip(sides, matrices, strict=True)):
         live, dead = (found.get_offsets() for found in balance.collections[2 * number : 2 * number + 2])
@@ -234,14 +228,14 @@ def test_bits_are_drawn(project_home, monkeypatch):
             assert shown == pytest.approx(np.abs(np.corrcoef(values.T)), nan_ok=True)
         assert image.get_clim() == (0, 1)
     assert bar.get_ylim() == (0, 1)
-    assert len(figures["query-bits.png"].axes) == 4
+    assert len(drawn["query-bits.png"].axes) == 4
 
 
 @pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("bits", [1, 12, 64])
-def test_no_tick_beyond_the_last_bit(project_home, monkeypatch, bits):
-    figures, _ = draw(Sample(6, 5, 9, bits), monkeypatch)
-    ticks = figures["query-bits.png"].axes[0].get_xticks()
+def test_no_tick_beyond_the_last_bit(project_home, drawn, bits):
+    draw(Sample(6, 5, 9, bits))
+    ticks = drawn["query-bits.png"].axes[0].get_xticks()
     assert ticks[0] == 0
     assert set(ticks) <= set(range(bits))
 
@@ -265,12 +259,12 @@ def poor(kind: str) -> Sample:
     "kind",
     ["one bit", "one query", "one of each", "long codes", "equal codes", "opposite codes", "nothing relevant", "all relevant"],
 )
-def test_poor_data_are_drawn(project_home, monkeypatch, kind):
+def test_poor_data_are_drawn(project_home, drawn, kind):
     sample = poor(kind)
     everything = tuple(range(len(sample.database_labels)))
-    figures, files = draw(sample, monkeypatch, missing=everything if kind == "one of each" else ())
+    files = draw(sample, missing=everything if kind == "one of each" else ())
     assert sorted(files) == sorted(NAMES)
-    for figure in figures.values():
+    for figure in drawn.values():
         for text in figure.texts:  # title and caption
             box = text.get_window_extent()
             assert box.x0 >= 0
@@ -284,11 +278,11 @@ def test_poor_data_are_drawn(project_home, monkeypatch, kind):
 
 
 @pytest.mark.usefixtures("unrendered")
-def test_captions_state_split_run_and_rules(project_home, monkeypatch):
-    figures, _ = draw(Sample(0, 4, 12, 6), monkeypatch)
+def test_captions_state_split_run_and_rules(project_home, drawn):
+    draw(Sample(0, 4, 12, 6))
     rules = {"precision_at_n.png": "tie rule expected", "nearest.png": "tie rule index", "precision_recall.png": "No tie rule is needed"}
     for name in NAMES[:5]:
-        title, caption = (text.get_text() for text in figures[f"query-{name}"].texts[:2])
+        title, caption = (text.get_text() for text in drawn[f"query-{name}"].texts[:2])
         assert title.startswith("TINY, query fold: ")
         said = caption.replace("-\n", "-").replace("\n", " ")
         assert "TINY, disjoint split" in said

@@ -13,7 +13,6 @@ from biodeephashing.eval.records.metric_names import (
     FOLDS,
     FURTHER,
     NDCG_CUT,
-    asked_measures,
     compatible_key,
     describe_denominator,
     further_numbers,
@@ -23,6 +22,7 @@ from biodeephashing.eval.records.metric_names import (
     metric_of,
     options_of,
     parse_metric,
+    requested_measures,
     words_of,
 )
 
@@ -41,7 +41,7 @@ def test_other_keys_are_no_measures(key):
 
 
 @pytest.mark.parametrize(
-    ("asked", "keys"),
+    ("options", "keys"),
     [
         ({}, []),
         ({"ties": ["worst"]}, ["mAP_worst"]),
@@ -55,14 +55,18 @@ def test_other_keys_are_no_measures(key):
          ["mAP_expected_at_k=3_all", "mAP_expected_at_radius=1_all", "mAP_expected_at_k=3_min", "mAP_expected_at_radius=1_min"]),
     ],
 )  # fmt: skip
-def test_what_options_ask_for(asked, keys):
-    assert list(map(key_of, asked_measures(**asked))) == keys
+def test_what_options_ask_for(options, keys):
+    assert list(map(key_of, requested_measures(**options))) == keys
 
 
 def test_every_number_that_can_be_asked_for_has_a_name_in_mlflow():
-    asked = [*ALWAYS, *asked_measures(TIES[:3], [1, 1000], [0, 2], DENOMINATORS), *asked_measures(TIES[3:], [100], [2], ["min", "all"])]
-    names = {(fold, measure): metric_of(fold, measure) for fold in FOLDS for measure in asked}
-    assert len(set(names.values())) == len(names) == 2 * len(set(asked))
+    measures = [
+        *ALWAYS,
+        *requested_measures(TIES[:3], [1, 1000], [0, 2], DENOMINATORS),
+        *requested_measures(TIES[3:], [100], [2], ["min", "all"]),
+    ]
+    names = {(fold, measure): metric_of(fold, measure) for fold in FOLDS for measure in measures}
+    assert len(set(names.values())) == len(names) == 2 * len(set(measures))
     for place, name in names.items():
         assert parse_metric(name) == place
         assert is_metric(name)
@@ -78,7 +82,7 @@ def test_every_number_that_can_be_asked_for_has_a_name_in_mlflow():
         ("val_mAP_feature_at_k=1000", "val_mAP_feature_at_1000"),
         ("query_mAP_expected_at_radius_02", "query_mAP_expected"),
         ("query_mAP_expected_at_1000_retrieved", "query_mAP_expected_at_1000"),
-        ("query_mAP_expected_min", "query_mAP_expected"),  # over the whole ranking all divisors are the same
+        ("query_mAP_expected_min", "query_mAP_expected"),  # over the whole ranking all denominators are the same
         ("query_mAP_worst_at_0", "query_mAP_worst"),
     ],
 )
@@ -111,11 +115,11 @@ def test_a_radius_and_depths_beyond_the_longest_are_the_longest():
 def test_options_make_what_they_name():
     assert options_of(APSpec("index", k=5000)) == ""
     assert options_of(APSpec("feature", k=5000)) == ", without -no_features"
-    for asked in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
-        (measure,) = asked_measures(**asked)
+    for arguments in ({"radii": [2]}, {"ties": ["index"], "cuts": [7], "denominators": ["all"]}, {"ties": ["worst"], "radii": [0]}):
+        (measure,) = requested_measures(**arguments)
         options = options_of(measure).split()
         given = dict(zip(options[::2], options[1::2], strict=True))
-        again = asked_measures(
+        again = requested_measures(
             [given["-ties"]] if "-ties" in given else (),
             [int(given["-k"])] if "-k" in given else (),
             [int(given["-radius"])] if "-radius" in given else (),
@@ -124,6 +128,6 @@ def test_options_make_what_they_name():
         assert again == [measure]
 
 
-def test_every_divisor_is_told_apart():
+def test_every_denominator_is_told_apart():
     measures = [APSpec(denominator=denominator, **cut) for denominator in DENOMINATORS for cut in ({"k": 5}, {"radius": 5})]
     assert len({describe_denominator(measure) for measure in measures}) == 5  # "all" asks for no cut

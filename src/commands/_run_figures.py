@@ -1,4 +1,4 @@
-"""The pictures of a run, for which the images of its folds are needed."""
+"""The figures of a run, for which the images of its folds are needed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ..eval.figures.run_figures import draw_run
 from ..eval.records.run_codes import RunCodes
 
 
-def draw_pictures(codes: RunCodes, fold: str, direction: str, curves: Curves, folder: Path) -> list[str]:
-    """Draw the pictures of a direction of a fold into a folder, and return their names and those of their numbers.
+def draw_figures(codes: RunCodes, fold: str, direction: str, curves: Curves, folder: Path) -> list[str]:
+    """Draw the figures of a direction of a fold into a folder, and return their names and those of their values.
 
     Where items have several views, there is no sheet of nearest images: not all items are images.
     """

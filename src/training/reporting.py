@@ -1,4 +1,4 @@
-"""How a training shows itself."""
+"""How a training reports its progress."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How a training shows itself.
+class Reporting:
+    """How a training reports its progress.
 
     Args:
         quiet: print nothing.

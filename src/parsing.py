@@ -23,12 +23,12 @@ def parse_entries(text: str, what: str, form: str, *, legal: Callable[[str], boo
         >>> parse_entries("features.*=frsf, *=bp", "rule map", "pattern=rule")
         {'features.*': 'frsf', '*': 'bp'}
     """
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for entry in text.split(",") if text.strip() else ():
         left, _, right = (part.strip() for part in entry.partition("="))
         if not (legal(left) and left and right):
             raise UsageError(f"{what} {text!r}: {entry.strip()!r} is not of the form {form}")
-        if left in found:
+        if left in entries:
             raise UsageError(f"{what} {text!r}: the {form.partition('=')[0]} {left!r} comes twice")
-        found[left] = right
-    return found
+        entries[left] = right
+    return entries
