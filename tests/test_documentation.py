@@ -18,7 +18,9 @@ import biodeephashing
 from biodeephashing.backbones import BACKBONES, Backbone
 from biodeephashing.commands.study import trials_of
 from biodeephashing.models.PenaltyStrategies import Settings
+from biodeephashing.runs import DEFAULT_METHOD, settings_of
 from biodeephashing.settings.parsers import study_parser
+from biodeephashing.settings.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -175,7 +177,8 @@ def test_the_grid_of_the_readme_is_the_demo():
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda path: path.name)
 def test_every_config_is_a_grid_with_a_header(path):
-    assert trials_of(study_parser(Settings).parse_args(["-config", str(path)]), Settings)
+    table = settings_of(read_yaml(path).get("model", DEFAULT_METHOD))
+    assert trials_of(study_parser(table).parse_args(["-config", str(path)]), table)
     header = [line for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
     assert any(line.startswith("# Command:") for line in header)
     assert any(line.startswith("# Data:") for line in header)

@@ -27,6 +27,9 @@ from ..settings.strict_parser import command_line
 from ..tracking import TrackedRun, known_experiments, tracked_runs
 from .evaluate import query_values
 
+_CLASS_CODES = {  # of methods that learn a code for each class, on images of query and database
+    "class codes": "unseen_class_code_accuracy", "mhd": "unseen_mhd_expected", "ed": "unseen_ed_expected", "outside": "unseen_outside",
+}  # fmt: skip
 _COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
 
 
@@ -107,25 +110,28 @@ def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[Tracke
     unfinished = [run for run in runs if run.status != "FINISHED"]
     finished = [run for run in runs if run.status == "FINISHED"]
     evaluated = [run for run in finished if metric in run.metrics]
+    first_phases = {parent for run in runs if (parent := run.settings.get("parent", "")).startswith(f"{_run_of(run).method}/")}
+    lacking = [run for run in finished if metric not in run.metrics and f"{(own := _run_of(run)).method}/{own.name}" not in first_phases]
     remarks = []
     if unfinished:
         remarks.append(f"left out, not finished: {_listed(unfinished, runs)}")
-    if len(evaluated) < len(finished):
-        remarks.append(f"left out, {_lacking([run for run in finished if metric not in run.metrics], runs, metric)}")
+    if lacking:
+        remarks.append(f"left out, {_lacking(lacking, runs, metric)}")
     if not evaluated:
         raise RunError(f"{_nothing_to_compare(database, experiment, metric, finished)}: {'; '.join(remarks)}")
     return evaluated, remarks
 
 
 def _columns(runs: Sequence[TrackedRun], fold: str, metric: str) -> tuple[dict[str, str], list[str]]:
-    """Return heading and metric of the columns of means, one for every metric that some run has, and which runs lack one."""
+    """Return heading and metric of the columns of means, one for every metric that some run has, and which runs lack an mAP."""
     direction = f"_{direction_of(metric)}" if direction_of(metric) else ""
     columns = {words: f"{fold}_mAP_{name}{direction}" for words, name in _COLUMNS.items()}
     if metric not in columns.values():
         columns[metric] = metric
     lacking = {name: [run for run in runs if name not in run.metrics] for name in columns.values()}
     remarks = [f"left out of one column, {_lacking(some, runs, name)}" for name, some in lacking.items() if some]
-    return {words: name for words, name in columns.items() if len(lacking[name]) < len(runs)}, remarks
+    shown = {words: name for words, name in columns.items() if len(lacking[name]) < len(runs)}
+    return shown | {words: name for words, name in _CLASS_CODES.items() if any(name in run.metrics for run in runs)}, remarks
 
 
 def _lacking(some: Sequence[TrackedRun], runs: Sequence[TrackedRun], metric: str) -> str:
@@ -183,7 +189,7 @@ def _rotated(runs: Sequence[TrackedRun], metric: str) -> list[RotatedRun]:
     for run, tracked in known.items():
         method, _, name = tracked.settings.get("parent", "").partition("/")
         parent = known.get(Run(run.database, run.experiment, name, method))
-        if parent is not None:
+        if parent is not None and method != run.method:  # another phase of the same method is no rotation
             inherited = identifying_settings(parent.settings)
             own = {key: value for key, value in identifying_settings(tracked.settings).items() if key not in inherited}
             rule, seed = parent.settings.get("mode", "-"), int(parent.settings["seed"])
@@ -216,6 +222,8 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
         f"number of rules {'with the same method and settings' if several else 'in the table'}",
     ]
     notes += [f"rule {NO_RULE}: the method has no learning rule"] if any("mode" not in run.settings for run in runs) else []
+    if any(name in run.metrics for run in runs for name in _CLASS_CODES.values()):
+        notes.append("class codes, mhd, ed (ties expected), outside: images of query and database decoded by class codes, see docs/llc.md")
     return notes + ([f"of runs with several views: the mean of {describe_headline(views)}"] if views and not direction else [])
 
 

@@ -90,6 +90,11 @@ def evaluate(
                 _put_in_place(run, fold, result["pictures"], folder)
         results |= made
     _say(quiet, summary(results, _caption(codes, results)))
+    if run.codebook_file.exists():
+        from ._class_codes import evaluate_class_codes  # seconds of PyTorch, for runs with a code for each class
+
+        how = {"with_features": not no_features, "plots": plots, "no_skip": no_skip, "tracked": tracked}
+        _say(quiet, "\n" + evaluate_class_codes(codes, hparams, **how))
     if plots:
         _say(quiet, f"\nfigures and their values: {run.evaluation}")
     return results

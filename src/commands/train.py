@@ -44,7 +44,7 @@ def reason_to_skip(run: Run, settings: CommonSettings) -> str | None:
     """Return why there is nothing to train, in words, or None."""
     if settings.no_skip:
         return None
-    if run.status == "finished":
+    if run.status == "finished" and not settings.asks_beside_training:
         return f"{run} is finished (-no_skip trains it again)"
     if settings.soft_skip and run.status is not None:
         return f"{run} was started, its status is {run.status!r} (leave out -soft_skip to go on with it)"

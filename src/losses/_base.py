@@ -198,6 +198,10 @@ class HashingLoss(nn.Module, ABC):
         """Take note that an epoch is over, before it is kept in a checkpoint: nothing, unless the method does something then."""
         return
 
+    def epoch_values(self) -> dict[str, float]:
+        """Return what is to be told of the epoch that ends, by name; printed and logged before :meth:`on_epoch_end`: nothing, usually."""
+        return {}
+
     def advance(self) -> None:
         """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
         return

@@ -160,6 +160,16 @@ class Run:
         """The source and the objective of a rotation of another run."""
         return self.directory / "rotation.json"
 
+    @property
+    def codebook_file(self) -> Path:
+        """The code of each class, of a method that learns them: real, float32 (classes, bits)."""
+        return self.directory / "codebook.npy"
+
+    @property
+    def class_codes_file(self) -> Path:
+        """How well images are classified by the codes of classes."""
+        return self.evaluation / "class_codes.json"
+
     def features_file(self, fold: str, view: str = "") -> Path:
         """Raw hash-layer outputs of a fold, float32 (n, bits); of one of its views (image, text) where it has several."""
         return self.directory / f"{_part(fold, view)}-features.npy"

@@ -52,6 +52,7 @@ register_method(
 )
 register_method("H2Q", settings="biodeephashing.models.H2Q.settings:Settings", method="biodeephashing.models.H2Q.method:METHOD")
 register_method("ITQ", settings="biodeephashing.models.ITQ.settings:Settings", method="biodeephashing.models.ITQ.method:METHOD")
+register_method("LLC", settings="biodeephashing.models.LLC.settings:Settings", method="biodeephashing.models.LLC.method:METHOD")
 
 
 def check_method(name: str) -> None:

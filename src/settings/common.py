@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -93,6 +94,11 @@ class CommonSettings:
                 f"the run's name would have {len(self.name.encode())} bytes and a folder may have {LONGEST_NAME}: "
                 f"shorten a value ({self.name})"
             )
+
+    @property
+    def asks_beside_training(self) -> bool:
+        """Whether a finished run goes to its method nevertheless, which then does what is asked for beside the training."""
+        return False
 
     def complete(self) -> None:
         """Fill in what was left out and follows from other settings; before each value is checked by itself."""
@@ -204,3 +210,21 @@ def legal(value: Any) -> str:
         'features.%2A%3Dfa'
     """
     return quote(str(value), safe="+,~ ")
+
+
+def derived_name(own: str, parent: str) -> str:
+    """Return the name of a run that is made from another one, its parent: what is its own, then the parent's name.
+
+    A parent that would make it too long for a folder gives way to its digest; ``hparams.json`` has it in full.
+
+    Args:
+        own: the part of the name that the run's own settings make.
+        parent: the parent's name.
+
+    Example:
+        >>> derived_name("-r_norm", "-nbits=16"), derived_name("-r_norm", "-nbits=16" * 30)
+        ('-r_norm-nbits=16', '-r_normparent~f85891b1ff26')
+    """
+    if len((own + parent).encode()) > LONGEST_NAME:
+        parent = f"parent~{hashlib.sha256(parent.encode()).hexdigest()[:12]}"
+    return own + parent

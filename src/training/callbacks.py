@@ -70,6 +70,7 @@ class Checkpoints(Checkpoint):
                 "learning_rule": module.learning_rule(),
                 "network": module.plain_weights(),
                 "loss": module.loss.state_dict(),
+                **({"feedback": feedback} if (feedback := module.learned_feedback()) else {}),
             },
         )
 
@@ -152,13 +153,15 @@ class MetricLogger(pl.Callback):
         if not trainer.is_global_zero:
             return
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
+        further = module.loss.epoch_values()
         for logger in trainer.loggers:
-            logger.log_metrics({"train_loss": loss, "val_mAP/epoch": value}, step=epoch)
-        self._tracker.log_metrics({"train_loss": loss, "val_mAP": value}, step=epoch)
+            logger.log_metrics({"train_loss": loss, "val_mAP/epoch": value, **further}, step=epoch)
+        self._tracker.log_metrics({"train_loss": loss, "val_mAP": value, **further}, step=epoch)
         if not self.quiet:
             module.print(  # above the progress bar, where there is one
                 f"epoch {epoch + 1}/{self.settings.epochs}  train_loss {loss:.4f}  val_mAP {value:.4f}  "
                 f"(best {max(value, self.checkpoints.best_value):.4f})"
+                + "".join(f"  {name} {number:g}" for name, number in further.items())
             )
 
     def log_values(self, trainer: pl.Trainer, values: dict[str, float], step: int) -> None:

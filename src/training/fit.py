@@ -41,7 +41,15 @@ Table = TypeVar("Table", bound=TrainingSettings)
 LossOf: TypeAlias = Callable[[Table, Metadata], HashingLoss]
 
 
-def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporting) -> None:
+def fit(
+    run: Run,
+    settings: Table,
+    build_loss: LossOf[Table],
+    reporting: Reporting,
+    *,
+    start: Mapping[str, Any] | None = None,
+    finish: Callable[[], None] = lambda: None,
+) -> None:
     """Train a run to its end, going on from its last finished epoch if there is one.
 
     Settings, data and weights are checked before the run's directory is touched.
@@ -51,6 +59,8 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporti
         settings: the run's settings.
         build_loss: returns the method's loss for the settings and the train fold.
         reporting: how it reports its progress.
+        start: the checkpoint of another run's best epoch, whose network and feedback the first epoch begins with.
+        finish: what is done after the last epoch, before the run is marked as finished.
 
     Raises:
         BioDeepHashingError: if training fails; the run is then marked as interrupted.
@@ -68,7 +78,9 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporti
     if resume is not None:
         check_split(run)
         check_preprocessing(run, settings)
-    module = build_module(settings, folds["train"], build_loss, fresh=resume is None, validation=validation)
+    module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
+    if resume is None and start is not None:
+        module.start_from(start)
     check_batches(module, settings)
     check_rules(module, settings)
     plan = plan_of(settings, folds, validation)
@@ -77,6 +89,7 @@ def fit(run: Run, settings: Table, build_loss: LossOf[Table], reporting: Reporti
             if resume is not None and not reporting.quiet:
                 print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
             _fit(run, settings, reporting, module, feeding, plan, resuming=resume is not None)
+        finish()
 
 
 def _feeding(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation) -> Feeding:
@@ -93,7 +106,7 @@ def build_module(
         settings: the run's settings.
         train_fold: the images to learn from.
         build_loss: returns the method's loss for the settings and the train fold.
-        fresh: whether the training starts anew; a resume brings its own weights.
+        fresh: whether the training starts with weights of its own; a resume, and the network of another run, bring others.
         validation: how the val fold is ranked; None for its images against each other.
 
     Raises:

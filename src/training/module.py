@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -101,11 +101,24 @@ class HashingModule(pl.LightningModule):
         self._follower: FeedbackUpdater | None = None
         self._constraint: NormConstraint | None = None
         self._resumed: dict[str, Any] = {}
+        self._start: Mapping[str, Any] = {}
+
+    def start_from(self, checkpoint: Mapping[str, Any]) -> None:
+        """Begin with the network, and the feedback of its rules, that the best epoch of another run had.
+
+        Args:
+            checkpoint: what :class:`~biodeephashing.training.callbacks.Checkpoints` wrote.
+        """
+        self.network.load_state_dict(checkpoint["network"])
+        self._start = checkpoint
 
     def setup(self, stage: str) -> None:
         """Convert the network, in every process of a distributed training."""
         silence_third_party()
         convert(self.network, self.settings)
+        if self._start and self.settings.is_bio:
+            load_rule_state(self.network, self._start["learning_rule"])
+            self.network.load_state_dict(self._start.get("feedback", {}), strict=False)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
@@ -236,9 +249,15 @@ class HashingModule(pl.LightningModule):
         """Return how the feedback of each layer was drawn; empty for a plain network."""
         return rule_state(self.network) if self.settings.is_bio else {}
 
+    def learned_feedback(self) -> dict[str, Tensor]:
+        """Return the feedback that rules have learned, which cannot be drawn again."""
+        plain = plain_state_dict(self.network)
+        return {name: value for name, value in self.network.state_dict().items() if name not in plain}
+
     def summary(self) -> str:
         """Return one line: the number of parameters, and which rules apply to how many weights."""
-        note = "" if self.loss.has_penalty else f"; {type(self.loss).__name__} has no penalty of its own, -penalty is without effect"
+        weighed = "penalty" in self.settings.long_names() and not self.loss.has_penalty
+        note = "" if not weighed else f"; {type(self.loss).__name__} has no penalty of its own, -penalty is without effect"
         count = sum(parameter.numel() for parameter in self.network.parameters())
         if not self.settings.is_bio:
             return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation{note}"

@@ -43,13 +43,13 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
 
 def _clear(run: Run) -> None:
     """Remove the files of an earlier training of a run: checkpoints, codes, indexes, export, marker, alignment and evaluation."""
-    records = (run.predictions_file.name, run.alignment_file.name)
+    records = (run.predictions_file.name, run.alignment_file.name, run.codebook_file.name)
     patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
-    for path in run.evaluation.glob(run.evaluation_file("*").name):
-        path.unlink()
+    for path in (*run.evaluation.glob(run.evaluation_file("*").name), run.class_codes_file):
+        path.unlink(missing_ok=True)
     for pattern in (f"{run.index().name}*", run.export.name):
         for folder in run.directory.glob(pattern):
             shutil.rmtree(folder)

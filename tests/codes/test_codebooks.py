@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from many_cases import each_case
 from sklearn.metrics import roc_auc_score
@@ -27,6 +27,7 @@ from biodeephashing.codes.codebooks import (
     nearest_class,
     nearest_distance,
     outside,
+    softmax_score,
     top_k_accuracy,
 )
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
@@ -251,3 +252,43 @@ def test_a_drawn_codebook():
         draw_codebook(5, 2, torch.Generator())
     assert count_flips(codebook, -codebook) == 8000
     assert count_flips(codebook, 3 * codebook) == 0
+
+
+@settings(max_examples=30)
+@given(SEEDS, st.integers(0, 2), st.floats(1e-6, 1e3))
+def test_what_changes_nothing_in_a_codebook(seed, bit_number, scale):
+    rng = np.random.default_rng(seed)
+    hidden, layer, weights = rng.standard_normal((5, 7)), rng.standard_normal((3, 7)), rng.standard_normal((4, 3))
+    y, order, flip = rng.integers(4, size=5), rng.permutation(4), np.where(np.arange(3) == bit_number, -1.0, 1.0)
+
+    def learnt(layer, weights, y):
+        h, w_lr, w_code = (torch.from_numpy(array.copy()).requires_grad_() for array in (hidden, layer, weights))
+        loss = codebook_loss(h @ w_lr.T, w_code, torch.from_numpy(y))
+        loss.backward()
+        z = hidden @ layer.T
+        return (
+            loss.item(),
+            *(part.grad.numpy() for part in (h, w_lr, w_code)),
+            class_code_predictions(z, weights),
+            nearest_class(z, weights),
+        )
+
+    value, of_h, of_layer, of_code, predicted, nearest = learnt(layer, weights, y)
+    ordered = learnt(layer, weights[order], np.argsort(order)[y])  # classes in another order
+    for found, expected in zip(ordered[:4], (value, of_h, of_layer, of_code[order]), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    codes = np.where(weights >= 0, 1, -1)
+    np.testing.assert_array_equal(codes[order][ordered[4]], codes[predicted])  # of equal codes the first counts, in either order
+    turned = learnt(flip[:, None] * layer, flip * weights, y)  # a bit the other way round, in the layer and in all codes
+    for found, expected in zip(turned, (value, of_h, flip[:, None] * of_layer, flip * of_code, predicted, nearest), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+    for found, expected in zip(learnt(layer, scale * weights, y), (value, of_h, of_layer, of_code, predicted, nearest), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@given(SEEDS)
+def test_the_softmax_score_by_loop(seed):
+    features, codebook, _ = drawn(seed)
+    for row, score in zip(features, softmax_score(1e3 * features, 0.01 * codebook), strict=True):
+        logits = [1e3 * sum(z * g for z, g in zip(row, code, strict=True)) for code in codebook]
+        assert score == pytest.approx(-1 / sum(math.exp(logit - max(logits)) for logit in logits))

@@ -8,6 +8,7 @@ from .decoding import (
     nearest_class,
     nearest_distance,
     outside,
+    softmax_score,
     top_k_accuracy,
 )
 from .facts import CodebookFacts, bit_groups, check_codebook, class_tree, codebook_facts
@@ -30,6 +31,7 @@ __all__ = [
     "nearest_class",
     "nearest_distance",
     "outside",
+    "softmax_score",
     "straight_through",
     "top_k_accuracy",
 ]

@@ -63,6 +63,23 @@ def class_code_predictions(features: Features, codebook: NDArray[Any]) -> NDArra
     return (features.astype(np.float64) @ binarise(codebook).T.astype(np.float64)).argmax(axis=1)
 
 
+def softmax_score(features: Features, codebook: NDArray[Any]) -> NDArray[np.float64]:
+    r"""Return how little images look like any class while they are not binarised: minus the largest probability of a softmax.
+
+    .. math:: -\max_c \operatorname{softmax}_c \langle z, b(W_c) \rangle
+
+    Args:
+        features: z, outputs of the hash layer, (n, K).
+        codebook: W, real or ±1, (C, K).
+
+    Example:
+        >>> softmax_score(np.zeros((1, 3)), np.ones((4, 3))).tolist()
+        [-0.25]
+    """
+    logits = features.astype(np.float64) @ binarise(codebook).T.astype(np.float64)
+    return np.asarray(-1 / np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1))
+
+
 def top_k_accuracy(
     features: Features, codebook: NDArray[Any], classes: NDArray[np.integer], *, k: int = 1, ties: str = "expected"
 ) -> float:  # fmt: skip

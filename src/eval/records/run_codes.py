@@ -16,6 +16,18 @@ from .fold_metrics import LabeledCodes
 from .metric_names import FOLDS
 
 
+class Split(Protocol):
+    """What must be known of how a data set is divided."""
+
+    @property
+    def caption(self) -> str:
+        """One line to put beside a number."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names, in the order of the label columns."""
+
+
 class DataSet(Protocol):
     """What evaluation needs of a prepared dataset."""
 

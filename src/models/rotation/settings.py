@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ...settings.common import LONGEST_NAME
+from ...settings.common import derived_name
 from ..PenaltyStrategies.settings import Settings as ParentSettings
 
 __all__ = ["ParentSettings", "RotationSettings"]
@@ -46,10 +45,7 @@ class RotationSettings(ParentSettings):
     def name(self) -> str:
         """Name of the run's directory."""
         inherited = {field.name for field, _ in ParentSettings.table()}
-        own, parent = self.name_of(tuple(row for row in self.table() if row[0].name not in inherited)), self.parent.name
-        if len((own + parent).encode()) > LONGEST_NAME:
-            parent = f"parent~{hashlib.sha256(parent.encode()).hexdigest()[:12]}"
-        return own + parent
+        return derived_name(self.name_of(tuple(row for row in self.table() if row[0].name not in inherited)), self.parent.name)
 
     def as_dict(self, phase: str) -> dict[str, Any]:
         """Return the settings of a phase under their long names, and the method and the whole name of the parent."""

@@ -1,0 +1,105 @@
+"""LLC as a method: it trains a codebook and then codes of images, each as a run of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from ...codes import binarise
+from ...data import Metadata
+from ...errors import RunError
+from ...interrupts import defer_interrupts
+from ...runs import Run, only_process
+from ...training.checkpoints import read_checkpoint
+from ...training.feeding import check_preprocessing
+from ...training.reporting import Reporting
+from ...training.same_split import check_split
+from .. import Classifier, Method
+from ..encoder import check_finished
+from ..network_method import NetworkMethod
+from .settings import BOTH, CODEBOOK, Settings
+
+
+class LLC(NetworkMethod):
+    """Learns a code for each class by classification, then draws the codes of images to that of their class."""
+
+    def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
+        """Train the phase of a run to its end; of both phases the codebook first, unless it is finished."""
+        with defer_interrupts():
+            from .codebook_file import copy_codebook
+
+        if run.status == "finished" and not settings.no_skip:
+            copy_codebook(run, settings.save_codebook)
+        elif settings.phase == CODEBOOK:
+            _train_codebook(run, settings, reporting)
+        else:
+            if settings.phase == BOTH:
+                _finish_codebook(settings.parent, reporting)
+                if not reporting.quiet:
+                    print(f"second phase, the codes: {run}")
+            _train_codes(run, settings, reporting)
+
+    def classifier(self, run: Run, settings: Settings) -> Classifier:
+        """Return the codebook: the probabilities of classes are a softmax of the inner products with their codes."""
+        codes = binarise(np.load(run.codebook_file)).astype(np.float32)
+
+        def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.asarray(softmax(features @ codes.T, axis=1))
+
+        return Classifier("the codes of classes", probabilities)
+
+
+def _train_codebook(run: Run, settings: Settings, reporting: Reporting) -> None:
+    with defer_interrupts():
+        from ...training.fit import fit
+        from .codebook_file import keep_codebook
+        from .losses import first_loss
+
+    fit(run, settings, first_loss, reporting, finish=partial(keep_codebook, run, settings.save_codebook, quiet=reporting.quiet))
+
+
+def _finish_codebook(settings: Settings, reporting: Reporting) -> None:
+    """Train the codebook that a run goes on from; where another process is at it, wait for that one."""
+    run = Run.of(settings)
+    if run.status == "finished" and not settings.no_skip:
+        check_split(run)
+        if not reporting.quiet:
+            print(f"skipped: {run} is finished (-no_skip trains it again)")
+        return
+    if not reporting.quiet:
+        print(f"first phase, the codebook: {run}")
+    try:
+        _train_codebook(run, settings, reporting)
+    except RunError:
+        if run.status != "training":
+            raise
+        with only_process(run.directory / ".lock"):
+            check_finished(run)
+
+
+def _train_codes(run: Run, settings: Settings, reporting: Reporting) -> None:
+    with defer_interrupts():
+        from ...training.fit import fit
+        from .codebook_file import keep_codebook
+        from .losses import InstanceLoss, check_single
+
+    parent = Run.of(settings.parent)
+    check_finished(parent)
+    check_split(parent)
+    check_preprocessing(parent, settings)
+    start: Mapping[str, Any] = read_checkpoint(parent.best_checkpoint)
+
+    def second_loss(settings: Settings, train_fold: Metadata) -> InstanceLoss:
+        check_single(train_fold)
+        return InstanceLoss(start["loss"]["weight"], len(train_fold))
+
+    finish = partial(keep_codebook, run, settings.save_codebook, quiet=reporting.quiet)
+    fit(run, settings, second_loss, reporting, start=start, finish=finish)
+
+
+METHOD: Method[Settings] = LLC()
