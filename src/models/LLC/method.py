@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy.special import softmax
+from torch import nn
 
 from ...codes import binarise
 from ...data import Metadata
@@ -46,12 +47,16 @@ class LLC(NetworkMethod):
 
     def classifier(self, run: Run, settings: Settings) -> Classifier:
         """Return the codebook: the probabilities of classes are a softmax of the inner products with their codes."""
-        codes = binarise(np.load(run.codebook_file)).astype(np.float32)
+        codes = torch.from_numpy(binarise(np.load(run.codebook_file)).astype(np.float32))
+        products = nn.Linear(codes.shape[1], len(codes), bias=False)
+        products.weight = nn.Parameter(codes, requires_grad=False)
+        module = nn.Sequential(products, nn.Softmax(dim=1)).eval()
 
         def probabilities(features: NDArray[np.float32]) -> NDArray[np.float32]:
-            return np.asarray(softmax(features @ codes.T, axis=1))
+            values: NDArray[np.float32] = module(torch.from_numpy(features)).numpy()
+            return values
 
-        return Classifier("the codes of classes", probabilities)
+        return Classifier("the codes of classes", probabilities, module)
 
 
 def _train_codebook(run: Run, settings: Settings, reporting: Reporting) -> None:

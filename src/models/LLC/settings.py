@@ -74,6 +74,11 @@ class Settings(TrainingSettings):
         return super().from_mapping(given, source)._going_on_from(handle, given)
 
     @property
+    def classifies(self) -> bool:
+        """True: the codebook tells classes."""
+        return True
+
+    @property
     def parent(self) -> Settings:
         """Settings of the codebook phase that the codes phase goes on from."""
         return replace(self, phase=CODEBOOK, soft_skip=False)
