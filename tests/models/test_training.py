@@ -282,7 +282,7 @@ def test_features_for_a_loss_leave_a_gpu_empty(settings):
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (ProcessRaisedException("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", 0, 7), "card has"),
+        (ProcessRaisedException("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", 0, 7), "GPU has"),
         (ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 7, -9, "SIGKILL"), "from outside.* signal SIGKILL"),
     ],
 )
