@@ -126,20 +126,20 @@ def test_a_folder_that_is_no_run(root, run, place):
 
 
 def test_a_run_of_another_method(root, run):
-    other = Run("DIGITS", "e1", SETTINGS.name, "LLC")
+    other = Run("DIGITS", "e1", SETTINGS.name, "Foreign")
     misspelt = root / "models" / "PenaltyStrategy" / "DIGITS" / "e1" / "x"
     with pytest.raises(RunError, match=r"no run directory .*: unknown method 'PenaltyStrategy': did you mean 'PenaltyStrategies'"):
         Run.at(misspelt)
     misspelt.mkdir(parents=True)
     with pytest.raises(RunError, match="not a run directory: unknown method 'PenaltyStrategy': did you mean 'PenaltyStrategies'"):
         Run.at(misspelt)
-    write_hparams(other.hparams_file, hparams_of(SETTINGS) | {"model": "LLC"})
+    write_hparams(other.hparams_file, hparams_of(SETTINGS) | {"model": "Foreign"})
     assert known_runs() == [other, run]
     assert Run.at(other.directory) == other
     assert other.hparams()["number_of_bits"] == 32
-    with pytest.raises(RunError, match="is a run of the method LLC, which is not installed; installed: PenaltyStrategies"):
+    with pytest.raises(RunError, match="is a run of the method Foreign, which is not installed; installed: PenaltyStrategies"):
         other.settings()
-    assert other.evaluation == root / "eval" / "LLC" / "DIGITS" / "e1" / SETTINGS.name
+    assert other.evaluation == root / "eval" / "Foreign" / "DIGITS" / "e1" / SETTINGS.name
     other.directory.rename(root / "copy")
     run.directory.rename(other.directory)  # the other run's settings, in the place of this one
     with pytest.raises(RunError, match=r"describes another run \(PenaltyStrategies/DIGITS/e1/"):

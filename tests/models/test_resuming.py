@@ -94,7 +94,7 @@ def test_a_killed_process_resumes(settings, tiny_database):
     reached = read_checkpoint(run.last_checkpoint)["epoch"]
     assert reached < 399
     interrupted_again = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    told = next(line for line in interrupted_again.stdout if line.startswith("going on"))
+    told = next(line for line in interrupted_again.stdout if line.startswith("resuming after"))
     interrupted_again.terminate()  # SIGTERM, as a batch system would send it, is a polite interruption
     interrupted_again.communicate()
     assert told.startswith(f"resuming after epoch {reached + 1} of 400")
