@@ -43,7 +43,7 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     (``eval_map.py -make_plots``) and ``comparison-alignment.png`` (``-align_every``).
 
     Args:
-        database: the data set.
+        database: the dataset.
         experiment: the experiment.
         metric: the metric by which rules are ordered, drawn and compared with bp, as MLflow names it.
         quiet: print nothing.
@@ -91,7 +91,7 @@ def compare_runs(paths: Sequence[str], *, metric: str = METRIC) -> PairedQueries
     Raises:
         UsageError: for a metric that does not exist.
         RunError: when the runs were predicted on different queries or views, or a file of theirs cannot be used.
-        DataError: when the data set is missing or was changed.
+        DataError: when the dataset is missing or was changed.
     """
     fold, measure = parse_metric(metric)
     first, second = run_of(paths[0]), run_of(paths[1])

@@ -52,7 +52,7 @@ def evaluate(
         no_skip: measure again even what is up to date.
         quiet: print nothing.
         tracking: whether to log to MLflow; None for the setting of the run.
-        prepared: the run's data set, where several runs share it; None reads it.
+        prepared: the run's dataset, where several runs share it; None reads it.
 
     Returns:
         What the JSON file of each fold holds.
@@ -60,7 +60,7 @@ def evaluate(
     Raises:
         UsageError: if the tie rule "feature" is requested without features.
         RunError: when the run was not trained or predicted, or a file of it cannot be used; nothing is written then.
-        DataError: when the data set is missing or was changed.
+        DataError: when the dataset is missing or was changed.
         TrackingError: when the MLflow store cannot be reached or written.
 
     Example:
@@ -114,7 +114,7 @@ def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> t
 
     Raises:
         RunError: when the run was not trained or predicted, has no such direction, or a file of it cannot be used.
-        DataError: when the data set is missing or was changed.
+        DataError: when the dataset is missing or was changed.
     """
     codes = read_run(run, PreparedDataset(run.database), folds=[fold], with_features=measure.ties == "feature")
     if direction and direction not in codes.directions:

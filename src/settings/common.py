@@ -61,7 +61,7 @@ class CommonSettings:
 
     experiment_name: str = setting("bioexp", "exp", "experiment the run belongs to", check=DIRECTORY_NAME, named="never")
     database: str = setting(
-        "CIFAR_10", "db", "data set, as prepared under data/processed/, or FOLDER:PATH, a folder of own images (docs/data.md)",
+        "CIFAR_10", "db", "dataset, as prepared under data/processed/, or FOLDER:PATH, a folder of own images (docs/data.md)",
         check=DIRECTORY_NAME, named="never", read=database_name,
     )  # fmt: skip
     number_of_bits: int = setting(
@@ -75,7 +75,7 @@ class CommonSettings:
     device: str = setting("auto", "device", "where to compute", choices=("auto", "cpu", "cuda"), named="never")
     tracking: str = setting("on", "tracking", "log to MLflow", choices=("on", "off"), named="never")
     cache: str = setting(
-        "train", "cache", "decoded images to keep beside the data set: off, train (and val and query), or all (the database too)",
+        "train", "cache", "decoded images to keep beside the dataset: off, train (and val and query), or all (the database too)",
         choices=("off", "train", "all"), named="never",
     )  # fmt: skip
     predict_batch_size: int = setting(64, "pbs", "images per forward pass", unit="images", check=AT_LEAST_1, **PREDICT_ONLY)

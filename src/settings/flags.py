@@ -123,7 +123,7 @@ def given_settings(table: type[CommonSettings], namespace: argparse.Namespace) -
 
 
 def given_images(namespace: argparse.Namespace, config: Path | None = None) -> Path | None:
-    """Return the place of own images that a command line or a YAML file names with ``-db FOLDER:PATH``, None where they name a data set.
+    """Return the place of own images that a command line or a YAML file names with ``-db FOLDER:PATH``, None where they name a dataset.
 
     Args:
         namespace: what the parser returned.

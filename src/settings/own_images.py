@@ -1,4 +1,4 @@
-"""What ``-db FOLDER:PATH`` names: somebody's own images, and what their data set is called."""
+"""What ``-db FOLDER:PATH`` names: somebody's own images, and what their dataset is called."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OWN_IMAGES = "FOLDER"
 
 
 def own_place(text: str) -> Path | None:
-    """Return the place of somebody's own images that ``-db FOLDER:PATH`` names, absolute; None for the name of a data set.
+    """Return the place of somebody's own images that ``-db FOLDER:PATH`` names, absolute; None for the name of a dataset.
 
     Raises:
         UsageError: when there is nothing behind the colon.
@@ -35,7 +35,7 @@ def absolute(path: Path) -> Path:
 
 
 def name_of_own(place: Path) -> str:
-    """Return what the data set of somebody's own images is called.
+    """Return what the dataset of somebody's own images is called.
 
     Example:
         >>> name_of_own(Path("/home/me/my pets")), name_of_own(Path("/home/me/pets.csv"))
@@ -46,7 +46,7 @@ def name_of_own(place: Path) -> str:
 
 
 def database_name(text: str) -> str:
-    """Return the data set that ``-db`` means: what it says, or for ``FOLDER:PATH`` the name of that set.
+    """Return the dataset that ``-db`` means: what it says, or for ``FOLDER:PATH`` the name of that set.
 
     Example:
         >>> database_name("FOLDER:../pets"), database_name("CIFAR_10")

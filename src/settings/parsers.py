@@ -113,7 +113,7 @@ def compare_parser() -> StrictParser:
     """Return the parser of ``compare.py``."""
     parser = StrictParser(description="Compare the learning rules of an experiment, as MLflow knows it, or two runs query by query.")
     defaults = {field.name: field.default for field, _ in CommonSettings.table()}
-    for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "data set")):
+    for flag, name, words in (("-exp", "experiment_name", "experiment"), ("-db", "database", "dataset")):
         parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
     parser.add_argument("-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two runs, in place of -exp and -db")
     parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
@@ -122,8 +122,8 @@ def compare_parser() -> StrictParser:
 
 def doctor_parser() -> StrictParser:
     """Return the parser of ``doctor.py``."""
-    parser = StrictParser(description="Examine the images and labels of a prepared data set; the exit status is 0 when it is healthy.")
-    parser.add_argument("database", metavar="DB", help="data set, as prepared under data/processed/")
+    parser = StrictParser(description="Examine the images and labels of a prepared dataset; the exit status is 0 when it is healthy.")
+    parser.add_argument("database", metavar="DB", help="dataset, as prepared under data/processed/")
     parser.add_argument("-strict", "--strict", action="store_true", help="count remarks, such as equal images under two names, as faults")
     return parser
 

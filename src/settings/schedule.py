@@ -14,7 +14,7 @@ class Schedule:
 
     Args:
         kind: "constant", "cosine" (to 0 over all epochs, epoch by epoch) or "step".
-        every: epochs or optimiser steps between two changes; for "step".
+        every: epochs or optimizer steps between two changes; for "step".
         unit: what ``every`` counts.
         factor: what the rates are multiplied by at each change.
 
@@ -37,7 +37,7 @@ def parse_schedule(text: str) -> Schedule:
     """Return the schedule that a text means.
 
     Args:
-        text: ``constant``, ``cosine``, ``step:N:FACTOR`` (every N epochs) or ``steps:N:FACTOR`` (every N optimiser steps).
+        text: ``constant``, ``cosine``, ``step:N:FACTOR`` (every N epochs) or ``steps:N:FACTOR`` (every N optimizer steps).
 
     Raises:
         UsageError: for anything else.
@@ -57,6 +57,6 @@ def parse_schedule(text: str) -> Schedule:
         if every >= 1 and 0 < factor < float("inf"):
             return Schedule("step", every, "epoch" if kind == "step" else "step", factor)
     raise UsageError(
-        f"-schedule {text!r} is none of constant, cosine, step:N:FACTOR (every N epochs) and steps:N:FACTOR (every N optimiser steps), "
+        f"-schedule {text!r} is none of constant, cosine, step:N:FACTOR (every N epochs) and steps:N:FACTOR (every N optimizer steps), "
         "N a whole number of at least 1 and FACTOR above 0"
     )

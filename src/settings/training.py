@@ -31,7 +31,7 @@ class TrainingSettings(NetworkSettings):
         named="always", before="seed",
     )  # fmt: skip
     batch_size: int = setting(
-        16, "bs", "images per optimiser step, over all devices", unit="images", check=AT_LEAST_1, named="always", before="num_workers"
+        16, "bs", "images per optimizer step, over all devices", unit="images", check=AT_LEAST_1, named="always", before="num_workers"
     )
     mode: str = setting(
         "", "mode",
@@ -48,7 +48,7 @@ class TrainingSettings(NetworkSettings):
     )
     weight_decay: float = setting(0.0005, "wd", "weight decay", check=AT_LEAST_0, named="always", before="datafolds")
     optimizer: str = setting(
-        "adam", "optim", "optimiser", choices=("adam", "sgd", "nesterov", "rmsprop"), named="always", before="datafolds"
+        "adam", "optim", "optimizer", choices=("adam", "sgd", "nesterov", "rmsprop"), named="always", before="datafolds"
     )
     scale: str = setting("init", "scale", "size of the feedback: init, weight or a positive number", before="precision")
     constrain_norm: bool = setting(False, "constrain_norm", "give every weight its first norm back after each step", before="precision")
@@ -64,7 +64,7 @@ class TrainingSettings(NetworkSettings):
     )
     schedule: str = setting(
         "constant", "schedule",
-        "how all learning rates change: constant, cosine, step:N:FACTOR (every N epochs) or steps:N:FACTOR (every N optimiser steps)",
+        "how all learning rates change: constant, cosine, step:N:FACTOR (every N epochs) or steps:N:FACTOR (every N optimizer steps)",
         before="device",
     )  # fmt: skip
     hash_rate: float = setting(

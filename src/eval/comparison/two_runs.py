@@ -26,7 +26,7 @@ def check_same_queries(runs: tuple[Run, Run], fold: str) -> None:
         if len(set(checksums)) > 1:
             raise RunError(
                 f"{first} ({first.database}) and {second} ({second.database}) cannot be compared query by query: the metadata of their "
-                f"fold {side} differ (checksums {' and '.join(checksum[:12] for checksum in checksums)}); predict both on one data set"
+                f"fold {side} differ (checksums {' and '.join(checksum[:12] for checksum in checksums)}); predict both on one dataset"
             )
     views = [" and ".join(folds["database"]) or "one view" for folds in facts if "database" in folds]
     if len(set(views)) > 1:

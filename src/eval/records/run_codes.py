@@ -17,7 +17,7 @@ from .metric_names import FOLDS
 
 
 class Split(Protocol):
-    """What must be known of how a data set is divided."""
+    """What must be known of how a dataset is divided."""
 
     @property
     def caption(self) -> str:
