@@ -99,7 +99,7 @@ def test_the_digits_commands_of_the_readme(project_home, monkeypatch, capsys):
     first = [command for command in commands() if {"DIGITS", "DIGITS/first"} & {*command, Path(command[1]).stem}]
     first = [command for command in first if Path(command[1]).stem != "export"]  # which takes seconds, and has tests of its own
     assert [Path(command[1]).stem for command in first] == ["DIGITS", "train", "predict", "eval_map", "compare", "query"]
-    for command in first:
+    for command in ([part.replace("demo", "first") for part in command] for command in first):  # the demo is not trained here
         monkeypatch.setattr("sys.argv", command[1:])
         run(command) if command[2:] else importlib.import_module(ENTRANCES[command[1]]).main()
     out = capsys.readouterr().out
