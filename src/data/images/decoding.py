@@ -64,7 +64,7 @@ def decode(file: Path | IO[bytes], most: int | None = None) -> tuple[Image.Image
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return an opened image in RGB, upright as its EXIF block says.
+    """Return an opened image in RGB, upright as its EXIF block says; grey, palette, alpha and CMYK images are converted by Pillow.
 
     Raises:
         UnreadableError: if it has more than 8 bits a channel.
