@@ -167,7 +167,7 @@ class FeedbackUpdater:
             for matrix, binding in zip(own["params"], members, strict=True):
                 gradient = binding.weight.grad if binding.current else None
                 matrix.grad = None if gradient is None else whole(gradient)  # no gradient, no step
-        # A scaler does not keep a fused optimizer from a step whose gradients overflowed: it is told, and skips the step on its device.
+        # A fused optimizer receives found_inf from the scaler and skips an overflowed step on its device, so the mirror needs it too.
         mirror.found_inf = getattr(self._optimizer, "found_inf", None)  # type: ignore[attr-defined]
         mirror.step()
         mirror.zero_grad()

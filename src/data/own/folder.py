@@ -53,7 +53,7 @@ def read_own(path: Path, separator: str = BLANK) -> tuple[LabelTable, list[str]]
 def read_folder(folder: Path) -> tuple[LabelTable, list[str]]:
     """Read a directory with one subdirectory per class, in which the images lie at any depth.
 
-    Which files are images is told by the endings of their names. Links to files and linked class directories are followed,
+    The endings of file names decide which files are images. Links to files and linked class directories are followed,
     linked directories below these are not; what is hidden (its name begins with a dot) is left out.
 
     Args:
