@@ -70,8 +70,12 @@ class MemoryBank(nn.Module):
         self.codes[index] = codes.detach().to(self.codes.dtype)
         self.written[index] = True
 
+    def clear(self) -> None:
+        """Forget what was written."""
+        self.written.zero_()
+
     def rows(self) -> BankRows:
-        """Return what was ever written: a row of zeros would be no code of any image."""
+        """Return what was written, in the order of the images: a row of zeros would be no code of any image."""
         if self.written.all():
             return BankRows(self.codes, self.labels)
         return BankRows(self.codes[self.written], self.labels[self.written])

@@ -35,8 +35,8 @@ class HashingLoss(nn.Module, ABC):
     A method says how outputs become codes (:meth:`relax`), what is minimised over codes (:meth:`objective`) and, where it
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
     a continuation moves in :meth:`advance` and keeps its step in a buffer; a memory of the whole train fold begins in
-    :meth:`on_fit_start`, and what is solved between epochs goes into :meth:`on_epoch_end`; a normalisation that belongs to the codes is
-    told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
+    :meth:`on_fit_start`, what is solved between epochs goes into :meth:`on_epoch_end`, and a method that samples says which images
+    in :meth:`epoch_rows`; a normalisation that belongs to the codes is told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
         bits: K, length of a code.
@@ -193,6 +193,17 @@ class HashingLoss(nn.Module, ABC):
             labels: 0 or 1, float32 (N, C), on the CPU.
         """
         return
+
+    def epoch_rows(self, epoch: int) -> Tensor:
+        """Return which images of the train fold an epoch learns from, by dataset index: all, unless the method samples.
+
+        Args:
+            epoch: its number from 0, on which alone the images depend: a resumed training draws what an uninterrupted one would.
+
+        Returns:
+            Different indices in any order, on the CPU; as many in each epoch.
+        """
+        return torch.arange(self.train_size)
 
     def on_epoch_end(self) -> None:
         """Take note that an epoch is over, before it is kept in a checkpoint: nothing, unless the method does something then."""

@@ -83,7 +83,7 @@ def fit(
         module.start_from(start)
     check_batches(module, settings)
     check_rules(module, settings)
-    plan = plan_of(settings, folds, validation)
+    plan = plan_of(settings, folds, validation, images=len(module.loss.epoch_rows(0)))
     with recorded_training(run, settings, anew=settings.no_skip):
         if resume is None or not _is_done(resume, settings):
             if resume is not None and not reporting.quiet:
