@@ -36,7 +36,8 @@ class HashingLoss(nn.Module, ABC):
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
     a continuation moves in :meth:`advance` and keeps its step in a buffer; a memory of the whole train fold begins in
     :meth:`on_fit_start`, what is solved between epochs goes into :meth:`on_epoch_end`, and a method that samples says which images
-    in :meth:`epoch_rows`; a normalisation that belongs to the codes is told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
+    in :meth:`epoch_rows`; a normalisation that belongs to the codes is told to the network by :meth:`affine`. The additive
+    penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
         bits: K, length of a code.

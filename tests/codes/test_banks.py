@@ -145,6 +145,10 @@ def test_a_bank_holds_the_latest_codes_and_nothing_unwritten():
     resumed.load_state_dict(bank.state_dict())
     assert (resumed.rows().codes == bank.rows().codes).all()
     assert set(bank.state_dict()) == {"codes", "written"}  # labels are known without
+    bank.clear()
+    assert bank.rows().codes.shape == (0, 2)
+    bank.write(torch.tensor([2]), torch.tensor([[7.0, 8.0]]))
+    assert bank.rows().codes.tolist() == [[7.0, 8.0]]
     assert MemoryBank(labels, bits=2).double().rows().codes.dtype == torch.float64
 
 
