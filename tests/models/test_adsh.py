@@ -212,3 +212,14 @@ def test_a_finished_run_is_skipped(settings, capsys):
     assert train(settings) == run == Run.of(settings)
     assert before == (run.best_checkpoint.stat().st_mtime_ns, run.learned_codes_file.stat().st_mtime_ns)
     assert "skipped" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_processes_train_like_one(settings):
+    """The sample of a round is shared by the devices, and each solves for V from the joined outputs."""
+    settings = replace(settings, optimizer="sgd", learning_rate=1e-4, epochs=2, round_epochs=1)
+    one, two = train(settings, quiet=True), train(replace(settings, devices=2, experiment_name="two"), quiet=True)
+    here, there = weights(one), weights(two)
+    assert all(torch.allclose(here[key], there[key], rtol=1e-4, atol=1e-6) for key in here)
+    assert torch.equal(loss_state(one)["loss.codes"], loss_state(two)["loss.codes"])
+    assert one.learned_codes_file.read_bytes() == two.learned_codes_file.read_bytes()
