@@ -112,7 +112,7 @@ def test_images_alone_are_written_as_before(project_home: Path) -> None:
     assert set(split.sha256) == {f"{fold}_metadata.txt" for fold in FOLDS}
     assert not list((project_home / "data/processed/ALONE").glob("*texts*"))
     for ask in (lambda: load_texts("ALONE", "train"), lambda: Vocabulary.of("ALONE"), lambda: TextTransformation.of("ALONE")):
-        with pytest.raises(DataError, match="ALONE have no texts.* GLYPHS"):
+        with pytest.raises(DataError, match=r"ALONE have no texts.* GLYPHS"):
             ask()
 
 
@@ -206,7 +206,7 @@ def test_unknown_words() -> None:
     vocabulary = Vocabulary(("alpha", "beta", "greek"))
     assert vocabulary.unknown("greek bteta zzz") == [("bteta", "beta"), ("zzz", None)]
     vocabulary.check_known("greek zzz")
-    with pytest.raises(UsageError, match="'aplha' .*'alpha'.*'zzz'"):
+    with pytest.raises(UsageError, match=r"'aplha' .*'alpha'.*'zzz'"):
         vocabulary.check_known("aplha zzz")
     with pytest.raises(UsageError, match="no word"):
         vocabulary.check_known(" , ")
