@@ -17,6 +17,7 @@ from ..data.images.looks import first_near
 from ..data.own.images import check_source
 from ..data.prepare.checks import uniform
 from ..data.prepare.labels import alike, describe, lacking
+from ..data.prepare.pairing import pairing_remarks
 from ..data.texts.examination import text_facts, text_remarks
 from ..errors import DataError
 from ..runs import home, processed_folder
@@ -75,6 +76,7 @@ def examine_database(database: str) -> Diagnosis:
         *_equal_images(folds, examined),
         *_near_images(folds, examined),
         *text_remarks(prepared),
+        *pairing_remarks(prepared),
     ]
     return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
 
