@@ -51,6 +51,15 @@ def test_the_tags_of_mirflickr(project_home: Path, monkeypatch: pytest.MonkeyPat
         assert load_texts("mirflickr-tags", fold).texts == [f"{('sea', 'd70s')[kept[row] % 3]} x{kept[row]}" for row in rows]
         assert np.array_equal(load_fold("mirflickr-tags", fold).labels, labels[np.ix_([kept[row] for row in rows], columns)])
     assert Vocabulary.of("mirflickr-tags").words == ("d70s", "sea")
+    missing = project_home / f"data/raw/MIRFLICKR25K/mirflickr/im{kept[3] + 1}.jpg"
+    missing.unlink()
+    with pytest.raises(DataError, match=rf"1 of {len(kept)} images are missing .* {kept[3] + 1} of 60.*-allow_missing"):
+        MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True)
+    split, _ = MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True, allow_missing=True)
+    assert split.partial
+    assert f"the first is mirflickr/im{kept[3] + 1}.jpg" in split.note
+    for fold, rows in folds.items():  # the folds stay as they are; where the image was, a text alone
+        assert names("mirflickr-tags", fold) == ["-" if row == 3 else f"im{kept[row] + 1}.jpg" for row in rows]
     (project_home / "data/raw/MIRFLICKR25K/mirflickr/meta/tags/tags7.txt").unlink()
     with pytest.raises(DataError, match=r"tags7\.txt is missing: run"):
         MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True)

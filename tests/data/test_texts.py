@@ -33,6 +33,7 @@ from biodeephashing.data import (
     words_of,
 )
 from biodeephashing.data.prepare.content import DatasetContent, Texts
+from biodeephashing.data.prepare.label_table import LabelTable
 from biodeephashing.data.prepare.splits import Protocol
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
@@ -179,6 +180,25 @@ def test_content_that_is_refused(project_home: Path, changes: dict[str, object],
     with pytest.raises(DataError, match=facts):
         prepare("PETS", lambda: content_of(**changes))
     assert not (project_home / "data/processed/PETS").exists()
+
+
+def test_images_that_are_missing(tmp_path: Path) -> None:
+    """Of four images two are on disk; of the others one has a text, and stays as a text alone."""
+    for name in ("a/1.png", "b/1.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    paths, texts = ["a/1.png", "a/2.png", "a/3.png", "b/1.png"], Texts(["one", "two", " ", "four"], 1)
+    table = LabelTable(tmp_path, paths, np.eye(4, dtype=np.uint8), list("abcd"), where=lambda row: f"line {row + 1}", texts=texts)
+    with pytest.raises(DataError, match=r"2 of 4 images are missing below .*a/2\.png \(line 2\): look again"):
+        table.with_present("look again", allow_missing=False)
+    rest, words = table.with_present("", allow_missing=True)
+    assert "2 of 4 images are missing, the first is a/2.png (line 2): 1 of them texts alone, 1 left out" in words
+    content = rest.content({fold: np.arange(3) for fold in FOLDS}, Protocol("by hand", ""), source="a test", note=words)
+    assert content.files == ["1.png", "-", "1-1.png"]
+    assert content.texts is not None
+    assert content.texts.lines == ["one", "two", "four"]
+    assert content.labels.argmax(axis=1).tolist() == [0, 1, 3]
+    assert [rest.with_present("", allow_missing=allow) for allow in (False, True)] == [(rest, "")] * 2
 
 
 def test_an_item_without_image_needs_texts_beside_it(pets: Path) -> None:

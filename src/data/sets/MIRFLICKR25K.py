@@ -37,7 +37,12 @@ DOWNLOAD_FLAGS: Flags = {
     "-url": {"help": "folder on a mirror that holds the archives under their published names"},
     "-connections": {"default": 2, "help": "archives to download at a time"},
 }
-PREPARE_FLAGS: Flags = {"-protocol": {}, "-no_skip": {}, "-skip_unreadable": {}}
+PREPARE_FLAGS: Flags = {
+    "-protocol": {},
+    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-no_skip": {},
+    "-skip_unreadable": {},
+}
 SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
 TAGS_SIZES = {"train": 10_000, "query": 2_000, "val": 1_000}  # of mirflickr-tags
 LEAST = 20  # images that a tag must have
@@ -123,13 +128,12 @@ def _with_tags(table: LabelTable, lines: Sequence[str]) -> LabelTable:
     return dataclasses.replace(table, texts=Texts(lines, LEAST)).rows(rows).columns(columns)
 
 
-def _content(protocol: str) -> DatasetContent:
-    table = read(raw_folder("MIRFLICKR25K"))
-    table.check_present(ADVICE)
+def _content(protocol: str, allow_missing: bool = False) -> DatasetContent:
+    table, sizes = read(raw_folder("MIRFLICKR25K")), SIZES
     if protocol == "mirflickr-tags":
-        table = _with_tags(table, read_tags(raw_folder("MIRFLICKR25K")))
-        return table.random_split(TAGS_SIZES, PROTOCOLS[protocol], source=SOURCE)
-    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+        table, sizes = _with_tags(table, read_tags(raw_folder("MIRFLICKR25K"))), TAGS_SIZES
+    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    return table.random_split(sizes, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 
 DATASET = PublicDataset("MIRFLICKR25K", _content, PUBLISHED.download)

@@ -46,7 +46,13 @@ DOWNLOAD_FLAGS: Flags = {
     "-url": {"help": "folder on a mirror that holds the archives under their published names"},
     "-connections": {"default": 3, "help": "archives to download at a time"},
 }
-PREPARE_FLAGS: Flags = {"-protocol": {}, "-lists": {"used_by": "coco-hashnet"}, "-no_skip": {}, "-skip_unreadable": {}}
+PREPARE_FLAGS: Flags = {
+    "-protocol": {},
+    "-lists": {"used_by": "coco-hashnet"},
+    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-no_skip": {},
+    "-skip_unreadable": {},
+}
 SIZES = {"train": 10_000, "query": 5_000, "val": 5_000}
 LEAST = 100  # images whose captions a word must be in
 CATEGORIES = 80
@@ -157,7 +163,7 @@ def path_of(path: str) -> str:
     return f"{named[0]}/{name}" if named else name
 
 
-def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
+def _content(protocol: str, lists: Path | None = None, allow_missing: bool = False) -> DatasetContent:
     raw = raw_folder("MS_COCO")
     if protocol == "coco-hashnet":
         listed = read_hashnet(lists or raw / "lists", CATEGORIES)
@@ -170,8 +176,8 @@ def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
     if protocol == "coco-captions":
         captions = read_captions(raw)
         table = dataclasses.replace(table, texts=Texts([captions.get(path, "") for path in table.paths], LEAST))
-    table.check_present(ADVICE)
-    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 
 def _only_used(table: LabelTable) -> LabelTable:
