@@ -195,8 +195,8 @@ class HashingLoss(nn.Module, ABC):
         """
         return
 
-    def epoch_rows(self, epoch: int) -> Tensor:
-        """Return which images of the train fold an epoch learns from, by dataset index: all, unless the method samples.
+    def epoch_rows(self, epoch: int) -> Tensor | None:
+        """Return which images of the train fold an epoch learns from, by dataset index; None for all, unless the method samples.
 
         Args:
             epoch: its number from 0, on which alone the images depend: a resumed training draws what an uninterrupted one would.
@@ -204,7 +204,7 @@ class HashingLoss(nn.Module, ABC):
         Returns:
             Different indices in any order, on the CPU; as many in each epoch.
         """
-        return torch.arange(self.train_size)
+        return None
 
     def on_epoch_end(self) -> None:
         """Take note that an epoch is over, before it is kept in a checkpoint: nothing, unless the method does something then."""

@@ -8,6 +8,7 @@ from typing import cast
 import lightning.pytorch as pl
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..data import EpochSampler, ImageFold, loader
@@ -38,7 +39,9 @@ class Feeding(pl.LightningDataModule):
         """Return this process's share of what the loss draws from the train fold, in the order that seed and epoch give."""
         module = self._trainer().lightning_module
         assert isinstance(module, HashingModule)
-        batches = self._loader(self.train_images, shuffle=True, rows=lambda epoch: module.loss.epoch_rows(epoch).numpy())
+        loss = module.loss
+        rows = None if loss.epoch_rows(0) is None else lambda epoch: cast(Tensor, loss.epoch_rows(epoch)).numpy()
+        batches = self._loader(self.train_images, shuffle=True, rows=rows)
         # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
         cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
         return batches

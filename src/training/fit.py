@@ -83,7 +83,8 @@ def fit(
         module.start_from(start)
     check_batches(module, settings)
     check_rules(module, settings)
-    plan = plan_of(settings, folds, validation, images=len(module.loss.epoch_rows(0)))
+    sampled = module.loss.epoch_rows(0)
+    plan = plan_of(settings, folds, validation, sampled=None if sampled is None else len(sampled))
     with recorded_training(run, settings, anew=settings.no_skip):
         if resume is None or not _is_done(resume, settings):
             if resume is not None and not reporting.quiet:

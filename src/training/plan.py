@@ -11,21 +11,25 @@ from .feeding import preprocessing_line
 from .validation import Validation
 
 
-def plan_of(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation, images: int) -> list[str]:
+def plan_of(
+    settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation, *, sampled: int | None = None
+) -> list[str]:  # fmt: skip
     """Return what a training will do, a line each.
 
     Args:
         settings: the run's settings.
         folds: the folds of the dataset by name, among them "train".
         validation: how the val fold is ranked.
-        images: of the train fold, those that an epoch draws.
+        sampled: train images that an epoch draws; None for all.
     """
     sizes = ", ".join(f"{name} {len(fold):,} images of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in folds.items())
+    images = int(folds["train"].present.sum())
+    drawn = f"; an epoch draws {sampled:,} of the {images:,} train images" if sampled not in (None, images) else ""
     return [
         f"data: {settings.database}: {sizes}",
         f"validation: {validation}",
         preprocessing_line(settings),
-        f"batches: {_batches(settings, images)}{_drawn(images, len(folds['train']))}",
+        f"batches: {_batches(settings, images if sampled is None else sampled)}{drawn}",
     ]
 
 
@@ -36,7 +40,3 @@ def _batches(settings: TrainingSettings, images: int) -> str:
     if not joined:
         return each
     return f"{each}; the last has {size + settings.devices:,}, because one image alone is no batch to learn from"
-
-
-def _drawn(images: int, train: int) -> str:
-    return f"; an epoch draws {images:,} of the {train:,} train images" if images < train else ""

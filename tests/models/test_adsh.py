@@ -69,7 +69,7 @@ def loss_state(run):
 
 def drawn(labels, bits=4, **changes):
     facts = {"samples": 5, "round_epochs": 2, "epochs": 5, "gamma": 3.0, "seed": 0} | changes
-    return ADSHLoss(labels, bits, **facts)
+    return ADSHLoss(labels, torch.arange(len(labels)), bits, **facts)
 
 
 def test_a_run_with_its_learned_codes(project_home, tiny_database, capsys):
@@ -179,6 +179,14 @@ def test_what_is_drawn_depends_on_the_seed_and_the_round_alone():
 
 def test_a_sample_larger_than_the_fold_is_all_of_it():
     assert drawn(torch.eye(4), samples=2000).epoch_rows(3).tolist() == [0, 1, 2, 3]
+
+
+def test_items_without_an_image_are_not_sampled():
+    images = torch.tensor([1, 2, 5, 6])
+    facts = {"round_epochs": 1, "epochs": 3, "gamma": 3.0, "seed": 0}
+    loss = ADSHLoss(torch.eye(8), images, 4, samples=3, **facts)
+    assert {row for epoch in range(20) for row in loss.epoch_rows(epoch).tolist()} == {1, 2, 5, 6}
+    assert ADSHLoss(torch.eye(8), images, 4, samples=5, **facts).epoch_rows(0).tolist() == [1, 2, 5, 6]
 
 
 def test_images_of_several_classes_and_of_none():

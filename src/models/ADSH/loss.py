@@ -29,16 +29,17 @@ class ADSHLoss(HashingLoss):
         Asymmetric Deep Supervised Hashing (Jiang, Li; AAAI 2018).
 
     Args:
-        labels: of all training images by dataset index, 0 or 1, float32 (n, C).
+        labels: of the whole train fold by dataset index, 0 or 1, float32 (n, C).
+        images: which of them have an image and can be sampled, by dataset index.
         bits: K.
-        samples: m, at most n of which count.
+        samples: m; no more than there are images.
         round_epochs: epochs of a round.
         epochs: of the training; the last one ends its round.
         gamma: γ.
         seed: of the first V and of all samples.
 
     Example:
-        >>> loss = ADSHLoss(torch.eye(4), 2, samples=2, round_epochs=1, epochs=3, gamma=0.0, seed=0)
+        >>> loss = ADSHLoss(torch.eye(4), torch.arange(4), 2, samples=2, round_epochs=1, epochs=3, gamma=0.0, seed=0)
         >>> loss.epoch_rows(0).tolist(), loss.epoch_rows(1).tolist()
         ([1, 3], [1, 2])
         >>> loss = loss(torch.zeros(1, 2), torch.eye(4)[:1], torch.tensor([0]))
@@ -51,10 +52,10 @@ class ADSHLoss(HashingLoss):
     ratio: Tensor
 
     def __init__(
-        self, labels: Tensor, bits: int, *, samples: int, round_epochs: int, epochs: int, gamma: float, seed: int
+        self, labels: Tensor, images: Tensor, bits: int, *, samples: int, round_epochs: int, epochs: int, gamma: float, seed: int
     ) -> None:  # fmt: skip
         super().__init__(bits=bits, classes=labels.shape[1], train_size=len(labels), similar_probability=1.0, penalty=0.0)
-        self.samples, self.round_epochs, self.epochs = min(samples, len(labels)), round_epochs, epochs
+        self.images, self.samples, self.round_epochs, self.epochs = images, samples, round_epochs, epochs
         self.gamma, self.seed = gamma, seed
         self.bank = MemoryBank(labels, bits)
         first = np.where(_draws(len(labels) * bits, seed, 0, _CODES) >> np.uint64(63), 1, -1)
@@ -65,8 +66,8 @@ class ADSHLoss(HashingLoss):
 
     def epoch_rows(self, epoch: int) -> Tensor:
         """Return the images of the round of an epoch, ascending, (m,)."""
-        draws = _draws(self.train_size, self.seed, epoch // self.round_epochs, _SAMPLES)
-        return torch.from_numpy(np.sort(np.argsort(draws, kind="stable")[: self.samples]))
+        draws = _draws(len(self.images), self.seed, epoch // self.round_epochs, _SAMPLES)
+        return self.images[np.sort(np.argsort(draws, kind="stable")[: self.samples])]
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of sampled outputs after tanh (B, K), labels (B, C) and indices (B,)."""
@@ -103,6 +104,7 @@ def build_loss(settings: Settings, train_fold: Metadata) -> ADSHLoss:
     """Build the loss of a run for the labels of its train fold."""
     return ADSHLoss(
         torch.from_numpy(train_fold.labels).float(),
+        torch.from_numpy(np.flatnonzero(train_fold.present)),
         settings.number_of_bits,
         samples=settings.samples,
         round_epochs=settings.round_epochs,
