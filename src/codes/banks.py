@@ -34,7 +34,7 @@ class BankRows(NamedTuple):
         if self.written is None:
             return pairs.mean()
         counted = self.written.to(pairs.dtype)
-        return (pairs.mean(0) * counted).sum() / counted.sum().clamp_min(1)
+        return (pairs @ counted).mean() / counted.sum().clamp_min(1)
 
 
 class MemoryBank(nn.Module):

@@ -6,7 +6,9 @@ import warnings
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+
+STEEP = 50.0  # from here on log(1 + exp(t)) is t to the last bit
 
 
 def similarity(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
@@ -28,7 +30,7 @@ def similarity(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
         >>> similarity(torch.tensor([[1, 1]]), torch.tensor([[0, 1], [0, 0]]), torch.float32).tolist()
         [[1.0, 0.0]]
     """
-    return (labels.to(dtype) @ others.to(dtype).T > 0).to(dtype)
+    return (labels.to(dtype) @ others.to(dtype).T).clamp_(max=1)  # how many classes they share, as a whole number
 
 
 def label_cosine(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
@@ -52,7 +54,7 @@ def label_cosine(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
     """
     labels, others = labels.to(dtype), others.to(dtype)
     counts = labels.sum(1)[:, None] * others.sum(1)[None, :]  # whole numbers, so that the root of n·n is n to the last bit
-    return labels @ others.T / counts.sqrt().clamp_min(1)
+    return (labels @ others.T).div_(counts.sqrt_().clamp_min_(1))
 
 
 def side_weights(probability: float) -> tuple[float, float]:
@@ -83,7 +85,7 @@ def side_weights(probability: float) -> tuple[float, float]:
 
 def weigh(similar: Tensor, weights: tuple[float, float]) -> Tensor:
     """Return the weight of each pair (B, N) from the similarity (B, N) and the weights of the two sides."""
-    return similar * weights[0] + (1 - similar) * weights[1]
+    return (similar * (weights[0] - weights[1])).add_(weights[1])
 
 
 def squared_distances(codes: Tensor, others: Tensor | None = None) -> Tensor:
@@ -95,7 +97,7 @@ def squared_distances(codes: Tensor, others: Tensor | None = None) -> Tensor:
 
     Args:
         codes: (B, K).
-        others: (N, K), for distances of at least 0; None for the codes themselves.
+        others: (N, K); None for the codes themselves.
 
     Returns:
         (B, N), or (B, B).
@@ -110,7 +112,7 @@ def squared_distances(codes: Tensor, others: Tensor | None = None) -> Tensor:
         squares = products.diagonal()
         return squares[:, None] + squares[None, :] - 2 * products
     lengths = codes.square().sum(1)[:, None] + others.square().sum(1)[None, :]
-    return (lengths - 2 * codes @ others.T).clamp_min(0)
+    return torch.addmm(lengths, codes, others.T, alpha=-2)
 
 
 def logistic_loss(logits: Tensor, similar: Tensor) -> Tensor:
@@ -131,17 +133,20 @@ def logistic_loss(logits: Tensor, similar: Tensor) -> Tensor:
         >>> logistic_loss(torch.tensor([-1e4, 1e4]), torch.tensor([1.0, 0.0])).tolist()
         [10000.0, 10000.0]
     """
-    return -logsigmoid((2 * similar - 1) * logits)
+    return softplus((-2 * similar).add_(1) * logits, threshold=STEEP)
 
 
 def contrastive_loss(distances: Tensor, similar: Tensor, margin: float) -> Tensor:
     r"""Return :math:`s d + (1 - s) \max(0, m - d)` for squared distances d (B, N), similarities s (B, N) and a margin m.
 
+    What rounding leaves of a distance below 0 counts as 0.
+
     Example:
         >>> contrastive_loss(torch.tensor([1.0, 1.0, 9.0]), torch.tensor([1.0, 0.0, 0.0]), margin=4.0).tolist()
         [1.0, 3.0, 0.0]
     """
-    return similar * distances + (1 - similar) * (margin - distances).clamp_min(0)
+    offsets = (-margin * similar).add_(margin)
+    return torch.addcmul(offsets, (2 * similar).sub_(1), distances).clamp_min(0)  # both sides as one hinge
 
 
 def hard_pairs(cosine: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ class HashingModule(pl.LightningModule):
             load_rule_state(self.network, self._start["learning_rule"])
             self.network.load_state_dict(self._start.get("feedback", {}), strict=False)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
-        ignore_in_ddp(self)
+        ignore_in_ddp(self, (name for name, _ in self.named_buffers() if name.startswith("loss.memory.")))  # of joined batches
         lay_out(self.network, self.trainer.strategy.root_device)
 
     def train(self, mode: bool = True) -> HashingModule:

@@ -50,7 +50,7 @@ def test_values_and_gradients_are_those_of_the_pure_functions(name, balance):
     assert set(BANK_LOSSES) | {"DSDH", "DFH"} == set(TAKING)
     loss = with_bank(name, **({"balance": True} if balance else {}))
     labels = train_labels()
-    (first, *_), (outputs, own, index) = both = list(batches(labels))
+    (first, *_), (outputs, own, _) = both = list(batches(labels))
     for given in both:
         value, gradient = value_and_gradient(loss, *given)
     outputs = outputs.clone().requires_grad_()

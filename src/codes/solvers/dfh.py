@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from ...errors import BioDeepHashingError
 from ..banks import BankRows
-from ..pairs import similarity, weigh
+from ..pairs import STEEP, similarity, weigh
 from ..signs import signs
 
 
@@ -96,14 +96,14 @@ def dfh_descent(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float
         [[1.0, 1.0, -1.0]]
     """
     labels, targets = labels.to(centres.dtype), targets.to(centres.dtype)
-    products = _products(centres)
+    products, identity = _products(centres), torch.eye(centres.shape[1], dtype=centres.dtype, device=centres.device)
+    near, apart, binary = 2 / targets.numel(), 4 / products.numel(), 2 / centres.numel()
+    fixed = near * labels.T @ labels - apart * products + binary * identity  # the gradient is V (a VᵀV + fixed) - drawn - c sgn V
+    drawn = near * targets.T @ labels
     for step in range(steps):
         rate = rate / 10 if step in (149, 179) else rate
-        centres = centres - rate * (
-            2 / targets.numel() * (labels @ centres.T - targets).T @ labels
-            + 4 / products.numel() * centres @ (centres.T @ centres - products)
-            + 2 / centres.numel() * (centres - centres.sign())
-        )
+        slope = centres @ torch.addmm(fixed, centres.T, centres, alpha=apart) - drawn
+        centres = centres - rate * slope.sub_(centres.sign(), alpha=binary)
     return centres
 
 
@@ -141,7 +141,7 @@ def dfh_loss(
     """
     similar = similarity(labels, bank.labels, codes.dtype)
     logits = codes @ bank.codes.detach().to(codes.dtype).T / 2
-    pairs = -logsigmoid((2 * similar - 1) * logits - margin)
+    pairs = softplus(margin + (-2 * similar).add_(1) * logits, threshold=STEEP)
     pairs = pairs if weights is None else weigh(similar, weights) * pairs
     return bank.mean(pairs) + penalty * (targets.detach() - codes).square().mean()
 
