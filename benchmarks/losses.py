@@ -120,7 +120,7 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
         case "DPSH":
             return likelihood(inner(z) / 2, s).mean() + lam * to_signs(z)
         case "DSDH":
-            return likelihood(inner(z) / 2, s).mean() + lam * to_signs(z)
+            return likelihood(inner(z) / 2, s).mean()  # of the first epoch
         case "DSH":
             d = square(z)
             return (s * d + (1 - s) * (o.margin - d).relu()).mean() / 2 + lam * (z.abs() - 1).abs().sum(1).mean()

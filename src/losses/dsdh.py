@@ -27,9 +27,9 @@ class DSDH(BalancedLoss):
 
     .. math:: \mu \sum_i \|y_i - W^T b_i\|^2 + \nu \|W\|^2 + \lambda N \sum_i \|b_i - m_i\|^2
 
-    Until then :math:`b_i` is the sign of :math:`z_i`, with 0 as +1, which is what the steps give for W = 0. The paper weighs the
-    last term by η = 55, beside a sum over all pairs: next to their mean that is λ = η/N, 0.011 for 5,000 images. Bank, codes and
-    classifier are part of the state.
+    The first such time they begin with the signs of m, 0 as +1; until then there is no :math:`b_i` and λ has no effect. The paper
+    weighs the last term by η = 55, beside a sum over all pairs: next to their mean that is λ = η/N, 0.011 for 5,000 images. Bank, codes
+    and classifier are part of the state.
 
     References:
         Deep Supervised Discrete Hashing (Li, Sun, He, Tan; NIPS 2017).
@@ -76,8 +76,8 @@ class DSDH(BalancedLoss):
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
         pairs = self.likelihood(codes, labels, index, 0.5)
-        wanted = torch.where(self.solved, self.solved_codes[index].to(codes.dtype), signs(codes.detach()))
-        return pairs + self.penalty * (codes - wanted).square().sum(1).mean()
+        distances = (codes - self.solved_codes[index].to(codes.dtype)).square().sum(1)
+        return pairs + self.penalty * self.solved.to(codes.dtype) * distances.mean()
 
     def on_epoch_end(self) -> None:
         """Solve for codes and classifier, once every training image has a code."""

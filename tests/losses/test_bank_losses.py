@@ -18,7 +18,10 @@ EARLIER, LATER = torch.tensor([7, 1, 30, 2, 11, 4]), torch.tensor([11, 3, 99, 1]
 
 
 def with_bank(name, **changes):
-    return build(name, bank=True, **changes).double()
+    loss = build(name, bank=True, **changes).double()
+    if name == "DSDH":
+        loss.solved.fill_(False)  # as it begins
+    return loss
 
 
 def batches(labels):
@@ -38,7 +41,7 @@ def rows_after(relaxed, labels):
 
 def by_pure_function(name, codes, labels, rows, p=None):
     if name == "DSDH":
-        return bank_loss("DPSH", codes, labels, rows, penalty=0.1 * BITS, similar_probability=p)  # before it solves, b is the sign
+        return bank_loss("DPSH", codes, labels, rows, penalty=0.0, similar_probability=p)  # as long as nothing is solved
     if name == "DFH":
         targets = dfh_targets(codes.detach(), labels, torch.zeros(BITS, CLASSES))
         return dfh_loss(codes, labels, rows, targets, penalty=0.1, weights=None if p is None else (1 / p, 1 / (1 - p)))
