@@ -109,7 +109,7 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
             return (weigh(s, o.similar_probability) * pairs).mean() + lam * torch.log(1 + corner / o.gamma).mean()
         case "DFH":
             t = inner(z) / 2
-            b = signs(o.pull * y @ signs(o.centres).T + z).detach()
+            b = signs(o.pull * y @ torch.where(o.centres >= 0, 1.0, -1.0).T + z).detach()
             pairs = s * torch.log(1 + torch.exp(o.margin - t)) + (1 - s) * torch.log(1 + torch.exp(o.margin + t))
             return pairs.mean() + lam * (b - z).square().mean()
         case "DHN":

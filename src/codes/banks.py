@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,18 @@ from torch import Tensor, nn
 
 from ..errors import UsageError
 from ..registry import Registry
-from .pairs import contrastive_loss, graded_loss, label_cosine, logistic_loss, side_weights, similarity, squared_distances, weigh
+from .pairs import (
+    contrastive_loss,
+    graded_loss,
+    label_cosine,
+    logistic_loss,
+    side_weights,
+    similarity,
+    squared_distances,
+    squared_probability_error,
+    squared_product_error,
+    weigh,
+)
 
 
 class BankRows(NamedTuple):
@@ -172,14 +184,14 @@ def dsh(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
 def isdh(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
     r"""Return :math:`10 [\log(1 + e^t) - r t]` where the label cosine r is 0 or 1, else :math:`(r - \sigma(t))^2`; the penalty of DSH."""
     cosine, logits = label_cosine(labels, bank.labels, codes.dtype), codes @ bank.codes.T / 2
-    return Terms(graded_loss(logits, cosine, (cosine - logits.sigmoid()).square(), hard_weight=10.0), _corner_distance(codes))
+    return Terms(graded_loss(logits, cosine, squared_probability_error, hard_weight=10.0), _corner_distance(codes))
 
 
 @BANK_LOSSES.register("IDHN")
 def idhn(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
     r"""Return :math:`\log(1 + e^t) - r t` where the label cosine r is 0 or 1, else :math:`0.1 (t + K - 2 r K)^2`; the penalty of DSH."""
-    bits, cosine, logits = codes.shape[1], label_cosine(labels, bank.labels, codes.dtype), codes @ bank.codes.T / 2
-    soft = 0.1 * (logits + bits - 2 * bits * cosine).square()
+    cosine, logits = label_cosine(labels, bank.labels, codes.dtype), codes @ bank.codes.T / 2
+    soft = partial(squared_product_error, bits=codes.shape[1], scale=1.0, weight=0.1)
     return Terms(graded_loss(logits, cosine, soft, hard_weight=1.0), _corner_distance(codes))
 
 

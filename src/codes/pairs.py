@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import softplus
 
 STEEP = 50.0  # from here on log(1 + exp(t)) is t to the last bit
 
@@ -159,18 +162,72 @@ def hard_pairs(cosine: Tensor) -> Tensor:
     return (cosine > 0.99) | (cosine < 0.01)
 
 
-def graded_loss(logits: Tensor, cosine: Tensor, soft: Tensor, hard_weight: float) -> Tensor:
-    r"""Return :math:`h [\log(1 + e^t) - r t]` of hard pairs, and of the others what is given for them.
+Soft: TypeAlias = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+def squared_probability_error(logits: Tensor, cosine: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return :math:`(r - \sigma(t))^2` and its derivative by t, for logits t and cosines r (B, N).
+
+    Example:
+        >>> squared_probability_error(torch.zeros(1), torch.ones(1))
+        (tensor([0.2500]), tensor([-0.2500]))
+    """
+    probability = logits.sigmoid()
+    error = probability - cosine
+    return error.square(), (1 - probability).mul_(probability).mul_(error).mul_(2)
+
+
+def squared_product_error(logits: Tensor, cosine: Tensor, bits: int, *, scale: float, weight: float) -> tuple[Tensor, Tensor]:
+    r"""Return :math:`\gamma (a t + K - 2 K r)^2` and its derivative by t, for logits t and cosines r (B, N).
+
+    Args:
+        logits: t.
+        cosine: r.
+        bits: K.
+        scale: a.
+        weight: γ.
+
+    Example:
+        >>> squared_product_error(torch.ones(1), torch.ones(1), 2, scale=1.0, weight=0.5)  # (1 - 2)² / 2
+        (tensor([0.5000]), tensor([-1.]))
+    """
+    error = (-2 * bits * cosine).add_(logits, alpha=scale).add_(bits)
+    return error.square().mul_(weight), error.mul_(2 * weight * scale)
+
+
+def graded_loss(logits: Tensor, cosine: Tensor, soft: Soft, hard_weight: float) -> Tensor:
+    r"""Return :math:`h [\log(1 + e^t) - r t]` of hard pairs, and of the others what a function says.
+
+    Both kinds are computed for each pair: their derivatives are written down, since to record them costs as much again.
 
     Args:
         logits: t, (B, N).
         cosine: r, of labels, (B, N).
-        soft: the loss of pairs that are not hard, (B, N).
+        soft: returns the loss of pairs that are not hard and its derivative by t, for logits and cosines.
         hard_weight: h.
 
     Example:
-        >>> graded_loss(torch.zeros(2), torch.tensor([0.0, 0.5]), torch.full((2,), 7.0), hard_weight=2.0).tolist()  # 2 log 2
-        [1.3862943649291992, 7.0]
+        >>> graded_loss(torch.zeros(2), torch.tensor([0.0, 0.5]), squared_probability_error, hard_weight=2.0).tolist()  # 2 log 2
+        [1.3862943649291992, 0.0]
     """
-    hard = hard_weight * binary_cross_entropy_with_logits(logits, cosine, reduction="none")
-    return torch.where(hard_pairs(cosine), hard, soft)
+    with torch.no_grad():
+        hard, (values, slopes) = hard_pairs(cosine), soft(logits, cosine)
+        likelihood = softplus(-logits, threshold=STEEP).addcmul_(1 - cosine, logits).mul_(hard_weight)
+        values = torch.where(hard, likelihood, values)
+        slopes = torch.where(hard, logits.sigmoid().sub_(cosine).mul_(hard_weight), slopes)
+    graded: Tensor = _WithSlopes.apply(logits, values, slopes)
+    return graded
+
+
+class _WithSlopes(torch.autograd.Function):
+    """Values whose derivatives by an argument are known."""
+
+    @staticmethod
+    def forward(ctx: Any, argument: Tensor, values: Tensor, slopes: Tensor) -> Tensor:
+        ctx.save_for_backward(slopes)
+        return values
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        return gradient * ctx.saved_tensors[0], None, None

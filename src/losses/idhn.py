@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
-from ..codes.pairs import graded_loss, label_cosine
+from ..codes.pairs import graded_loss, label_cosine, squared_product_error
 from ._base import LOSSES
 from ._keywords import number
 from ._soft_pairs import SoftsignLoss
@@ -58,6 +59,6 @@ class IDHN(SoftsignLoss):
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
         rows = self.compared(codes, labels, index)
         cosine = label_cosine(labels, rows.labels, codes.dtype)
-        products = codes @ rows.codes.T
-        soft = self.gamma * (self.beta * products + self.bits - 2 * self.bits * cosine).square()
-        return rows.mean(graded_loss(self.alpha * products, cosine, soft, hard_weight=1.0)) + self.corner_distance(codes)
+        logits = self.alpha * (codes @ rows.codes.T)
+        soft = partial(squared_product_error, bits=self.bits, scale=self.beta / self.alpha, weight=self.gamma)
+        return rows.mean(graded_loss(logits, cosine, soft, hard_weight=1.0)) + self.corner_distance(codes)

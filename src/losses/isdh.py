@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..codes.pairs import graded_loss, label_cosine
+from ..codes.pairs import graded_loss, label_cosine, squared_probability_error
 from ._base import LOSSES
 from ._keywords import number
 from ._soft_pairs import SoftsignLoss
@@ -52,5 +52,4 @@ class ISDH(SoftsignLoss):
         rows = self.compared(codes, labels, index)
         cosine = label_cosine(labels, rows.labels, codes.dtype)
         logits = self.alpha * (codes @ rows.codes.T)
-        pairs = graded_loss(logits, cosine, (cosine - logits.sigmoid()).square(), hard_weight=self.gamma)
-        return rows.mean(pairs) + self.corner_distance(codes)
+        return rows.mean(graded_loss(logits, cosine, squared_probability_error, hard_weight=self.gamma)) + self.corner_distance(codes)
