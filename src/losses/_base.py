@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from ..errors import UsageError, unknown_name
 from ..registry import Registry
 from ._keywords import count, keywords_of, number
+
+BankUse: TypeAlias = Literal["never", "optional", "always"]
 
 
 class Penalty(nn.Module, ABC):
@@ -47,6 +49,7 @@ class HashingLoss(nn.Module, ABC):
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
         multi_label: whether an image may have several classes; matters to methods that classify.
+        bank: compare the codes of a batch with the latest ones of all training images, not with each other; see :attr:`memory_bank`.
         **unknown: constants that the method does not have.
 
     Raises:
@@ -62,6 +65,9 @@ class HashingLoss(nn.Module, ABC):
     #: What ties codes to the axes, in words, so that no rotation may follow; empty for a method that sees angles, inner products or
     #: distances alone.
     fixed_axes: ClassVar[str] = ""
+    #: Whether codes are compared with those of a memory bank; one that may be, or always is, says so where it is registered too:
+    #: ``LOSSES.register("NAME", bank="optional")``.
+    memory_bank: ClassVar[BankUse] = "never"
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before
@@ -80,6 +86,7 @@ class HashingLoss(nn.Module, ABC):
         penalty: float,
         cube: bool = True,
         multi_label: bool = False,
+        bank: bool = False,
         **unknown: Any,
     ) -> None:
         super().__init__()
@@ -95,6 +102,10 @@ class HashingLoss(nn.Module, ABC):
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
         self.multi_label = multi_label
+        if bank and self.memory_bank == "never":
+            taking = ", ".join(name for name, loss in LOSSES.items() if loss.memory_bank != "never")
+            raise UsageError(f"{type(self).__name__} compares no codes with a memory bank, as these do: {taking}")
+        self.has_bank = bank or self.memory_bank == "always"
         self.register_buffer("reference", torch.empty(0, 0), persistent=False)  # part of the state once it is set
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
@@ -213,6 +224,10 @@ class HashingLoss(nn.Module, ABC):
     def epoch_values(self) -> dict[str, float]:
         """Return what is to be told of the epoch that ends, by name; printed and logged before :meth:`on_epoch_end`: nothing, usually."""
         return {}
+
+    def collapse_cure(self) -> str:
+        """Return, as advice to the user, what may keep all images from having one code."""
+        return "lower -lr, or start from pretrained weights (-weights)"
 
     def advance(self) -> None:
         """Take note that the optimizer made a step: nothing, unless the method has a schedule."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UsageError
-from ..banks import similarity
+from ..pairs import similarity
 from ..signs import signs
 
 BLOCK = 4096  # database rows whose similarity is held at a time

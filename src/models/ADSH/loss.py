@@ -77,7 +77,7 @@ class ADSHLoss(HashingLoss):
 
     def epoch_values(self) -> dict[str, float]:
         """Return the share of bits in which the network, as it last saw the images of the round, agrees with V."""
-        agreement = signs(self.bank.rows().codes) == self.codes[self.bank.written]
+        agreement = signs(self.bank.codes[self.bank.written]) == self.codes[self.bank.written]
         return {"agreement": float(agreement.float().mean())}
 
     def on_epoch_end(self) -> None:
@@ -89,9 +89,9 @@ class ADSHLoss(HashingLoss):
             self._begin_round()
 
     def _solve(self) -> None:
-        outputs, labels = self.bank.rows()
-        correlation = adsh_correlation(outputs, labels, self.bank.labels, float(self.ratio))
         index = self.bank.written.nonzero().squeeze(1)
+        outputs, labels = self.bank.codes[index], self.bank.labels[index]
+        correlation = adsh_correlation(outputs, labels, self.bank.labels, float(self.ratio))
         self.codes.copy_(adsh_update(self.codes, outputs, index, correlation, self.gamma))
 
     def _begin_round(self) -> None:
