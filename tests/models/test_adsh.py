@@ -54,9 +54,10 @@ def watched(monkeypatch):
         epoch_end(self)
 
     def remember(self):
-        before, bank = self.codes.clone(), self.bank.rows()
+        before = self.codes.clone()
         solve(self)
-        solved.append((before, self.codes.clone(), bank.codes.clone(), self.bank.written.nonzero().squeeze(1)))
+        index = self.bank.written.nonzero().squeeze(1)
+        solved.append((before, self.codes.clone(), self.bank.codes[index].clone(), index))
 
     for name, changed in (("objective", see), ("on_epoch_end", end), ("_solve", remember)):
         monkeypatch.setattr(ADSHLoss, name, changed)
