@@ -1,0 +1,6 @@
+"""Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
+
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality
+from .dsph import DSPH
+
+__all__ = ["CROSSMODAL_LOSSES", "DSPH", "AlternatingLoss", "CrossModalLoss", "JointLoss", "Modality"]
