@@ -72,10 +72,12 @@ class CMHH(AlternatingLoss):
         similar = similarity(labels, others, codes.dtype)
         distances = ((self.bits - codes @ remembered.T) / 2).clamp_min(0)
         near = (-self.beta * distances).exp()
-        far = -(-self.beta * distances).expm1()
-        alike = self.alpha * similar * far.pow(self.focus) * (near + LEAST).log()
-        unlike = (1 - self.alpha) * (1 - similar) * near.pow(self.focus) * (far + LEAST).log()
-        terms = {"nll": -(alike + unlike).sum() / max(1, similar.numel())}
+        right = (1 - similar) + (2 * similar - 1) * near  # the likelihood of what is so: p or 1 - p
+        weights = (1 - self.alpha) + (2 * self.alpha - 1) * similar
+        pairs = -weights * (right + LEAST).log()
+        if self.focus > 0:
+            pairs = pairs * (1 - right).pow(self.focus)
+        terms = {"nll": pairs.sum() / max(1, pairs.numel())}
         if self.quantisation > 0:
             signs = torch.where(codes >= 0, 1.0, -1.0).to(codes.dtype)
             terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs - codes, dim=1).mean()

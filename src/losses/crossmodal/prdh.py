@@ -6,7 +6,6 @@ from typing import Any
 
 from torch import Tensor
 
-from ...codes.banks import similarity
 from .._keywords import number
 from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
 from ._likelihood import pair_likelihood
@@ -65,7 +64,7 @@ class PRDH(AlternatingLoss):
         def likelihood(compared: Modality) -> Tensor:
             remembered, others = self.remembered(compared, codes.dtype)
             pairs = len(codes) * max(1, len(remembered))
-            return pair_likelihood(codes, remembered, similarity(labels, others, codes.dtype)) / pairs
+            return pair_likelihood(codes, remembered, labels, others) / pairs
 
         centred = codes - codes.mean(0)
         covariance = centred.T @ centred / len(codes)
