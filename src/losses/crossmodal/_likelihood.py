@@ -10,19 +10,24 @@ from torch.nn.functional import softplus
 
 from ...codes.banks import similarity
 
+BLOCK = 512  # remembered items at a time
+
 
 class _PairLikelihood(torch.autograd.Function):
-    """The value and its gradient in one go, in place wherever it can be: three (B, n) arrays are made, none is kept.
+    """The value and its gradient in one go, block by block, so that the arrays of pairs stay in the processor's cache; none is kept.
 
     With signs z = (1 - 2 s) θ the value is log(1 + e^z), which neither overflows nor cancels.
     """
 
     @staticmethod
     def forward(ctx: Any, codes: Tensor, remembered: Tensor, labels: Tensor, others: Tensor) -> Tensor:
-        signs = similarity(labels, others, codes.dtype).mul_(-2).add_(1)
-        logits = ((codes / 2) @ remembered.T).mul_(signs)
-        value = softplus(logits, threshold=40).sum()  # beyond, log(1 + e^z) is z in float64 too
-        ctx.save_for_backward(logits.sigmoid_().mul_(signs) @ (remembered / 2))
+        value, gradient, halves = codes.new_zeros(()), torch.zeros_like(codes), codes / 2
+        for rows, row_labels in zip(remembered.split(BLOCK), others.split(BLOCK), strict=True):
+            signs = similarity(labels, row_labels, codes.dtype).mul_(-2).add_(1)
+            logits = (halves @ rows.T).mul_(signs)
+            value += softplus(logits, threshold=40).sum()  # beyond, log(1 + e^z) is z in float64 too
+            gradient.addmm_(logits.sigmoid_().mul_(signs), rows, alpha=0.5)
+        ctx.save_for_backward(gradient)
         return value
 
     @staticmethod
