@@ -251,7 +251,7 @@ class AlternatingLoss(CrossModalLoss):
             )
 
 
-def other(modality: Modality) -> Modality:
+def other_modality(modality: Modality) -> Modality:
     """Return the modality that a modality is compared with."""
     return "text" if modality == "image" else "image"
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...codes.banks import similarity
 from ...errors import UsageError
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 
 LEAST = 1e-5  # added below each logarithm, as published
 
@@ -68,7 +68,7 @@ class CMHH(AlternatingLoss):
 
     def phase(self, codes: Tensor, labels: Tensor, index: Tensor, modality: Modality) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
-        remembered, others = self.remembered(other(modality), codes.dtype)
+        remembered, others = self.remembered(other_modality(modality), codes.dtype)
         similar = similarity(labels, others, codes.dtype)
         distances = ((self.bits - codes @ remembered.T) / 2).clamp_min(0)
         near = (-self.beta * distances).exp()

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 from ._likelihood import pair_likelihood
 from .dcmh import balance_warnings
 
@@ -71,7 +71,7 @@ class PRDH(AlternatingLoss):
         different = covariance.square().sum() - covariance.diagonal().square().sum()
         pairs = len(codes) * int(self._present(modality).sum())
         terms = {
-            "inter_nll": likelihood(other(modality)),
+            "inter_nll": likelihood(other_modality(modality)),
             "intra_nll": likelihood(modality),
             "decorrelation": self.decorrelation / 2 * different,
             "quantisation": self.gamma * (self.target[index] - codes).square().sum() / pairs,
