@@ -12,7 +12,8 @@ from ..errors import UsageError
 from ..preprocessing import IMAGENET, Preprocessing
 from ..settings import TrainingSettings
 from ..settings.rule_maps import rules_named
-from .module import HashingModule, convert
+from .learner import convert
+from .module import HashingModule
 
 
 def check_input(module: HashingModule, settings: TrainingSettings) -> None:
