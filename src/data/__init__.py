@@ -2,7 +2,7 @@
 
 - ``sets``: public datasets; ``own``: somebody's own images.
 - ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
-- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded.
+- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded; ``texts``: their texts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
     from .metadata import Metadata, PreparedDataset, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
     from .split import Split, known_databases, read_split, write_split
+    from .texts.fold import TextFold
+    from .texts.rows import TextRows, load_texts
+    from .texts.transformation import TextTransformation
+    from .texts.vocabulary import Vocabulary
+    from .texts.words import words_of
 
 __all__ = [
     "TRANSFORMS",
@@ -24,22 +29,31 @@ __all__ = [
     "Metadata",
     "PreparedDataset",
     "Split",
+    "TextFold",
+    "TextRows",
+    "TextTransformation",
     "Transformation",
+    "Vocabulary",
     "known_databases",
     "load_fold",
+    "load_texts",
     "loader",
     "normalise",
     "read_label_names",
     "read_metadata",
     "read_split",
     "transformation",
+    "words_of",
     "write_label_names",
     "write_metadata",
     "write_split",
 ]
 
 # Imported when first used: a script answers -h without NumPy, and facts about a dataset need no PyTorch, which takes seconds.
-_LIGHT_TO_HEAVY = (".split", ".metadata", ".images.transforms", ".images.fold", ".images.feeding")
+_LIGHT_TO_HEAVY = (
+    ".split", ".texts.words", ".metadata", ".texts.rows", ".texts.vocabulary", ".texts.transformation", ".texts.fold",
+    ".images.transforms", ".images.fold", ".images.feeding",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 from ..errors import DataError, unknown_name
 from ..runs import home, processed_folder, replacing
 from ..settings import FOLDS
-from .split import how_to_fix, metadata_file, read_split
+from .split import how_to_fix, metadata_file, read_split, texts_file
 
 LABEL_NAMES_FILE = "label_names.txt"
+NO_IMAGE = "-"  # the path of an item that is a text alone
 _BLANK, _ZERO = ord(" "), ord("0")
 
 
@@ -25,7 +27,7 @@ class Metadata:
 
     Args:
         file: the metadata file they come from.
-        paths: image paths below the project root, n of them.
+        paths: image paths below the project root, n of them; "-" for an item that is a text alone.
         labels: (n, C) uint8, each 0 or 1; a row may be all zero.
     """
 
@@ -40,6 +42,11 @@ class Metadata:
     def fold(self) -> str:
         """Name of the fold, after the file."""
         return self.file.name.removesuffix("_metadata.txt")
+
+    @cached_property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether each item has an image, (n,); false for a text alone."""
+        return np.array([path != NO_IMAGE for path in self.paths], dtype=bool)
 
     def image(self, row: int) -> Path:
         """Return the image file of a row."""
@@ -118,14 +125,15 @@ def read_metadata(file: Path) -> Metadata:
     """Read a metadata file.
 
     Every line is an image path, one comma, and C labels (0 or 1) separated by blanks; blanks around the parts and
-    repeated blanks are accepted.
+    repeated blanks are accepted. Where texts lie beside it, the path ``-`` is an item without image.
 
     Args:
         file: the metadata file of a fold.
 
     Raises:
         DataError: naming the file, the line and what to do, if the file is missing or empty, or a line has no comma
-            or several, no path, a label other than 0 or 1, or another number of labels than the first line.
+            or several, no path, no image and no texts beside it, a label other than 0 or 1, or another number of labels than
+            the first line.
 
     Example:
         >>> import tempfile
@@ -148,7 +156,11 @@ def read_metadata(file: Path) -> Metadata:
         paths.append(path.strip())
         vectors.append(vector.strip())
     labels = parse_labels(vectors, lambda row, complaint: _bad_line(file, row, complaint))
-    return Metadata(file, _decode(file, paths), labels)
+    metadata = Metadata(file, _decode(file, paths), labels)
+    if not metadata.present.all() and not texts_file(file.parent, metadata.fold).is_file():
+        row = int(np.flatnonzero(~metadata.present)[0])
+        raise _bad_line(file, row, f"has the image path {NO_IMAGE}, which stands for none, but without image an item needs a text")
+    return metadata
 
 
 def write_metadata(file: Path, paths: Sequence[str], labels: NDArray[np.generic]) -> None:

@@ -21,6 +21,7 @@ _KINDS = {
     "database": str, "rule": str, "seed": int, "source": str, "sizes": dict, "overlaps": dict, "sha256": dict, "classes": list,
     "understood": list, "reading": dict,
 }  # fmt: skip
+VOCABULARY_FILE = "vocabulary.txt"
 _LATER: Mapping[str, Any] = {"overlaps": {}, "understood": [], "reading": {}}  # what older files lack
 
 
@@ -38,7 +39,8 @@ class Split:
         source: where the images come from.
         partial: whether images of the full dataset are missing.
         note: how many are there ("20,000 of 60,000 images"); empty for a full set.
-        sha256: checksum of each metadata file; a dataset whose images have texts, a second view, adds the files of these.
+        sha256: checksum of each metadata file; a dataset whose images have texts, a second view, adds the files of these and of the
+            vocabulary.
         overlaps: images that two folds share, {"train-database": 5000}; empty where all are disjoint.
         understood: what the labels were understood to be, in one line, and what is doubtful about them; empty in older files.
         reading: how the source was read: how it writes "labels", and "separator", "least", "left_out" of own images.
@@ -57,6 +59,23 @@ class Split:
     overlaps: Mapping[str, int] = dataclasses.field(default_factory=dict)
     understood: tuple[str, ...] = ()
     reading: Mapping[str, str | int] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether its images have texts."""
+        return VOCABULARY_FILE in self.sha256
+
+    def check_texts(self) -> None:
+        """Refuse a dataset whose images have no texts.
+
+        Raises:
+            DataError: naming it.
+        """
+        if not self.has_texts:
+            raise DataError(
+                f"the images of {self.database} have no texts, which a second view needs: "
+                f"choose a dataset with texts, as GLYPHS, which needs no download"
+            )
 
     @property
     def caption(self) -> str:
@@ -79,9 +98,17 @@ def metadata_file(folder: Path, fold: str) -> Path:
     return folder / f"{fold}_metadata.txt"
 
 
+def texts_file(folder: Path, fold: str) -> Path:
+    """Return the file of the texts of a fold in the directory of a prepared dataset whose images have texts."""
+    return folder / f"{fold}_texts.txt"
+
+
 def checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the four metadata files of a directory."""
-    return {metadata_file(folder, fold).name: digest(metadata_file(folder, fold), "sha256") for fold in FOLDS}
+    """Return the SHA-256 of the four metadata files of a directory and, where its images have texts, of those and their vocabulary."""
+    files = [metadata_file(folder, fold) for fold in FOLDS]
+    if (folder / VOCABULARY_FILE).is_file():
+        files += [*(texts_file(folder, fold) for fold in FOLDS), folder / VOCABULARY_FILE]
+    return {file.name: digest(file, "sha256") for file in files}
 
 
 def write_split(folder: Path, split: Split) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..data.split import metadata_file, read_facts, write_split
+from ..data.split import VOCABULARY_FILE, metadata_file, read_facts, texts_file, write_split
 from ..errors import RunError
 from ..runs import Run, processed_folder
 from ..runs.split_json import read_split_facts
@@ -21,18 +21,25 @@ def check_split(run: Run) -> None:
     A run without a recorded split passes, and so does one whose dataset is missing: reading it raises later.
 
     Raises:
-        RunError: if the images of train or val, or their labels, have changed.
+        RunError: if the images of train or val, their labels or their texts, or the vocabulary have changed.
         DataError: if the dataset was prepared by another program.
     """
     before = read_split_facts(run.directory)
     if before is None or not processed_folder(run.database).is_dir():
         return
     now = read_facts(run.database)
-    names = {fold: metadata_file(run.directory, fold).name for fold in _DECIDING}
-    changed = [fold for fold, name in names.items() if before.get("sha256", {}).get(name) != now.sha256[name]]
-    if changed:
+    known = before.get("sha256", {})
+    files = {"images or labels": metadata_file} | ({"texts": texts_file} if VOCABULARY_FILE in known else {})
+    changes = []
+    for what, file_of in files.items():
+        names = {fold: file_of(run.directory, fold).name for fold in _DECIDING}
+        if changed := [fold for fold, name in names.items() if known.get(name) != now.sha256.get(name)]:
+            changes.append(f"{what} in {' and '.join(changed)}")
+    if VOCABULARY_FILE in known and known[VOCABULARY_FILE] != now.sha256.get(VOCABULARY_FILE):
+        changes.append("words in its vocabulary")
+    if changes:
         raise RunError(
-            f"{run} was trained on another split of {run.database}: it was prepared again since, with other images or labels in "
-            f"{' and '.join(changed)}. Train it again, with the same settings and -no_skip, or prepare the dataset as {run.split_file} "
+            f"{run} was trained on another split of {run.database}: it was prepared again since, with other {', other '.join(changes)}. "
+            f"Train it again, with the same settings and -no_skip, or prepare the dataset as {run.split_file} "
             f"says it was ({before.get('protocol')}, seed {before.get('seed')})"
         )

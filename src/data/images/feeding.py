@@ -1,9 +1,9 @@
-"""Feeding a network: the order of the images, shared out over devices, and the loader."""
+"""Feeding a network: the order of the items of a fold, shared out over devices, and the loader of their images or texts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,9 +13,24 @@ from torch.utils.data.distributed import DistributedSampler
 
 from ...errors import DataError, UsageError
 from ...interrupts import defer_interrupts
-from .fold import Batch, ImageFold
+from .fold import Batch
 
-_Request = tuple[list[int], int]  # rows of a batch, and its epoch
+_Request = tuple[list[int], int]  # positions of a batch among the items that are present, and its epoch
+
+
+class Fold(Protocol):
+    """What a loader feeds from: the images of a fold (:class:`~biodeephashing.data.ImageFold`), or its texts."""
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether each item has an image, or a text, (n,); others are left out."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether a batch is nothing but a copy out of memory."""
+
+    def batch(self, rows: Sequence[int], epoch: int = 0) -> Batch:
+        """Return inputs, labels and rows of a batch."""
 
 
 class EpochSampler(DistributedSampler[int]):
@@ -118,11 +133,13 @@ class _Batches(EpochSampler):
 class _ByBatch(Dataset[Batch]):
     """A fold that returns whole batches: one look into the map, and nothing to collate."""
 
-    def __init__(self, fold: ImageFold) -> None:
+    def __init__(self, fold: Fold) -> None:
         self.fold = fold
+        self.rows = np.flatnonzero(fold.present)
 
     def __getitem__(self, request: _Request) -> Batch:
-        return self.fold.batch(*request)
+        positions, epoch = request
+        return self.fold.batch(self.rows[positions].tolist(), epoch)
 
 
 class _Loader(DataLoader[Batch]):
@@ -134,7 +151,7 @@ class _Loader(DataLoader[Batch]):
 
 
 def loader(
-    fold: ImageFold,
+    fold: Fold,
     *,
     batch_size: int,
     num_workers: int = 0,
@@ -144,10 +161,12 @@ def loader(
     world_size: int = 1,
     pin_memory: bool = False,
 ) -> DataLoader[Batch]:
-    """Return a loader of the batches of one device, images as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
+    """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
+
+    Items without an image, or text, are left out. With none missing, images and texts come in the same order.
 
     Args:
-        fold: the images.
+        fold: the images, or the texts.
         batch_size: images of a batch, over all devices.
         num_workers: processes that decode or change images; they stay alive between epochs. None where the images are ready.
         shuffle: whether the order changes with the epoch, see :class:`EpochSampler`.
@@ -160,11 +179,11 @@ def loader(
         UsageError: if a batch cannot be shared evenly.
         DataError: if there is not one image for each device.
     """
-    workers = 0 if fold.ready else num_workers
+    workers, batches = 0 if fold.ready else num_workers, _ByBatch(fold)
     return _Loader(
-        _ByBatch(fold),
+        batches,
         batch_size=None,  # the sampler gives batches
-        sampler=_Batches(len(fold), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
+        sampler=_Batches(len(batches.rows), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,

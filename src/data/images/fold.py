@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import NoReturn
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import Dataset
 
@@ -59,10 +61,17 @@ class ImageFold(Dataset[Item]):
         self._augment = None if augment is None else self.transformation.augment
         self._seed = augment or 0
         self._root = home().absolute()
+        self._rows = np.flatnonzero(metadata.present).tolist()  # those with an image, which alone are cached
+        self._position = np.cumsum(metadata.present) - 1  # of each row among them
         self._cached = self._cache() if cache else None
 
     def __len__(self) -> int:
         return len(self.metadata)
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Whether each item has an image, (n,)."""
+        return self.metadata.present
 
     @property
     def ready(self) -> bool:
@@ -89,7 +98,9 @@ class ImageFold(Dataset[Item]):
             DataError: if an image is missing or damaged, or images are of different size; it names them.
         """
         index = np.array(rows, dtype=np.int64)
-        images: Images = self._decoded(rows) if self._cached is None else self._cached[index]
+        if not self.present[index].all():
+            self._refuse_text(int(index[~self.present[index]][0]))
+        images: Images = self._decoded(rows) if self._cached is None else self._cached[self._position[index]]
         if self.transformation.geometry is None:
             self._check_sizes(rows, images)
         changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
@@ -102,6 +113,8 @@ class ImageFold(Dataset[Item]):
         Raises:
             DataError: naming the image, the metadata file and the line, if the image is missing or damaged.
         """
+        if not self.present[row]:
+            self._refuse_text(row)
         file = self._root / self.metadata.paths[row]
         try:
             return decode(file)[0]
@@ -112,22 +125,23 @@ class ImageFold(Dataset[Item]):
         """Return the cached images: at their own size where that is one for all and the rest can wait, else with their geometry done."""
         metadata, geometry = self.metadata, None if self._augment else self.transformation.geometry
         forms = {OWN: self._at_own_size} | ({geometry.name: self._at_its_size} if geometry else {})
-        find = partial(pixel_map, metadata.file.parent / FOLDER, metadata.fold, self._root, metadata.paths)
+        paths = [metadata.paths[row] for row in self._rows]
+        find = partial(pixel_map, metadata.file.parent / FOLDER, metadata.fold, self._root, paths)
         cached = find(forms)
         if cached and cached.form == OWN and not self._can_wait(*cached.pixels.shape[2:]):  # by one that changes them later
             cached = find({form: decode for form, decode in forms.items() if form != OWN})
         return cached
 
-    def _at_own_size(self, row: int) -> Pixels:
-        image = self.image(row)
+    def _at_own_size(self, position: int) -> Pixels:
+        image = self.image(self._rows[position])
         if not self._can_wait(image.height, image.width):
             raise NotMappableError
         return pixels(image)
 
-    def _at_its_size(self, row: int) -> Pixels:
+    def _at_its_size(self, position: int) -> Pixels:
         geometry = self.transformation.geometry
         assert geometry is not None
-        return pixels(geometry(self.image(row)))
+        return pixels(geometry(self.image(self._rows[position])))
 
     def _decoded(self, rows: Sequence[int]) -> list[Pixels]:
         images = [self.image(row) for row in rows]
@@ -142,6 +156,9 @@ class ImageFold(Dataset[Item]):
         return DataError(
             f"the image {self._root / metadata.paths[row]} ({metadata.where(row)}) {complaint}: {how_to_fix(metadata.file.parent.name)}"
         )
+
+    def _refuse_text(self, row: int) -> NoReturn:
+        raise DataError(f"{self.metadata.where(row)} is a text alone, without an image")
 
     def _check_sizes(self, rows: Sequence[int], images: Images) -> None:
         (_, height, width) = images[0].shape

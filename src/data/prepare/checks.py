@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...settings import FOLDS
+from ..metadata import NO_IMAGE
 from .content import DatasetContent, is_safe
 from .splits import overlaps
 
@@ -18,13 +19,14 @@ def check(content: DatasetContent) -> None:
 
     Raises:
         DataError: for a fold without images or with one twice, folds that share images though their protocol does not say
-            so, a class without images, a single class, images that all have the same labels, and a file name that cannot
-            be written or occurs twice.
+            so, a class without images, a single class, images that all have the same labels, a file name that cannot
+            be written or occurs twice, and texts that are not one line per image.
     """
     _check_folds(content)
     _check_overlaps(content)
     _check_classes(content)
     _check_names(content)
+    _check_texts(content)
 
 
 def _check_folds(content: DatasetContent) -> None:
@@ -86,8 +88,23 @@ def uniform(labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
 def _check_names(content: DatasetContent) -> None:
     seen: set[str] = set()
     for name in content.files:
+        if name == NO_IMAGE:
+            continue
         if not is_safe(name):
             raise DataError(f"the file name {name!r} is empty or hidden, or holds a comma, colon, slash, outer blank or control character")
         if name.lower() in seen:
             raise DataError(f"two images have the file name {name!r}, where upper and lower case may be the same")
         seen.add(name.lower())
+
+
+def _check_texts(content: DatasetContent) -> None:
+    """Check that there is a text, blank or not, for each image, and an image or a text for each item."""
+    lines = [""] * len(content.files) if content.texts is None else content.texts.lines
+    if len(lines) != len(content.files):
+        raise DataError(f"there are {len(lines):,} texts for {len(content.files):,} images: each needs a line, blank if it has no text")
+    for row, (name, text) in enumerate(zip(content.files, lines, strict=True)):
+        where = f" ({content.where(row)})" if content.where else ""
+        if "\n" in text:
+            raise DataError(f"the text of {name}{where} holds a line break, but a text is one line: tabs separate captions")
+        if name == NO_IMAGE and not text.strip():
+            raise DataError(f"item {row + 1:,}{where} has neither an image nor a text")

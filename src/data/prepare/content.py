@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import FOLDS
+from ..metadata import NO_IMAGE
 from .labels import describe, doubts
 from .splits import Protocol
 
@@ -17,11 +18,31 @@ LeftOut = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
+class Texts:
+    """The texts of the images of a dataset, its second view.
+
+    Args:
+        lines: text of each image, n of them: words separated by blanks, or captions separated by tabs; blank for an image without text.
+        least: the items that a word must be in to get a column, counted in database and train.
+        items: what each image shows, where several images show the same thing and a word counts once for all of them, (n,); None where
+            every image is an item.
+    """
+
+    lines: Sequence[str]
+    least: int
+    items: NDArray[np.int64] | None = None
+
+    def rows(self, chosen: NDArray[np.int64]) -> Texts:
+        """Return the texts of some of the images."""
+        return Texts([self.lines[row] for row in chosen], self.least, None if self.items is None else self.items[chosen])
+
+
+@dataclass(frozen=True)
 class DatasetContent:
     """A dataset as a processor hands it over.
 
     Args:
-        files: file name of each image, n of them.
+        files: file name of each image, n of them; "-" for an item that is a text alone.
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
         folds: indices of the images of each fold, in the order of the metadata file.
@@ -36,6 +57,7 @@ class DatasetContent:
         left_out: file and reason of each image that is left out because it cannot be read.
         reading: how the source was read; "labels" says how it writes them.
         remarks: what is doubtful about the labels, beside what :func:`~.labels.doubts` finds.
+        texts: the texts of the images; None for images alone.
     """
 
     files: Sequence[str]
@@ -53,6 +75,12 @@ class DatasetContent:
     left_out: LeftOut = ()
     reading: Mapping[str, str | int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    texts: Texts | None = None
+
+    def with_image(self) -> NDArray[np.int64]:
+        """Return the indices of the images in the folds, ascending, without the items that are a text alone."""
+        used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
+        return used[[self.files[row] != NO_IMAGE for row in used]]
 
     def understood(self) -> tuple[str, ...]:
         """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .content import DatasetContent, distinct_names
+from .content import DatasetContent, Texts, distinct_names
 from .labels import counted
 from .splits import Protocol, merge_folds, random_split
 
@@ -30,6 +30,7 @@ class LabelTable:
         where: says where a row is written ("line 3 of .../train.txt"), in every list.
         unused: classes that no image has, by design.
         form: how the source writes the labels ("0/1 vectors").
+        texts: the texts of the images; None for images alone.
     """
 
     folder: Path
@@ -39,6 +40,7 @@ class LabelTable:
     where: Callable[[int], str]
     unused: Collection[str] = ()
     form: str = ""
+    texts: Texts | None = None
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -46,7 +48,8 @@ class LabelTable:
     def rows(self, chosen: NDArray[np.int64]) -> LabelTable:
         """Return the table of some of the rows."""
         paths = [self.paths[row] for row in chosen]
-        return dataclasses.replace(self, paths=paths, labels=self.labels[chosen], where=lambda row: self.where(chosen[row]))
+        texts = self.texts and self.texts.rows(chosen)
+        return dataclasses.replace(self, paths=paths, labels=self.labels[chosen], where=lambda row: self.where(chosen[row]), texts=texts)
 
     def columns(self, chosen: Sequence[int]) -> LabelTable:
         """Return the table of some of the classes, and of the images that have one of them or had none before."""
@@ -112,6 +115,7 @@ class LabelTable:
             where=self.where,
             image=self._file,
             reading={"labels": self.form},
+            texts=self.texts,
         )
 
     def random_split(self, sizes: Mapping[str, int], protocol: Protocol, *, source: str, note: str = "") -> DatasetContent:

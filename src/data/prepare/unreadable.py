@@ -40,7 +40,7 @@ def without_unreadable(content: DatasetContent, share: Fraction, label: str) -> 
     """
     if content.image is None:
         return content
-    rows = np.unique(np.concatenate(list(content.folds.values())))
+    rows = content.with_image()
     files = [content.image(row) for row in rows.tolist()]
     faults = in_threads(fault_of, files, f"{label}: checking")
     unreadable = [(row, str(file), fault) for row, file, fault in zip(rows.tolist(), files, faults, strict=True) if fault]

@@ -14,10 +14,12 @@ from ...errors import DataError
 from ...runs import only_process, processed_folder, recover, replacing_folder
 from ...settings import FOLDS
 from ..images.threads import in_threads
-from ..metadata import LABEL_NAMES_FILE, read_metadata, write_label_names, write_metadata
-from ..split import Split, checksums, how_to_fix, metadata_file, read_split, write_split
+from ..metadata import LABEL_NAMES_FILE, NO_IMAGE, read_metadata, write_label_names, write_metadata
+from ..split import VOCABULARY_FILE, Split, checksums, how_to_fix, metadata_file, read_split, texts_file, write_split
+from ..texts.rows import write_texts
+from ..texts.vocabulary import Vocabulary, write_vocabulary
 from .checks import check, uniform
-from .content import DatasetContent
+from .content import DatasetContent, Texts
 from .splits import overlaps
 from .unreadable import check_left_out, without_unreadable, write_left_out
 
@@ -76,7 +78,7 @@ def _checked(database: str, skip_unreadable: Fraction) -> Split:
     labels = []
     for fold in FOLDS:
         metadata = read_metadata(metadata_file(folder, fold))
-        missing = [path for path in metadata.paths if Path(path).name not in present]
+        missing = [path for path in metadata.paths if path != NO_IMAGE and Path(path).name not in present]
         if missing:
             raise DataError(f"{len(missing):,} images of {database} are missing, the first is {missing[0]}: {how_to_fix(database)}")
         labels.append(metadata.labels)
@@ -99,8 +101,11 @@ def _write(database: str, content: DatasetContent, folder: Path) -> None:
     _write_images(database, content, folder / IMAGES)
     for fold in FOLDS:
         rows = content.folds[fold]
-        paths = [f"data/processed/{database}/{IMAGES}/{content.files[row]}" for row in rows]
+        names = [content.files[row] for row in rows]
+        paths = [name if name == NO_IMAGE else f"data/processed/{database}/{IMAGES}/{name}" for name in names]
         write_metadata(metadata_file(folder, fold), paths, content.labels[rows])
+    if content.texts is not None:
+        _write_texts(folder, content, content.texts)
     write_label_names(folder / LABEL_NAMES_FILE, content.classes)
     write_left_out(folder, content.left_out)
     facts = Split(
@@ -122,5 +127,13 @@ def _write(database: str, content: DatasetContent, folder: Path) -> None:
 
 
 def _write_images(database: str, content: DatasetContent, folder: Path) -> None:
-    rows = np.unique(np.concatenate([content.folds[fold] for fold in FOLDS])).tolist()
+    rows = content.with_image().tolist()
     in_threads(lambda row: content.write_image(row, folder / content.files[row]), rows, database)
+
+
+def _write_texts(folder: Path, content: DatasetContent, texts: Texts) -> None:
+    for fold in FOLDS:
+        write_texts(texts_file(folder, fold), [texts.lines[row] for row in content.folds[fold]])
+    known = texts.rows(np.union1d(content.folds["database"], content.folds["train"]))
+    items = None if known.items is None else known.items.tolist()
+    write_vocabulary(folder / VOCABULARY_FILE, Vocabulary.built(known.lines, known.least, items))
