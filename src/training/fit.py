@@ -65,8 +65,8 @@ def fit(
     module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
     if resume is None and start is not None:
         module.start_from(start)
-    check_batches(module, settings)
-    check_rules(module, settings)
+    check_batches(module.network, module.example, settings)
+    check_rules(module.network, module.example, settings)
     plan = plan_of(settings, folds, validation)
     train_module(run, settings, reporting, module, feeding, plan, resume=resume, finish=finish)
 
@@ -97,7 +97,7 @@ def build_module(
     images = ImageFold(train_fold, transformation_of(settings))
     example = images.transformation.to_network_input(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
-    check_input(module, settings)
+    check_input(network, example, settings)
     if module.loss.needs_reference and fresh:
         module.loss.set_reference(_features(network, train_fold, settings))
     return module

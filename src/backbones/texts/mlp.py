@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -35,7 +36,7 @@ class MLP(nn.Module):
         super().__init__()
         self.num_features = hidden[-1]
         widths = [words, *hidden]
-        layers = [nn.Linear(before, after) for before, after in zip(widths, widths[1:], strict=False)]
+        layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
         for layer in layers:
             nn.init.normal_(layer.weight, std=0.01)
             nn.init.normal_(layer.bias, std=0.01)

@@ -62,16 +62,14 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_architecture: str = setting(
         "", "text_arch",
-        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME learns by the rule; left out: mlp, as bio as -arch",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- where -arch is",
         named="always", before="seed",
     )  # fmt: skip
     text_mode: str = setting(
         "", "text_mode", "rule of the text tower, as -mode; left out: that of -mode, where maps take the prefixes image. and text.",
         before="device",
     )  # fmt: skip
-    text_learning_rate: float = setting(
-        0.0, "text_lr", "rate of the text tower's backbone; 0: as -lr", check=AT_LEAST_0, before="device"
-    )
+    text_learning_rate: float = setting(0.0, "text_lr", "rate of the text tower's backbone; 0: as -lr", check=AT_LEAST_0, before="device")
     text_hash_rate: float = setting(
         0.0, "text_hash_rate", "rate of the text tower's hash layer over that of its backbone; 0: as -hash_rate", check=AT_LEAST_0,
         before="device",
@@ -80,7 +78,9 @@ class Settings(TrainingSettings):
         "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
         choices=("binary", "tfidf", "centred"), before="device",
     )  # fmt: skip
-    captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=("first", "all"), before="device")
+    captions: str = setting(
+        "first", "captions", "of several captions, the first or the words of all", choices=("first", "all"), before="device"
+    )
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
