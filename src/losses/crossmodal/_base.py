@@ -96,7 +96,7 @@ class AlternatingLoss(CrossModalLoss):
     :math:`B = \operatorname{sgn}(F + G)` with sgn 0 = 1, renewed once an epoch. A batch is written before its loss is taken,
     and all three are constants to the gradient. Items that lack a modality have a row of zeros there, which no sum counts.
 
-    As published, F and G are drawn from N(0, 1) until :meth:`start` takes the outputs of the untrained towers instead.
+    :meth:`start` fills F and G before the first step; until then everything is 0.
 
     Args:
         **shared: see :class:`CrossModalLoss`.
@@ -117,17 +117,16 @@ class AlternatingLoss(CrossModalLoss):
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
         for modality in get_args(Modality):
-            self.register_buffer(modality, torch.empty(self.train_size, self.bits))
+            self.register_buffer(modality, torch.zeros(self.train_size, self.bits))
             self.register_buffer(f"{modality}_present", torch.ones(self.train_size, dtype=torch.bool))
-        self.register_buffer("target", torch.empty(self.train_size, self.bits))
+        self.register_buffer("target", torch.zeros(self.train_size, self.bits))
         self.register_buffer("labels", torch.empty(0, self.classes), persistent=False)  # the pipeline hands them over at each start
-        self.start(None, None)
 
     def start(self, image_outputs: Tensor | None, text_outputs: Tensor | None, seed: int = 0) -> None:
-        """Fill F and G with the outputs of the untrained towers, relaxed, and B with their signs.
+        """Fill F and G with the outputs of the untrained towers, relaxed, and B with the signs of their sum.
 
         Args:
-            image_outputs: raw outputs by dataset index, (N, K); None draws from N(0, 1).
+            image_outputs: raw outputs by dataset index, (N, K); None draws them from N(0, 1), as published.
             text_outputs: the same of the text tower.
             seed: of the draw.
 
@@ -149,7 +148,7 @@ class AlternatingLoss(CrossModalLoss):
         self.refresh()
 
     def set_present(self, image_mask: Tensor, text_mask: Tensor) -> None:
-        """Take note of the items that lack a modality; each must have one.
+        """Take note of the items that lack a modality, before :meth:`start`; each must have one.
 
         Args:
             image_mask: True for an item with an image, (N,).
@@ -165,7 +164,6 @@ class AlternatingLoss(CrossModalLoss):
         for modality, mask in zip(get_args(Modality), (image_mask, text_mask), strict=True):
             self._present(modality).copy_(mask)
             getattr(self, modality).mul_(self._present(modality)[:, None])
-        self.refresh()
 
     def on_fit_start(self, labels: Tensor) -> None:
         """Take the labels of the whole train fold, by dataset index, before the first step.
@@ -193,12 +191,15 @@ class AlternatingLoss(CrossModalLoss):
             modality: the tower that learns.
 
         Raises:
-            UsageError: for shapes that do not fit, an index that no item of this modality has, or before :meth:`on_fit_start`.
+            UsageError: for shapes that do not fit, an index that no item of this modality has, or before :meth:`on_fit_start`
+                and :meth:`start`.
             RunError: for an output that is not finite.
         """
         self._check_shapes(outputs, labels, index)
         if not len(self.labels):
             raise UsageError(f"{type(self).__name__} compares with the labels of the whole train fold: call on_fit_start first")
+        if not self.target.any():
+            raise UsageError(f"{type(self).__name__} compares with codes of the whole train fold: call start first")
         with torch.autocast(outputs.device.type, enabled=False):
             codes = self.relax(widen(outputs))
             self.remember(codes, index, modality)

@@ -20,7 +20,7 @@ class _PairLikelihood(torch.autograd.Function):
         return -logsigmoid(-logits).sum()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
         return slope * gradient, None, None

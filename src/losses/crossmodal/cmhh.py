@@ -18,13 +18,14 @@ LEAST = 1e-5  # added below each logarithm, as published
 
 @CROSSMODAL_LOSSES.register("CMHH")
 class CMHH(AlternatingLoss):
-    r"""Similar items should lie within a small Hamming ball across modalities, by a likelihood that counts pairs the more the worse they lie.
+    r"""Similar items should lie within a small Hamming ball across modalities, and bad pairs count most.
 
     .. math:: L = \frac{1}{Mn} \sum_{ij} \bigl[ -s_{ij}\, \alpha\, (1 - p_{ij})^\gamma \log(p_{ij} + \varepsilon)
         - (1 - s_{ij}) (1 - \alpha)\, p_{ij}^\gamma \log(1 - p_{ij} + \varepsilon) \bigr]
         + \lambda\, \frac{1}{M} \sum_i \| \operatorname{sgn} h_i - h_i \|
 
-    .. math:: p_{ij} = e^{-\beta d_{ij}}, \quad d_{ij} = \max\bigl(0, \tfrac12 (K - \langle h_i, m_j \rangle)\bigr), \quad \varepsilon = 10^{-5}
+    .. math:: p_{ij} = e^{-\beta d_{ij}}, \quad d_{ij} = \max\bigl(0, \tfrac12 (K - \langle h_i, m_j \rangle)\bigr), \quad
+        \varepsilon = 10^{-5}
 
     Here h are the tanh of the outputs of the tower that learns for a batch of M items, and m the n latest codes of the other one.
     The published focus, γ = 2, takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one

@@ -25,7 +25,7 @@ class Contrastive(JointLoss):
 
     References:
         Representation Learning with Contrastive Predictive Coding (van den Oord, Li, Vinyals; arXiv 2018), for the first term.
-        Unsupervised Contrastive Cross-Modal Hashing (Hu, Zhu, Lin, Peng, Peng; IEEE Transactions on Pattern Analysis and Machine
+        Unsupervised Contrastive Cross-Modal Hashing (Hu, Zhu, Lin, Peng, Zhao, Peng; IEEE Transactions on Pattern Analysis and Machine
         Intelligence 2023), for hashing by it.
 
     Args:

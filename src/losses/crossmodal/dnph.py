@@ -21,7 +21,7 @@ class DNpH(JointLoss):
 
     References:
         Deep Neighborhood-preserving Hashing with Quadratic Spherical Mutual Information for Cross-modal Retrieval (Qin, Huo, Huang, Dai,
-        Zhang, Wang; IEEE Transactions on Multimedia 2024).
+        Zhang, Zhang; IEEE Transactions on Multimedia 2024).
 
     Args:
         **shared: see :class:`CrossModalLoss`.

@@ -30,8 +30,8 @@ class DSPH(JointLoss):
     that share none. A mean over nothing is 0. The proxies P, one row per class for both modalities, are parameters drawn from N(0, 1).
 
     References:
-        Deep Semantic-aware Proxy Hashing for Multi-label Cross-modal Retrieval (Huo, Qin, Dai, Wang, Huang, Zhang; IEEE Transactions
-        on Circuits and Systems for Video Technology 2023).
+        Deep Semantic-aware Proxy Hashing for Multi-label Cross-modal Retrieval (Huo, Qin, Dai, Wang, Zhang, Huang, Wang; IEEE
+        Transactions on Circuits and Systems for Video Technology 2024).
 
     Args:
         alpha: α, weight of the pairs.
