@@ -34,15 +34,17 @@ _HALF = {"32": None, "64": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features and codes of images.
+    """Features and codes of images, or of texts.
 
     Args:
         features: raw outputs of the hash layer, float32 (n, bits).
         codes: their signs, packed, uint8 (n, ceil(bits / 8)); see :func:`~biodeephashing.codes.pack`.
+        absent: rows of items that have no such image or text; features are zeros there, which say nothing.
     """
 
     features: NDArray[np.float32]
     codes: NDArray[np.uint8]
+    absent: tuple[int, ...] = ()
 
 
 class Transform(Protocol):
@@ -267,4 +269,4 @@ def encode_items(
         for batch, _, rows in batches_of(items, settings, encoder.device):
             features[rows.numpy()] = encoder.features(batch)
             bar.update(len(rows))
-    return Encoded(features, codes.pack(features))
+    return Encoded(features, codes.pack(features), tuple(np.flatnonzero(~items.present).tolist()))
