@@ -62,7 +62,7 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_architecture: str = setting(
         "", "text_arch",
-        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- where -arch is",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- as -arch",
         named="always", before="seed",
     )  # fmt: skip
     text_mode: str = setting(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,6 +24,12 @@ from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.devices import lay_out
 
 RULES = {"DCMH": "kp", "DSPH": "fa", "DNpH": "dfa", "CHN": "wm", "CMHH": "drtp", "PRDH": "brsf", "Contrastive": "usf"}
+
+
+ALONE = SimpleNamespace(  # what a feeding asks of a trainer with one device
+    global_rank=0, world_size=1, strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    fit_loop=SimpleNamespace(epoch_progress=SimpleNamespace(current=SimpleNamespace(processed=0))),
+)  # fmt: skip
 
 
 def built(settings: Settings) -> tuple[CrossModalModule, CrossModalFeeding]:
@@ -66,7 +73,7 @@ def test_an_epoch_is_one_pass_of_each_tower_as_by_hand(settings, first):
     optimizers = {name: learner.optimizer() for name, learner in module.learners.items()}
     module.train()
     lay_out(module.towers["image"], torch.device("cpu"))
-    feeding.trainer = _Alone()
+    feeding.trainer = ALONE
     for name, one in zip(feeding.passes(), feeding.train_dataloader().loaders, strict=True):
         modality = name.removesuffix("s")
         for batch in one:
@@ -77,21 +84,7 @@ def test_an_epoch_is_one_pass_of_each_tower_as_by_hand(settings, first):
     module.loss.refresh()
     state = read_checkpoint(run.last_checkpoint)["state_dict"]
     assert equal(state, module.state_dict())
-    assert [modality for modality in feeding.passes()] == [f"{first}s", "texts" if first == "image" else "images"]
-
-
-class _Alone:
-    """What a feeding asks of a trainer with one device."""
-
-    global_rank, world_size = 0, 1
-
-    class strategy:
-        root_device = torch.device("cpu")
-
-    class fit_loop:
-        class epoch_progress:
-            class current:
-                processed = 0
+    assert list(feeding.passes()) == [f"{first}s", "texts" if first == "image" else "images"]
 
 
 @pytest.mark.parametrize(("loss", "rule"), [("DCMH", "kp"), ("DSPH", "wm"), ("DNpH", "image.*=frsf,text.*=bp")])
@@ -169,6 +162,7 @@ def test_weighted_words_train_in_half_precision(settings, weights):
     assert train(replace(settings, text_weights=weights, precision="bf16-mixed", epochs=1), quiet=True).status == "finished"
 
 
+@pytest.mark.slow
 def test_several_processes_see_the_batches_of_one(settings):
     runs = [train(replace(settings, mode="bp", epochs=1, devices=devices, experiment_name=f"d{devices}"), quiet=True) for devices in (1, 2)]
     one, two = (read_checkpoint(run.last_checkpoint)["state_dict"] for run in runs)
@@ -217,7 +211,7 @@ def test_a_map_of_image_layers_says_that_the_text_tower_has_none(settings):
 
 
 def test_outputs_that_are_not_finite_end_the_training_in_words(settings):
-    with pytest.raises(BioDeepHashingError, match="not finite|diverged"):
+    with pytest.raises(BioDeepHashingError, match=r"not finite|diverged"):
         train(replace(settings, loss="DSPH", optimizer="sgd", learning_rate=1e30), quiet=True)
 
 
