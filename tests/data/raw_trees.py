@@ -43,6 +43,7 @@ def random_labels(count: int, classes: int) -> NDArray[np.uint8]:
 def coco(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> NDArray[np.uint8]:
     """24 train and 16 val images; ids 1, 3 and 90 are used. Returns their labels, 3 columns."""
     monkeypatch.setattr(MS_COCO, "SIZES", {"train": 8, "query": 5, "val": 4})
+    monkeypatch.setattr(MS_COCO, "LEAST", 3)
     labels, files, start = random_labels(40, 3), {}, 0
     categories = [{"id": 90, "name": "toothbrush"}, {"id": 1, "name": "person"}, {"id": 3, "name": "car"}]
     for part, count in (("train2014", 24), ("val2014", 16)):
@@ -55,6 +56,12 @@ def coco(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) -> N
         random.Random(1).shuffle(annotations)
         content = {"images": images, "annotations": annotations + annotations[:3], "categories": categories}
         files[f"annotations/instances_{part}.json"] = json.dumps(content)
+        captions = [
+            {"image_id": image["id"], "id": 9 - turn, "caption": f"view {turn} of image {int(image['id']) % 5}.\n"}
+            for turn in (1, 0)
+            for image in images[1:]
+        ]
+        files[f"annotations/captions_{part}.json"] = json.dumps({"images": images, "annotations": captions})
         files |= {f"{part}/{image['file_name']}": "" for image in images}
         start += count
     written(files, home / "data/raw/MS_COCO", turned)
@@ -87,12 +94,15 @@ def mirflickr(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False)
     """60 images with 38 labels."""
     monkeypatch.setattr(MIRFLICKR25K, "COUNT", 60)
     monkeypatch.setattr(MIRFLICKR25K, "SIZES", {"train": 12, "query": 6, "val": 6})
+    monkeypatch.setattr(MIRFLICKR25K, "TAGS_SIZES", {"train": 12, "query": 6, "val": 3})
+    monkeypatch.setattr(MIRFLICKR25K, "LEAST", 10)
     labels = random_labels(60, 38)
     files = {
         f"{MIRFLICKR25K.ANNOTATIONS}/{name}.txt": "".join(f"{row + 1}\r\n" for row in np.flatnonzero(labels[:, column]))
         for column, name in enumerate(MIRFLICKR25K.CLASSES)
     }
     files |= {f"{MIRFLICKR25K.ANNOTATIONS}/README.txt": "not a label"} | {f"mirflickr/im{row + 1}.jpg": "" for row in range(60)}
+    files |= {f"mirflickr/meta/tags/tags{row + 1}.txt": f"{('sea', 'd70s', f'rare{row}')[row % 3]}\r\nx{row}\r\n" for row in range(60)}
     written(files, home / "data/raw/MIRFLICKR25K", turned)
     return labels
 
@@ -137,7 +147,9 @@ PREPARED: dict[str, tuple[PublicDataset, Maker]] = {
     "coco": (MS_COCO.DATASET, coco),
     "NUS_WIDE": (NUS_WIDE.DATASET, nus_wide),
     "nuswide_21": (NUS_WIDE.DATASET, nus_wide),
+    "coco-captions": (MS_COCO.DATASET, coco),
     "MIRFLICKR25K": (MIRFLICKR25K.DATASET, mirflickr),
+    "mirflickr-tags": (MIRFLICKR25K.DATASET, mirflickr),
     "mirflickr": (MIRFLICKR25K.DATASET, mirflickr),
     "VOC2012": (VOC2012.DATASET, voc),
     "voc2012": (VOC2012.DATASET, voc),

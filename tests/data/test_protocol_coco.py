@@ -10,7 +10,7 @@ import pytest
 from prepared_sets import dealt, names
 from raw_trees import coco
 
-from biodeephashing.data import load_fold, read_label_names
+from biodeephashing.data import Vocabulary, load_fold, load_texts, read_label_names
 from biodeephashing.data.sets import MS_COCO
 from biodeephashing.errors import DataError
 
@@ -43,6 +43,24 @@ class TestCoco:
         assert read_label_names("coco") == ["person", "car", "toothbrush"]
         assert dict(split.sizes) == {"train": 8, "val": 4, "query": 5, "database": 27}
         assert dict(split.overlaps) == {"train-database": 8, "val-database": 4}
+
+    def test_captions(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The images of coco; captions in the order of their ids, none for the first image of a part; words of three images or more."""
+        labels = coco(project_home, monkeypatch)
+        MS_COCO.DATASET.prepare("coco")
+        split, _ = MS_COCO.DATASET.prepare("coco-captions")
+        for fold in split.sizes:
+            assert names("coco-captions", fold) == names("coco", fold)
+            for name, text in zip(names("coco", fold), load_texts("coco-captions", fold).texts, strict=True):
+                number = int(name[-8:-4])
+                expected = f"view 1 of image {(1000 + 7 * number) % 5}.\tview 0 of image {(1000 + 7 * number) % 5}."
+                assert text == ("" if number in (0, 24) else expected)
+        assert labels[24].any()
+        assert {"0", "1", "image", "of", "view"} <= set(Vocabulary.of("coco-captions").words)
+        file = project_home / "data/raw/MS_COCO/annotations/captions_val2014.json"
+        file.write_text(json.dumps({"images": [], "annotations": [{"image_id": 3, "id": 1, "caption": "a dog"}]}))
+        with pytest.raises(DataError, match=r"captions_val2014\.json does not hold captions \(KeyError: 3\)"):
+            MS_COCO.DATASET.prepare("coco-captions", no_skip=True)
 
     @pytest.mark.parametrize("self_retrieval", [True, False])
     def test_lists(self, project_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, self_retrieval: bool) -> None:

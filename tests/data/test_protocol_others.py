@@ -10,7 +10,7 @@ from PIL import Image
 from prepared_sets import dealt, names
 from raw_trees import imagenet, mirflickr, voc
 
-from biodeephashing.data import load_fold, read_split
+from biodeephashing.data import Vocabulary, load_fold, load_texts, read_split
 from biodeephashing.data.sets import CIFAR_10, MIRFLICKR25K, VOC2012, ImageNet
 from biodeephashing.errors import DataError
 
@@ -34,6 +34,35 @@ def test_default_and_named(project_home, monkeypatch, module, make, default, nam
                 rows = sorted(rows + folds["val"])
             assert names(database, fold) == [file_of(row) for row in rows]
             assert np.array_equal(load_fold(database, fold).labels, labels[rows])
+
+
+def test_the_tags_of_mirflickr(project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images with one of 24 labels and a tag of at least 10 images, of 20 each that have it: two in three."""
+    labels = mirflickr(project_home, monkeypatch)
+    columns = [column for column, name in enumerate(MIRFLICKR25K.CLASSES) if not name.endswith("_r1")]
+    assert len(columns) == 24
+    kept = [row for row in range(60) if row % 3 < 2 and labels[row, columns].any()]
+    folds = dealt(len(kept), {"train": 12, "query": 6, "val": 3})
+    folds["database"] = [row for row in range(len(kept)) if row not in folds["query"]]
+    split, _ = MIRFLICKR25K.DATASET.prepare("mirflickr-tags")
+    assert dict(split.overlaps) == {"train-database": 12, "val-database": 3}
+    for fold, rows in folds.items():
+        assert names("mirflickr-tags", fold) == [f"im{kept[row] + 1}.jpg" for row in rows]
+        assert load_texts("mirflickr-tags", fold).texts == [f"{('sea', 'd70s')[kept[row] % 3]} x{kept[row]}" for row in rows]
+        assert np.array_equal(load_fold("mirflickr-tags", fold).labels, labels[np.ix_([kept[row] for row in rows], columns)])
+    assert Vocabulary.of("mirflickr-tags").words == ("d70s", "sea")
+    missing = project_home / f"data/raw/MIRFLICKR25K/mirflickr/im{kept[3] + 1}.jpg"
+    missing.unlink()
+    with pytest.raises(DataError, match=rf"1 of {len(kept)} images are missing .* {kept[3] + 1} of 60.*-allow_missing"):
+        MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True)
+    split, _ = MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True, allow_missing=True)
+    assert split.partial
+    assert f"the first is mirflickr/im{kept[3] + 1}.jpg" in split.note
+    for fold, rows in folds.items():  # the folds stay as they are; where the image was, a text alone
+        assert names("mirflickr-tags", fold) == ["-" if row == 3 else f"im{kept[row] + 1}.jpg" for row in rows]
+    (project_home / "data/raw/MIRFLICKR25K/mirflickr/meta/tags/tags7.txt").unlink()
+    with pytest.raises(DataError, match=r"tags7\.txt is missing: run"):
+        MIRFLICKR25K.DATASET.prepare("mirflickr-tags", no_skip=True)
 
 
 def test_the_labels_of_mirflickr() -> None:

@@ -198,7 +198,7 @@ class TestPublished:
         assert (archive.url, archive.md5) == (known["url"], known["md5"])
         assert all(part.pattern.startswith(f"{known['base_dir']}/") for part in archive.parts)
 
-    @pytest.mark.parametrize(("script", "files"), [(MS_COCO, 123_287 + 2), (MIRFLICKR25K, 25_000 + 38), (NUS_WIDE, 81 + 3)])
+    @pytest.mark.parametrize(("script", "files"), [(MS_COCO, 123_287 + 4), (MIRFLICKR25K, 50_000 + 38), (NUS_WIDE, 81 + 3)])
     def test_counts(self, script, files: int) -> None:  # type: ignore[no-untyped-def]
         assert sum(part.count for archive in script.PUBLISHED.archives for part in archive.parts) == files
 
@@ -207,8 +207,11 @@ class TestPublished:
         [
             (MS_COCO, "train2014/COCO_train2014_000000000009.jpg", "train2014/COCO_train2014_000000000009.jpg"),
             (MS_COCO, "annotations/instances_val2014.json", "annotations/instances_val2014.json"),
-            (MS_COCO, "annotations/captions_val2014.json", None),
+            (MS_COCO, "annotations/captions_val2014.json", "annotations/captions_val2014.json"),
+            (MS_COCO, "annotations/person_keypoints_val2014.json", None),
             (MIRFLICKR25K, "mirflickr/im25000.jpg", "mirflickr/im25000.jpg"),
+            (MIRFLICKR25K, "mirflickr/meta/tags/tags7.txt", "mirflickr/meta/tags/tags7.txt"),
+            (MIRFLICKR25K, "mirflickr/meta/tags_raw/tags7.txt", None),
             (MIRFLICKR25K, "mirflickr/doc/credits.txt", None),
             (MIRFLICKR25K, "plant_life.txt", "mirflickr25k_annotations_v080/plant_life.txt"),
             (MIRFLICKR25K, "sea_r1.txt", "mirflickr25k_annotations_v080/sea_r1.txt"),

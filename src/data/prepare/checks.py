@@ -108,3 +108,9 @@ def _check_texts(content: DatasetContent) -> None:
             raise DataError(f"the text of {name}{where} holds a line break, but a text is one line: tabs separate captions")
         if name == NO_IMAGE and not text.strip():
             raise DataError(f"item {row + 1:,}{where} has neither an image nor a text")
+    for fold in FOLDS:
+        rows = content.folds[fold].tolist()
+        if content.texts is not None and not any(lines[row].strip() for row in rows):
+            raise DataError(f"the fold {fold} has no text, but where images have texts every fold needs some")
+        if all(content.files[row] == NO_IMAGE for row in rows):
+            raise DataError(f"the fold {fold} has no image, only texts")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ..metadata import NO_IMAGE
 from .content import DatasetContent, Texts, distinct_names
 from .labels import counted
 from .splits import Protocol, merge_folds, random_split
@@ -24,7 +25,7 @@ class LabelTable:
 
     Args:
         folder: the directory the images lie below.
-        paths: n images, as paths below that directory with forward slashes.
+        paths: n images, as paths below that directory with forward slashes; "-" for an item that is a text alone.
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
         where: says where a row is written ("line 3 of .../train.txt"), in every list.
@@ -81,8 +82,37 @@ class LabelTable:
         return large, words if small else ""
 
     def present(self) -> NDArray[np.bool_]:
-        """Return for each row whether its image is on disk."""
-        return np.array([(self.folder / path).is_file() for path in self.paths], dtype=bool)
+        """Return for each row whether its image is on disk; true for a text alone, which has none."""
+        return np.array([path == NO_IMAGE or (self.folder / path).is_file() for path in self.paths], dtype=bool)
+
+    def with_present(self, advice: str, *, allow_missing: bool) -> tuple[LabelTable, str]:
+        """Check that every image is on disk, or make do with those that are.
+
+        Args:
+            advice: what to do about a missing one.
+            allow_missing: whether an item whose image is missing becomes a text alone, and is left out if it has no text.
+
+        Returns:
+            The table, and in words what is missing; empty for nothing.
+
+        Raises:
+            DataError: with their number, the first one and where it is written, if images are missing and must not be.
+        """
+        if not allow_missing:
+            self.check_present(f"{advice}, or do without them with -allow_missing")
+            return self, ""
+        missing = ~self.present()
+        if not missing.any():
+            return self, ""
+        lines = self.texts.lines if self.texts else [""] * len(self)
+        bare = np.array([not text.strip() for text in lines], dtype=bool) & missing
+        paths = [NO_IMAGE if lacking else path for path, lacking in zip(self.paths, missing.tolist(), strict=True)]
+        first = int(np.flatnonzero(missing)[0])
+        words = (
+            f"{missing.sum():,} of {len(self):,} images are missing, the first is {self.paths[first]} ({self.where(first)}): "
+            f"{missing.sum() - bare.sum():,} of them texts alone, {bare.sum():,} left out"
+        )
+        return dataclasses.replace(self, paths=paths).rows(np.flatnonzero(~bare)), words
 
     def check_present(self, advice: str) -> None:
         """Check that every image is on disk.
@@ -103,7 +133,7 @@ class LabelTable:
     def content(self, folds: Mapping[str, NDArray[np.int64]], protocol: Protocol, *, source: str, note: str = "") -> DatasetContent:
         """Return what :func:`~biodeephashing.data.prepare.write.prepare` writes: these images, linked and not copied where possible."""
         return DatasetContent(
-            files=distinct_names([path.rpartition("/")[2] for path in self.paths]),
+            files=self._files(),
             labels=self.labels,
             classes=self.classes,
             folds=folds,
@@ -122,6 +152,10 @@ class LabelTable:
         """Return what is written when each fold gets its number of images at random; see :func:`~.splits.random_split`."""
         folds = merge_folds(random_split(len(self), sizes, seed=protocol.seed), protocol.shared)
         return self.content(folds, protocol, source=source, note=note)
+
+    def _files(self) -> list[str]:
+        distinct = iter(distinct_names([path.rpartition("/")[2] for path in self.paths if path != NO_IMAGE]))
+        return [NO_IMAGE if path == NO_IMAGE else next(distinct) for path in self.paths]
 
     def _file(self, row: int) -> Path:
         return self.folder / self.paths[row]

@@ -206,13 +206,18 @@ def _read(folder: Path) -> tuple[list[Glyph], NDArray[np.uint8]]:
     names = (_NAME.fullmatch(path.name) for path in folder.glob("u*.png"))
     found = [Glyph(int(name[1], 16), FONTS.index(name[2])) for name in names if name and name[2] in FONTS]
     glyphs = sorted(found, key=lambda glyph: (glyph.font, glyph.code))
-    try:
-        images = in_threads(lambda glyph: np.asarray(decode(folder / glyph.file)[0])[..., 0], glyphs, "GLYPHS: reading")
-        return glyphs, np.stack(images)
-    except (UnreadableError, ValueError) as error:  # a file that was changed, images of several sizes, or none
-        raise DataError(
-            f"{folder} holds something else than the images of GLYPHS ({error}): delete it and run this command again"
-        ) from error
+    advice = f"delete {folder} and run this command again"
+
+    def pixels(glyph: Glyph) -> NDArray[np.uint8]:
+        try:
+            return np.asarray(decode(folder / glyph.file)[0])[..., 0]
+        except UnreadableError as error:
+            raise DataError(f"{folder / glyph.file} {error}: {advice}") from error
+
+    images = in_threads(pixels, glyphs, "GLYPHS: reading")
+    if {image.shape for image in images} != {(_SIDE // 4, _SIDE // 4)}:
+        raise DataError(f"{folder} holds images of another size than those of GLYPHS, or none: {advice}")
+    return glyphs, np.stack(images)
 
 
 def _difference(folder: Path, images: NDArray[np.uint8]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,10 @@ from ...errors import DataError
 from ...runs import raw_folder
 from ..fetch.archives import Part
 from ..fetch.published import Archive, Published
-from ..prepare.content import DatasetContent
+from ..prepare.content import DatasetContent, Texts
 from ..prepare.label_table import LabelTable, lines_of
 from ..prepare.splits import Protocol
+from ..texts.words import words_of
 from .dataset import Flags, PublicDataset
 
 _RULE = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
@@ -21,14 +25,27 @@ PROTOCOLS = {
     "mirflickr": Protocol(
         "mirflickr", f"{_RULE}; the database also holds the val images, but not the training images", shared=("val-database",)
     ),
+    "mirflickr-tags": Protocol(
+        "mirflickr-tags",
+        "images with one of the 24 labels that are not _r1 and with a tag of at least 20 images; a shuffled list of 10,000 train, "
+        "2,000 query, 1,000 val and else database is assigned to them; the database also holds the training and the val images",
+        shared=("train-database", "val-database"),
+    ),
 }
 DOWNLOAD_FLAGS: Flags = {
     "-from": {},
     "-url": {"help": "folder on a mirror that holds the archives under their published names"},
     "-connections": {"default": 2, "help": "archives to download at a time"},
 }
-PREPARE_FLAGS: Flags = {"-protocol": {}, "-no_skip": {}, "-skip_unreadable": {}}
+PREPARE_FLAGS: Flags = {
+    "-protocol": {},
+    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-no_skip": {},
+    "-skip_unreadable": {},
+}
 SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
+TAGS_SIZES = {"train": 10_000, "query": 2_000, "val": 1_000}  # of mirflickr-tags
+LEAST = 20  # images that a tag must have
 COUNT = 25_000
 ANNOTATIONS = "mirflickr25k_annotations_v080"
 SOURCE = "https://press.liacs.nl/mirflickr/ (MIRFLICKR-25000, annotations v080)"
@@ -49,7 +66,7 @@ PUBLISHED = Published(
         ),
         Archive(
             f"{_SERVER}/mirflickr25k.zip",
-            (Part("mirflickr/im*.jpg", COUNT),),
+            (Part("mirflickr/im*.jpg", COUNT), Part("mirflickr/meta/tags/tags*.txt", COUNT)),
             size=1 << 32,
             unpacked=1 << 33,
             md5="a23d0a8564ee84cda5622a6c2f947785",
@@ -82,10 +99,41 @@ def read(folder: Path) -> LabelTable:
     return LabelTable(folder, paths, labels, CLASSES, lambda row: f"image {row + 1} of {COUNT:,}", form="a file of image numbers per label")
 
 
-def _content(protocol: str) -> DatasetContent:
-    table = read(raw_folder("MIRFLICKR25K"))
-    table.check_present(ADVICE)
-    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+def read_tags(folder: Path) -> list[str]:
+    """Read the tags of all images, a file for each: in one line, separated by blanks.
+
+    Args:
+        folder: ``mirflickr/meta/tags/tags1.txt`` ...
+
+    Raises:
+        DataError: naming the file, if one is missing.
+    """
+    lines = []
+    for number in range(1, COUNT + 1):
+        file = folder / "mirflickr" / "meta" / "tags" / f"tags{number}.txt"
+        try:
+            tags = file.read_bytes().decode("utf-8", errors="replace")  # people wrote them, in any encoding
+        except FileNotFoundError as error:
+            raise DataError(f"{file} is missing: {ADVICE}") from error
+        lines.append(" ".join(tags.split()))
+    return lines
+
+
+def _with_tags(table: LabelTable, lines: Sequence[str]) -> LabelTable:
+    """Return the table of the images that have a label and a frequent tag, without the labels ``_r1``."""
+    columns = [column for column, name in enumerate(table.classes) if not name.endswith("_r1")]
+    counts = Counter(word for line in lines for word in words_of(line))
+    tagged = np.array([any(counts[word] >= LEAST for word in words_of(line)) for line in lines], dtype=bool)
+    rows = np.flatnonzero(tagged & table.labels[:, columns].any(axis=1))
+    return dataclasses.replace(table, texts=Texts(lines, LEAST)).rows(rows).columns(columns)
+
+
+def _content(protocol: str, allow_missing: bool = False) -> DatasetContent:
+    table, sizes = read(raw_folder("MIRFLICKR25K")), SIZES
+    if protocol == "mirflickr-tags":
+        table, sizes = _with_tags(table, read_tags(raw_folder("MIRFLICKR25K"))), TAGS_SIZES
+    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    return table.random_split(sizes, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 
 DATASET = PublicDataset("MIRFLICKR25K", _content, PUBLISHED.download)

@@ -15,7 +15,7 @@ from ...runs import raw_folder
 from ..fetch.archives import Part
 from ..fetch.published import Archive, Published
 from ..prepare import image_lists
-from ..prepare.content import DatasetContent, is_safe
+from ..prepare.content import DatasetContent, Texts, is_safe
 from ..prepare.label_table import LabelTable, read_text
 from ..prepare.splits import Protocol
 from ._hashnet import length_note, read_hashnet, with_val
@@ -27,6 +27,11 @@ PROTOCOLS = {
     "coco": Protocol(
         "coco",
         f"{_RULE} with a label; the database also holds the training and the val images: all but the queries",
+        shared=("train-database", "val-database"),
+    ),
+    "coco-captions": Protocol(
+        "coco-captions",
+        f"{_RULE} with a label, five captions each; the database also holds the training and the val images: all but the queries",
         shared=("train-database", "val-database"),
     ),
     "coco-hashnet": Protocol(
@@ -41,8 +46,15 @@ DOWNLOAD_FLAGS: Flags = {
     "-url": {"help": "folder on a mirror that holds the archives under their published names"},
     "-connections": {"default": 3, "help": "archives to download at a time"},
 }
-PREPARE_FLAGS: Flags = {"-protocol": {}, "-lists": {"used_by": "coco-hashnet"}, "-no_skip": {}, "-skip_unreadable": {}}
+PREPARE_FLAGS: Flags = {
+    "-protocol": {},
+    "-lists": {"used_by": "coco-hashnet"},
+    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-no_skip": {},
+    "-skip_unreadable": {},
+}
 SIZES = {"train": 10_000, "query": 5_000, "val": 5_000}
+LEAST = 100  # images whose captions a word must be in
 CATEGORIES = 80
 PARTS = ("train2014", "val2014")
 IDS = 90  # category ids run from 1 to 90, ten of them without a category
@@ -57,7 +69,7 @@ PUBLISHED = Published(
     (
         Archive(
             f"{_SERVER}/annotations/annotations_trainval2014.zip",
-            tuple(Part(f"annotations/instances_{part}.json") for part in PARTS),
+            tuple(Part(f"annotations/{kind}_{part}.json") for kind in ("instances", "captions") for part in PARTS),
             size=1 << 29,
             unpacked=1 << 31,
             md5="0a379cfc70b0e71301e0f377548639bd",
@@ -117,6 +129,28 @@ def read(folder: Path) -> LabelTable:
     return LabelTable(folder, paths, labels, classes, origins.__getitem__, unused, "category ids of annotations")
 
 
+def read_captions(folder: Path) -> dict[str, str]:
+    """Read the captions of each image, in the order of their ids, separated by tabs; by its path.
+
+    Args:
+        folder: ``annotations/captions_{train,val}2014.json``.
+
+    Raises:
+        DataError: if a file is missing or does not hold what it should.
+    """
+    captions: dict[str, list[str]] = {}
+    for part in PARTS:
+        file = folder / "annotations" / f"captions_{part}.json"
+        content = _load(file)
+        try:
+            paths = {image["id"]: f"{part}/{_safe(image['file_name'])}" for image in content["images"]}
+            for entry in sorted(content["annotations"], key=lambda entry: entry["id"]):
+                captions.setdefault(paths[entry["image_id"]], []).append(" ".join(entry["caption"].split()))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(f"{file} does not hold captions ({type(error).__name__}: {error}): {ADVICE}") from error
+    return {path: "\t".join(lines) for path, lines in captions.items()}
+
+
 def path_of(path: str) -> str:
     """Return where an image of a list lies: below ``train2014/`` or ``val2014/``, whichever the list's path names.
 
@@ -129,7 +163,7 @@ def path_of(path: str) -> str:
     return f"{named[0]}/{name}" if named else name
 
 
-def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
+def _content(protocol: str, lists: Path | None = None, allow_missing: bool = False) -> DatasetContent:
     raw = raw_folder("MS_COCO")
     if protocol == "coco-hashnet":
         listed = read_hashnet(lists or raw / "lists", CATEGORIES)
@@ -138,9 +172,12 @@ def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
         folds = with_val(folds, SIZES["val"])
         note = length_note(listed, {fold: SIZES[fold] for fold in ("train", "query")})
         return table.content(folds, PROTOCOLS[protocol], source=image_lists.source_of(listed), note=note)
-    table = _only_used(read(raw)) if protocol == "coco" else read(raw)
-    table.check_present(ADVICE)
-    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE)
+    table = read(raw) if protocol == "MS_COCO" else _only_used(read(raw))
+    if protocol == "coco-captions":
+        captions = read_captions(raw)
+        table = dataclasses.replace(table, texts=Texts([captions.get(path, "") for path in table.paths], LEAST))
+    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 
 def _only_used(table: LabelTable) -> LabelTable:

@@ -29,7 +29,9 @@ _SYMBOLS = {
 _PROPERTIES = ("punctuation", "number", "symbol", "capital", "small", "combining", "accented", "raised or lowered")
 LABELS = (*_SCRIPTS, *_SYMBOLS, *_PROPERTIES)
 _RANGES = [
-    (label, *(int(end, 16) for end in ends.split("-"))) for label, ranges in {**_SCRIPTS, **_SYMBOLS}.items() for ends in ranges.split()
+    (label, int(ends.partition("-")[0], 16), int(ends.partition("-")[2], 16))
+    for label, ranges in {**_SCRIPTS, **_SYMBOLS}.items()
+    for ends in ranges.split()
 ]
 _GEORGIAN = range(0x10D0, 0x1100)  # letters without case, which Unicode counts as small
 
