@@ -1,6 +1,6 @@
 """Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
 
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
 from .chn import CHN
 from .cmhh import CMHH
 from .contrastive import Contrastive
@@ -22,4 +22,5 @@ __all__ = [
     "DNpH",
     "JointLoss",
     "Modality",
+    "other_modality",
 ]

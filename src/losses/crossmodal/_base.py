@@ -198,7 +198,7 @@ class AlternatingLoss(CrossModalLoss):
         self._check_shapes(outputs, labels, index)
         if not len(self.labels):
             raise UsageError(f"{type(self).__name__} compares with the labels of the whole train fold: call on_fit_start first")
-        if not self.target.any():
+        if not self.target[0].any():  # signs, once there are any
             raise UsageError(f"{type(self).__name__} compares with codes of the whole train fold: call start first")
         with torch.autocast(outputs.device.type, enabled=False):
             codes = self.relax(widen(outputs))
@@ -251,7 +251,7 @@ class AlternatingLoss(CrossModalLoss):
             )
 
 
-def other(modality: Modality) -> Modality:
+def other_modality(modality: Modality) -> Modality:
     """Return the modality that a modality is compared with."""
     return "text" if modality == "image" else "image"
 

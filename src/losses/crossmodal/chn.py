@@ -9,7 +9,7 @@ from torch import Tensor
 from ...codes.banks import similarity
 from .._keywords import number
 from .._pairs import unit_rows
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 
 
 @CROSSMODAL_LOSSES.register("CHN")
@@ -20,6 +20,7 @@ class CHN(AlternatingLoss):
         + \lambda\, \frac{1}{M} \sum_i \max\bigl(0, \delta - \cos(|h_i|, \mathbf 1)\bigr)
 
     Here h are the tanh of the outputs of the tower that learns for a batch of M items, and m the n latest codes of the other one.
+    Where few pairs are similar, the modalities are prone to take opposite codes, which most pairs ask for; a lower margin counters it.
 
     References:
         Correlation Hashing Network for Efficient Cross-Modal Retrieval (Cao, Long, Wang, Yu; BMVC 2017).
@@ -50,7 +51,7 @@ class CHN(AlternatingLoss):
 
     def phase(self, codes: Tensor, labels: Tensor, index: Tensor, modality: Modality) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
-        remembered, others = self.remembered(other(modality), codes.dtype)
+        remembered, others = self.remembered(other_modality(modality), codes.dtype)
         units = unit_rows(codes)[0]
         cosines = units @ unit_rows(remembered)[0].T
         hinges = (self.margin + (1 - 2 * similarity(labels, others, codes.dtype)) * cosines).clamp_min(0)

@@ -11,7 +11,7 @@ from torch import Tensor
 from ...codes.banks import similarity
 from ...errors import UsageError
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 
 LEAST = 1e-5  # added below each logarithm, as published
 
@@ -68,14 +68,16 @@ class CMHH(AlternatingLoss):
 
     def phase(self, codes: Tensor, labels: Tensor, index: Tensor, modality: Modality) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
-        remembered, others = self.remembered(other(modality), codes.dtype)
+        remembered, others = self.remembered(other_modality(modality), codes.dtype)
         similar = similarity(labels, others, codes.dtype)
         distances = ((self.bits - codes @ remembered.T) / 2).clamp_min(0)
         near = (-self.beta * distances).exp()
-        far = -(-self.beta * distances).expm1()
-        alike = self.alpha * similar * far.pow(self.focus) * (near + LEAST).log()
-        unlike = (1 - self.alpha) * (1 - similar) * near.pow(self.focus) * (far + LEAST).log()
-        terms = {"nll": -(alike + unlike).sum() / max(1, similar.numel())}
+        right = (1 - similar) + (2 * similar - 1) * near  # the likelihood of what is so: p or 1 - p
+        weights = (1 - self.alpha) + (2 * self.alpha - 1) * similar
+        pairs = -weights * (right + LEAST).log()
+        if self.focus > 0:
+            pairs = pairs * (1 - right).pow(self.focus)
+        terms = {"nll": pairs.sum() / max(1, pairs.numel())}
         if self.quantisation > 0:
             signs = torch.where(codes >= 0, 1.0, -1.0).to(codes.dtype)
             terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs - codes, dim=1).mean()

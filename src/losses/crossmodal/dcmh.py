@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...codes.banks import similarity
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 from ._likelihood import pair_likelihood
 
 ADAPTIVE, WITH_MOMENTUM = ("adam", "rmsprop"), ("sgd", "nesterov")
@@ -59,9 +58,9 @@ class DCMH(AlternatingLoss):
 
     def phase(self, codes: Tensor, labels: Tensor, index: Tensor, modality: Modality) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
-        remembered, others = self.remembered(other(modality), codes.dtype)
+        remembered, others = self.remembered(other_modality(modality), codes.dtype)
         pairs = len(codes) * max(1, len(remembered))
-        likelihood = pair_likelihood(codes, remembered, similarity(labels, others, codes.dtype))
+        likelihood = pair_likelihood(codes, remembered, labels, others)
         terms = {"nll": likelihood / pairs, "quantisation": self.gamma * (self.target[index] - codes).square().sum() / pairs}
         if self.eta > 0:
             terms["balance"] = self.eta * (codes.sum(0) + self.rest(index, modality, codes.dtype)).square().sum() / pairs

@@ -37,8 +37,8 @@ class DSPH(JointLoss):
         alpha: α, weight of the pairs.
         separation: t, the cosine that need not be undercut; None takes that of the nearest words of a good linear code with a word
             for each class, as published, and at least 0.125.
-        proxy_rate: learning rate of the proxies as a multiple of that of the hash layers; published are 0.02 by SGD with momentum
-            0.9 and weight decay 5e-4, beside 0.001 of the hash layers by Adam.
+        proxy_rate: learning rate of the proxies as a multiple of that of the towers: 0.01 beside 0.001. Published are 0.02 by SGD with
+            momentum 0.9 and weight decay 5e-4, beside 0.001 of the hash layers by Adam.
         **shared: see :class:`CrossModalLoss`.
 
     Raises:
@@ -80,5 +80,5 @@ class DSPH(JointLoss):
         return self.total(own_proxies=own[0] + own[1], other_proxies=foreign[0] + foreign[1], pairs=self.alpha * pairs)
 
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the group of the proxies: a rate of their own, that of the hash layers times ``proxy_rate``."""
+        """Return the group of the proxies: a rate of their own, that of the towers times ``proxy_rate``."""
         return [{"params": [self.proxies], "lr": self.proxy_rate * learning_rate}]

@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ...codes.banks import similarity
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
 from ._likelihood import pair_likelihood
 from .dcmh import balance_warnings
 
@@ -65,14 +64,14 @@ class PRDH(AlternatingLoss):
         def likelihood(compared: Modality) -> Tensor:
             remembered, others = self.remembered(compared, codes.dtype)
             pairs = len(codes) * max(1, len(remembered))
-            return pair_likelihood(codes, remembered, similarity(labels, others, codes.dtype)) / pairs
+            return pair_likelihood(codes, remembered, labels, others) / pairs
 
         centred = codes - codes.mean(0)
         covariance = centred.T @ centred / len(codes)
         different = covariance.square().sum() - covariance.diagonal().square().sum()
         pairs = len(codes) * int(self._present(modality).sum())
         terms = {
-            "inter_nll": likelihood(other(modality)),
+            "inter_nll": likelihood(other_modality(modality)),
             "intra_nll": likelihood(modality),
             "decorrelation": self.decorrelation / 2 * different,
             "quantisation": self.gamma * (self.target[index] - codes).square().sum() / pairs,
