@@ -8,7 +8,8 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..backbones import preprocessing_of, weights_choice
-from ..data import ImageFold, Metadata, TextFold, Transformation, loader, transformation
+from ..data import ImageFold, Metadata, PreparedDataset, TextFold, Transformation, loader, transformation
+from ..data.images.colours import colours_of
 from ..errors import RunError
 from ..preprocessing import Preprocessing
 from ..runs import Run
@@ -18,6 +19,8 @@ from ..settings import CommonSettings, NetworkSettings
 
 def transformation_of(settings: NetworkSettings) -> Transformation:
     """Return the transformation of a run's images."""
+    if settings.transformations == "dataset":
+        return Transformation(colours_of(PreparedDataset(settings.database).fold("train")))
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 
