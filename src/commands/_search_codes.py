@@ -116,7 +116,8 @@ def check_belongs(index: Index, run: Run) -> None:
         present = current_predictions(run).fingerprint
     if index.facts.checkpoint_sha256 != present.sha256:
         remedy = f"the run now has {present.checkpoint}: {command_line('src/search/index.py')} -p {run.quoted} makes it anew"
-        raise RunError(f"{index.folder} belongs to {index.facts.checkpoint or 'other codes'}, {remedy}")
+        former = "another " if index.facts.checkpoint == present.checkpoint else ""
+        raise RunError(f"{index.folder} belongs to {former}{index.facts.checkpoint or 'other codes'}, {remedy}")
 
 
 def of_images(run: Run, views: Mapping[str, T]) -> T:

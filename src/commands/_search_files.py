@@ -61,6 +61,8 @@ def check_display() -> None:
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UsageError("there is no display for -show: leave it out, and -save_path DIR writes the sheet")
+    if sys.platform.startswith("linux") and shutil.which("xdg-open") is None:
+        raise UsageError("-show opens a sheet by xdg-open, which is not installed: leave it out, and -save_path DIR writes the sheet")
 
 
 def show_sheets(sheets: Sequence[Path]) -> None:

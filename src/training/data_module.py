@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import cast
 
 import lightning.pytorch as pl
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ..data import EpochSampler, ImageFold, loader
 from ..settings import TrainingSettings
+from .module import HashingModule
 
 
 class Feeding(pl.LightningDataModule):
@@ -31,8 +36,12 @@ class Feeding(pl.LightningDataModule):
         self.companions = companions
 
     def train_dataloader(self) -> DataLoader:
-        """Return this process's share of the train fold, in the order that seed and epoch give."""
-        batches = self._loader(self.train_images, shuffle=True)
+        """Return this process's share of what the loss draws from the train fold, in the order that seed and epoch give."""
+        module = self._trainer().lightning_module
+        assert isinstance(module, HashingModule)
+        loss = module.loss
+        rows = None if loss.epoch_rows(0) is None else lambda epoch: cast(Tensor, loss.epoch_rows(epoch)).numpy()
+        batches = self._loader(self.train_images, shuffle=True, rows=rows)
         # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
         cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
         return batches
@@ -46,7 +55,7 @@ class Feeding(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
+    def _loader(self, images: ImageFold, *, shuffle: bool, rows: Callable[[int], NDArray[np.int64]] | None = None) -> DataLoader:
         trainer = self._trainer()
         return loader(
             images,
@@ -57,4 +66,5 @@ class Feeding(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             pin_memory=trainer.strategy.root_device.type == "cuda",
+            rows=rows,
         )

@@ -67,7 +67,8 @@ def fit(
         module.start_from(start)
     check_batches(module.network, module.example, settings)
     check_rules(module.network, module.example, settings)
-    plan = plan_of(settings, folds, validation)
+    sampled = module.loss.epoch_rows(0)
+    plan = plan_of(settings, folds, validation, sampled=None if sampled is None else len(sampled))
     train_module(run, settings, reporting, module, feeding, plan, resume=resume, finish=finish)
 
 
