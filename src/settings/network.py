@@ -22,8 +22,9 @@ class NetworkSettings(CommonSettings):
     transformations: str = setting(
         "", "trf",
         "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
+        "none keeps its size, dataset too, with mean and deviation of the dataset's own train fold; "
         "left out: weights for timm:NAME (but imagenet with -weights none), imagenet for every other backbone",
-        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none"), named="always", before="seed",
+        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none", "dataset"), named="always", before="seed",
     )  # fmt: skip
     architecture: str = setting("alexnet", "arch", "backbone", named="always", before="seed")
     weights: str = setting(
@@ -48,6 +49,14 @@ class NetworkSettings(CommonSettings):
     def check(self) -> None:
         """Check the backbone."""
         super().check()
+        self.check_backbone()
+
+    def check_backbone(self) -> None:
+        """Refuse a backbone that does not exist.
+
+        Raises:
+            UnknownNameError: naming the nearest one.
+        """
         known = names_on_disk("backbones", "BACKBONES")
         if not self.backbone.startswith("timm:") and self.backbone not in known:
             prefix = self.architecture.removesuffix(self.backbone)

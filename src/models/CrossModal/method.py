@@ -1,0 +1,41 @@
+"""Cross-modal hashing as a method: two towers, and codes of two views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...data import Metadata, PreparedDataset, TextFold, load_texts
+from ...interrupts import defer_interrupts
+from ...runs import Run
+from ...settings import NetworkSettings
+from ...training.devices import device_of
+from ...training.reporting import Reporting
+from .. import Method
+from ..encoder import Encoded, encode_items
+from ..network_method import NetworkMethod
+from .encoder import TextEncoder
+from .settings import Settings
+
+
+class CrossModal(NetworkMethod):
+    """Trains a network for images and one for texts; the codes of both views are the signs of their outputs."""
+
+    def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
+        """Train a run to its end, see :func:`~biodeephashing.models.CrossModal.fit.fit`."""
+        with defer_interrupts():
+            from .fit import fit  # imports Lightning, which encoding does not need
+
+        fit(run, settings, reporting)
+
+    def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
+        """Yield features and codes of the images and the texts of each of some folds."""
+        assert isinstance(settings, Settings)
+        texts = TextEncoder.of_checkpoint(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
+        prepared = PreparedDataset(settings.database)
+        images = super().encode(run, settings, folds, quiet=quiet)
+        for fold, encoded in zip(folds, images, strict=True):
+            lines = TextFold(fold, load_texts(prepared, fold.fold), texts.transformation)
+            yield {"image": encoded[""], "text": encode_items(texts, lines, settings, name=f"{fold.fold} text", quiet=quiet)}
+
+
+METHOD: Method[Settings] = CrossModal()
