@@ -22,7 +22,7 @@ _ROW, _INSET = 1.35, 0.04  # of a query, and of an image in its border; an image
 _STEP, _INCHES = 1.11, 0.8  # from an image to the next, and what 1 is on the page
 _PIXELS = 240  # most of a side: a tile has half as many
 _LINES, _LETTERS = 3, 16  # of the classes beside a query
-_DOWN, _ACROSS = 7, 15  # lines of a text in a tile, and letters of a line
+_DOWN, _ACROSS = 8, 14  # lines of a text in a tile, and letters of a line
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _draw_tile(axes: Any, tile: Tile, x: float, y: float, colour: str) -> None:
     if tile.text:
         lines = textwrap.wrap(tile.text, _ACROSS, max_lines=_DOWN, placeholder=" …")
         words = "\n".join(lines)
-        axes.text(x + 0.5, y + 0.5, words, fontsize=6, ha="center", va="center", linespacing=1.15, parse_math=False, zorder=3)
+        axes.text(x + 0.5, y + 0.5, words, fontsize=5.5, ha="center", va="center", linespacing=1.15, parse_math=False, zorder=3)
         return
     try:
         image = tile.image().convert("RGB")
