@@ -247,7 +247,8 @@ def sized(preprocessing: Preprocessing, prepared: PreparedDataset) -> Preprocess
     """Return a preprocessing that brings images of any size to one: where a network takes images as they are, to that of the dataset's."""
     if preprocessing.size is not None:
         return preprocessing
-    width, height = image_of(prepared.fold("database").image(0)).size
+    database = prepared.fold("database")
+    width, height = image_of(database.image(int(database.present.argmax()))).size
     return replace(preprocessing, size=(height, width), interpolation="bilinear", crop=1.0, crop_mode="center")
 
 

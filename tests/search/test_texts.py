@@ -4,54 +4,28 @@ from __future__ import annotations
 
 import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
-from paired_dataset import prepare_pairs
 from PIL import Image
 from starlette.testclient import TestClient
 
 from biodeephashing.checksums import digest
 from biodeephashing.codes import hamming
 from biodeephashing.commands._searched_run import SearchedRun
-from biodeephashing.commands.predict import predict
 from biodeephashing.commands.search_serve import service_of
-from biodeephashing.commands.train import train
 from biodeephashing.data import load_fold, load_texts
 from biodeephashing.errors import guard
-from biodeephashing.models.CrossModal import Settings
 from biodeephashing.models.CrossModal.encoder import CrossEncoder
-from biodeephashing.runs import HOME_VARIABLE, Run, processed_folder
+from biodeephashing.runs import processed_folder
 from biodeephashing.search import Index
+from biodeephashing.search.export import main as export_main
 from biodeephashing.search.index import main as index_main
 from biodeephashing.search.query import main as query_main
 from biodeephashing.search.service import MOST_LETTERS, application
 
-SETTINGS = Settings(
-    database="PAIRS", loss="DSPH", number_of_bits=12, transformations="none", architecture="lenet", text_architecture="mlp:16",
-    batch_size=8, epochs=1, num_workers=0, device="cpu", tracking="off", datafolds=("query", "database"),
-)  # fmt: skip
-WITH = {"image": [row for row in range(14) if row not in (2, 3)], "text": [row for row in range(14) if row not in (5,)]}  # in the database
-
-
-@pytest.fixture(scope="session")
-def paired_home(tmp_path_factory):
-    """A project root with a predicted run of two views."""
-    home = tmp_path_factory.mktemp("paired")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(HOME_VARIABLE, str(home))
-        prepare_pairs(without_image=(40, 41), without_text=(31, 43))  # the query fold begins with row 30, the database with 38
-        train(SETTINGS, quiet=True)
-        predict(SETTINGS, quiet=True)
-    return home
-
-
-@pytest.fixture
-def pairs(paired_home, project_home):
-    """That run, in a copy of that root."""
-    shutil.copytree(paired_home, project_home, dirs_exist_ok=True)
-    return Run.of(SETTINGS)
+# rows of the database, see paired_home
+WITH = {"image": [row for row in range(14) if row not in (0, 3)], "text": [row for row in range(14) if row not in (5,)]}
 
 
 def call(main, *words):
@@ -83,7 +57,7 @@ def test_a_run_of_two_views_has_two_indexes(pairs, tmp_path, capsys):
         index = Index.of(pairs, view)
         assert np.array_equal(index.codes()[1], np.load(pairs.codes_file("database", view))[rows])
         assert [item.row for item in index.items(index.codes()[0])] == rows
-    text_alone = Index.of(pairs, "text").find("database:2")  # without an image, so without a path of its own
+    text_alone = Index.of(pairs, "text").find("database:0")  # without an image, so without a path of its own
     assert text_alone is not None
     capsys.readouterr()
     assert call(index_main, "-p", pairs) == 0
@@ -180,7 +154,7 @@ def test_a_run_of_images_alone_takes_no_texts(run, capsys, words, fact):
 def test_what_cannot_be_asked(pairs, tmp_path, capsys):
     for words, status, fact in (
         (("-row", "query:1", "-of", "text"), 2, "no text"),
-        (("-row", "database:2"), 2, "no image"),
+        (("-row", "database:0"), 2, "no image"),
         (("-text", "red", "-of", "text"), 2, "-row"),
         (("-text", "red", "-in", "both", "-index", tmp_path), 2, "-index"),
         (("-text", "red", "-in", "text", "-index", pairs.index()), 1, "index of images"),
@@ -198,9 +172,14 @@ def test_other_texts_make_the_index_of_texts_old(pairs, capsys):
     texts.write_text(texts.read_text().replace("ball", "flat"))
     split["sha256"][texts.name] = digest(texts)
     (folder / "split.json").write_text(json.dumps(split))
-    assert call(query_main, "-p", pairs, "-row", "query:0", "-in", "text") == 1
+    assert call(query_main, "-p", pairs, "-row", "query:2", "-in", "text") == 1
     assert "other texts" in capsys.readouterr().err
-    assert call(query_main, "-p", pairs, "-row", "query:0") == 0
+    assert call(query_main, "-p", pairs, "-row", "query:2") == 0
+
+
+def test_the_network_of_images_is_exported(pairs, capsys):
+    assert call(export_main, "-p", pairs) == 0
+    assert "texts is not exported" in capsys.readouterr().out
 
 
 def test_sheets_show_texts(pairs, tmp_path):
@@ -237,7 +216,7 @@ def test_the_api_takes_and_finds_texts(client, pairs):
     by_row = client.get(f"/api/search?row=database:{rows_of(pairs, 'text', answered)[0]}&of=text&k=4").json()
     assert by_id == by_row | {"runs": [by_row["runs"][0] | {"milliseconds": by_id["runs"][0]["milliseconds"]}]}
     assert by_id["query"]["text"] == answered["neighbours"][0]["text"]
-    sent = client.post("/api/search?k=4&in=text", content=load_fold("PAIRS", "query").image(0).read_bytes()).json()
+    sent = client.post("/api/search?k=4&in=text", content=load_fold("PAIRS", "query").image(2).read_bytes()).json()
     assert all(one["text"] for one in sent["runs"][0]["neighbours"])
 
 
