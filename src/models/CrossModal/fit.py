@@ -77,6 +77,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
         "image": build_network(settings.backbone, bits=bits, weights=settings.weights if fresh else "none"),
         "text": build_text_network(text_backbone, words=len(transformation.vocabulary), bits=bits),
     }
+    for network in towers.values():
+        network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
     loss = _build_loss(settings, views)
     example = transformation_of(settings).to_network_input(images[int(images.present.argmax())][0][None])[0]
     check_input(towers["image"], example, settings)
