@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+from contextlib import contextmanager
 
 import pytest
 import uvicorn
@@ -11,24 +12,31 @@ from PIL import Image
 
 from biodeephashing.commands._searched_run import SearchedRun
 from biodeephashing.commands.search_serve import listen, service_of
-from biodeephashing.data import load_fold
+from biodeephashing.data import load_fold, load_texts
 from biodeephashing.search.service import application
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def address(run, other):
-    """Serve two runs on a free port."""
+@contextmanager
+def served(*runs):
+    """Serve runs on a free port, and give the address."""
     with listen("127.0.0.1", 0) as listening:
-        app = application(service_of([SearchedRun(run).warmed(), SearchedRun(other).warmed()]))
+        app = application(service_of([SearchedRun(run).warmed() for run in runs]))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.fixture
+def address(run, other):
+    """Two runs of images."""
+    with served(run, other) as address:
+        yield address
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
@@ -86,3 +94,33 @@ def test_a_person_searches(address, tmp_path):
         browser.close()
     assert [url for url in asked if not url.startswith((address, "blob:" + address))] == []
     assert all("400" in text for text in complaints)  # Chromium notes the refused upload
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+def test_a_person_searches_with_texts(pairs):
+    playwright = pytest.importorskip("playwright.sync_api")
+    complaints = []
+    with served(pairs) as address, playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}#row=query:1&k=5")
+        page.wait_for_selector("li img")
+        page.fill("#text", "red ball <b>")
+        page.press("#text", "Enter")
+        page.wait_for_selector("#words:has-text('red ball <b>')")  # as it was written
+        assert "'b'" in page.inner_text("#note") or "vocabulary" in page.inner_text("#note")
+        assert page.locator("li img").count() == 5
+        page.select_option("#in", "text")
+        page.wait_for_selector("li .text")
+        assert "in=text" in page.url
+        first = page.locator("li .text").first.inner_text()
+        assert first in load_texts("PAIRS", "database").texts
+        page.locator("li button").first.click()
+        page.wait_for_selector("#source:has-text('text')")
+        assert page.inner_text("#words") == first
+        assert "of=text" in page.url
+        assert page.locator("li .text").count() == 5
+        browser.close()
+    assert complaints == []

@@ -63,6 +63,17 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         load_weights(network, content, checkpoint)
         return cls(network, texts, device=device, precision=precision)
 
+    @classmethod
+    def of(cls, run: Run | str | Path, *, device: str | torch.device = "auto", precision: str | None = None) -> TextEncoder:
+        """Return the encoder of texts of a finished run, see :meth:`CrossEncoder.of`."""
+        run = run if isinstance(run, Run) else run_of(run)
+        check_finished(run)
+        settings = run.settings()
+        if not isinstance(settings, Settings):
+            raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
+        how: dict[str, Any] = {"device": device_named(device), "precision": precision or settings.precision}
+        return cls.of_checkpoint(settings, run.best_checkpoint, **how)
+
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> Encoded:
         """Return features and codes of texts.
 
@@ -112,12 +123,8 @@ class CrossEncoder:
             RunError: if there is no such run, it is not finished or has no text tower, or a file of it is damaged.
         """
         run = run if isinstance(run, Run) else run_of(run)
-        check_finished(run)
-        settings = run.settings()
-        if not isinstance(settings, Settings):
-            raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
-        how: dict[str, Any] = {"device": device_named(device), "precision": precision or settings.precision}
-        return cls(Encoder.of(run, **how), TextEncoder.of_checkpoint(settings, run.best_checkpoint, **how))
+        texts = TextEncoder.of(run, device=device, precision=precision)
+        return cls(Encoder.of(run, device=device, precision=precision), texts)
 
     def encode_images(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
         """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`."""
