@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss, Penalty, keywords_of
+from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES, CrossModalLoss
 
+Entry = type[HashingLoss] | type[Penalty] | type[CrossModalLoss]
 HEADINGS = ("References", "Args", "Raises", "Example")
 # GitHub reads Markdown's escapes and bars before it reads a formula: what they would spoil is spelt out.
 SPELT = {
@@ -21,7 +23,7 @@ SPELT = {
 def page() -> str:
     """Return the page as Markdown."""
     text = Path(__file__).with_name("losses.template.md").read_text("utf-8")
-    for place, registry in (("losses", LOSSES), ("penalties", PENALTIES)):
+    for place, registry in (("losses", LOSSES), ("penalties", PENALTIES), ("cross-modal losses", CROSSMODAL_LOSSES)):
         names = sorted(registry, key=str.lower)
         table = _overview([(name, registry[name]) for name in names])
         sections = "\n\n".join(_section(name, registry[name]) for name in names)
@@ -29,29 +31,39 @@ def page() -> str:
     return text
 
 
-def _overview(entries: list[tuple[str, type[HashingLoss] | type[Penalty]]]) -> str:
-    of_losses = issubclass(entries[0][1], HashingLoss)
-    head = "| name | in one sentence | relaxation | constants (default) | `penalty` |" if of_losses else "| name | in one sentence |"
-    rows = [head, "|---|---|" + "---|---|---|" * of_losses]
+def _overview(entries: list[tuple[str, Entry]]) -> str:
+    columns = ["name", "in one sentence"]
+    if issubclass(entries[0][1], HashingLoss):
+        columns += ["relaxation", "constants (default)", "`penalty`"]
+    elif issubclass(entries[0][1], CrossModalLoss):
+        columns += ["towers learn", "constants (default)"]
+    rows = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for name, entry in entries:
         cells = [f"[`{name}`](#{name.lower()})", _prose(_parts(entry)[""][0])]
         if issubclass(entry, HashingLoss):
-            constants = (f"`{key}`" + ("" if default is None else f" ({_value(default)})") for key, default in _constants(entry).items())
-            cells += [_relaxation(entry), ", ".join(constants), "weighs" if entry.has_penalty else "no effect"]
+            cells += [_relaxation(entry), _listed(entry), "weighs" if entry.has_penalty else "no effect"]
+        elif issubclass(entry, CrossModalLoss):
+            cells += ["in turn" if entry.alternates else "together", _listed(entry)]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
 
-def _section(name: str, entry: type[HashingLoss] | type[Penalty]) -> str:
+def _listed(entry: type[HashingLoss] | type[CrossModalLoss]) -> str:
+    return ", ".join(f"`{key}`" + ("" if default is None else f" ({_value(default)})") for key, default in _constants(entry).items())
+
+
+def _section(name: str, entry: Entry) -> str:
     parts = _parts(entry)
     blocks = [f"### {name}", *(_block(paragraph) for paragraph in parts[""])]
-    if issubclass(entry, HashingLoss):
+    if issubclass(entry, (HashingLoss, CrossModalLoss)):
         meanings = _arguments(parts["Args"])
         if constants := _constants(entry):
             rows = [f"| `{key}` | {_value(default)} | {_prose(meanings[key])} |" for key, default in constants.items()]
             blocks.append("\n".join(["| constant | default | meaning |", "|---|---|---|", *rows]))
-        remark = re.sub(r"^see :class:`HashingLoss`[;.]? ?", "", meanings["shared"])
-        blocks.append(f"Relaxation: {_relaxation(entry)}." + (f" {_sentence(_prose(remark))}" if remark else ""))
+        remark = re.sub(r"^see :class:`\w+`[;.]? ?", "", meanings["shared"])
+        remarks = [f"Relaxation: {_relaxation(entry)}"] if issubclass(entry, HashingLoss) else []
+        remarks += [_prose(remark)] if remark else []
+        blocks += [" ".join(map(_sentence, remarks))] if remarks else []
     blocks.append("*" + _prose(" ".join(parts["References"])) + "*")
     return "\n\n".join(blocks)
 
@@ -75,8 +87,8 @@ def _arguments(paragraphs: list[str]) -> dict[str, str]:
     return {name.strip("* "): " ".join(text.split()) for name, _, text in named}
 
 
-def _constants(entry: type[HashingLoss]) -> dict[str, Any]:
-    shared = keywords_of(HashingLoss)
+def _constants(entry: type[HashingLoss] | type[CrossModalLoss]) -> dict[str, Any]:
+    shared = keywords_of(HashingLoss)  # all of a cross-modal loss are among them
     return {key: default for key, default in keywords_of(entry).items() if key not in shared}
 
 

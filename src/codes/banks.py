@@ -134,7 +134,7 @@ def similarity(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
         >>> similarity(torch.tensor([[1, 1]]), torch.tensor([[0, 1], [0, 0]]), torch.float32).tolist()
         [[1.0, 0.0]]
     """
-    return (labels.to(dtype) @ others.to(dtype).T > 0).to(dtype)
+    return (labels.to(dtype) @ others.to(dtype).T).clamp_(max=1)  # in place: a comparison and its conversion cost more than the product
 
 
 def label_cosine(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:

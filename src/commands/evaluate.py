@@ -123,6 +123,8 @@ def query_values(run: Run, fold: str, measure: APSpec, direction: str = "") -> t
         )
     names = [direction] if direction else headline(codes.directions)
     values = [per_query(*codes.pair(fold, name), [measure])[measure].values for name in names]
+    if len({len(of_one) for of_one in values}) > 1:
+        raise RunError(f"some items of {run} lack a view, so its directions have different queries: name one, {' or '.join(names)}")
     return np.mean(values, axis=0), codes.prepared.split.caption
 
 

@@ -2,6 +2,7 @@
 
 from ._base import LOSSES, PENALTIES, HashingLoss, Penalty
 from ._keywords import keywords_of
+from ._objective import Objective
 from ._probability import similar_probability
 from .balanced_hswd import BalancedHSWD
 from .bihalf import BiHalf
@@ -59,6 +60,7 @@ __all__ = [
     "HashNetTwoBatch",
     "HashingLoss",
     "HyP2",
+    "Objective",
     "OrthoHash",
     "Penalty",
     "keywords_of",

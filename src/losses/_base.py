@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from ..errors import UsageError, unknown_name
+from ..errors import UsageError
 from ..registry import Registry
-from ._keywords import count, keywords_of, number
+from ._keywords import number
+from ._objective import Objective, widen
 
 
 class Penalty(nn.Module, ABC):
@@ -27,7 +28,7 @@ class Penalty(nn.Module, ABC):
         """Return the penalty of codes (B, K) of float32 or float64."""
 
 
-class HashingLoss(nn.Module, ABC):
+class HashingLoss(Objective):
     r"""A hashing loss: raw outputs of the hash layer, labels and dataset indices in, a scalar out.
 
     .. math:: L = \ell(Z, Y) + r(F, Y) + c \sum_m \lambda_m P_m(Z), \quad Z = \operatorname{relax}(F)
@@ -39,14 +40,9 @@ class HashingLoss(nn.Module, ABC):
     told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
-        bits: K, length of a code.
-        classes: C, number of classes.
-        train_size: N, images of the train fold; ``index`` counts them from 0.
-        similar_probability: p, share of similar pairs in the train fold, see :func:`similar_probability`.
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
-        multi_label: whether an image may have several classes; matters to methods that classify.
-        **unknown: constants that the method does not have.
+        **shared: bits, classes, train_size, similar_probability and multi_label, see :class:`Objective`.
 
     Raises:
         UsageError: if a value is unknown or impossible.
@@ -72,28 +68,15 @@ class HashingLoss(nn.Module, ABC):
     def __init__(
         self,
         *,
-        bits: int,
-        classes: int,
-        train_size: int,
-        similar_probability: float,
         penalty: float,
         cube: bool = True,
-        multi_label: bool = False,
-        **unknown: Any,
+        **shared: Any,
     ) -> None:
-        super().__init__()
-        if unknown:
-            own = keywords_of(type(self)).keys() - keywords_of(HashingLoss).keys()
-            raise unknown_name(f"constant of {type(self).__name__}", next(iter(unknown)), own)
-        self.bits = count("bits", bits)
-        self.classes = count("classes", classes)
-        self.train_size = count("train_size", train_size)
-        self.similar_probability = number("similar_probability", similar_probability, least=0.0, most=1.0)
+        super().__init__(**shared)
         self.penalty = number("penalty", penalty, least=0.0)
         if self.own_relaxation and not cube:
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
-        self.multi_label = multi_label
         self.register_buffer("reference", torch.empty(0, 0), persistent=False)  # part of the state once it is set
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
@@ -183,52 +166,13 @@ class HashingLoss(nn.Module, ABC):
         """
         return None
 
-    def on_fit_start(self, labels: Tensor) -> None:
-        """Take the labels of the whole train fold, by dataset index, before the first step: nothing, unless the method uses them.
-
-        Each process of a training calls it, a resumed one before the state of the loss is loaded: what the method registers here
-        as a buffer goes on from where it was.
-
-        Args:
-            labels: 0 or 1, float32 (N, C), on the CPU.
-        """
-        return
-
-    def on_epoch_end(self) -> None:
-        """Take note that an epoch is over, before it is kept in a checkpoint: nothing, unless the method does something then."""
-        return
-
-    def epoch_values(self) -> dict[str, float]:
-        """Return what is to be told of the epoch that ends, by name; printed and logged before :meth:`on_epoch_end`: nothing, usually."""
-        return {}
-
-    def advance(self) -> None:
-        """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
-        return
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the optimizer's groups for the method's own parameters: one at the given rate, or none.
-
-        Args:
-            learning_rate: rate of the hash layer.
-        """
-        parameters = list(self.parameters())
-        return [{"params": parameters, "lr": learning_rate}] if parameters else []
-
     def extra_repr(self) -> str:
         """Return what ``print`` shows of the loss."""
         weights = ", ".join(f"{type(p).__name__}={w:g}" for p, w in zip(self.additive, self.additive_weights, strict=True))
         return f"bits={self.bits}, penalty={self.penalty:g}" + ("" if self.cube else ", cube=False") + (f", {weights}" if weights else "")
 
     def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
-        rows = outputs.shape[0] if outputs.ndim else 0
-        expected = ((rows, self.bits), (rows, self.classes), (rows,))
-        if rows < 1 or (outputs.shape, labels.shape, index.shape) != expected:
-            raise UsageError(
-                f"{type(self).__name__} of {self.bits} bits and {self.classes} classes takes outputs (B, {self.bits}), "
-                f"labels (B, {self.classes}) and index (B,) with B at least 1, "
-                f"not {tuple(outputs.shape)}, {tuple(labels.shape)} and {tuple(index.shape)}"
-            )
+        super()._check_shapes(outputs, labels, index)
         if self.needs_reference and not len(self.reference):
             raise UsageError(f"{type(self).__name__} compares with features of a network that does not learn: call set_reference first")
 
@@ -240,8 +184,3 @@ class HashingLoss(nn.Module, ABC):
 
 LOSSES: Registry[type[HashingLoss]] = Registry("loss")
 PENALTIES: Registry[type[Penalty]] = Registry("penalty")
-
-
-def widen(values: Tensor) -> Tensor:
-    """Return values in float32 where they are narrower, else unchanged."""
-    return values.float() if torch.finfo(values.dtype).bits < 32 else values

@@ -13,6 +13,7 @@ import numpy as np
 from .. import codes
 from ..checksums import digest
 from ..data import Metadata, load_fold
+from ..data.split import texts_file
 from ..errors import RunError
 from ..runs import Run, replacing
 from ..runs.hparams_json import hparams_of, read_hparams, write_hparams
@@ -58,7 +59,7 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
     task = _Task(run, settings, method.fingerprint(run, settings), quiet)
     known = _known_folds(task)
     started, items = time.monotonic(), 0
-    digests = {fold: digest(data.file) for fold, data in folds.items()}
+    digests = {fold: _digests(data) for fold, data in folds.items()}
     due = [fold for fold in folds if settings.no_skip or not _is_current(task, fold, known.get(fold, {}), digests[fold])]
     made_with = f" with {task.fingerprint.checkpoint}" if task.fingerprint.checkpoint else ""
     for fold in (fold for fold in folds if fold not in due):
@@ -69,9 +70,10 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
         known[fold] = {view: _write_view(task, (fold, view), one, digests[fold]) for view, one in views.items()}
         write_predictions(run.predictions_file, Predictions(task.fingerprint, settings.number_of_bits, known))
         for view, facts in known[fold].items():
-            items += facts["rows"]
+            there = facts["rows"] - len(facts.get("absent", ()))
+            items += there
             name, bits = f"{fold} {view}".rstrip(), settings.number_of_bits
-            task.print(f"{name}: {facts['rows']:,} codes of {bits} bits, {facts['zeros']:,} exact zeros (counted as +1)")
+            task.print(f"{name}: {there:,} codes of {bits} bits, {facts['zeros']:,} exact zeros (counted as +1)")
     hparams = read_hparams(run.hparams_file) | hparams_of(settings)
     write_hparams(run.hparams_file, hparams | {"datafolds": list(settings.datafolds)})
     if items:
@@ -87,12 +89,23 @@ def _known_folds(task: _Task) -> dict[str, Mapping[str, Mapping[str, Any]]]:
     return dict(known.folds) if known.fingerprint.sha256 == task.fingerprint.sha256 else {}
 
 
-def _is_current(task: _Task, fold: str, views: Mapping[str, Mapping[str, Any]], metadata_digest: str) -> bool:
-    return bool(views) and all(_is_whole(task, (fold, view), facts, metadata_digest) for view, facts in views.items())
+def _digests(data: Metadata) -> dict[str, str]:
+    """Return the checksums of what the codes of a fold are made from, by the names of the facts."""
+    texts = texts_file(data.file.parent, data.fold)
+    return {"metadata_sha256": digest(data.file), **({"texts_sha256": digest(texts)} if texts.is_file() else {})}
 
 
-def _is_whole(task: _Task, part: tuple[str, str], facts: Mapping[str, Any], metadata_digest: str) -> bool:
-    if facts["metadata_sha256"] != metadata_digest:
+def _made_from(view: str, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return the checksums of what the codes of a view are made from."""
+    return {name: value for name, value in digests.items() if name == "metadata_sha256" or view == "text"}
+
+
+def _is_current(task: _Task, fold: str, views: Mapping[str, Mapping[str, Any]], digests: Mapping[str, str]) -> bool:
+    return bool(views) and all(_is_whole(task, (fold, view), facts, _made_from(view, digests)) for view, facts in views.items())
+
+
+def _is_whole(task: _Task, part: tuple[str, str], facts: Mapping[str, Any], made_from: Mapping[str, str]) -> bool:
+    if any(facts.get(name) != value for name, value in made_from.items()):
         return False
     files = {"features_sha256": task.run.features_file(*part), "codes_sha256": task.run.codes_file(*part)}
     if task.settings.tsv and not task.run.hashes_file(*part).exists():
@@ -100,7 +113,7 @@ def _is_whole(task: _Task, part: tuple[str, str], facts: Mapping[str, Any], meta
     return all(path.exists() and digest(path) == facts[key] for key, path in files.items())
 
 
-def _write_view(task: _Task, part: tuple[str, str], encoded: Encoded, metadata_digest: str) -> dict[str, Any]:
+def _write_view(task: _Task, part: tuple[str, str], encoded: Encoded, digests: Mapping[str, str]) -> dict[str, Any]:
     """Write the files of a view of a fold, and return the facts about them."""
     run, features = task.run, encoded.features
     with replacing(run.features_file(*part)) as temporary, temporary.open("wb") as file:
@@ -112,10 +125,11 @@ def _write_view(task: _Task, part: tuple[str, str], encoded: Encoded, metadata_d
             np.savetxt(text, codes.unpack(encoded.codes, task.settings.number_of_bits), fmt="%d", delimiter="\t", newline="\n")
     return {
         "rows": len(features),
-        "zeros": int((features == 0).sum()),
-        "metadata_sha256": metadata_digest,
+        "zeros": int((features == 0).sum()) - len(encoded.absent) * task.settings.number_of_bits,
+        **_made_from(part[1], digests),
         "features_sha256": digest(run.features_file(*part)),
         "codes_sha256": digest(run.codes_file(*part)),
+        **({"absent": list(encoded.absent)} if encoded.absent else {}),
     }
 
 

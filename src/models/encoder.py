@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from .. import codes
 from ..backbones import HashNetwork, build_network
-from ..data import Metadata, Transformation
+from ..data import ImageFold, Metadata, TextFold, Transformation
 from ..data.images.inputs import ImageInput, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..preprocessing import Preprocessing
@@ -33,18 +34,75 @@ _HALF = {"32": None, "64": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch
 
 @dataclass(frozen=True)
 class Encoded:
-    """Features and codes of images.
+    """Features and codes of images, or of texts.
 
     Args:
         features: raw outputs of the hash layer, float32 (n, bits).
         codes: their signs, packed, uint8 (n, ceil(bits / 8)); see :func:`~biodeephashing.codes.pack`.
+        absent: rows of items that have no such image or text; features are zeros there, which say nothing.
     """
 
     features: NDArray[np.float32]
     codes: NDArray[np.uint8]
+    absent: tuple[int, ...] = ()
 
 
-class Encoder:
+class Transform(Protocol):
+    """What happens on the device to the bytes of a batch before a network."""
+
+    def to_network_input(self, batch: Tensor, /) -> Tensor:
+        """Return float32 (B, ...) of bytes, uint8 (B, ...)."""
+
+
+Kind = TypeVar("Kind", bound=Transform)
+
+
+class NetworkEncoder(Generic[Kind]):
+    """Maps bytes of images, or of texts, to features.
+
+    Args:
+        network: maps what the transformation gives to features (B, bits); it is brought to the device, and set to evaluation.
+        transformation: what happens to bytes before the network.
+        device: where to compute, as PyTorch names it.
+        precision: "32", or "bf16-mixed" or "16-mixed" to compute in half precision where PyTorch's autocast does.
+
+    Raises:
+        UsageError: for an unknown precision, or a device that does not exist.
+    """
+
+    def __init__(self, network: nn.Module, transformation: Kind, *, device: str | torch.device = "cpu", precision: str = "32") -> None:
+        if precision not in _HALF:
+            raise unknown_name("precision", precision, _HALF)
+        try:
+            self.device = torch.device(device)
+            self.network = lay_out(network.to(self.device).eval(), self.device)
+        except (RuntimeError, AssertionError) as error:  # what PyTorch raises if there is no such device
+            raise UsageError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
+        self.transformation = transformation
+        self._half = _HALF[precision]
+
+    def features(self, batch: Tensor) -> NDArray[np.float32]:
+        """Return the features of a batch that needs nothing but what the device does.
+
+        Args:
+            batch: uint8 (B, ...), as :class:`~biodeephashing.data.ImageFold` or :class:`~biodeephashing.data.TextFold` gives it.
+
+        Returns:
+            float32 (B, bits).
+
+        Raises:
+            RunError: if they are not finite.
+        """
+        device = self.device
+        with torch.inference_mode(), torch.autocast(device.type, dtype=self._half, enabled=self._half is not None):
+            finished = self.transformation.to_network_input(batch.to(device, non_blocking=True))
+            outputs: NDArray[np.float32] = self.network(finished).float().cpu().numpy()
+        if not np.isfinite(outputs).all():
+            raise RunError("the network gives features that are not finite: its training diverged")
+        return outputs
+
+
+class Encoder(NetworkEncoder[Transformation]):
     r"""Maps images to features and packed codes, with the preprocessing that belongs to the network.
 
     .. math:: F = f(\mathrm{preprocess}(x)), \qquad b = \operatorname{sign} F
@@ -69,15 +127,7 @@ class Encoder:
     def __init__(
         self, network: nn.Module, preprocessing: Preprocessing, *, device: str | torch.device = "cpu", precision: str = "32"
     ) -> None:  # fmt: skip
-        if precision not in _HALF:
-            raise unknown_name("precision", precision, _HALF)
-        try:
-            self.device = torch.device(device)
-            self.network = lay_out(network.to(self.device).eval(), self.device)
-        except (RuntimeError, AssertionError) as error:  # what PyTorch raises if there is no such device
-            raise UsageError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from error
-        self.transformation = Transformation(preprocessing)
-        self._half = _HALF[precision]
+        super().__init__(network, Transformation(preprocessing), device=device, precision=precision)
 
     @classmethod
     def of(cls, run: Run | str | Path, *, device: str | torch.device = "auto", precision: str | None = None) -> Encoder:
@@ -97,9 +147,8 @@ class Encoder:
         if not isinstance(settings, NetworkSettings):
             raise RunError(f"{run} is of the method {run.method}, which has no network")
         preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
-        name = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         network = load_network(settings, run.best_checkpoint)
-        return cls(network, preprocessing, device=name, precision=precision or settings.precision)
+        return cls(network, preprocessing, device=device_named(device), precision=precision or settings.precision)
 
     def encode(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
         """Return features and codes of images.
@@ -124,26 +173,6 @@ class Encoder:
         features = np.concatenate(parts)
         return Encoded(features, codes.pack(features))
 
-    def features(self, pixels: Tensor) -> NDArray[np.float32]:
-        """Return the features of a batch that needs no decoding and no geometry but what the device does.
-
-        Args:
-            pixels: uint8 (B, 3, H, W), as :class:`~biodeephashing.data.ImageFold` gives them.
-
-        Returns:
-            float32 (B, bits).
-
-        Raises:
-            RunError: if they are not finite.
-        """
-        device = self.device
-        with torch.inference_mode(), torch.autocast(device.type, dtype=self._half, enabled=self._half is not None):
-            finished = self.transformation.to_network_input(pixels.to(device, non_blocking=True))
-            outputs = self.network(finished).float().cpu().numpy()
-        if not np.isfinite(outputs).all():
-            raise RunError("the network gives features that are not finite: its training diverged")
-        return outputs
-
     def _stacked(self, images: list[Image.Image]) -> Iterator[NDArray[np.uint8]]:
         """Yield images as batches, in their order, a new one where the size changes."""
         alike: list[NDArray[np.uint8]] = []
@@ -153,6 +182,11 @@ class Encoder:
                 alike = []
             alike.append(image)
         yield np.stack(alike)
+
+
+def device_named(device: str | torch.device) -> str | torch.device:
+    """Return a device as it is named, and for "auto" a GPU where there is one."""
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def check_finished(run: Run) -> None:
@@ -177,12 +211,25 @@ def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
         RunError: if the checkpoint is missing, damaged or of another network.
     """
     network = build_network(settings.backbone, bits=settings.number_of_bits)
-    content = read_checkpoint(checkpoint)
+    load_weights(network, read_checkpoint(checkpoint), checkpoint)
+    return network
+
+
+def load_weights(network: HashNetwork, content: Mapping[str, Any], checkpoint: Path) -> None:
+    """Give a network the weights that a checkpoint holds.
+
+    Args:
+        network: the network.
+        content: what the checkpoint holds of it.
+        checkpoint: its file, for messages.
+
+    Raises:
+        RunError: if these are the weights of another network, or none.
+    """
     try:
         network.load_state_dict(content["network"])
     except (KeyError, RuntimeError) as error:
         raise RunError(f"{checkpoint} does not hold the weights of this network: {str(error).splitlines()[0]}") from error
-    return network
 
 
 def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:
@@ -198,14 +245,28 @@ def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, 
         DataError: if an image is missing or damaged.
         RunError: if features are not finite.
     """
-    images = images_of(fold, settings)
-    features = np.empty((len(images), settings.number_of_bits), dtype=np.float32)
-    bar = tqdm(total=len(images), desc=f"{fold.fold:>8}", unit="image", disable=quiet or not has_terminal(), leave=False)
-    done = 0
-    with bar:
-        for batch, _, _ in batches_of(images, settings, encoder.device):
-            outputs = encoder.features(batch)
-            features[done : done + len(outputs)] = outputs
-            done += len(outputs)
-            bar.update(len(outputs))
-    return Encoded(features, codes.pack(features))
+    return encode_items(encoder, images_of(fold, settings), settings, name=fold.fold, quiet=quiet)
+
+
+def encode_items(
+    encoder: NetworkEncoder[Any], items: ImageFold | TextFold, settings: NetworkSettings, *, name: str, quiet: bool = False
+) -> Encoded:
+    """Return features and codes of all images, or all texts, of a fold, in its order; zeros for an item that has none.
+
+    Args:
+        encoder: maps their bytes to features.
+        items: the images or the texts.
+        settings: give the batch size and the workers.
+        name: what they are, beside the progress.
+        quiet: whether to show no progress.
+
+    Raises:
+        DataError: if an image is missing or damaged.
+        RunError: if features are not finite.
+    """
+    features = np.zeros((len(items), settings.number_of_bits), dtype=np.float32)
+    with tqdm(total=len(items), desc=f"{name:>8}", unit="item", disable=quiet or not has_terminal(), leave=False) as bar:
+        for batch, _, rows in batches_of(items, settings, encoder.device):
+            features[rows.numpy()] = encoder.features(batch)
+            bar.update(len(rows))
+    return Encoded(features, codes.pack(features), tuple(np.flatnonzero(~items.present).tolist()))

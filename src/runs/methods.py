@@ -50,6 +50,11 @@ register_method(
     settings="biodeephashing.models.PenaltyStrategies.settings:Settings",
     method="biodeephashing.models.PenaltyStrategies.method:METHOD",
 )
+register_method(
+    "CrossModal",
+    settings="biodeephashing.models.CrossModal.settings:Settings",
+    method="biodeephashing.models.CrossModal.method:METHOD",
+)
 register_method("H2Q", settings="biodeephashing.models.H2Q.settings:Settings", method="biodeephashing.models.H2Q.method:METHOD")
 register_method("ITQ", settings="biodeephashing.models.ITQ.settings:Settings", method="biodeephashing.models.ITQ.method:METHOD")
 register_method("LLC", settings="biodeephashing.models.LLC.settings:Settings", method="biodeephashing.models.LLC.method:METHOD")

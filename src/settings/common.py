@@ -110,6 +110,16 @@ class CommonSettings:
             UsageError: naming the flags.
         """
 
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """Return the flag of a setting, with its dash.
+
+        Example:
+            >>> CommonSettings.flag("number_of_bits")
+            '-nbits'
+        """
+        return f"-{next(row.flag for field, row in cls.table() if field.name == name)}"
+
     def put(self, name: str, value: Any) -> None:
         """Set a field while the table is being built: for :meth:`complete` and :meth:`check`."""
         object.__setattr__(self, name, value)

@@ -48,6 +48,14 @@ class NetworkSettings(CommonSettings):
     def check(self) -> None:
         """Check the backbone."""
         super().check()
+        self.check_backbone()
+
+    def check_backbone(self) -> None:
+        """Refuse a backbone that does not exist.
+
+        Raises:
+            UnknownNameError: naming the nearest one.
+        """
         known = names_on_disk("backbones", "BACKBONES")
         if not self.backbone.startswith("timm:") and self.backbone not in known:
             prefix = self.architecture.removesuffix(self.backbone)

@@ -82,6 +82,27 @@ def setting(default: Any, flag: str, help: str, **details: Any) -> Any:
     return dataclasses.field(default=default, metadata={"setting": Setting(flag, help, **details)})
 
 
+def with_default(table: Any, name: str, default: Any) -> Any:
+    """Return a setting of another table with another default.
+
+    Args:
+        table: the other table.
+        name: long name of the setting.
+        default: its new default.
+
+    Example:
+        >>> @dataclass(frozen=True)
+        ... class Table:
+        ...     rank: int = setting(8, "rank", "columns of the projection")
+        >>> @dataclass(frozen=True)
+        ... class Wide(Table):
+        ...     rank: int = with_default(Table, "rank", 16)
+        >>> Wide().rank
+        16
+    """
+    return dataclasses.field(default=default, metadata=table.__dataclass_fields__[name].metadata)
+
+
 def kind_of(field: Field) -> str:
     """Return the type of a field: "bool", "int", "float", "str" or "tuple", the last of texts."""
     kind = field.type if isinstance(field.type, str) else field.type.__name__

@@ -109,28 +109,34 @@ class TrainingSettings(NetworkSettings):
     def check(self) -> None:
         """Check how rule, network, rates and devices go together."""
         super().check()
-        self._check_rules()
+        self.check_rules()
         _check_scale(self.scale)
         self.put("schedule", str(parse_schedule(self.schedule)))
         if self.batch_size % self.devices:
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")
 
-    def _check_rules(self) -> None:
+    def check_rules(self) -> None:
+        """Write rules alike that mean the same, and refuse those that do not exist or have no effect.
+
+        Raises:
+            UsageError: naming the flags.
+        """
+        mode, arch = self.flag("mode"), self.flag("architecture")
         self.put("mode", canonical(self.mode))
         for rule in rules_named(self.mode):
             if rule not in _RULES:
-                raise unknown_name("value for -mode", rule, _RULES)
+                raise unknown_name(f"value for {mode}", rule, _RULES)
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if self.is_bio:
             return
         if self.mode != "bp":
             raise UsageError(
-                f"-arch {self.architecture} always trains with bp, so -mode {self.mode} would have no effect: "
-                f"write -arch bio-{self.architecture} to train it with {self.mode}"
+                f"{arch} {self.architecture} always trains with bp, so {mode} {self.mode} would have no effect: "
+                f"write {arch} bio-{self.architecture} to train it with {self.mode}"
             )
         for flag, given in (("-align_every measures", self.align_every), ("-rule_constants sets constants of", self.rule_constants)):
             if given:
-                raise UsageError(f"{flag} learning rules, and -arch {self.architecture} has none: write -arch bio-{self.architecture}")
+                raise UsageError(f"{flag} learning rules, and {arch} {self.architecture} has none: write {arch} bio-{self.architecture}")
 
 
 def _check_scale(scale: str) -> None:

@@ -18,7 +18,8 @@ from ..bio import QUANTITIES, Alignment, measure_alignment
 from ..runs import Run
 from ..runs.alignment_csv import AlignmentRow, read_alignment, write_alignment
 from .callbacks import MetricLogger
-from .module import Batch, HashingModule
+from .module import HashingModule
+from .trained_module import Batch
 
 
 class AlignmentCurves(Checkpoint):

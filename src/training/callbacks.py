@@ -16,7 +16,7 @@ from ..runs.hparams_json import hparams_of
 from ..settings import TrainingSettings
 from ..tracking import Tracker, open_tracker
 from .checkpoints import write_checkpoint
-from .module import HashingModule
+from .trained_module import TrainedModule
 
 
 class Checkpoints(Checkpoint):
@@ -39,7 +39,7 @@ class Checkpoints(Checkpoint):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the checkpoints of the epoch; the one for a resume last, once all others exist."""
-        assert isinstance(module, HashingModule)
+        assert isinstance(module, TrainedModule)
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
         improved = value > self.best_value or not self.can_move
         if improved:
@@ -60,17 +60,14 @@ class Checkpoints(Checkpoint):
         """Restore the best epoch of the interrupted process."""
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
 
-    def _write(self, module: HashingModule, path: Path, epoch: int, value: float) -> None:
+    def _write(self, module: TrainedModule, path: Path, epoch: int, value: float) -> None:
         write_checkpoint(
             path,
             {
                 "epoch": epoch,
                 "val_mAP": value,
                 "hparams": hparams_of(self.settings),
-                "learning_rule": module.learning_rule(),
-                "network": module.plain_weights(),
-                "loss": module.loss.state_dict(),
-                **({"feedback": feedback} if (feedback := module.learned_feedback()) else {}),
+                **module.checkpoint_content(),
             },
         )
 
@@ -134,11 +131,11 @@ class MetricLogger(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the tracker in the process of rank 0."""
-        assert isinstance(module, HashingModule)
+        assert isinstance(module, TrainedModule)
         self._started = time.monotonic()
         if not trainer.is_global_zero:
             return
-        plan = "\n".join([*self.plan, f"network: {module.summary()}"])
+        plan = "\n".join([*self.plan, module.summary()])
         if not self.quiet:
             print(plan)
         self._tracker = open_tracker(
@@ -148,12 +145,12 @@ class MetricLogger(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log the epoch."""
-        assert isinstance(module, HashingModule)
+        assert isinstance(module, TrainedModule)
         loss = module.mean_loss()
         if not trainer.is_global_zero:
             return
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
-        further = module.loss.epoch_values()
+        further = module.epoch_values()
         for logger in trainer.loggers:
             logger.log_metrics({"train_loss": loss, "val_mAP/epoch": value, **further}, step=epoch)
         self._tracker.log_metrics({"train_loss": loss, "val_mAP": value, **further}, step=epoch)
@@ -161,7 +158,7 @@ class MetricLogger(pl.Callback):
             module.print(  # above the progress bar, where there is one
                 f"epoch {epoch + 1}/{self.settings.epochs}  train_loss {loss:.4f}  val_mAP {value:.4f}  "
                 f"(best {max(value, self.checkpoints.best_value):.4f})"
-                + "".join(f"  {name} {number:g}" for name, number in further.items())
+                + "".join(f"  {name} {number:g}" for name, number in further.items() if "/" not in name)
             )
 
     def log_values(self, trainer: pl.Trainer, values: dict[str, float], step: int) -> None:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import copy
 
 import torch
+from torch import Tensor
 
-from ..backbones import preprocessing_of
+from ..backbones import HashNetwork, preprocessing_of
 from ..bio import RULES, NormConstraint, check_reach, remove_rule
 from ..errors import UsageError
 from ..preprocessing import IMAGENET, Preprocessing
 from ..settings import TrainingSettings
 from ..settings.rule_maps import rules_named
-from .module import HashingModule, convert
+from .learner import convert
 
 
-def check_input(module: HashingModule, settings: TrainingSettings) -> None:
-    """Pass one image of the run through the network.
+def check_input(network: HashNetwork, image: Tensor, settings: TrainingSettings) -> None:
+    """Pass one image of the run, (3, H, W), through the network.
 
     Raises:
         UsageError: if it cannot process images of that size, or does not return one vector per image.
     """
-    image, network = module.example, module.network.eval()
     try:
         with torch.no_grad():
-            output = network(image.unsqueeze(0))
+            output = network.eval()(image.unsqueeze(0))
     except Exception as error:  # each library raises its own kind of error here
         size, reason = tuple(image.shape[1:]), next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         complaint = f"{settings.backbone} cannot take images of {size[0]}×{size[1]} pixels ({reason})"
@@ -50,7 +50,7 @@ def check_precision(settings: TrainingSettings) -> None:
         )
 
 
-def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
+def check_batches(network: HashNetwork, example: Tensor, settings: TrainingSettings) -> None:
     """Run a copy of the network in training mode on one image if that is all a device gets: batch norm needs two values.
 
     Raises:
@@ -60,7 +60,7 @@ def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
         return
     try:
         with torch.no_grad():
-            copy.deepcopy(module.network).train()(module.example.unsqueeze(0))
+            copy.deepcopy(network).train()(example.unsqueeze(0))
     except ValueError as error:
         raise UsageError(
             f"-bs {settings.batch_size} gives each device one image at a time, and batch norm in {settings.backbone} needs more "
@@ -68,18 +68,18 @@ def check_batches(module: HashingModule, settings: TrainingSettings) -> None:
         ) from error
 
 
-def check_rules(module: HashingModule, settings: TrainingSettings) -> None:
+def check_rules(network: HashNetwork, example: Tensor, settings: TrainingSettings) -> None:
     """Apply the rules to the network and remove them again, so that an error shows before training processes start.
 
     Raises:
         RuleError: if a rule cannot be applied, or the network uses a weight without its rule.
     """
     if settings.is_bio:
-        convert(module.network, settings)
-        check_reach(module.network.eval(), module.example.unsqueeze(0))
-        remove_rule(module.network.train())
+        convert(network, settings)
+        check_reach(network.eval(), example.unsqueeze(0))
+        remove_rule(network.train())
     if settings.constrain_norm:
-        NormConstraint(module.network)
+        NormConstraint(network)
 
 
 def _advice(size: tuple[int, ...], required: Preprocessing) -> str:

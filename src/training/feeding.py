@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from ..backbones import preprocessing_of, weights_choice
-from ..data import ImageFold, Metadata, Transformation, loader, transformation
+from ..data import ImageFold, Metadata, TextFold, Transformation, loader, transformation
 from ..errors import RunError
 from ..preprocessing import Preprocessing
 from ..runs import Run
@@ -70,10 +70,10 @@ def images_of(fold: Metadata, settings: NetworkSettings, *, training: bool = Fal
     return ImageFold(fold, transformation_of(settings), cache=cached, augment=settings.seed if training else None)
 
 
-def batches_of(images: ImageFold, settings: CommonSettings, device: torch.device) -> DataLoader:
-    """Return a loader of all images in their own order, for forward passes on a device."""
+def batches_of(items: ImageFold | TextFold, settings: CommonSettings, device: torch.device) -> DataLoader:
+    """Return a loader of all images, or all texts, in their own order, for forward passes on a device."""
     return loader(
-        images,
+        items,
         batch_size=settings.predict_batch_size,
         num_workers=settings.num_workers,
         seed=settings.seed,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
-import lightning.pytorch as pl
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,66 +12,19 @@ from torch import Tensor
 
 from .. import codes
 from ..backbones import HashNetwork
-from ..bio import (
-    FeedbackUpdater,
-    NormConstraint,
-    apply_rule,
-    describe,
-    give_target,
-    ignore_in_ddp,
-    load_rule_state,
-    plain_state_dict,
-    rule_names,
-    rule_state,
-    track_optimizer,
-)
-from ..errors import RunError
+from ..bio import give_target, ignore_in_ddp
 from ..eval import leave_one_out_average_precision
 from ..losses import HashingLoss
 from ..settings import TrainingSettings
-from ..settings.schedule import parse_schedule
 from .devices import lay_out
 from .feeding import transformation_of
+from .learner import Learner, schedule_of
 from .quiet import silence_third_party
-from .rules import rules_of
+from .trained_module import Batch, TrainedModule
 from .validation import Validation
 
-OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "sgd": partial(torch.optim.SGD, momentum=0.9),
-    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-    "rmsprop": torch.optim.RMSprop,
-}
 
-Batch = tuple[Tensor, Tensor, Tensor]
-
-
-def convert(network: HashNetwork, settings: TrainingSettings) -> None:
-    """Give a ``bio-`` network the learning rules of its settings; a plain one keeps PyTorch's own backward pass.
-
-    The patterns of a rule map are matched with the layers' names as the backbone alone has them.
-    """
-    if settings.is_bio:
-        scale = settings.scale if settings.scale in ("init", "weight") else float(settings.scale)
-        names = rule_names(network)
-        known = (*names, *dict(network.named_modules()), *dict(network.named_parameters()))
-        short = {name: name.removeprefix("backbone.") for name in known}
-        rules = rules_of(settings, [short[name] for name in names])
-        apply_rule(network, rules, seed=settings.seed, scale=scale, names=short)
-
-
-def _schedule(optimizer: torch.optim.Optimizer, settings: TrainingSettings) -> dict[str, Any]:
-    schedule = parse_schedule(settings.schedule)
-    if schedule.kind == "constant":
-        return {}
-    if schedule.kind == "cosine":
-        scheduler: Any = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
-    else:
-        scheduler = torch.optim.lr_scheduler.StepLR(optimizer, schedule.every, schedule.factor)
-    return {"lr_scheduler": {"scheduler": scheduler, "interval": schedule.unit}}
-
-
-class HashingModule(pl.LightningModule):
+class HashingModule(TrainedModule):
     """Trains a network with a rule and a loss, and validates it by mAP on the whole val fold.
 
     Args:
@@ -88,19 +38,15 @@ class HashingModule(pl.LightningModule):
     def __init__(
         self, network: HashNetwork, loss: HashingLoss, settings: TrainingSettings, example: Tensor, validation: Validation | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(settings)
         self.example = example
         self.network = network
-        self.network.backbone.requires_grad_(not settings.freeze)
+        self.learner = Learner(network, settings)
         self.loss = loss
-        self.settings = settings
         self.validation = validation
+        self.can_move = validation is None or validation.can_move
         self._transformation = transformation_of(settings)
-        self._losses: list[Tensor] = []
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
-        self._follower: FeedbackUpdater | None = None
-        self._constraint: NormConstraint | None = None
-        self._resumed: dict[str, Any] = {}
         self._start: Mapping[str, Any] = {}
 
     def start_from(self, checkpoint: Mapping[str, Any]) -> None:
@@ -115,10 +61,7 @@ class HashingModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Convert the network, in every process of a distributed training."""
         silence_third_party()
-        convert(self.network, self.settings)
-        if self._start and self.settings.is_bio:
-            load_rule_state(self.network, self._start["learning_rule"])
-            self.network.load_state_dict(self._start.get("feedback", {}), strict=False)
+        self.learner.convert(self._start)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self)
         lay_out(self.network, self.trainer.strategy.root_device)
@@ -126,18 +69,12 @@ class HashingModule(pl.LightningModule):
     def train(self, mode: bool = True) -> HashingModule:
         """Set training mode, except for a frozen backbone: no dropout there, and no update of running statistics."""
         super().train(mode)
-        if self.settings.freeze:
-            self.network.backbone.eval()
+        self.learner.set_evaluation_of_frozen()
         return self
 
     def on_fit_start(self) -> None:
         """Begin to train."""
         self.train()
-
-    def on_train_epoch_start(self) -> None:
-        """Seed the epoch from seed, epoch and rank alone, so that a resumed run draws what an uninterrupted one would."""
-        torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
-        self._losses.clear()
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Convert bytes to the network's input on its device."""
@@ -155,7 +92,7 @@ class HashingModule(pl.LightningModule):
         """Return the loss of a batch by a forward pass."""
         images, labels, index = batch
         give_target(self.network, labels)
-        return self.loss(*self._join(self.network(images), labels, index))
+        return self.loss(*self.join(self.network(images), labels, index))
 
     def on_train_batch_end(self, *args: Any) -> None:
         """Advance the loss's schedule by one step."""
@@ -165,21 +102,10 @@ class HashingModule(pl.LightningModule):
         """Call the loss's hook between epochs, before checkpoints are written."""
         self.loss.on_epoch_end()
 
-    def mean_loss(self) -> float:
-        """Return the mean loss of the epoch so far.
-
-        Raises:
-            RunError: if training has diverged.
-        """
-        loss = float(torch.stack(self._losses).mean())
-        if loss != loss or abs(loss) == float("inf"):
-            raise RunError(f"training diverged in epoch {self.current_epoch}: the loss is {loss}. Lower -lr or -scale.")
-        return loss
-
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Collect raw outputs."""
         images, labels, index = batch
-        outputs, labels, index = self._join(self.network(images).float(), labels, index)
+        outputs, labels, index = self.join(self.network(images).float(), labels, index)
         affine = self.loss.affine()
         if affine is not None:
             outputs = outputs * affine[0] + affine[1]
@@ -198,81 +124,42 @@ class HashingModule(pl.LightningModule):
         outputs, labels, index = (torch.cat(parts).cpu() for parts in zip(*self._validated[fold], strict=True))
         self._validated[fold].clear()
         if not torch.isfinite(outputs).all():
-            raise RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
+            raise self.diverged_outputs()
         first = np.unique(index.numpy(), return_index=True)[1]  # processes repeat images to get equal shares
         return [codes.pack(outputs.numpy()[first]), labels.numpy()[first].astype(np.uint8)]
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Return the optimizer and its schedule: backbone at the rate of ``-lr``, hash layer faster, the loss as it says."""
-        rate = self.settings.learning_rate
-        fast = self.settings.hash_rate * rate  # the fresh hash layer learns faster than a backbone that may be pretrained
-        groups = [
-            *([] if self.settings.freeze else [{"params": list(self.network.backbone.parameters()), "lr": rate}]),
-            {"params": list(self.network.hash_layer.parameters()), "lr": fast},
-            *self.loss.parameter_groups(fast),
-        ]
-        optimizer = OPTIMIZERS[self.settings.optimizer](groups, lr=rate, weight_decay=self.settings.weight_decay)
-        if self.settings.is_bio:
-            self._follower = track_optimizer(self.network, optimizer)
-            if "follower" in self._resumed:
-                self._follower.load_state_dict(self._resumed["follower"])
-        if self.settings.constrain_norm:
-            self._constraint = NormConstraint(self.network, optimizer)
-            if "norms" in self._resumed:
-                self._constraint.load_state_dict(self._resumed["norms"])
-        return {"optimizer": optimizer, **_schedule(optimizer, self.settings)}
+        optimizer = self.learner.optimizer(*self.loss.parameter_groups(self.learner.fast_rate))
+        return {"optimizer": optimizer, **schedule_of(optimizer, self.settings)}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save how the feedback was drawn and the state of its updates; the drawn matrices are derived from it."""
-        checkpoint["learning_rule"] = self.learning_rule()
-        if self._follower is not None:
-            checkpoint["follower"] = self._follower.state_dict()
-        if self._constraint is not None:
-            checkpoint["norms"] = self._constraint.state_dict()
+        """Save how the feedback was drawn and the state of its updates."""
+        checkpoint |= self.learner.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Draw the feedback again as it was."""
-        if checkpoint["learning_rule"]:
-            load_rule_state(self.network, checkpoint["learning_rule"])
-        self._resumed = {key: checkpoint[key] for key in ("follower", "norms") if key in checkpoint}
+        self.learner.load_state(checkpoint)
+
+    def checkpoint_content(self) -> dict[str, Any]:
+        """Return rule, plain network and loss, and the feedback that was learned where there is any."""
+        return {
+            "learning_rule": self.learner.learning_rule(),
+            "network": self.plain_weights(),
+            "loss": self.loss.state_dict(),
+            **({"feedback": feedback} if (feedback := self.learner.learned_feedback()) else {}),
+        }
 
     def plain_weights(self) -> dict[str, Tensor]:
         """Return the state dict of the plain network, whose outputs' signs are the codes."""
-        state, affine = plain_state_dict(self.network), self.loss.affine()
-        if affine is not None:
-            scale, shift = (tensor.to(state["hash_layer.weight"]) for tensor in affine)
-            state["hash_layer.weight"] = state["hash_layer.weight"] * scale[:, None]
-            state["hash_layer.bias"] = state["hash_layer.bias"] * scale + shift
-        return state
+        return self.learner.plain_weights(self.loss.affine())
 
-    def learning_rule(self) -> dict[str, Any]:
-        """Return how the feedback of each layer was drawn; empty for a plain network."""
-        return rule_state(self.network) if self.settings.is_bio else {}
-
-    def learned_feedback(self) -> dict[str, Tensor]:
-        """Return the feedback that rules have learned, which cannot be drawn again."""
-        plain = plain_state_dict(self.network)
-        return {name: value for name, value in self.network.state_dict().items() if name not in plain}
+    def epoch_values(self) -> dict[str, float]:
+        """Return what the loss tells of the epoch that ends."""
+        return self.loss.epoch_values()
 
     def summary(self) -> str:
-        """Return one line: the number of parameters, and which rules apply to how many weights."""
+        """Return one line: the number of parameters, which rules apply to how many weights, and a penalty without effect."""
         weighed = "penalty" in self.settings.long_names() and not self.loss.has_penalty
         note = "" if not weighed else f"; {type(self.loss).__name__} has no penalty of its own, -penalty is without effect"
-        count = sum(parameter.numel() for parameter in self.network.parameters())
-        if not self.settings.is_bio:
-            return f"{self.settings.architecture}: {count:,} parameters, plain backpropagation{note}"
-        report = describe(self.network)
-        rules = Counter(row.rule for row in report.converted)
-        named = ", ".join(f"{rule} on {weights} weight{'s' if weights > 1 else ''}" for rule, weights in rules.items())
-        others = f"{len(report.exact)} others on exact gradients{f' ({report.reasons})' if report.exact else ''}"
-        return f"{self.settings.architecture}: {count:,} parameters, {named}, {others}{note}"
-
-    def _join(self, *shares: Tensor) -> tuple[Tensor, ...]:
-        """Join the shares of all processes along the batch, so that pairs across processes count too.
-
-        Gradients are summed on the way back and then averaged by the strategy: together, the gradient of one process
-        with the joined batch.
-        """
-        if self.trainer.world_size == 1:
-            return shares
-        return tuple(self.all_gather(share, sync_grads=share.requires_grad).flatten(0, 1) for share in shares)
+        return f"network: {self.learner.summary()}{note}"

@@ -34,6 +34,6 @@ def rules_of(settings: TrainingSettings, layers: Iterable[str]) -> LearningRule 
     known = {constant for some in own.values() for constant in some}
     for constant in constants:
         if constant not in known:
-            raise unknown_name(f"constant of the rules of -mode {settings.mode}", constant, known)
+            raise unknown_name(f"constant of the rules of {settings.flag('mode')} {settings.mode}", constant, known)
     rules = {name: RULES[name](**{key: value for key, value in constants.items() if key in own[name]}) for name in own}
     return rules[named] if isinstance(named, str) else {pattern: rules[name] for pattern, name in named.items()}

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from loss_cases import Largest, batch, build, value_and_gradient
+from largest import Largest
+from loss_cases import batch, build, value_and_gradient
 
 from biodeephashing.losses import dtsh
 

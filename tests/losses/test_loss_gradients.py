@@ -5,7 +5,8 @@ from itertools import product
 
 import pytest
 import torch
-from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, Largest, batch, build, said, value_and_gradient
+from largest import Largest
+from loss_cases import BITS, EXTREMES, NAMES, RELAXATIONS, batch, build, said, value_and_gradient
 from many_cases import each_case
 
 from biodeephashing.losses import PENALTIES

@@ -5,10 +5,12 @@ import re
 from pathlib import Path
 
 import pytest
-from loss_cases import NAMES
 from many_cases import each_case
 
 from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss, keywords_of
+from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
+
+ENTRIES = {**LOSSES, **PENALTIES, **CROSSMODAL_LOSSES}
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "losses.md").read_text("utf-8")
@@ -30,9 +32,13 @@ def test_the_page_is_current(builder):
     assert builder.page() == PAGE, "run make docs"
 
 
-@each_case("name", [*NAMES, *PENALTIES])
+def test_no_name_stands_for_two_entries():
+    assert len(ENTRIES) == len(LOSSES) + len(PENALTIES) + len(CROSSMODAL_LOSSES)
+
+
+@each_case("name", ENTRIES)
 def test_every_entry_has_a_row_and_a_section(name):
-    entry, text = LOSSES[name] if name in LOSSES else PENALTIES[name], section(name)
+    entry, text = ENTRIES[name], section(name)
     assert PAGE.count(f"| [`{name}`](#{name.lower()}) |") == 1
     assert text.count("$$") >= 2
     title = re.search(r"References:\s+(.*?) \(", entry.__doc__, re.DOTALL)[1]
@@ -89,5 +95,5 @@ def python_of(page):
 
 
 def test_the_example_of_the_page_runs():
-    (usage,) = python_of(PAGE)
-    exec(usage, {})
+    for usage in python_of(PAGE):
+        exec(usage, {})

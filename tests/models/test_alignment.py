@@ -24,7 +24,7 @@ from biodeephashing.runs.alignment_csv import read_alignment
 from biodeephashing.tracking import Tracker
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
-from biodeephashing.training.module import convert
+from biodeephashing.training.learner import convert
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 

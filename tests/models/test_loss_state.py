@@ -19,7 +19,7 @@ from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint
-from biodeephashing.training.module import convert
+from biodeephashing.training.learner import convert
 
 
 class Normalised(DCH):

@@ -18,7 +18,7 @@ from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint
-from biodeephashing.training.module import convert
+from biodeephashing.training.learner import convert
 
 LENET = ["features.0", "features.3", "classifier.0", "hash_layer"]
 LONG = "[f]eature[s].0=fa,[f]eature[s].3=frsf,[c]lassifie[r].0=usf,[h]ash_laye[r]=bp,*=bp"

@@ -24,7 +24,7 @@ from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.models.PenaltyStrategies.train import main as train_main
 from biodeephashing.runs import Run
 from biodeephashing.runs.alignment_csv import read_alignment
-from biodeephashing.training import fit
+from biodeephashing.training import fit, loop
 from biodeephashing.training.callbacks import BoardLogger
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.module import HashingModule
@@ -99,7 +99,7 @@ def test_every_rule_trains_with_every_loss(settings, batches, rule, loss):
     torch.manual_seed(0)
     plain = build_network("lenet", bits=12)
     trained = module.plain_weights()
-    assert module._follower.step == 2
+    assert module.learner.follower.step == 2
     moved = [key for key, value in plain.state_dict().items() if not torch.equal(value, trained[key])]
     assert moved == list(plain.state_dict())
     plain.load_state_dict(trained, strict=True)
@@ -290,7 +290,7 @@ def test_what_ended_one_of_several_processes_is_said(settings, monkeypatch, erro
     def caught(*args, **kwargs):
         raise error
 
-    monkeypatch.setattr(fit.pl.Trainer, "fit", caught)
+    monkeypatch.setattr(loop.pl.Trainer, "fit", caught)
     with pytest.raises(RunError, match=message):
         train(settings, quiet=True)
 

@@ -13,7 +13,9 @@ from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import Run
 from biodeephashing.training import callbacks, fit
 from biodeephashing.training.checkpoints import read_checkpoint
-from biodeephashing.training.module import Batch, HashingModule, convert
+from biodeephashing.training.learner import convert
+from biodeephashing.training.module import HashingModule
+from biodeephashing.training.trained_module import Batch
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:

@@ -127,7 +127,9 @@ class APAccumulator:
                 self.results[spec].values[block], self.results[spec].found[block] = values, chances
 
 
-def leave_one_out_average_precision(codes: Array, labels: Array, *, queries: int | None = None, memory: int = MEMORY) -> float:
+def leave_one_out_average_precision(
+    codes: Array, labels: Array, *, queries: int | None = None, other_view: Array | None = None, memory: int = MEMORY
+) -> float:
     r"""Mean average precision when items are queries against all the others: tie rule "expected", whole ranking.
 
     .. math:: \frac1q \sum_{i=1}^{q} \mathrm{AP}\bigl(x_i;\ \{x_1, \dots, x_n\} \setminus \{x_i\}\bigr)
@@ -138,6 +140,7 @@ def leave_one_out_average_precision(codes: Array, labels: Array, *, queries: int
         codes: codes as :class:`RetrievalTask` takes them, at least two.
         labels: 0/1, (n, classes).
         queries: q, how many of the items are queries, from the first one on; None for all.
+        other_view: codes of the same items in another view, which are ranked in place of the queries' own; None for one view.
         memory: working memory, in bytes.
 
     Raises:
@@ -148,7 +151,8 @@ def leave_one_out_average_precision(codes: Array, labels: Array, *, queries: int
         >>> leave_one_out_average_precision(codes, np.array([[1, 0], [1, 0], [0, 1]], dtype=np.uint8))  # the third finds nothing
         0.6666666666666666
     """
-    task = RetrievalTask(codes[:queries], codes, labels[:queries], labels, leave_one_out=True)
+    items = codes if other_view is None else other_view
+    task = RetrievalTask(codes[:queries], items, labels[:queries], labels, leave_one_out=True, other_view=other_view is not None)
     return average_precision_per_query(task, [APSpec()], memory=memory)[APSpec()].mean()
 
 

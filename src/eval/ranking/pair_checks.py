@@ -13,9 +13,15 @@ Labels = NDArray[np.generic]
 WIDEST = 4095  # bytes of a code: twice a distance and one bit are held in 16 bits
 
 
-def check_same(columns: tuple[NDArray[np.unsignedinteger], ...]) -> None:
-    """Refuse to leave each query out of a database that does not hold it in the same row."""
-    for what, queries, items in (("codes", columns[0], columns[1]), ("labels", columns[2], columns[3])):
+def check_same(columns: tuple[NDArray[np.unsignedinteger], ...], *, other_view: bool = False) -> None:
+    """Refuse to leave each query out of a database that does not hold it in the same row.
+
+    Args:
+        columns: codes of queries and database, then their labels.
+        other_view: whether the codes may differ.
+    """
+    sides = (("codes", columns[0], columns[1]), ("labels", columns[2], columns[3]))
+    for what, queries, items in sides[other_view:]:
         if not np.array_equal(queries, items[:, : queries.shape[1]]):
             raise BioDeepHashingError(
                 f"leave_one_out needs the first items of the database as queries, row by row, but their {what} differ"

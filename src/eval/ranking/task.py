@@ -43,6 +43,7 @@ class RetrievalTask:
         bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes, or all
             columns.
         leave_one_out: query i *is* item i of the database, and every count and ranking leaves it out.
+        other_view: with ``leave_one_out``, query i has other codes than item i: it is another view of it, a text of an image, say.
 
     Raises:
         BioDeepHashingError: if shapes, types or values do not fit together, and for ``leave_one_out`` with queries that are not the
@@ -65,6 +66,7 @@ class RetrievalTask:
         features: tuple[Array, Array] | None = None,
         bits: int | None = None,
         leave_one_out: bool = False,
+        other_view: bool = False,
     ) -> None:
         labels = as_array("query labels", query_labels), as_array("database labels", database_labels)
         codes, bits, signed = packed(as_array("query codes", queries), as_array("database codes", database), bits)
@@ -81,7 +83,7 @@ class RetrievalTask:
             _label_columns("database", labels[1]),
         )
         if leave_one_out:
-            check_same(self.columns)
+            check_same(self.columns, other_view=other_view)
 
     @property
     def ranked(self) -> int:
@@ -133,10 +135,11 @@ class RetrievalTask:
         return self._without_self(queries, histograms)
 
     def _without_self(self, queries: slice, histograms: Counts) -> Counts:
-        """Take each query itself, at distance 0, out of its counts where it is left out; (queries, bins, levels)."""
+        """Take each query itself out of its counts where it is left out; (queries, bins, levels)."""
         if self.alone:
             shared = np.bitwise_count(self.columns[2][:, queries]).sum(axis=0, dtype=np.int64)
-            histograms[np.arange(len(histograms)), 0, np.minimum(shared, histograms.shape[2] - 1)] -= 1
+            distance = np.bitwise_count(self.columns[0][:, queries] ^ self.columns[1][:, queries]).sum(axis=0, dtype=np.int64)
+            histograms[np.arange(len(histograms)), distance, np.minimum(shared, histograms.shape[2] - 1)] -= 1
         return histograms
 
     def precision_sums(

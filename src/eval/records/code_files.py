@@ -33,6 +33,7 @@ class FoldCodes:
         features: raw hash-layer outputs, (n, bits); None if they were not stored or not requested.
         codes_sha256: checksum of the file the codes were read from.
         features_sha256: checksum of the file of the features; None without them.
+        absent: rows of items that have no such view, whose codes say nothing.
     """
 
     codes: NDArray[np.uint8]
@@ -41,6 +42,7 @@ class FoldCodes:
     features: NDArray[Any] | None
     codes_sha256: str
     features_sha256: str | None
+    absent: tuple[int, ...] = ()
 
 
 def current_predictions(run: Run) -> Predictions:
@@ -60,8 +62,9 @@ def current_predictions(run: Run) -> Predictions:
 
 
 def read_fold(
-    run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, with_features: bool = True
-) -> dict[str, FoldCodes]:
+    run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, texts_sha256: str | None = None,
+    with_features: bool = True,
+) -> dict[str, FoldCodes]:  # fmt: skip
     """Read codes and features of a fold, by view.
 
     Args:
@@ -70,6 +73,7 @@ def read_fold(
         predictions: what prediction says about it.
         rows: images of the fold, by its metadata.
         metadata_sha256: checksum of that metadata file.
+        texts_sha256: checksum of the file of its texts; None where it has none, or only views without texts matter.
         with_features: False leaves the file of the features alone, be it there or not.
 
     Raises:
@@ -79,6 +83,8 @@ def read_fold(
     if views is None:
         raise RunError(f"the fold {fold} of {run.directory} has no codes: {PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
+    if texts_sha256 and any(facts.get("texts_sha256", texts_sha256) != texts_sha256 for facts in views.values()):
+        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from other texts than the dataset has now: {PREDICT}")
     return {view: _read_view(run, (fold, view), facts, shape, metadata_sha256, with_features) for view, facts in views.items()}
 
 
@@ -90,16 +96,17 @@ def _read_view(
     features = _read_features(run.features_file(*part), shape) if with_features else None
     if facts.get("metadata_sha256") != metadata_sha256:
         raise RunError(f"the codes of the fold {part[0]} of {run.directory} were made from another version of the dataset: {PREDICT}")
-    codes_sha256 = digest(codes_file)
+    codes_sha256, absent = digest(codes_file), tuple(facts.get("absent", ()))
     # packed anew, codes that are read from text are the bytes that were predicted
     _check_unchanged(run, codes_file, facts.get("codes_sha256"), codes_sha256 if codes_file.suffix == ".npy" else _digest_of(codes))
     if features is None:
-        return FoldCodes(codes, shape[1], _recorded_zeros(run, part[0], facts), None, codes_sha256, None)
+        return FoldCodes(codes, shape[1], _recorded_zeros(run, part[0], facts), None, codes_sha256, None, absent)
     features_sha256 = digest(run.features_file(*part))
     _check_unchanged(run, run.features_file(*part), facts.get("features_sha256"), features_sha256)
     if not np.array_equal(codes, pack(features)):
         raise RunError(f"{codes_file} does not hold the signs of {run.features_file(*part).name}: {PREDICT}")
-    return FoldCodes(codes, shape[1], int(np.count_nonzero(features == 0)), features, codes_sha256, features_sha256)
+    zeros = int(np.count_nonzero(features == 0)) - len(absent) * shape[1]
+    return FoldCodes(codes, shape[1], zeros, features, codes_sha256, features_sha256, absent)
 
 
 def _check_unchanged(run: Run, file: Path, recorded: object, found: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,15 @@ class LabeledCodes:
 
     codes: FoldCodes
     labels: Labels
+
+    @classmethod
+    def present(cls, codes: FoldCodes, labels: Labels) -> LabeledCodes:
+        """Return the items that have the view of the codes."""
+        if not codes.absent:
+            return cls(codes, labels)
+        features = None if codes.features is None else np.delete(codes.features, codes.absent, axis=0)
+        there = replace(codes, codes=np.delete(codes.codes, codes.absent, axis=0), features=features, absent=())
+        return cls(there, np.delete(labels, codes.absent, axis=0))
 
     @cached_property
     def health(self) -> dict[str, Any]:

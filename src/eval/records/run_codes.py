@@ -118,6 +118,9 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
     for fold in (*folds, "database"):
         metadata = prepared.fold(fold)
         checksum = prepared.split.sha256[metadata.file.name]
-        codes = read_fold(run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=with_features)
-        sides[fold] = {view: LabeledCodes(one, metadata.labels) for view, one in codes.items()}
+        texts = prepared.split.sha256.get(f"{fold}_texts.txt")
+        codes = read_fold(
+            run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, texts_sha256=texts, with_features=with_features
+        )
+        sides[fold] = {view: LabeledCodes.present(one, metadata.labels) for view, one in codes.items()}
     return RunCodes(run, predictions, prepared, sides)

@@ -1,0 +1,57 @@
+"""A perceptron for bags of words: hidden layers with rectifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from ...errors import UsageError
+from ._base import TEXT_BACKBONES
+
+HIDDEN = (1024,)
+
+
+class MLP(nn.Module):
+    r"""Hidden layers with rectifiers over a bag of words.
+
+    .. math:: h_0 = x, \qquad h_l = \max(0, W_l h_{l-1} + b_l), \qquad W_l, b_l \sim N(0, 0.01^2)
+
+    Reference:
+        Deep cross-modal hashing (Jiang, Li; CVPR 2017), there with one hidden layer of 8,192 units; on sets of some
+        thousand items 1,024 lose nothing.
+
+    Args:
+        words: d_t, width of a text.
+        hidden: units of each hidden layer.
+
+    Example:
+        >>> import torch
+        >>> MLP(5, [8, 6])(torch.zeros(2, 5)).shape
+        torch.Size([2, 6])
+    """
+
+    def __init__(self, words: int, hidden: Sequence[int] = HIDDEN) -> None:
+        super().__init__()
+        self.num_features = hidden[-1]
+        widths = [words, *hidden]
+        layers = [nn.Linear(before, after) for before, after in pairwise(widths)]
+        for layer in layers:
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.normal_(layer.bias, std=0.01)
+        self.hidden = nn.Sequential(*(part for layer in layers for part in (layer, nn.ReLU(inplace=True))))
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """Map texts (B, d_t) to features (B, D)."""
+        features: Tensor = self.hidden(texts)
+        return features
+
+
+@TEXT_BACKBONES.register("mlp")
+def mlp(words: int, options: str) -> MLP:
+    """Build the perceptron for ``mlp``, ``mlp:1024`` or ``mlp:2048,512``: the units of each hidden layer."""
+    sizes = options.split(",") if options else [str(units) for units in HIDDEN]
+    if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
+        raise UsageError(f"mlp:{options} is no perceptron: write the units of each hidden layer, as mlp:1024 or mlp:2048,512")
+    return MLP(words, [int(size) for size in sizes])

@@ -1,0 +1,26 @@
+"""Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
+
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
+from .chn import CHN
+from .cmhh import CMHH
+from .contrastive import Contrastive
+from .dcmh import DCMH
+from .dnph import DNpH
+from .dsph import DSPH
+from .prdh import PRDH
+
+__all__ = [
+    "CHN",
+    "CMHH",
+    "CROSSMODAL_LOSSES",
+    "DCMH",
+    "DSPH",
+    "PRDH",
+    "AlternatingLoss",
+    "Contrastive",
+    "CrossModalLoss",
+    "DNpH",
+    "JointLoss",
+    "Modality",
+    "other_modality",
+]

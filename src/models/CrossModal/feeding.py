@@ -1,0 +1,115 @@
+"""What feeds two towers: images and texts of the same items, apart or as pairs, and the passes of an epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from ...data import Metadata, PreparedDataset, TextTransformation, loader
+from .settings import TOWERS, Settings
+from .views import Batches, Views, views_of
+
+
+class Passes:
+    """The passes of an epoch as one loader: all batches of the first, then all of the second.
+
+    Args:
+        loaders: one a pass.
+    """
+
+    def __init__(self, loaders: Sequence[DataLoader[Any]]) -> None:
+        self.loaders = loaders
+
+    def __iter__(self) -> Iterator[Batches]:
+        for one in self.loaders:
+            yield from one
+
+    def __len__(self) -> int:
+        return sum(len(one) for one in self.loaders)
+
+    @property
+    def sampler(self) -> Passes:
+        """Itself, where Lightning looks for what it tells the epoch."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Tell every pass the number of the epoch."""
+        for one in self.loaders:
+            one.sampler.set_epoch(epoch)  # type: ignore[attr-defined] # an EpochSampler
+
+
+class CrossModalFeeding(pl.LightningDataModule):
+    """Feeds both towers with the train fold, and with the pairs of the val fold.
+
+    Args:
+        prepared: the dataset.
+        texts: what happens to its texts.
+        settings: the run's settings.
+        alternates: whether the towers learn in turn; else from pairs.
+    """
+
+    def __init__(self, prepared: PreparedDataset, texts: TextTransformation, settings: Settings, *, alternates: bool) -> None:
+        super().__init__()
+        self.settings = settings
+        self.alternates = alternates
+        self.train_views = views_of(prepared, "train", texts, settings, training=True)
+        self.val_pairs = Views(views_of(prepared, "val", texts, settings))
+
+    @property
+    def labels(self) -> Tensor:
+        """Labels of the train fold, float32 (N, C)."""
+        return self.train_views["image"].labels
+
+    @property
+    def val_fold(self) -> Metadata:
+        """The items of the val fold that have an image and a text."""
+        return _having(self.val_pairs.views["image"].metadata, self.val_pairs.present)
+
+    def passes(self) -> dict[str, Views]:
+        """Return what each pass of an epoch sees, in their order, by its name in words."""
+        if not self.alternates:
+            return {"pairs": Views(self.train_views)}
+        order = TOWERS if self.settings.first == TOWERS[0] else TOWERS[::-1]
+        return {f"{modality}s": Views({modality: self.train_views[modality]}) for modality in order}
+
+    def train_dataloader(self) -> Any:
+        """Return this process's share of the passes, each in an order of its own that seed and epoch give."""
+        loaders = [self._loader(views, number) for number, views in enumerate(self.passes().values())]
+        passes = Passes(loaders)
+        # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
+        passes.set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
+        return passes
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return this process's share of the pairs of the val fold."""
+        return self._loader(self.val_pairs)
+
+    def _trainer(self) -> pl.Trainer:
+        assert self.trainer is not None
+        return self.trainer
+
+    def _loader(self, views: Views, number: int | None = None) -> DataLoader[Any]:
+        """Return a loader, in the order of the pass of that number, or in that of the rows."""
+        trainer: Any = self._trainer()
+        fold: Any = views
+        return loader(
+            fold,
+            batch_size=self.settings.batch_size,
+            num_workers=self.settings.num_workers,
+            shuffle=number is not None,
+            seed=(self.settings.seed + (number or 0)) % 2**64,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+            pin_memory=trainer.strategy.root_device.type == "cuda",
+        )
+
+
+def _having(metadata: Metadata, present: NDArray[np.bool_]) -> Metadata:
+    rows = np.flatnonzero(present)
+    return Metadata(metadata.file, [metadata.paths[row] for row in rows], metadata.labels[rows])

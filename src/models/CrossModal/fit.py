@@ -1,0 +1,144 @@
+"""One training of two towers, from reading the data to the finished marker."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ...backbones import HashNetwork, build_network
+from ...backbones.texts import build_text_network
+from ...data import ImageFold, PreparedDataset, TextFold, TextTransformation
+from ...errors import RuleError, UsageError
+from ...losses import keywords_of, similar_probability
+from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss
+from ...runs import Run
+from ...settings.constants import parse_constants
+from ...surroundings import has_terminal
+from ...training.checks import check_batches, check_input, check_rules
+from ...training.devices import device_of
+from ...training.feeding import batches_of, preprocessing_line, transformation_of
+from ...training.loop import check_machine, interrupted_training, train_module
+from ...training.quiet import silence_third_party
+from ...training.reporting import Reporting
+from ...training.validation import Validation
+from .feeding import CrossModalFeeding
+from .module import CrossModalModule
+from .settings import Settings
+
+
+def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
+    """Train a run to its end, going on from its last finished epoch if there is one.
+
+    Settings, data and weights are checked before the run's directory is touched.
+
+    Args:
+        run: its directory holds all results.
+        settings: the run's settings.
+        reporting: how it reports its progress.
+
+    Raises:
+        BioDeepHashingError: if training fails; the run is then marked as interrupted.
+        KeyboardInterrupt: after Ctrl-C; likewise.
+    """
+    silence_third_party()
+    check_machine(settings)
+    prepared = PreparedDataset(settings.database)
+    texts = TextTransformation.of(prepared, settings.text_weights, settings.captions)
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=CROSSMODAL_LOSSES[settings.loss].alternates)
+    validation = Validation.of(feeding.val_fold, feeding.val_fold)
+    resume = interrupted_training(run, settings)
+    module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
+    train_module(run, settings, reporting, module, feeding, _plan(settings, feeding, module, validation), resume=resume)
+
+
+def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool, can_move: bool = True) -> CrossModalModule:
+    """Build what a run trains, and check that it can be trained.
+
+    Args:
+        settings: the run's settings.
+        feeding: its data.
+        fresh: whether the training starts with weights of its own; a resume brings others.
+        can_move: whether val mAP can tell one epoch from another.
+
+    Raises:
+        UsageError: if networks, loss, data and settings do not fit together.
+        RuleError: if a rule cannot be applied to a tower.
+    """
+    torch.manual_seed(settings.seed)
+    views = feeding.train_views
+    images, texts = views["image"], views["text"]
+    assert isinstance(images, ImageFold)
+    assert isinstance(texts, TextFold)
+    bits, transformation = settings.number_of_bits, texts.transformation
+    text_backbone = settings.tower("text").backbone
+    towers = {
+        "image": build_network(settings.backbone, bits=bits, weights=settings.weights if fresh else "none"),
+        "text": build_text_network(text_backbone, words=len(transformation.vocabulary), bits=bits),
+    }
+    loss = _build_loss(settings, views)
+    example = transformation_of(settings).to_network_input(images[int(images.present.argmax())][0][None])[0]
+    check_input(towers["image"], example, settings)
+    if isinstance(loss, AlternatingLoss):
+        loss.set_present(*(torch.from_numpy(view.present) for view in views.values()))
+        if fresh:
+            loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
+    for modality, shown in (("image", example), ("text", transformation.to_network_input(texts.bags[:1])[0])):
+        tower = settings.tower(modality)
+        check_batches(towers[modality], shown, tower)
+        try:
+            check_rules(towers[modality], shown, tower)
+        except RuleError as error:
+            raise RuleError(f"{modality} tower ({tower.flag('mode')} {settings.mode}): {error}") from error
+    return CrossModalModule(towers, loss, settings, transformation, can_move=can_move)
+
+
+def _build_loss(settings: Settings, views: dict[str, ImageFold | TextFold]) -> CrossModalLoss:
+    """Build the loss of a run for the facts of the train fold."""
+    kind, labels = CROSSMODAL_LOSSES[settings.loss], views["image"].labels
+    constants = parse_constants(settings.constants)
+    for name in constants.keys() & keywords_of(CrossModalLoss).keys():
+        raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
+    if settings.batch_size == 1 and not kind.alternates:
+        raise UsageError(
+            f"-bs 1: {settings.loss} compares the pairs of a batch with each other, and one alone has no other: give at least 2"
+        )
+    shared = {
+        "bits": settings.number_of_bits, "classes": labels.shape[1], "train_size": len(labels),
+        "similar_probability": similar_probability(labels), "multi_label": bool((labels.sum(dim=1) > 1).any()),
+    }  # fmt: skip
+    return kind(**shared, **constants)
+
+
+def _outputs(network: HashNetwork, view: ImageFold | TextFold, settings: Settings) -> Tensor:
+    """Return what a network, as it is before any training, makes of a view of the train fold, (N, bits); zeros for what is not there."""
+    device = device_of(settings)
+    network = network.to(device).eval()
+    outputs = torch.zeros(len(view), settings.number_of_bits)
+    bar = tqdm(batches_of(view, settings, device), desc="start", unit="batch", disable=not has_terminal(), leave=False)
+    with torch.inference_mode():
+        for inputs, _, rows in bar:
+            outputs[rows] = network(view.transformation.to_network_input(inputs.to(device))).float().cpu()
+    network.train().cpu()
+    return outputs
+
+
+def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModule, validation: Validation) -> list[str]:
+    """Return what a training will do, a line each."""
+    words, text_fold = module.texts.vocabulary, feeding.train_views["text"]
+    assert isinstance(text_fold, TextFold)
+    none = f", {len(text_fold.wordless):,} texts of train have none of them" if len(text_fold.wordless) else ""
+    passes = {name: int(np.count_nonzero(views.present)) for name, views in feeding.passes().items()}
+    order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}" for name, count in passes.items())
+    alone = f"; {validation.unreachable:,} share no class with another one and count as 0" if validation.unreachable else ""
+    fixed = "" if validation.can_move else "; val mAP cannot change, so the last epoch is kept and -pt stops nothing"
+    return [
+        f"data: {settings.database}: train {len(text_fold):,} items of {text_fold.labels.shape[1]} classes, "
+        f"val {validation.images:,} pairs",
+        f"validation: each of {validation.images:,} val images ranks the texts of the others, and each text the images{alone}{fixed}",
+        preprocessing_line(settings),
+        f"texts (-text_weights {settings.text_weights}): {len(words):,} words{none}",
+        f"epoch: {order}",
+        *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
+    ]

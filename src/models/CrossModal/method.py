@@ -1,0 +1,44 @@
+"""Cross-modal hashing as a method: two towers, and codes of two views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from ...data import Metadata, PreparedDataset
+from ...interrupts import defer_interrupts
+from ...runs import Run
+from ...settings import NetworkSettings
+from ...training.devices import device_of
+from ...training.reporting import Reporting
+from .. import Method
+from ..encoder import Encoded, encode_items
+from ..network_method import NetworkMethod
+from .encoder import CrossEncoder
+from .settings import Settings
+from .views import views_of
+
+
+class CrossModal(NetworkMethod):
+    """Trains a network for images and one for texts; the codes of both views are the signs of their outputs."""
+
+    def train(self, run: Run, settings: Settings, reporting: Reporting) -> None:
+        """Train a run to its end, see :func:`~biodeephashing.models.CrossModal.fit.fit`."""
+        with defer_interrupts():
+            from .fit import fit  # imports Lightning, which encoding does not need
+
+        fit(run, settings, reporting)
+
+    def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
+        """Yield features and codes of the images and the texts of each of some folds."""
+        assert isinstance(settings, Settings)
+        encoder = CrossEncoder.of_checkpoint(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
+        prepared = PreparedDataset(settings.database)
+        for fold in folds:
+            views = views_of(prepared, fold.fold, encoder.texts.transformation, settings)
+            yield {
+                modality: encode_items(encoder.tower(modality), view, settings, name=f"{fold.fold} {modality}", quiet=quiet)
+                for modality, view in views.items()
+            }
+
+
+METHOD: Method[Settings] = CrossModal()

@@ -1,0 +1,178 @@
+"""The settings of cross-modal hashing: one training of two towers, one for images and one for texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from ...errors import UsageError, unknown_name
+from ...registry import names_on_disk
+from ...settings import TrainingSettings, setting
+from ...settings.constants import tidy_constants
+from ...settings.rule_maps import canonical, parse_rule_map, rules_named
+from ...settings.setting import AT_LEAST_0, with_default
+
+TOWERS = ("image", "text")
+
+
+@dataclass(frozen=True)
+class TextTower(TrainingSettings):
+    """The settings of the text tower as a network of its own; its flags are those of the run."""
+
+    architecture: str = setting("mlp", "text_arch", "text backbone", named="always", before="seed")
+    mode: str = setting("", "text_mode", "learning rule", named="always", before="num_workers")
+
+    def check_backbone(self) -> None:
+        """Refuse a text backbone that does not exist."""
+        known = names_on_disk("backbones/texts", "TEXT_BACKBONES")
+        if self.backbone.partition(":")[0] not in known:
+            prefix = self.architecture.removesuffix(self.backbone)
+            raise unknown_name("text backbone", self.architecture, [f"{prefix}{name}" for name in known])
+
+
+@dataclass(frozen=True)
+class Settings(TrainingSettings):
+    """All settings of one run; what holds for one network holds for both towers, unless there is a setting of its own for the texts.
+
+    Raises:
+        UsageError: if a value is out of range or two settings contradict each other.
+
+    Example:
+        >>> settings = Settings(architecture="bio-lenet", mode="image.*=frsf,text.*=bp")
+        >>> settings.text_architecture, settings.tower("image").mode, settings.tower("text").mode
+        ('bio-mlp', 'frsf', 'bp')
+    """
+
+    method = "CrossModal"
+
+    database: str = with_default(TrainingSettings, "database", "GLYPHS")
+    architecture: str = with_default(TrainingSettings, "architecture", "lenet")
+    batch_size: int = with_default(TrainingSettings, "batch_size", 128)
+    epochs: int = with_default(TrainingSettings, "epochs", 20)
+    learning_rate: float = with_default(TrainingSettings, "learning_rate", 1e-3)
+    weight_decay: float = with_default(TrainingSettings, "weight_decay", 0.0)
+    min_delta: float = with_default(TrainingSettings, "min_delta", 0.0)
+    schedule: str = with_default(TrainingSettings, "schedule", "cosine")
+    hash_rate: float = with_default(TrainingSettings, "hash_rate", 1.0)
+
+    loss: str = setting(
+        "DCMH", "loss", "cross-modal loss", choices=names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES"), named="always",
+        before="number_of_bits",
+    )  # fmt: skip
+    text_architecture: str = setting(
+        "", "text_arch",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- as -arch",
+        named="always", before="seed",
+    )  # fmt: skip
+    text_mode: str = setting(
+        "", "text_mode", "rule of the text tower, as -mode; left out: that of -mode, where maps take the prefixes image. and text.",
+        before="device",
+    )  # fmt: skip
+    text_learning_rate: float = setting(0.0, "text_lr", "rate of the text tower's backbone; 0: as -lr", check=AT_LEAST_0, before="device")
+    text_hash_rate: float = setting(
+        0.0, "text_hash_rate", "rate of the text tower's hash layer over that of its backbone; 0: as -hash_rate", check=AT_LEAST_0,
+        before="device",
+    )  # fmt: skip
+    text_weights: str = setting(
+        "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
+        choices=("binary", "tfidf", "centred"), before="device",
+    )  # fmt: skip
+    captions: str = setting(
+        "first", "captions", "of several captions, the first or the words of all", choices=("first", "all"), before="device"
+    )
+    first: str = setting(
+        "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
+    )
+    constants: str = setting(
+        "", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md", before="schedule"
+    )
+
+    @property
+    def is_bio(self) -> bool:
+        """Whether a tower learns by the rule of ``-mode``."""
+        return self.architecture.startswith("bio-") or self.text_architecture.startswith("bio-")
+
+    def tower(self, name: str) -> TrainingSettings:
+        """Return the settings of a tower as a network of its own.
+
+        Args:
+            name: "image" or "text".
+
+        Raises:
+            UsageError: naming the flags, for a backbone or rule that does not exist or has no effect.
+        """
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainingSettings)}
+        plain = not (self.architecture if name == "image" else self.text_architecture).startswith("bio-")
+        values["mode"] = "bp" if plain and self._other_is_meant(name) else _part(self._mode_for(name), name)
+        values["rule_constants"] = "" if plain else self.rule_constants
+        if name == "image":
+            return TrainingSettings(**values)
+        own = {
+            "architecture": self.text_architecture, "learning_rate": self.text_learning_rate or self.learning_rate,
+            "hash_rate": self.text_hash_rate or self.hash_rate, "freeze": False, "weights": "none",
+            "seed": (self.seed + 1) % 2**64,  # layers of one name in both towers get other feedback
+        }  # fmt: skip
+        return TextTower(**(values | own))
+
+    def complete(self) -> None:
+        """Choose the text backbone after that of the images, then the rule after both."""
+        if self.text_architecture == "":
+            self.put("text_architecture", "bio-mlp" if self.architecture.startswith("bio-") else "mlp")
+        super().complete()
+
+    def check(self) -> None:
+        """Check how the settings go together, and write those alike that mean the same."""
+        super().check()
+        self.put("constants", tidy_constants(self.constants))
+        for own, common in (("text_mode", "mode"), ("text_learning_rate", "learning_rate"), ("text_hash_rate", "hash_rate")):
+            if getattr(self, own) == getattr(self, common):
+                self.put(own, type(getattr(self, own))())
+        if self.align_every:
+            raise UsageError("-align_every measures one network, and this method trains two: leave it out")
+        if self.precision == "16-mixed":
+            raise UsageError("-precision 16-mixed scales one loss for one optimizer, and each tower has its own: use bf16-mixed or 32")
+
+    def check_rules(self) -> None:
+        """Check the rules of each tower with its backbone."""
+        self.put("mode", canonical(self.mode))
+        self.put("text_mode", canonical(self.text_mode))
+        self.put("rule_constants", tidy_constants(self.rule_constants))
+        if not self.is_bio and self.rule_constants:
+            raise UsageError("-rule_constants sets constants of learning rules, and neither tower has one: write -arch bio-NAME")
+        for name in TOWERS:
+            self.tower(name)
+
+    def _mode_for(self, name: str) -> str:
+        return self.text_mode if name == "text" and self.text_mode else self.mode
+
+    def _other_is_meant(self, name: str) -> bool:
+        """Return whether the rule that holds for both towers is meant for the other one: it alone has one."""
+        mode = self._mode_for(name)
+        if set(rules_named(_part(mode, name))) <= {"bp"}:
+            return True
+        shared = name == "image" or not self.text_mode
+        return self.is_bio and shared and not _has_prefix(mode, name)
+
+
+def _part(mode: str, tower: str) -> str:
+    """Return what a rule or a map says about a tower, the map's patterns without its prefix.
+
+    Example:
+        >>> _part("image.features.*=fa,*=bp", "image"), _part("image.features.*=fa,*=bp", "text"), _part("fa", "text")
+        ('features.*=fa,*=bp', 'bp', 'fa')
+    """
+    if "=" not in mode:
+        return mode
+    others = tuple(f"{name}." for name in TOWERS if name != tower)
+    own: dict[str, str] = {}
+    for pattern, rule in parse_rule_map(mode).items():
+        if not pattern.startswith(others):
+            own.setdefault(pattern.removeprefix(f"{tower}."), rule)
+    if next(iter(own), "*") == "*":
+        return own.get("*", "bp")
+    return ",".join(f"{pattern}={rule}" for pattern, rule in own.items())
+
+
+def _has_prefix(mode: str, tower: str) -> bool:
+    return "=" in mode and any(pattern.startswith(f"{tower}.") for pattern in parse_rule_map(mode))
