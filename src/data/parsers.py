@@ -73,6 +73,31 @@ def folder_parser(description: str | None) -> StrictParser:
     return parser
 
 
+def features_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``FEATURES.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("-name", "--name", metavar="NAME", required=True, help="dataset to write")
+    several = {"nargs": "+", "metavar": "FILE", "default": []}
+    words = "FILE.npy of all items, (n, D), or train=FILE.npy query=FILE.npy and maybe val=FILE.npy database=FILE.npy"
+    parser.add_argument("-features", "--features", **several, help=words)
+    parser.add_argument("-texts", "--texts", **several, help="the same of a second view, as features of texts")
+    words = "the same: .npy, class numbers or 0/1 rows; .txt, labels of an item in each line; .csv, columns file,labels"
+    parser.add_argument("-labels", "--labels", **several, help=words)
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, for class numbers from 0")
+    words = "in place of these: a file or directory of features as Wikipedia, wikiData.mat, uci_all.mat or an .npz file have them"
+    parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help=words)
+    words = f"fractions of all items, the rest is the database; without it {OWN_FRACTIONS}"
+    parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
+    parser.add_argument("-sizes", "--sizes", metavar="LIST", help="in place of fractions: train=5000,val=1000,query=1000")
+    parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {OWN_SEED}")
+    words = "folds that lie in the database as well: train-database, val-database"
+    parser.add_argument("-share", "--share", nargs="+", default=[], metavar="PAIR", help=words)
+    words = "with folds without val: how many items of train are drawn for it; without it a tenth"
+    parser.add_argument("-val_size", "--val_size", type=whole_number, metavar="N", help=words)
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
+    return parser
+
+
 def lists_parser(description: str | None) -> StrictParser:
     """Return the parser of ``lists.py``."""
     parser = StrictParser(description=description)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TypeAlias, cast
 
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader
 
-from ..data import EpochSampler, ImageFold, loader
+from ..data import EpochSampler, FeatureFold, ImageFold, loader
 from ..settings import TrainingSettings
+
+Items: TypeAlias = ImageFold | FeatureFold
 
 
 class Feeding(pl.LightningDataModule):
     """Feeds the train and the val fold.
 
     Args:
-        train_images: images to learn from.
-        val_images: images to choose the best epoch by.
+        train_images: images to learn from, or the ready features in their place.
+        val_images: those to choose the best epoch by.
         settings: the run's settings.
-        companions: images that the val images are ranked against in addition to each other; None for none.
+        companions: those that the val images are ranked against in addition to each other; None for none.
     """
 
     def __init__(
-        self, train_images: ImageFold, val_images: ImageFold, settings: TrainingSettings, companions: ImageFold | None = None
+        self, train_images: Items, val_images: Items, settings: TrainingSettings, companions: Items | None = None
     ) -> None:  # fmt: skip
         super().__init__()
         self.train_images = train_images
@@ -46,7 +48,7 @@ class Feeding(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
+    def _loader(self, images: Items, *, shuffle: bool) -> DataLoader:
         trainer = self._trainer()
         return loader(
             images,

@@ -98,7 +98,7 @@ def _content(
     if not images.is_dir():
         raise DataError(f"there is no folder {images}: -images FOLDER says where the images lie")
     lists = image_lists.read_lists(files)
-    table, folds = image_lists.join(lists, images, image_lists.by_name(images), _names(classes))
+    table, folds = image_lists.join(lists, images, image_lists.by_name(images), classes and read_class_names(classes))
     table.check_present("-images FOLDER says where the images lie")
     rule = f"as the lists say: {', '.join(f'{fold} {listed.file.name}' for fold, listed in lists.items())}"
     if val_from is not None:
@@ -120,9 +120,12 @@ def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) ->
     return {fold: rows[~np.isin(rows, drawn)] for fold, rows in folds.items()} | {"val": drawn}
 
 
-def _names(file: Path | None) -> list[str] | None:
-    if file is None:
-        return None
+def read_class_names(file: Path) -> list[str]:
+    """Read class names, one in a line, or a table ``id,name``.
+
+    Raises:
+        DataError: naming the line, if it is no such file, or a name is empty or occurs twice.
+    """
     try:
         names = [line.strip() for line in file.read_text("utf-8-sig").rstrip().splitlines()]
     except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
