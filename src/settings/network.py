@@ -9,8 +9,6 @@ from ..registry import names_in_timm, names_on_disk
 from .common import CommonSettings
 from .setting import setting
 
-STANDARDISE = "standardise"  # what -trf does to ready features
-
 
 @dataclass(frozen=True)
 class NetworkSettings(CommonSettings):
@@ -24,9 +22,10 @@ class NetworkSettings(CommonSettings):
     transformations: str = setting(
         "", "trf",
         "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
-        "ready features: standardise (by mean and deviation of the train fold) or none; left out: weights for timm:NAME (but imagenet "
-        "with -weights none), standardise for the backbones of ready features, imagenet for every other backbone",
-        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none", STANDARDISE), named="always", before="seed",
+        "none keeps its size, dataset too, with mean and deviation of the dataset's own train fold; of ready features dataset does so with "
+        "each column, and none leaves them; left out: weights for timm:NAME (but imagenet with -weights none), dataset for ready features, "
+        "imagenet for every other backbone",
+        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none", "dataset"), named="always", before="seed",
     )  # fmt: skip
     architecture: str = setting(
         "alexnet", "arch", "backbone; for ready features linear or mlp:1024,512 (units of the hidden layers)", named="always", before="seed"
@@ -53,7 +52,7 @@ class NetworkSettings(CommonSettings):
         super().complete()
         if self.transformations == "":
             pretrained = self.backbone.startswith("timm:") and self.weights != "none"
-            self.put("transformations", "weights" if pretrained else STANDARDISE if self.takes_features else "imagenet")
+            self.put("transformations", "weights" if pretrained else "dataset" if self.takes_features else "imagenet")
 
     def check(self) -> None:
         """Check the backbone."""
@@ -65,17 +64,15 @@ class NetworkSettings(CommonSettings):
 
         Raises:
             UnknownNameError: naming the nearest one.
-            UsageError: for a transformation, or weights, of images with a backbone of ready features, or the other way round.
+            UsageError: for a transformation, or weights, of images with a backbone of ready features.
         """
         arch, trf = f"{self.flag('architecture')} {self.architecture}", f"-trf {self.transformations}"
         if self.takes_features:
-            if self.transformations not in (STANDARDISE, "none"):
-                raise UsageError(f"{trf} changes images, and {arch} takes ready features: -trf is {STANDARDISE} or none for them")
+            if self.transformations not in ("dataset", "none"):
+                raise UsageError(f"{trf} changes images, and {arch} takes ready features: -trf is dataset or none for them")
             if self.weights not in ("auto", "none"):
                 raise UsageError(f"-weights {self.weights}: there are no weights for {arch}, which takes ready features: leave it out")
             return
-        if self.transformations == STANDARDISE:
-            raise UsageError(f"{trf} is for ready features, which {arch} does not take: write -arch linear or mlp:512, or another -trf")
         known = (*names_on_disk("backbones", "BACKBONES"), *names_on_disk("backbones/texts", "TEXT_BACKBONES"))
         if not self.backbone.startswith("timm:") and self.backbone not in known:
             prefix = self.architecture.removesuffix(self.backbone)

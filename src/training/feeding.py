@@ -13,6 +13,7 @@ from ..data import (
     FeatureTransformation,
     ImageFold,
     Metadata,
+    PreparedDataset,
     TextFold,
     Transformation,
     has_features,
@@ -21,6 +22,7 @@ from ..data import (
     transformation,
 )
 from ..data.features.rows import statistics_of
+from ..data.images.colours import colours_of
 from ..errors import RunError, UsageError
 from ..preprocessing import Preprocessing
 from ..runs import Run
@@ -30,6 +32,8 @@ from ..settings import CommonSettings, NetworkSettings
 
 def transformation_of(settings: NetworkSettings) -> Transformation:
     """Return the transformation of a run's images."""
+    if settings.transformations == "dataset":
+        return Transformation(colours_of(PreparedDataset(settings.database).fold("train")))
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 

@@ -16,8 +16,7 @@ from ...data.images.inputs import ImageInput
 from ...errors import RunError, UsageError
 from ...runs import Run, run_of
 from ...training.checkpoints import read_checkpoint
-from ...training.feeding import transformation_of
-from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, load_network, load_weights
+from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, load_weights
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -44,6 +43,25 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         self, network: nn.Module, transformation: TextTransformation, *, device: str | torch.device = "cpu", precision: str = "32"
     ) -> None:  # fmt: skip
         super().__init__(network, transformation, device=device, precision=precision)
+
+    @classmethod
+    def of_checkpoint(cls, settings: Settings, checkpoint: Path, *, device: str | torch.device, precision: str) -> TextEncoder:
+        """Return the encoder of texts that a checkpoint of a run holds.
+
+        Args:
+            settings: the run's settings.
+            checkpoint: holds both towers, and what happens to texts before theirs.
+            device: where to compute, as PyTorch names it.
+            precision: see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
+
+        Raises:
+            RunError: if the checkpoint is missing, damaged or of other networks.
+        """
+        content = read_checkpoint(checkpoint).get("text", {})
+        texts = TextTransformation.of_record(content.get("texts", {}))
+        network = build_text_network(settings.tower("text").backbone, words=len(texts.vocabulary), bits=settings.number_of_bits)
+        load_weights(network, content, checkpoint)
+        return cls(network, texts, device=device, precision=precision)
 
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> Encoded:
         """Return features and codes of texts.
@@ -98,32 +116,8 @@ class CrossEncoder:
         settings = run.settings()
         if not isinstance(settings, Settings):
             raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
-        return cls.of_checkpoint(settings, run.best_checkpoint, device=device_named(device), precision=precision or settings.precision)
-
-    @classmethod
-    def of_checkpoint(cls, settings: Settings, checkpoint: Path, *, device: str | torch.device, precision: str) -> CrossEncoder:
-        """Return the encoder that a checkpoint of a run holds.
-
-        Args:
-            settings: the run's settings.
-            checkpoint: holds both towers, and what happens to texts before theirs.
-            device: where to compute, as PyTorch names it.
-            precision: see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
-
-        Raises:
-            RunError: if the checkpoint is missing, damaged or of other networks.
-        """
-        how: dict[str, Any] = {"device": device, "precision": precision}
-        content = read_checkpoint(checkpoint).get("text", {})
-        texts = TextTransformation.of_record(content.get("texts", {}))
-        network = build_text_network(settings.tower("text").backbone, words=len(texts.vocabulary), bits=settings.number_of_bits)
-        load_weights(network, content, checkpoint)
-        images = Encoder(load_network(settings, checkpoint), transformation_of(settings).preprocessing, **how)
-        return cls(images, TextEncoder(network, texts, **how))
-
-    def tower(self, modality: str) -> Encoder | TextEncoder:
-        """Return the encoder of a modality, "image" or "text"."""
-        return self.images if modality == "image" else self.texts
+        how: dict[str, Any] = {"device": device_named(device), "precision": precision or settings.precision}
+        return cls(Encoder.of(run, **how), TextEncoder.of_checkpoint(settings, run.best_checkpoint, **how))
 
     def encode_images(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
         """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`."""

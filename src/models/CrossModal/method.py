@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...data import Metadata, PreparedDataset
+from ...data import Metadata, PreparedDataset, TextFold, load_texts
 from ...interrupts import defer_interrupts
 from ...runs import Run
 from ...settings import NetworkSettings
@@ -13,9 +13,8 @@ from ...training.reporting import Reporting
 from .. import Method
 from ..encoder import Encoded, encode_items
 from ..network_method import NetworkMethod
-from .encoder import CrossEncoder
+from .encoder import TextEncoder
 from .settings import Settings
-from .views import views_of
 
 
 class CrossModal(NetworkMethod):
@@ -31,14 +30,12 @@ class CrossModal(NetworkMethod):
     def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of the images and the texts of each of some folds."""
         assert isinstance(settings, Settings)
-        encoder = CrossEncoder.of_checkpoint(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
+        texts = TextEncoder.of_checkpoint(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
         prepared = PreparedDataset(settings.database)
-        for fold in folds:
-            views = views_of(prepared, fold.fold, encoder.texts.transformation, settings)
-            yield {
-                modality: encode_items(encoder.tower(modality), view, settings, name=f"{fold.fold} {modality}", quiet=quiet)
-                for modality, view in views.items()
-            }
+        images = super().encode(run, settings, folds, quiet=quiet)
+        for fold, encoded in zip(folds, images, strict=True):
+            lines = TextFold(fold, load_texts(prepared, fold.fold), texts.transformation)
+            yield {"image": encoded[""], "text": encode_items(texts, lines, settings, name=f"{fold.fold} text", quiet=quiet)}
 
 
 METHOD: Method[Settings] = CrossModal()

@@ -152,7 +152,7 @@ class CrossModalModule(TrainedModule):
             f"val_mAP_{query[0]}2{item[0]}": leave_one_out_average_precision(packed[query], labels, other_view=packed[item])
             for query, item in _OTHER.items()
         }
-        self.log_dict({**self._across, "val_mAP": sum(self._across.values()) / len(self._across)})
+        self.log("val_mAP", sum(self._across.values()) / len(self._across))
 
     def configure_optimizers(self) -> list[dict[str, Any]]:
         """Return an optimizer with its schedule for each tower, and one for the loss's own parameters where it has some."""
