@@ -77,7 +77,7 @@ def features_parser(description: str | None) -> StrictParser:
     """Return the parser of ``FEATURES.py``."""
     parser = StrictParser(description=description)
     parser.add_argument("-name", "--name", metavar="NAME", required=True, help="dataset to write")
-    several = {"nargs": "+", "metavar": "FILE", "default": []}
+    several: dict[str, Any] = {"nargs": "+", "metavar": "FILE", "default": ()}
     words = "FILE.npy of all items, (n, D), or train=FILE.npy query=FILE.npy and maybe val=FILE.npy database=FILE.npy"
     parser.add_argument("-features", "--features", **several, help=words)
     parser.add_argument("-texts", "--texts", **several, help="the same of a second view, as features of texts")

@@ -77,6 +77,8 @@ class Split:
         Raises:
             DataError: naming it.
         """
+        if self.has_features("text"):
+            raise DataError(f"the texts of {self.database} are ready features, without words: only CrossModal takes such")
         if not self.has_texts:
             raise DataError(
                 f"the images of {self.database} have no texts, which a second view needs: "

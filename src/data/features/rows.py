@@ -36,12 +36,12 @@ def load_features(metadata: Metadata, modality: str = "image") -> Values:
     file = features_file(metadata.file.parent, metadata.fold, modality)
     fix = how_to_fix(metadata.file.parent.name)
     try:
-        values = np.load(file, mmap_mode="r", allow_pickle=False)
+        values: Values = np.load(file, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{file} is missing or no array of NumPy ({error}): {fix}") from error
     if values.ndim != 2 or values.dtype not in (np.float16, np.float32) or len(values) != len(metadata):
         raise DataError(f"{file} holds {values.dtype} {values.shape}, but {metadata.file} has {len(metadata):,} lines: {fix}")
-    return values  # type: ignore[no-any-return] # np.load
+    return values
 
 
 def write_features(file: Path, values: Values, rows: NDArray[np.int64]) -> None:

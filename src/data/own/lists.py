@@ -98,7 +98,7 @@ def _content(
     if not images.is_dir():
         raise DataError(f"there is no folder {images}: -images FOLDER says where the images lie")
     lists = image_lists.read_lists(files)
-    table, folds = image_lists.join(lists, images, image_lists.by_name(images), classes and read_class_names(classes))
+    table, folds = image_lists.join(lists, images, image_lists.by_name(images), None if classes is None else read_class_names(classes))
     table.check_present("-images FOLDER says where the images lie")
     rule = f"as the lists say: {', '.join(f'{fold} {listed.file.name}' for fold, listed in lists.items())}"
     if val_from is not None:

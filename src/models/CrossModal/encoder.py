@@ -12,11 +12,11 @@ import torch
 from ... import codes
 from ...backbones.texts import build_text_network
 from ...data import TextTransformation
-from ...data.images.inputs import ImageInput
 from ...errors import RunError, UsageError
 from ...runs import Run, run_of
 from ...training.checkpoints import read_checkpoint
-from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, load_weights
+from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, feature_network, load_weights
+from ..feature_encoder import FeatureEncoder
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -87,15 +87,34 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         return Encoded(features, codes.pack(features))
 
 
+def encoder_of_texts(settings: Settings, checkpoint: Path, **how: Any) -> TextEncoder | FeatureEncoder:
+    """Return the encoder of texts, or of the ready features in their place, that a checkpoint of a run holds.
+
+    Args:
+        settings: the run's settings.
+        checkpoint: holds the text tower.
+        how: device and precision; see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
+
+    Raises:
+        RunError: if the checkpoint is missing, damaged or of another network.
+    """
+    content = read_checkpoint(checkpoint).get("text", {})
+    if "texts" in content or not content:
+        return TextEncoder.of_checkpoint(settings, checkpoint, **how)
+    network = feature_network(settings.tower("text"), content)
+    load_weights(network, content, checkpoint)
+    return FeatureEncoder(network, **how)
+
+
 class CrossEncoder:
     """Maps images and texts to codes that can be compared with each other.
 
     Args:
-        images: the encoder of images.
-        texts: the encoder of texts.
+        images: the encoder of images, or of the ready features in their place.
+        texts: the encoder of texts, or of the ready features in their place.
     """
 
-    def __init__(self, images: Encoder, texts: TextEncoder) -> None:
+    def __init__(self, images: Encoder | FeatureEncoder, texts: TextEncoder | FeatureEncoder) -> None:
         self.images = images
         self.texts = texts
 
@@ -117,12 +136,13 @@ class CrossEncoder:
         if not isinstance(settings, Settings):
             raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
         how: dict[str, Any] = {"device": device_named(device), "precision": precision or settings.precision}
-        return cls(Encoder.of(run, **how), TextEncoder.of_checkpoint(settings, run.best_checkpoint, **how))
+        images = FeatureEncoder.of(run, **how) if settings.takes_features else Encoder.of(run, **how)
+        return cls(images, encoder_of_texts(settings, run.best_checkpoint, **how))
 
-    def encode_images(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
-        """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`."""
+    def encode_images(self, images: Any, *, batch_size: int = 64) -> Encoded:
+        """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`, or of ready features, (n, D)."""
         return self.images.encode(images, batch_size=batch_size)
 
-    def encode_texts(self, texts: Sequence[str], *, batch_size: int = 64) -> Encoded:
-        """Return features and codes of texts, see :meth:`TextEncoder.encode`."""
+    def encode_texts(self, texts: Any, *, batch_size: int = 64) -> Encoded:
+        """Return features and codes of texts, see :meth:`TextEncoder.encode`, or of ready features, (n, D)."""
         return self.texts.encode(texts, batch_size=batch_size)
