@@ -68,6 +68,6 @@ class FeatureEncoder(NetworkEncoder[FeatureTransformation]):
         width = len(self.network.get_buffer("backbone.mean"))
         if values.ndim != 2 or values.shape[1] != width or not len(values) or not np.isfinite(values).all():
             raise UsageError(f"{values.dtype} {values.shape} cannot be encoded: rows have {width:,} numbers, all of them finite")
-        rows = torch.from_numpy(np.asarray(values, dtype=np.float32))
+        rows = torch.from_numpy(np.array(values, dtype=np.float32))
         features = np.concatenate([self.features(part) for part in rows.split(batch_size)])
         return Encoded(features, codes.pack(features))

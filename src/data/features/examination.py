@@ -25,7 +25,8 @@ def feature_facts(prepared: PreparedDataset) -> Iterator[str]:
     for modality in filter(prepared.split.has_features, MODALITIES):
         for fold in FOLDS:
             values = load_features(prepared.fold(fold), modality)
-            mean, deviation = statistics_of(values)
+            with np.errstate(invalid="ignore"):  # numbers that are not finite are a fault of their own
+                mean, deviation = statistics_of(values)
             yield (
                 f"{fold}: {modality} features {values.dtype} ({len(values):,}, {values.shape[1]:,}), "
                 f"means of columns {mean.min():.3g} to {mean.max():.3g}, deviations up to {deviation.max():.3g}"

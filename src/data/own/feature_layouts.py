@@ -54,7 +54,7 @@ def read_layout(source: Path) -> FeatureTable:
     columns = {part: _as_column(arrays[f"L_{part}"], f"{source}:L_{part}") for part in _FOLDS}
     check_width(columns, f"{source}: labels")
     classes, vectors, form = labels_of_array(np.concatenate(list(columns.values())), f"{source}:L_tr, L_te", None)
-    return _of_parts(source, arrays, vectors, classes, form)
+    return _of_parts(source, {**arrays, **{f"L_{part}": column for part, column in columns.items()}}, vectors, classes, form)
 
 
 def check_width(arrays: Arrays, what: str) -> None:
