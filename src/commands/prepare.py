@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from ..data.mat.content import prepare_mat
 from ..data.own.features import prepare_features
 from ..data.own.images import prepare_own
 from ..data.own.lists import process
@@ -63,6 +64,13 @@ def prepare_rows(options: Namespace) -> None:
         report(split, written, "-bs 128 -ep 20 -arch mlp -loss DCMH -nbits 32", method="CrossModal")
     else:
         report(split, written, "-bs 128 -ep 20 -arch bio-mlp:512 -loss DCH -nbits 32 -mode fa -lr 1e-3")
+
+
+def prepare_pairs(options: Namespace) -> None:
+    """Prepare images, texts and labels of MATLAB files that ``MAT.py`` names."""
+    split, written = prepare_mat(**vars(options))
+    backbone = "mlp" if split.has_features() else "bio-resnet18 -mode frsf"
+    report(split, written, f"-bs 128 -ep 20 -arch {backbone} -loss DCMH -nbits 32", method="CrossModal")
 
 
 def report(split: Split, written: bool, train: str = FIRST_TRAINING, method: str = DEFAULT_METHOD) -> None:

@@ -59,6 +59,28 @@ def write_features(file: Path, values: Values, rows: NDArray[np.int64]) -> None:
         target.flush()
 
 
+def as_values(array: NDArray[Any], where: str) -> Values:
+    """Return an array as features: float16 and float32 as they are, other numbers as float32.
+
+    Args:
+        array: (n, D).
+        where: where it was read, for messages.
+
+    Raises:
+        DataError: for another number of axes, no numbers, or numbers that are not finite.
+
+    Example:
+        >>> as_values(np.array([[1, 2]]), "a.npy").dtype
+        dtype('float32')
+    """
+    if array.ndim != 2 or not array.size:
+        raise DataError(f"{where} is {array.dtype} {array.shape}, not a table of features with a row for each item")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{where} is {array.dtype} {array.shape}, which are no real numbers")
+    values: Values = array if array.dtype in (np.float16, np.float32) else array.astype(np.float32)
+    return values
+
+
 def statistics_of(values: Values) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     r"""Return mean and deviation of each column; the deviation of a column that never changes is given as 1.
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, UsageError
 from ...settings import FOLDS
+from ..features.rows import as_values
+from ..prepare.class_numbers import read_class_names
 from ..prepare.content import Features
 from ..prepare.labels import few
-from .feature_table import FeatureTable, as_values, check_file, check_rows, labels_of_array, numbered_names
-from .lists import read_class_names
+from .feature_table import FeatureTable, check_file, check_rows, labels_of_array, numbered_names
 from .table import labels_of, read_cells
 
 Files = Mapping[str, Path]  # by fold; "" for a file of all items

@@ -13,10 +13,11 @@ from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from ...errors import DataError
+from ..features.rows import as_values
 from ..prepare.content import Features
 from ..prepare.label_table import lines_of
 from ..prepare.splits import one_hot
-from .feature_table import FeatureTable, as_values, check_file, check_rows, labels_of_array, numbered_names
+from .feature_table import FeatureTable, check_file, check_rows, labels_of_array, numbered_names
 
 Arrays = Mapping[str, NDArray[Any]]
 _RAW, _CATEGORIES = "raw_features.mat", "categories.list"

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from ..features.rows import Values
 from ..prepare.class_numbers import vectors_of
 from ..prepare.content import Features
 
@@ -42,28 +41,6 @@ class FeatureTable:
 
     def __len__(self) -> int:
         return len(self.names)
-
-
-def as_values(array: NDArray[Any], where: str) -> Values:
-    """Return an array as features: float16 and float32 as they are, other numbers as float32.
-
-    Args:
-        array: (n, D).
-        where: where it was read, for messages.
-
-    Raises:
-        DataError: for another number of axes, no numbers, or numbers that are not finite.
-
-    Example:
-        >>> as_values(np.array([[1, 2]]), "a.npy").dtype
-        dtype('float32')
-    """
-    if array.ndim != 2 or not array.size:
-        raise DataError(f"{where} is {array.dtype} {array.shape}, not a table of features with a row for each item")
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{where} is {array.dtype} {array.shape}, which are no real numbers")
-    values: Values = array if array.dtype in (np.float16, np.float32) else array.astype(np.float32)
-    return values
 
 
 def check_rows(counts: Mapping[str, int]) -> None:

@@ -23,7 +23,6 @@ from .feature_table import FeatureTable
 from .shares import dealt, is_single, parse_fractions, rule_of
 
 SHARED = ("train-database", "val-database")  # pairs of folds that may share items
-_DRAWN = ("train", "val", "query")  # folds whose sizes can be chosen; the rest is database
 
 Folds = Mapping[str, NDArray[np.int64]]
 
@@ -128,17 +127,9 @@ def _drawn(table: FeatureTable, fractions: str | None, sizes: str | None, seed: 
     if sizes is None:
         shares, single = parse_fractions(fractions or OWN_FRACTIONS), is_single(table.labels)
         return dealt(table.labels, table.classes, shares, single=single, seed=seed), rule_of(shares, single=single)
-    counts = _parse_sizes(sizes)
+    counts = splits.parse_sizes(sizes)
     words = ", ".join(f"{fold} {count:,}" for fold, count in counts.items())
     return splits.random_split(len(table), counts, seed=seed), f"of all items, shuffled: {words}, the rest database"
-
-
-def _parse_sizes(text: str) -> dict[str, int]:
-    pairs = [part.strip().partition("=") for part in text.split(",")]
-    values = {fold: value.strip() for fold, _, value in pairs}
-    if len(pairs) != len(_DRAWN) or set(values) != set(_DRAWN) or not all(value.isdecimal() and int(value) for value in values.values()):
-        raise UsageError(f"-sizes {text!r} is not of the form train=5000,val=1000,query=1000")
-    return {fold: int(values[fold]) for fold in _DRAWN}
 
 
 def _content(table: FeatureTable, folds: Folds, protocol: splits.Protocol) -> DatasetContent:

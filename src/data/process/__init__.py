@@ -1,4 +1,4 @@
-"""One script per public dataset, and three for own images or features: prepares it in ``data/processed/``."""
+"""One script per public dataset, and four for own images, features and files of other code bases: prepares it in ``data/processed/``."""
 
 from __future__ import annotations
 
