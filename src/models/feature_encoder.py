@@ -26,6 +26,7 @@ class FeatureEncoder(NetworkEncoder[FeatureTransformation]):
         precision: see :class:`NetworkEncoder`.
 
     Example:
+        >>> from biodeephashing.backbones import build_feature_network
         >>> network = build_feature_network("mlp:8", mean=torch.zeros(5), deviation=torch.ones(5), bits=12)
         >>> FeatureEncoder(network).encode(np.zeros((3, 5), np.float32)).codes.shape
         (3, 2)

@@ -48,7 +48,7 @@ def write_v73(file: Path, variables: dict[str, Any]) -> None:
                     made[0, row] = letters.ref
                 data, kind = content.create_dataset(name, data=made, dtype=h5py.ref_dtype), "cell"
             elif value.dtype.kind == "U":
-                letters = np.array([[ord(letter) for letter in text.ljust(12)] for text in value], dtype=np.uint16)
+                letters = np.array([[ord(letter) for letter in text.ljust(40)] for text in value], dtype=np.uint16)
                 data, kind = content.create_dataset(name, data=letters.T), "char"
             else:
                 data, kind = content.create_dataset(name, data=value.transpose()), value.dtype.name.replace("float64", "double")
@@ -147,7 +147,7 @@ def test_captions_and_paths_of_another_machine(project_home: Path, tmp_path: Pat
     padded = np.array([f"/home/them/data/{name}" for name in NAMES])
     if version == "7.3":
         write_v73(tmp_path / "caption.mat", {"caption": captions})
-        write_v73(tmp_path / "index.mat", {"index": [f"{path}   " for path in padded]})
+        write_v73(tmp_path / "index.mat", {"index": padded})
     else:
         savemat(tmp_path / "caption.mat", {"caption": cells(captions).T if sideways else cells(captions)})
         savemat(tmp_path / "index.mat", {"index": padded})  # a char array, blank padded
@@ -190,7 +190,7 @@ def test_names_of_classes_and_tags(project_home: Path, tmp_path: Path) -> None:
     (tmp_path / "tags.txt").write_text("\n".join(["new york", "sky", "sea", "cat", "dog", "blue", "red"]))
     with pytest.raises(DataError, match="'new york'"):
         prepare_mat("OTHER", **options, tags=tmp_path / "tags.txt")
-    with pytest.raises(DataError, match="4 labels, but .* has 7 names"):
+    with pytest.raises(DataError, match=r"4 labels, but .* has 7 names"):
         prepare_mat("OTHER", **options, classes=tmp_path / "tags.txt")
 
 

@@ -102,7 +102,7 @@ def folds_of(count: int, sizes: dict[str, int], protocol: str, seed: int) -> dic
     Example:
         >>> folds = folds_of(6, {"query": 2, "train": 2, "val": 1}, "torchcmh", 6)
         >>> {fold: rows.tolist() for fold, rows in folds.items()}
-        {'query': [5, 0], 'train': [4, 1], 'val': [3], 'database': [4, 1, 3, 2]}
+        {'query': [4, 5], 'train': [0, 3], 'val': [1], 'database': [0, 3, 1, 2]}
     """
     if sum(sizes.values()) > count:
         raise DataError(f"there are {count:,} items, too few for {' + '.join(f'{size:,} {fold}' for fold, size in sizes.items())}: -sizes")
