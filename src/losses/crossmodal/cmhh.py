@@ -29,7 +29,7 @@ class CMHH(AlternatingLoss):
 
     Here h are the tanh of the outputs of the tower that learns for a batch of M items, and m the n latest codes of the other one.
     The published focus, γ = 2, takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one
-    code; γ = 0 learns. An epoch whose codes are all equal is warned of.
+    code; γ = 0 is safer, not safe. An epoch whose codes are all equal is warned of.
 
     References:
         Cross-Modal Hamming Hashing (Cao, Liu, Long, Wang; ECCV 2018).
@@ -89,5 +89,5 @@ class CMHH(AlternatingLoss):
         for modality in ("image", "text"):
             codes = self.remembered(modality, self.image.dtype)[0] >= 0
             if len(codes) > 1 and (codes == codes[0]).all():
-                advice = "focus=0 learns" if self.focus > 0 else "a lower learning rate may help"
+                advice = "focus=0 is safer" if self.focus > 0 else "a lower learning rate may help"
                 warnings.warn(f"CMHH: the {modality} tower gives all items one code; {advice}", stacklevel=2)

@@ -78,6 +78,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
         "image": network_for(images, settings, weights=settings.weights if fresh else "none"),
         "text": _text_network(texts, settings.tower("text")),
     }
+    for network in towers.values():
+        network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
     loss = _build_loss(settings, views)
     example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     check_input(towers["image"], example, settings)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_cases import equal, train_and_break_off
 
 from biodeephashing.bio import give_target
@@ -169,6 +170,16 @@ def test_several_processes_see_the_batches_of_one(settings):
     assert one.keys() == two.keys()
     for name in one:
         torch.testing.assert_close(one[name], two[name], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("loss", "terms"), [("DCMH", {"image_loss/nll", "text_loss/nll"}), ("DSPH", {"loss/pairs"})])
+def test_each_epoch_has_its_curves(settings, loss, terms):
+    run = train(replace(settings, loss=loss), quiet=True)
+    board = EventAccumulator(str(run.logs / "version_0")).Reload()
+    for name in {"train_loss", "val_mAP/epoch", "val_mAP_i2t", "val_mAP_t2i"} | terms:
+        assert [event.step for event in board.Scalars(name)] == [0, 1], name
+    across = [board.Scalars(f"val_mAP_{direction}")[1].value for direction in ("i2t", "t2i")]
+    assert sum(across) / 2 == pytest.approx(board.Scalars("val_mAP/epoch")[1].value)
 
 
 def test_a_finished_run_is_skipped(settings, capsys):
