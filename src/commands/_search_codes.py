@@ -103,9 +103,8 @@ def codes_of(run: Run, prepared: PreparedDataset, predictions: Predictions, fold
     checksums, rows = prepared.split.sha256, len(prepared.fold(fold))
     texts = checksums.get(f"{fold}_texts.txt") if view == "text" else None
     metadata = checksums[f"{fold}_metadata.txt"]
-    views = read_fold(
-        run, fold, predictions, rows=rows, metadata_sha256=metadata, texts_sha256=texts, with_features=with_features
-    )  # fmt: skip
+    made_from = {"texts_sha256": texts} if texts else None
+    views = read_fold(run, fold, predictions, rows=rows, metadata_sha256=metadata, made_from=made_from, with_features=with_features)
     return of_view(run, views, view)
 
 

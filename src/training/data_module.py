@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from typing import TypeAlias, cast
 
 import lightning.pytorch as pl
 import numpy as np
@@ -11,23 +11,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..data import EpochSampler, ImageFold, loader
+from ..data import EpochSampler, FeatureFold, ImageFold, loader
 from ..settings import TrainingSettings
 from .module import HashingModule
+
+Items: TypeAlias = ImageFold | FeatureFold
 
 
 class Feeding(pl.LightningDataModule):
     """Feeds the train and the val fold.
 
     Args:
-        train_images: images to learn from.
-        val_images: images to choose the best epoch by.
+        train_images: images to learn from, or the ready features in their place.
+        val_images: those to choose the best epoch by.
         settings: the run's settings.
-        companions: images that the val images are ranked against in addition to each other; None for none.
+        companions: those that the val images are ranked against in addition to each other; None for none.
     """
 
     def __init__(
-        self, train_images: ImageFold, val_images: ImageFold, settings: TrainingSettings, companions: ImageFold | None = None
+        self, train_images: Items, val_images: Items, settings: TrainingSettings, companions: Items | None = None
     ) -> None:  # fmt: skip
         super().__init__()
         self.train_images = train_images
@@ -55,7 +57,7 @@ class Feeding(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, images: ImageFold, *, shuffle: bool, rows: Callable[[int], NDArray[np.int64]] | None = None) -> DataLoader:
+    def _loader(self, images: Items, *, shuffle: bool, rows: Callable[[int], NDArray[np.int64]] | None = None) -> DataLoader:
         trainer = self._trainer()
         return loader(
             images,

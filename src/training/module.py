@@ -18,7 +18,7 @@ from ..eval import leave_one_out_average_precision
 from ..losses import HashingLoss
 from ..settings import TrainingSettings
 from .devices import lay_out
-from .feeding import transformation_of
+from .feeding import input_of
 from .learner import Learner, schedule_of
 from .quiet import silence_third_party
 from .trained_module import Batch, TrainedModule
@@ -46,7 +46,7 @@ class HashingModule(TrainedModule):
         self.loss = loss
         self.validation = validation
         self.can_move = validation is None or validation.can_move
-        self._transformation = transformation_of(settings)
+        self._transformation = input_of(settings)
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
         self._start: Mapping[str, Any] = {}
         self._collapsed = False
