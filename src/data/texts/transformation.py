@@ -137,8 +137,8 @@ class TextTransformation:
             RunError: if something is missing, or the numbers of words and statistics differ.
 
         Example:
-            >>> kept = TextTransformation.fitted(Vocabulary(("cat", "dog")), ["a dog"], "tfidf").record()
-            >>> TextTransformation.of_record(kept).record() == kept
+            >>> record = TextTransformation.fitted(Vocabulary(("cat", "dog")), ["a dog"], "tfidf").record()
+            >>> TextTransformation.of_record(record).record() == record
             True
         """
         try:
