@@ -89,7 +89,7 @@ def unused_classes(labels: Labels, classes: Sequence[str]) -> list[str]:
         >>> unused_classes(np.array([[1, 0], [1, 0]]), ["cat", "eel"])
         ['eel']
     """
-    return [name for name, some in zip(classes, labels.any(axis=0), strict=True) if not some]
+    return [classes[column] for column in np.flatnonzero(~labels.any(axis=0)).tolist()]
 
 
 def without_images(classes: Sequence[str]) -> tuple[str, ...]:

@@ -25,9 +25,8 @@ class TextTower(TrainingSettings):
 
     def check_backbone(self) -> None:
         """Refuse a text backbone that does not exist."""
-        known = names_on_disk("backbones/texts", "TEXT_BACKBONES")
-        if self.backbone.partition(":")[0] not in known:
-            prefix = self.architecture.removesuffix(self.backbone)
+        if not self.takes_features:
+            prefix, known = self.architecture.removesuffix(self.backbone), names_on_disk("backbones/texts", "TEXT_BACKBONES")
             raise unknown_name("text backbone", self.architecture, [f"{prefix}{name}" for name in known])
 
 
