@@ -159,10 +159,6 @@ class HashingModule(TrainedModule):
         """Return rule, plain network and loss, and the feedback that was learned where there is any."""
         return {**self.learner.content(self.loss.affine()), "loss": self.loss.state_dict()}
 
-    def plain_weights(self) -> dict[str, Tensor]:
-        """Return the state dict of the plain network, whose outputs' signs are the codes."""
-        return self.learner.plain_weights(self.loss.affine())
-
     def epoch_values(self) -> dict[str, float]:
         """Return what the loss tells of the epoch that ends."""
         return self.loss.epoch_values()

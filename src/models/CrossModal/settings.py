@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
@@ -75,11 +76,9 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_weights: str = setting(
         "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
-        choices=("binary", "tfidf", "centred"), before="device",
+        choices=TEXT_WEIGHTS, before="device",
     )  # fmt: skip
-    captions: str = setting(
-        "first", "captions", "of several captions, the first or the words of all", choices=("first", "all"), before="device"
-    )
+    captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
