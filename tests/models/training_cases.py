@@ -24,8 +24,10 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
 
 def steps_by_hand(settings: Settings, batches: list[Batch]) -> HashingModule:
     """Return the module of a run after an optimizer step for each batch, taken without a trainer."""
-    module = fit.build_module(settings, load_fold(settings.database, "train"), build_loss, fresh=True)
+    train_fold = load_fold(settings.database, "train")
+    module = fit.build_module(settings, train_fold, build_loss, fresh=True)
     convert(module.network, settings)
+    module.loss.on_fit_start(torch.from_numpy(train_fold.labels).float())
     module.train()
     optimizer = module.configure_optimizers()["optimizer"]
     for batch in batches:
