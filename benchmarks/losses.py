@@ -5,7 +5,11 @@ without guards against overflow, empty sets and zero rows. Both must give the sa
 form take turns in every round, in a random order; reported are medians over rounds of the ratio within a round. What the second copy
 differs from 1 by is noise.
 
+With -bank_rows N, instead, whole training steps of LeNet: with a memory bank of N images, all written, against pairs within the batch.
+Losses that always keep a bank are measured against the steps of DPSH within the batch.
+
     python benchmarks/losses.py -rounds 200 -threads 1
+    python benchmarks/losses.py -bank_rows 10000 -classes 10 -bits 32 -rounds 40 -threads 1
 """
 
 from __future__ import annotations
@@ -18,14 +22,14 @@ from typing import TYPE_CHECKING
 
 from learning_rules import AGAIN, PLAIN, measure, ratio
 
-from biodeephashing.registry import names_on_disk
+from biodeephashing.registry import declared_on_disk, names_on_disk
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from biodeephashing.losses import HashingLoss
 
-FORMULA = "formula"
+FORMULA, BANK = "formula", "bank"
 WITHOUT_PAIRS = ("BiHalf", "CSQ", "DPN", "GreedyHash", "GreedyHashUnsupervised", "OrthoHash")
 
 
@@ -103,6 +107,11 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
             corner = k * (1e-5 + (1 - 2e-5) * (1 - F.cosine_similarity(z.abs(), torch.ones_like(z))) / 2)
             pairs = s * torch.log(1 + d / o.gamma) + (1 - s) * torch.log(1 + o.gamma / d)
             return (weigh(s, o.similar_probability) * pairs).mean() + lam * torch.log(1 + corner / o.gamma).mean()
+        case "DFH":
+            t = inner(z) / 2
+            b = signs(o.pull * y @ torch.where(o.centres >= 0, 1.0, -1.0).T + z).detach()
+            pairs = s * torch.log(1 + torch.exp(o.margin - t)) + (1 - s) * torch.log(1 + torch.exp(o.margin + t))
+            return pairs.mean() + lam * (b - z).square().mean()
         case "DHN":
             return likelihood(inner(z) / 2, s).mean() + lam * torch.log(torch.cosh(z.abs() - 1)).sum(1).mean()
         case "DPN":
@@ -110,6 +119,8 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
             return (1 - f * torch.where(t == 0, o.targets.ties, t)).relu().mean()
         case "DPSH":
             return likelihood(inner(z) / 2, s).mean() + lam * to_signs(z)
+        case "DSDH":
+            return likelihood(inner(z) / 2, s).mean()  # of the first epoch
         case "DSH":
             d = square(z)
             return (s * d + (1 - s) * (o.margin - d).relu()).mean() / 2 + lam * (z.abs() - 1).abs().sum(1).mean()
@@ -167,8 +178,8 @@ def plain_value(name: str, loss: HashingLoss, f: Tensor, y: Tensor, index: Tenso
     raise SystemExit(f"{name} has no formula in this file yet: write it down")
 
 
-def build(name: str, labels: Tensor, bits: int) -> HashingLoss:
-    """Return a loss with its default constants, always the same."""
+def build(name: str, labels: Tensor, bits: int, *, bank: bool = False) -> HashingLoss:
+    """Return a loss with its default constants, always the same, for training images with these labels."""
     import torch
 
     from biodeephashing.losses import LOSSES, similar_probability
@@ -176,8 +187,9 @@ def build(name: str, labels: Tensor, bits: int) -> HashingLoss:
     torch.manual_seed(0)
     loss = LOSSES[name](
         bits=bits, classes=labels.shape[1], train_size=len(labels), similar_probability=similar_probability(labels), penalty=0.1,
-        multi_label=True,
+        multi_label=True, bank=bank,
     )  # fmt: skip
+    loss.on_fit_start(labels)
     if loss.needs_reference:
         loss.set_reference(torch.randn(len(labels), 4096))
     return loss
@@ -210,14 +222,52 @@ def row(name: str, batch: int, bits: int, classes: int, rounds: int) -> str:
     return f"| {name} | {own:.2f} | {ratio(seconds, AGAIN):.2f} | {written:.2f} | {ratio(seconds, FORMULA):.1f} |"
 
 
+def bank_row(name: str, options: argparse.Namespace) -> str:
+    """Return the row of one loss: time of a training step with a full memory bank over that of a step with pairs of the batch alone."""
+    import torch
+
+    from biodeephashing.backbones import build_network
+
+    generator = torch.Generator().manual_seed(0)
+    rows, batch, bits = options.bank_rows, options.batch, options.bits
+    labels = torch.eye(options.classes)[torch.randint(options.classes, (rows,), generator=generator)]
+    images, index = torch.randn(batch, 3, 32, 32, generator=generator), torch.randperm(rows, generator=generator)[:batch]
+    always = declared_on_disk("losses", "LOSSES")[name]["bank"] == "always"
+
+    def task(loss: HashingLoss) -> Callable[[], None]:
+        torch.manual_seed(0)
+        network = build_network("lenet", bits=bits)
+        optimizer = torch.optim.Adam(network.parameters(), 1e-4)
+
+        def step() -> None:
+            optimizer.zero_grad()
+            loss(network(images), labels[index], index).backward()
+            optimizer.step()
+            loss.advance()
+
+        return step
+
+    full = build(name, labels, bits, bank=True)
+    full.memory.write(torch.arange(rows), torch.randn(rows, bits, generator=generator).tanh())
+    alone = "DPSH" if always else name
+    tasks = {PLAIN: task(build(alone, labels, bits)), AGAIN: task(build(alone, labels, bits)), BANK: task(full)}
+    seconds = measure(tasks, options.rounds, name)
+    inside, outside = (1000 * statistics.median(seconds[key]) for key in (PLAIN, BANK))
+    return f"| {name} | {inside:.1f} | {ratio(seconds, AGAIN):.2f} | {outside:.1f} | {ratio(seconds, BANK):.2f} |"
+
+
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
     losses = names_on_disk("losses", "LOSSES")
+    with_bank = [name for name, facts in declared_on_disk("losses", "LOSSES").items() if "bank" in facts]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-losses", nargs="+", default=losses, choices=losses, help="losses")
+    parser.add_argument(
+        "-losses", nargs="+", default=losses, choices=losses, help="losses; those without a memory bank are left out with -bank_rows"
+    )
     parser.add_argument("-batch", type=int, default=128, help="images of a batch")
     parser.add_argument("-bits", type=int, default=64, help="length of a code")
     parser.add_argument("-classes", type=int, default=80, help="classes, of which each image has three")
+    parser.add_argument("-bank_rows", type=int, default=0, help="training images in a memory bank (0: measure losses of a batch)")
     parser.add_argument("-rounds", type=int, default=200, help="rounds")
     parser.add_argument("-threads", type=int, help="threads; as many as PyTorch takes where nothing is said")
     options = parser.parse_args()
@@ -228,6 +278,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     print(f"batch {options.batch}, {options.bits} bits, {options.classes} classes, {options.rounds} rounds, ", end="")
     print(f"{options.threads} threads, PyTorch {torch.__version__}\n")
+    if options.bank_rows:
+        print(f"training steps of LeNet, 32 × 32 pixels, {options.bank_rows:,} rows\n")
+        print("| loss | within the batch, ms | again | with a bank, ms | ratio |\n|---|---:|---:|---:|---:|")
+        for name in (name for name in options.losses if name in with_bank):
+            print(bank_row(name, options), flush=True)
+        return
     print("| loss | ms | again | formula, ms | formula / loss |\n|---|---:|---:|---:|---:|")
     for name in options.losses:
         print(row(name, options.batch, options.bits, options.classes, options.rounds), flush=True)

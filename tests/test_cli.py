@@ -40,7 +40,7 @@ def test_every_script_below_src_is_a_command():
     reached = {entrance_of([command, *SHOWN.get(command, [])])[0] for command in COMMANDS}
     per_method = {place.rpartition(":")[2] for place in reached if place.startswith("biodeephashing.models.entrances:")}
     reached = {place for place in reached if ".entrances:" not in place}
-    trained = ("PenaltyStrategies", "CrossModal", "LLC")
+    trained = ("PenaltyStrategies", "ADSH", "CrossModal", "LLC")
     reached |= {
         f"biodeephashing.models.{method}.{command}:main" for method in trained for command in per_method
     }  # the same, for one method

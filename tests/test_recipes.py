@@ -11,6 +11,7 @@ from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data.catalogue import script_of
 from biodeephashing.errors import UsageError
+from biodeephashing.models.ADSH.loss import build_loss as adsh_loss
 from biodeephashing.models.LLC.losses import first_loss
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import DEFAULT_METHOD, settings_of
@@ -57,7 +58,7 @@ def test_every_file_holds_usable_settings_and_a_loss_that_can_be_built(path):
                 with pytest.raises(UsageError, match="2 classes"):
                     first_loss(trial, fold)
             else:
-                build = first_loss if trial.method == "LLC" else build_loss
+                build = {"ADSH": adsh_loss, "LLC": first_loss}.get(trial.method, build_loss)
                 assert build(trial, fold).bits == trial.number_of_bits
 
 

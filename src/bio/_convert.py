@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar, cast
 
 from torch import Tensor, nn
@@ -165,13 +165,14 @@ def finish(module: nn.Module, buses: list[FeedbackBus]) -> None:
     ignore_in_ddp(module)
 
 
-def ignore_in_ddp(module: nn.Module) -> None:
+def ignore_in_ddp(module: nn.Module, further: Iterable[str] = ()) -> None:
     """Keep PyTorch's DistributedDataParallel from sending the feedback around: every process draws the same.
 
     Args:
         module: the module that is going to be wrapped.
+        further: dotted names of further buffers that are the same in every process.
     """
-    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sorted(feedback_names(module)))
+    nn.parallel.DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(module, sorted({*feedback_names(module), *further}))
 
 
 def feedback_names(module: nn.Module) -> set[str]:

@@ -4,21 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
 from ..errors import UsageError
 from ..registry import Registry
+from .pairs import (
+    contrastive_loss,
+    graded_loss,
+    label_cosine,
+    logistic_loss,
+    side_weights,
+    similarity,
+    squared_distances,
+    squared_probability_error,
+    squared_product_error,
+    weigh,
+)
 
 
 class BankRows(NamedTuple):
-    """Codes (N, K) and labels (N, C) of the images that a batch is compared with."""
+    """Codes (N, K) and labels (N, C) of the images that a batch is compared with, and which of them count, (N,); None for all."""
 
     codes: Tensor
     labels: Tensor
+    written: Tensor | None = None
+
+    def mean(self, pairs: Tensor) -> Tensor:
+        """Return the mean of the pairs (B, N) of a batch with the rows that count, a scalar.
+
+        Nothing is selected, so that no shape depends on values and no device has to be waited for.
+
+        Example:
+            >>> rows = BankRows(torch.zeros(3, 1), torch.zeros(3, 1), torch.tensor([True, False, True]))
+            >>> rows.mean(torch.tensor([[1.0, 5.0, 3.0]])).item()
+            2.0
+        """
+        if self.written is None:
+            return pairs.mean()
+        counted = self.written.to(pairs.dtype)
+        return (pairs @ counted).mean() / counted.sum().clamp_min(1)
 
 
 class MemoryBank(nn.Module):
@@ -36,8 +64,8 @@ class MemoryBank(nn.Module):
     Example:
         >>> bank = MemoryBank(torch.eye(3), bits=2)
         >>> bank.write(torch.tensor([2, 0]), torch.tensor([[0.5, -0.5], [1.0, 1.0]]))
-        >>> bank.rows().codes.tolist()
-        [[1.0, 1.0], [0.5, -0.5]]
+        >>> bank.rows().codes.tolist(), bank.rows().written.tolist()
+        ([[1.0, 1.0], [0.0, 0.0], [0.5, -0.5]], [True, False, True])
     """
 
     labels: Tensor
@@ -65,16 +93,19 @@ class MemoryBank(nn.Module):
         size, bits = self.codes.shape
         if codes.shape != (len(index), bits):
             raise UsageError(f"a memory bank of {bits} bits takes codes ({len(index)}, {bits}), not {tuple(codes.shape)}")
-        if len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:  # a negative one would count from the end
+        # A negative one would count from the end. On a GPU looking at them would wait for it: it checks the upper bound itself.
+        if index.device.type == "cpu" and len(index) and not 0 <= int(index.min()) <= int(index.max()) < size:
             raise UsageError(f"indices from {index.min()} to {index.max()}: the memory bank has 0 to {size - 1}")
         self.codes[index] = codes.detach().to(self.codes.dtype)
         self.written[index] = True
 
+    def clear(self) -> None:
+        """Forget what was written."""
+        self.written.zero_()
+
     def rows(self) -> BankRows:
-        """Return what was ever written: a row of zeros would be no code of any image."""
-        if self.written.all():
-            return BankRows(self.codes, self.labels)
-        return BankRows(self.codes[self.written], self.labels[self.written])
+        """Return all rows; those that were never written, or forgotten, do not count: their zeros are the code of no image."""
+        return BankRows(self.codes, self.labels, self.written)
 
 
 class Terms(NamedTuple):
@@ -116,37 +147,14 @@ def bank_loss(
         >>> round(bank_loss("DPSH", rows.codes[:1], rows.labels[:1], rows).item(), 4)  # log(1 + exp(-1)) twice over 2
         0.3133
     """
-    rows = BankRows(bank.codes.detach().to(codes.dtype), bank.labels)
+    rows = bank._replace(codes=bank.codes.detach().to(codes.dtype))
     terms = BANK_LOSSES[name](codes, labels, rows)
     if similar_probability is None:
-        return terms.pairs.mean() + penalty * terms.penalty
+        return rows.mean(terms.pairs) + penalty * terms.penalty
     if not 0 < similar_probability < 1:
         raise UsageError(f"similar_probability={similar_probability} cannot weigh pairs: it must lie strictly between 0 and 1")
-    similar = similarity(labels, rows.labels, codes.dtype)
-    weights = similar / similar_probability + (1 - similar) / (1 - similar_probability)
-    return (weights * terms.pairs).mean() + penalty * terms.penalty
-
-
-def similarity(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return which rows share a class with which others, (B, N) of 0 and 1.
-
-    Example:
-        >>> similarity(torch.tensor([[1, 1]]), torch.tensor([[0, 1], [0, 0]]), torch.float32).tolist()
-        [[1.0, 0.0]]
-    """
-    return (labels.to(dtype) @ others.to(dtype).T).clamp_(max=1)  # in place: a comparison and its conversion cost more than the product
-
-
-def label_cosine(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the cosine of the labels of rows and others, (B, N); 0 for a row without a class.
-
-    Example:
-        >>> label_cosine(torch.tensor([[1, 1, 1, 1]]), torch.tensor([[0, 1, 0, 0], [0, 0, 0, 0]]), torch.float32).tolist()
-        [[0.5, 0.0]]
-    """
-    labels, others = labels.to(dtype), others.to(dtype)
-    counts = labels.sum(1)[:, None] * others.sum(1)[None, :]  # whole numbers, so that the root of n·n is n to the last bit
-    return labels @ others.T / counts.sqrt().clamp_min(1)
+    weights = weigh(similarity(labels, rows.labels, codes.dtype), side_weights(similar_probability))
+    return rows.mean(weights * terms.pairs) + penalty * terms.penalty
 
 
 @BANK_LOSSES.register("DPSH")
@@ -172,36 +180,27 @@ def dbdh(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
 def dsh(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
     r"""Return :math:`\frac12 [s d + (1 - s) \max(0, 2K - d)]` with :math:`d = \|u - m\|^2`, and the mean of :math:`||u| - 1|`."""
     similar = similarity(labels, bank.labels, codes.dtype)
-    squares = codes.square().sum(1)[:, None] + bank.codes.square().sum(1)[None, :]
-    distances = (squares - 2 * codes @ bank.codes.T).clamp_min(0)
-    pairs = similar * distances + (1 - similar) * (2 * codes.shape[1] - distances).clamp_min(0)
+    pairs = contrastive_loss(squared_distances(codes, bank.codes), similar, margin=2 * codes.shape[1])
     return Terms(pairs / 2, _corner_distance(codes))
 
 
 @BANK_LOSSES.register("ISDH")
 def isdh(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
     r"""Return :math:`10 [\log(1 + e^t) - r t]` where the label cosine r is 0 or 1, else :math:`(r - \sigma(t))^2`; the penalty of DSH."""
-    return _graded(codes, labels, bank, hard=10.0, soft=lambda logits, cosine: (cosine - logits.sigmoid()).square())
+    cosine, logits = label_cosine(labels, bank.labels, codes.dtype), codes @ bank.codes.T / 2
+    return Terms(graded_loss(logits, cosine, squared_probability_error, hard_weight=10.0), _corner_distance(codes))
 
 
 @BANK_LOSSES.register("IDHN")
 def idhn(codes: Tensor, labels: Tensor, bank: BankRows) -> Terms:
     r"""Return :math:`\log(1 + e^t) - r t` where the label cosine r is 0 or 1, else :math:`0.1 (t + K - 2 r K)^2`; the penalty of DSH."""
-    bits = codes.shape[1]
-    return _graded(codes, labels, bank, hard=1.0, soft=lambda logits, cosine: 0.1 * (logits + bits - 2 * bits * cosine).square())
-
-
-def _graded(codes: Tensor, labels: Tensor, bank: BankRows, *, hard: float, soft: Callable[[Tensor, Tensor], Tensor]) -> Terms:
-    cosine = label_cosine(labels, bank.labels, codes.dtype)
-    logits = codes @ bank.codes.T / 2
-    classified = hard * binary_cross_entropy_with_logits(logits, cosine, reduction="none")
-    pairs = torch.where((cosine > 0.99) | (cosine < 0.01), classified, soft(logits, cosine))
-    return Terms(pairs, _corner_distance(codes))
+    cosine, logits = label_cosine(labels, bank.labels, codes.dtype), codes @ bank.codes.T / 2
+    soft = partial(squared_product_error, bits=codes.shape[1], scale=1.0, weight=0.1)
+    return Terms(graded_loss(logits, cosine, soft, hard_weight=1.0), _corner_distance(codes))
 
 
 def _likelihood(codes: Tensor, labels: Tensor, bank: BankRows) -> Tensor:
-    signs = 2 * similarity(labels, bank.labels, codes.dtype) - 1
-    return -logsigmoid(signs * (codes @ bank.codes.T) / 2)
+    return logistic_loss(codes @ bank.codes.T / 2, similarity(labels, bank.labels, codes.dtype))
 
 
 def _corner_distance(codes: Tensor) -> Tensor:

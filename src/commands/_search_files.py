@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
@@ -16,39 +17,53 @@ from ..errors import UsageError
 from ..eval.figures.query_examples import SheetRow, Tile, draw_sheet
 from ..runs import home, replacing, write_csv
 from ..search.results import TIE_RULES, Neighbour, Result
-from ._searched_run import Query, Question, SearchedRun, stored_image
+from ._search_question import Query, Question
+from ._searched_run import SearchedRun, stored_image
 
 _COLUMNS = 10
 _COLUMN_NAMES = ("rank", "id", "distance", "path", "classes", "relevant")
 
 
-def save_results(
-    searched: SearchedRun, pairs: Sequence[tuple[Query, Result]], folder: Path, question: Question, *, several: bool, replace: bool
-) -> list[Path]:
-    """Write what a run found, and return the sheets.
+@dataclass(frozen=True)
+class Answered:
+    """What a run found in one of its views.
 
     Args:
         searched: the run.
-        pairs: its queries and what it found.
-        folder: where to write.
         question: how was searched.
+        pairs: the queries and what was found for each.
+    """
+
+    searched: SearchedRun
+    question: Question
+    pairs: Sequence[tuple[Query, Result]]
+
+
+def save_results(answered: Answered, folder: Path, *, several: bool, replace: bool) -> list[Path]:
+    """Write what a run found, and return the sheets.
+
+    Args:
+        answered: the queries and what was found.
+        folder: where to write.
         several: whether other runs write to the same folder: file names then begin with the rule.
         replace: whether to replace files that are there.
     """
-    sheets = []
-    for query, result in pairs:
+    sheets, searched, texts = [], answered.searched, answered.question.view == "text"
+    for query, result in answered.pairs:
         name = _safe(Path(result.source).stem if query.image is not None and ":" not in result.source else result.source)
+        name = f"{name}-in-text" if texts else name
         name = f"{_safe(str(searched.hparams.get('mode', searched.run.method)))}-{name}" if several else name
         sheet = folder / f"{name}-neighbours.png"
         sheets.append(sheet)
         if sheet.exists() and not replace:
             print(f"skipped: {sheet} is there (-no_skip replaces it)")
             continue
-        _copy_neighbours(result, folder, name, replace)
-        rows = [(one.rank, one.id, one.distance, one.path, ";".join(one.classes), "" if one.relevant is None else int(one.relevant))
-                for one in result.neighbours]  # fmt: skip
-        write_csv(folder / f"{name}-neighbours.csv", _COLUMN_NAMES, rows)
-        _draw(sheet, searched, query, result, question)
+        if not texts:
+            _copy_neighbours(result, folder, name, replace)
+        rows = [(one.rank, one.id, one.distance, one.path, ";".join(one.classes), "" if one.relevant is None else int(one.relevant),
+                 *([one.text] if texts else [])) for one in result.neighbours]  # fmt: skip
+        write_csv(folder / f"{name}-neighbours.csv", (*_COLUMN_NAMES, *(["text"] if texts else [])), rows)
+        _draw(sheet, searched, query, result, answered.question)
         print(sheet)
     return sheets
 
@@ -61,6 +76,8 @@ def check_display() -> None:
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UsageError("there is no display for -show: leave it out, and -save_path DIR writes the sheet")
+    if sys.platform.startswith("linux") and shutil.which("xdg-open") is None:
+        raise UsageError("-show opens a sheet by xdg-open, which is not installed: leave it out, and -save_path DIR writes the sheet")
 
 
 def show_sheets(sheets: Sequence[Path]) -> None:
@@ -77,23 +94,25 @@ def _draw(file: Path, searched: SearchedRun, query: Query, result: Result, quest
 
     def tile(one: Neighbour) -> Tile:
         words = str(one.distance) if one_line else f"{one.rank} · {one.distance}"
-        return Tile(lambda: stored_image(one.path), Path(one.path).name, words, one.relevant)
+        return Tile(lambda: stored_image(one.path), Path(one.path).name, words, one.relevant, one.text)
 
     tiles = [tile(one) for one in result.neighbours]
     classes = ", ".join(result.classes) if result.classes else f"predicted {result.prediction.name}" if result.prediction else ""
     hits = "" if result.hits is None else f"{result.hits} of {len(tiles)}"
     image = query.image or no_image
-    row = SheetRow(classes, Tile(image, result.source, Path(result.source).name), tiles, hits)
+    source = "" if query.source == query.text else Path(result.source).name
+    row = SheetRow(classes, Tile(image, result.source, source, text=query.text), tiles, hits)
     colours = "Green: shares a class with the query; red: shares none. " if result.hits is not None else ""
     predicted = f"Predicted {result.prediction}. " if result.prediction else ""
     below = "Hamming distance" if len(tiles) <= _COLUMNS else "rank and Hamming distance"
-    note = f"The image was {result.note}. " if result.note else ""
+    note = f"{'The image was ' if query.image else 'Words '}{result.note}. " if result.note else ""
+    index = searched.index(question.view)
     caption = (
-        f"{predicted}{note}Below the images: {below}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
-        f"{len(searched.index):,} items, {searched.index.facts.bits} bits, {searched.index.facts.checkpoint}."
+        f"{predicted}{note}Below the {question.view}s: {below}; {result.ties}; order: {TIE_RULES[question.ties]}. {colours}"
+        f"{len(index):,} items, {index.facts.bits} bits, {index.facts.checkpoint}."
     )
     words = [searched.run.database, *(str(searched.hparams[key]) for key in ("loss", "mode") if key in searched.hparams)]
-    title = f"{', '.join(words)}: nearest images"
+    title = f"{', '.join(words)}: nearest {question.view}s"
     draw_sheet(file, [row], title, caption, columns=min(_COLUMNS, max(1, len(tiles))))
 
 

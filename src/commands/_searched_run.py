@@ -1,9 +1,9 @@
-"""A run that answers queries: its index, its codes of whole folds, and the network that makes codes of images."""
+"""A run that answers queries: its indexes, its codes of whole folds, and the networks that make codes of images and texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import Metadata, PreparedDataset
+from ..data import Metadata, PreparedDataset, load_texts
 from ..data.images.geometry import Geometry
-from ..errors import BioDeepHashingError, DataError, RunError, UsageError
-from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
+from ..data.texts.words import captions_of
+from ..errors import RunError, UsageError
+from ..eval.records.code_files import FoldCodes, current_predictions
 from ..models import Classifier, classifier_of
 from ..preprocessing import Preprocessing
 from ..runs import Run, home
@@ -24,54 +25,12 @@ from ..search.results import Prediction, Result, result_of
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
 from ._exported import image_of
-from ._search_codes import index_of, of_images, stored_path
+from ._search_codes import codes_of, index_of, paths_of, stored_path, views_of
+from ._search_question import Query, Question
 
 if TYPE_CHECKING:
+    from ..models.CrossModal.encoder import TextEncoder
     from ..models.encoder import Encoded, Encoder
-
-
-@dataclass(frozen=True)
-class Query:
-    """What is searched for.
-
-    Args:
-        source: in words: a file, or a fold and a row.
-        code: packed, (bytes,).
-        features: of the network, float32 (bits,); None where only the code is known.
-        labels: 0 or 1, (C,); None where they are not known.
-        path: of the image, as an index has it; empty where there is none.
-        image: decodes it; None where there is none.
-        note: what was done to it before the network.
-    """
-
-    source: str
-    code: NDArray[np.uint8]
-    features: NDArray[np.float32] | None = None
-    labels: NDArray[np.uint8] | None = None
-    path: str = ""
-    image: Callable[[], Image.Image] | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Question:
-    """How to search.
-
-    Args:
-        k: how many neighbours.
-        radius: all within this distance, in place of k; None for k.
-        most: how many within the radius at most.
-        classes: only neighbours of one of these; None for all.
-        not_itself: leave out the item that is the query's own image.
-        ties: "id" or "features".
-    """
-
-    k: int = 10
-    radius: int | None = None
-    most: int = 1000
-    classes: Sequence[str] | None = None
-    not_itself: bool = False
-    ties: str = "id"
 
 
 class SearchedRun:
@@ -79,14 +38,27 @@ class SearchedRun:
 
     Args:
         run: a predicted run.
-        folder: where its index lies; None for its place in the run's directory. It is built where there is none.
-
-    Raises:
-        RunError: if the run has neither index nor codes, or the index is of another checkpoint.
+        folders: where the index of a view lies that is not in its place in the run's directory.
     """
 
-    def __init__(self, run: Run, folder: Path | None = None) -> None:
-        self.run, self.index, self.hparams = run, index_of(run, folder), run.hparams()
+    def __init__(self, run: Run, folders: Mapping[str, Path] | None = None) -> None:
+        self.run, self.hparams = run, run.hparams()
+        self._folders, self._indexes = folders or {}, dict[str, Index]()
+
+    def index(self, view: str = "image") -> Index:
+        """Return the index of a view, which is built where there is none.
+
+        Raises:
+            RunError: if the run has neither the index nor such codes, or the index is of another checkpoint.
+        """
+        if view not in self._indexes:
+            self._indexes[view] = index_of(self.run, self._folders.get(view), view)
+        return self._indexes[view]
+
+    @cached_property
+    def views(self) -> tuple[str, ...]:
+        """The views of its items: images, or images and texts."""
+        return views_of(self.run)
 
     @cached_property
     def prepared(self) -> PreparedDataset:
@@ -106,6 +78,13 @@ class SearchedRun:
         return Encoder.of(self.run)
 
     @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """The network of the run that takes texts, and what happens to them before it."""
+        from ..models.CrossModal.encoder import TextEncoder  # seconds of PyTorch, for those who ask with texts
+
+        return TextEncoder.of(self.run)
+
+    @cached_property
     def geometry(self) -> Geometry | None:
         """What brings an image to the one size that the network knows; None where the encoder does that for any size."""
         usual = self.encoder.transformation.preprocessing
@@ -114,41 +93,76 @@ class SearchedRun:
     def warmed(self) -> SearchedRun:
         """Load all that the first query would wait for, and return this run."""
         _ = self.encoder, self.geometry, self.classifier
+        for view in self.views:
+            self.index(view)
+        _ = self.text_encoder if "text" in self.views else None
         return self
 
-    def row(self, text: str) -> Query:
-        """Return the query that ``FOLD:ROW`` names.
+    def row(self, text: str, view: str = "image") -> Query:
+        """Return the query that the image, or the text, of ``FOLD:ROW`` is.
 
         Raises:
-            UsageError: for an unknown fold or row.
-            RunError: if the fold was not predicted.
+            UsageError: for an unknown fold or row, or one that has no such view.
+            RunError: if the fold was not predicted, or the run has no such view.
         """
         fold, colon, number = text.partition(":")
         if not colon or fold not in FOLDS or not number.isdecimal():
             raise UsageError(f"-row {text!r} is not FOLD:ROW, as in query:17; folds are {', '.join(FOLDS)}")
-        metadata, codes = self.fold(fold)
+        metadata, codes = self.fold(fold, view)
         row = int(number)
         if row >= len(metadata):
             raise UsageError(f"-row {text}: the last row of the fold {fold} is {len(metadata) - 1}")
+        if row in codes.absent:
+            raise UsageError(f"-row {text}: that item has no {view}")
         features = None if codes.features is None else codes.features[row]
-        path, file = metadata.paths[row], metadata.image(row)
-        return Query(f"{fold}:{row}", codes.codes[row], features, metadata.labels[row], path, lambda: image_of(file))
+        query = Query(f"{fold}:{row}", codes.codes[row], features, metadata.labels[row], paths_of(metadata)[row])
+        if view == "text":
+            return replace(query, source=f"{fold}:{row} text", text=self.texts(fold)[row])
+        file = metadata.image(row)
+        return replace(query, image=lambda: image_of(file))
 
-    def fold(self, fold: str) -> tuple[Metadata, FoldCodes]:
-        """Return metadata and codes of a fold, and its features if they were stored."""
-        if fold not in self._folds:
+    def text(self, words: str) -> Query:
+        """Return the query that a text is; its note names the words that do not count.
+
+        Raises:
+            UsageError: if no word is in the vocabulary of the run.
+            RunError: if the run takes no texts.
+        """
+        words = " ".join(words.split())
+        encoded, vocabulary = self.text_encoder.encode([words]), self.text_encoder.transformation.vocabulary
+        unknown = [f"{word!r} (the nearest is {near!r})" if near else repr(word) for word, near in vocabulary.unknown(words)]
+        note = f"not in the vocabulary: {', '.join(unknown)}" if unknown else ""
+        return Query(words, encoded.codes[0], encoded.features[0], text=words, note=note)
+
+    def texts(self, fold: str) -> list[str]:
+        """Return the texts of a fold, a line each."""
+        if fold not in self._texts:
+            self._texts[fold] = [" / ".join(captions_of(text)) for text in load_texts(self.prepared, fold).texts]
+        return self._texts[fold]
+
+    def text_of(self, item: Item) -> str:
+        """Return the text of an item; an empty one for an image that was added."""
+        return "" if item.fold is None or item.row is None else self.texts(item.fold)[item.row]
+
+    def fold(self, fold: str, view: str = "image") -> tuple[Metadata, FoldCodes]:
+        """Return metadata and codes of a view of a fold, and its features if they were stored."""
+        if (fold, view) not in self._folds:
             predictions, metadata = current_predictions(self.run), self.prepared.fold(fold)
             if fold not in predictions.folds:
                 known = ", ".join(predictions.folds)
                 predict = command_line(f"src/models/{self.run.method}/predict.py")
                 raise RunError(f"{self.run} has codes of {known}, not of {fold}: {predict} -p {self.run.quoted} -dfs {fold}")
-            checksum, there = self.prepared.split.sha256[metadata.file.name], _has_features(self.run, fold, predictions.folds[fold])
-            views = read_fold(self.run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, with_features=there)
-            self._folds[fold] = metadata, of_images(self.run, views)
-        return self._folds[fold]
+            there = _has_features(self.run, fold, predictions.folds[fold])
+            codes = codes_of(self.run, self.prepared, predictions, fold, view, with_features=there)
+            self._folds[fold, view] = metadata, codes
+        return self._folds[fold, view]
 
     @cached_property
-    def _folds(self) -> dict[str, tuple[Metadata, FoldCodes]]:
+    def _folds(self) -> dict[tuple[str, str], tuple[Metadata, FoldCodes]]:
+        return {}
+
+    @cached_property
+    def _texts(self) -> dict[str, list[str]]:
         return {}
 
     def encode(self, images: Sequence[Image.Image]) -> tuple[Encoded, list[str]]:
@@ -163,11 +177,9 @@ class SearchedRun:
         return self.encoder.encode(images), notes
 
     def image(self, source: str, image: Image.Image, path: str = "") -> Query:
-        """Return the query that an image is; its classes are known where the index has its path."""
+        """Return the query that an image is."""
         encoded, (note,) = self.encode([image])
-        number = self.index.find(path) if path else None
-        labels = self.index.item(number).labels if number is not None else None
-        return Query(source, encoded.codes[0], encoded.features[0], labels, path, lambda: image, note)
+        return Query(source, encoded.codes[0], encoded.features[0], path=path, image=lambda: image, note=note)
 
     def image_file(self, file: Path) -> Query:
         """Return the query that an image file is.
@@ -178,15 +190,16 @@ class SearchedRun:
         return self.image(str(file), image_of(file), stored_path(file))
 
     def answer(self, query: Query, question: Question) -> Result:
-        """Search, and tell the class that the query most likely has.
+        """Search, and tell the class that the query most likely has; its classes are known where the index has its path.
 
         Raises:
             UsageError: for a class that does not exist, or an impossible number.
             RunError: for ties by features where there are none.
         """
-        index, excluded = self.index, [-1]
-        if question.not_itself and query.path and (own := index.find(query.path)) is not None:
-            excluded = [own]
+        index = self.index(question.view)
+        own = index.find(query.path) if query.path else None
+        excluded = [own if question.not_itself and own is not None else -1]
+        labels = query.labels if query.labels is not None or own is None else index.item(own).labels
 
         def within(radius: int, most: int) -> Answer:
             return index.within(query.code[None], radius, most, question.classes, excluded)[0]
@@ -197,43 +210,45 @@ class SearchedRun:
             answer = within(question.radius, question.most)
         if question.ties == "features" and len(answer.ids):
             wider = within(int(answer.distances[-1]), len(answer.ids) + answer.tied)
-            answer = self._by_features(query, wider, len(answer.ids), answer.total)
-        return result_of(index, answer, source=query.source, code=query.code, labels=query.labels,
-                         prediction=self._prediction(query), note=query.note)  # fmt: skip
+            answer = self._by_features(query, wider, len(answer.ids), answer.total, question.view)
+        return result_of(index, answer, source=query.source, code=query.code, labels=labels,
+                         prediction=self._prediction(query, index.facts.classes), note=query.note, text=query.text,
+                         text_of=self.text_of if question.view == "text" else None)  # fmt: skip
 
-    def _by_features(self, query: Query, wider: Answer, count: int, total: int) -> Answer:
+    def _by_features(self, query: Query, wider: Answer, count: int, total: int, view: str) -> Answer:
         """Return as many items of an answer, tied ones in the order of their features' distance at unit length."""
         if query.features is None:
             raise RunError(f"-ties features needs the features of the query, and of {query.source} only the code is known")
-        features = np.array([self._features_of(item) for item in self.index.items(wider.ids)], np.float64)
+        features = np.array([self._features_of(item, view) for item in self.index(view).items(wider.ids)], np.float64)
         separations = np.linalg.norm(_units(features) - _units(query.features[None].astype(np.float64)), axis=1)
         order = np.lexsort((wider.ids, separations, wider.distances))[:count]
         last = wider.distances[order[-1]]
         tied = int((wider.distances == last).sum() - (wider.distances[order] == last).sum())
         return Answer(wider.ids[order], wider.distances[order], tied, total)
 
-    def _features_of(self, item: Item) -> NDArray[np.float32]:
+    def _features_of(self, item: Item, view: str) -> NDArray[np.float32]:
         if item.fold is None or item.row is None:
             raise RunError(f"-ties features needs the features of all tied items, and {item.path} was added without: use -ties id")
-        features = self.fold(item.fold)[1].features
+        features = self.fold(item.fold, view)[1].features
         if features is None:
-            raise RunError(f"-ties features needs {self.run.features_file(item.fold)}, which is missing: predict the fold again")
+            raise RunError(f"-ties features needs the features of the fold {item.fold}, whose file is missing: predict the fold again")
         return features[item.row]
 
-    def _prediction(self, query: Query) -> Prediction | None:
+    def _prediction(self, query: Query, classes: Sequence[str]) -> Prediction | None:
         """Return what the head or the centres of the run tell; None to let the neighbours vote."""
         if query.features is None or self.classifier is None:
             return None
         (probabilities,) = self.classifier.probabilities(query.features[None])
         best = int(probabilities.argmax())
-        return Prediction(self.index.facts.classes[best], float(probabilities[best]), f"by {self.classifier.name}")
+        return Prediction(classes[best], float(probabilities[best]), f"by {self.classifier.name}")
 
 
 def sized(preprocessing: Preprocessing, prepared: PreparedDataset) -> Preprocessing:
     """Return a preprocessing that brings images of any size to one: where a network takes images as they are, to that of the dataset's."""
     if preprocessing.size is not None:
         return preprocessing
-    width, height = image_of(prepared.fold("database").image(0)).size
+    database = prepared.fold("database")
+    width, height = image_of(database.image(int(database.present.argmax()))).size
     return replace(preprocessing, size=(height, width), interpolation="bilinear", crop=1.0, crop_mode="center")
 
 
@@ -253,21 +268,3 @@ def _has_features(run: Run, fold: str, views: Mapping[str, object]) -> bool:
 def _units(features: NDArray[np.float64]) -> NDArray[np.float64]:
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     return features / np.where(lengths, lengths, 1)
-
-
-def codes_of_file(file: Path, index: Index) -> list[Query]:
-    """Return the queries that a file of codes holds.
-
-    Raises:
-        UsageError: if they are of another length.
-        DataError: if the file cannot be read.
-    """
-    try:
-        values = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file} is no array of codes (.npy): {error}") from error
-    try:
-        codes = index.packed(values)
-    except BioDeepHashingError as error:
-        raise type(error)(f"{file}: {error}") from error
-    return [Query(f"{file.name}[{row}]", code) for row, code in enumerate(codes)]

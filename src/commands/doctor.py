@@ -12,6 +12,7 @@ from itertools import combinations, combinations_with_replacement, zip_longest
 import numpy as np
 
 from ..data import Metadata, PreparedDataset, Split, read_label_names
+from ..data.features.examination import feature_facts, feature_faults, feature_remarks
 from ..data.images.examination import Examined, examine
 from ..data.images.looks import first_near
 from ..data.own.images import check_source
@@ -57,6 +58,8 @@ def examine_database(database: str) -> Diagnosis:
         DataError: if its split or metadata cannot be read, or were changed after it was prepared.
     """
     prepared = PreparedDataset(database)
+    if prepared.split.has_features():
+        return _of_features(prepared)
     split, folds = prepared.split, {name: _with_image(fold) for name, fold in prepared.folds().items()}
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
@@ -79,6 +82,22 @@ def examine_database(database: str) -> Diagnosis:
         *pairing_remarks(prepared),
     ]
     return Diagnosis(facts, [_short(remark, database) for remark in remarks], [_short(fault, database) for fault in faults])
+
+
+def _of_features(prepared: PreparedDataset) -> Diagnosis:
+    """Look at the rows and labels of a dataset of ready features."""
+    split, folds = prepared.split, prepared.folds()
+    facts = [split.caption, _understood(folds, split), *_labels(folds, split.classes), *feature_facts(prepared), *text_facts(prepared)]
+    faults = [
+        *_misnamed(prepared),
+        *feature_faults(prepared),
+        *_repeated_lines(folds),
+        *_unstated_overlaps(folds, split, texts_alone=False),
+        *_unanswerable(folds, split.classes),
+        *_uniform(folds, split.classes),
+    ]
+    remarks = [*_unused(folds, split.classes), *_doubtful(folds, split.classes), *feature_remarks(prepared), *text_remarks(prepared)]
+    return Diagnosis(facts, remarks, faults)
 
 
 def _with_image(fold: Metadata) -> Metadata:

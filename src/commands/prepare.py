@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from ..data.mat.content import prepare_mat
+from ..data.own.features import prepare_features
 from ..data.own.images import prepare_own
 from ..data.own.lists import process
 from ..data.prepare.image_lists import export
@@ -11,6 +13,7 @@ from ..data.prepare.unreadable import words_of_left_out
 from ..data.sets.dataset import FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
+from ..runs import DEFAULT_METHOD
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
 
@@ -54,17 +57,34 @@ def prepare_lists(options: Namespace) -> None:
     report(*process(lists=lists, **details))
 
 
-def report(split: Split, written: bool, train: str = FIRST_TRAINING) -> None:
+def prepare_rows(options: Namespace) -> None:
+    """Prepare ready features that ``FEATURES.py`` names."""
+    split, written = prepare_features(**vars(options))
+    if split.has_features("text"):
+        report(split, written, "-bs 128 -ep 20 -arch mlp -loss DCMH -nbits 32", method="CrossModal")
+    else:
+        report(split, written, "-bs 128 -ep 20 -arch bio-mlp:512 -loss DCH -nbits 32 -mode fa -lr 1e-3")
+
+
+def prepare_pairs(options: Namespace) -> None:
+    """Prepare images, texts and labels of MATLAB files that ``MAT.py`` names."""
+    split, written = prepare_mat(**vars(options))
+    backbone = "mlp" if split.has_features() else "bio-resnet18 -mode frsf"
+    report(split, written, f"-bs 128 -ep 20 -arch {backbone} -loss DCMH -nbits 32", method="CrossModal")
+
+
+def report(split: Split, written: bool, train: str = FIRST_TRAINING, method: str = DEFAULT_METHOD) -> None:
     """Print the split, how its labels were interpreted, and the next command.
 
     Args:
         split: the facts about the split.
         written: whether it was written now.
         train: settings of a first training.
+        method: its method.
     """
     for line in words_of_left_out(split.database):
         print(line)
     print(split.caption if written else f"already prepared, nothing to do (-no_skip prepares it again): {split.caption}")
     for line in split.understood:
         print(line)
-    print(f"next: {command_line('src/models/PenaltyStrategies/train.py')} -exp bioexp -db {split.database} {train}")
+    print(f"next: {command_line(f'src/models/{method}/train.py')} -exp bioexp -db {split.database} {train}")

@@ -23,6 +23,7 @@ from ..codes import pack
 from ..data import PreparedDataset
 from ..errors import RunError, UsageError
 from ..models import Classifier, classifier_of
+from ..models.CrossModal import Settings as CrossModal
 from ..models.encoder import Encoder
 from ..models.export import HashingGraph, write_programs
 from ..preprocessing import Preprocessing
@@ -114,6 +115,8 @@ def export(run: Run, folder: Path) -> None:
     for name, found in checked["programs"].items():
         print(f"{name}: {found['differing_bits']} of {checked['bits']:,} bits differ from PyTorch, features by at most "
               f"{found['largest_difference']:.1g} of the largest one")  # fmt: skip
+    if isinstance(source.settings, CrossModal):
+        print("note: this is the network of images; that of texts is not exported")
     if (precision := source.settings.precision) not in ("32", "64"):
         print(f"note: predict.py makes codes of this run in {precision}, the export in float32: single bits may differ from those on disk")
 
@@ -207,7 +210,7 @@ def _check(source: _Source, folder: Path) -> dict[str, Any]:
 def _images(source: _Source, exported: Exported) -> tuple[NDArray[np.uint8], int]:
     """Return as many images as the longest batch has, filled up with noise, and how many of them are of the query fold."""
     query, most = source.prepared.fold("query"), max(BATCHES)
-    images = [exported.pixels(image_of(query.image(row))) for row in range(min(len(query), most))]
+    images = [exported.pixels(image_of(query.image(row))) for row in np.flatnonzero(query.present)[:most].tolist()]
     assert source.preprocessing.size is not None
     noise = np.random.default_rng(0).integers(0, 256, (most - len(images), 3, *source.preprocessing.size), np.uint8)
     return np.concatenate([np.stack(images), noise]) if images else noise, len(images)

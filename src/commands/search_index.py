@@ -11,8 +11,9 @@ from pathlib import Path
 from ..errors import RunError, UsageError
 from ..runs import Run, home, run_of
 from ..search import Index, Store
+from ..search.parsers import VIEWS
 from ._added_images import AddedImages, added_before, entries_of
-from ._search_codes import build, facts_of, index_of, shown, stored_path
+from ._search_codes import build, check_view, facts_of, index_of, shown, stored_path, views_of
 from ._searched_run import SearchedRun
 
 TOGETHER = 10_000  # added images of a transaction
@@ -27,49 +28,58 @@ def from_arguments(arguments: Namespace) -> int:
     actions = [name for name in ("add", "remove", "compact", "check", "facts") if getattr(arguments, name)]
     if len(actions) > 1:
         raise UsageError(f"-{actions[0]} and -{actions[1]} are two commands: give one of them")
-    run = run_of(arguments.path)
-    folder = getattr(arguments, "output", None) or run.index()
-    if not actions:
-        return build_or_skip(run, folder, arguments.datafolds, no_skip=arguments.no_skip)
-    if arguments.datafolds:
+    if actions and arguments.datafolds:
         raise UsageError(f"-dfs says what to build: leave it out beside -{actions[0]}")
+    run, folder = run_of(arguments.path), getattr(arguments, "output", None)
     if actions == ["add"]:
-        return add(run, folder, arguments.add)
-    index = index_of(run, folder)
-    if actions == ["remove"]:
-        remove(index, arguments.remove)
-    elif actions == ["compact"]:
-        index.compact()
-        print(f"compacted: {summary(index.refresh())}")
-    elif actions == ["check"]:
-        index.check()
-        print(f"checked: {summary(index)}; every file is as it was written")
-    else:
-        print_facts(index)
+        if arguments.view == "text":
+            raise UsageError("-add takes images, and -in text names the index of texts, which holds those of the run's own folds")
+        return add(run, folder or run.index(), arguments.add)
+    views = (arguments.view,) if arguments.view else _views(run, actions, folder)
+    if not actions:
+        if folder is not None and len(views) > 1:
+            raise UsageError(f"-o {folder} is a place for one index, and this run has two: give -in image or -in text too")
+        built = [build_or_skip(run, folder or run.index(view), arguments.datafolds, view=view, no_skip=arguments.no_skip) for view in views]
+        return max(built)
+    for view in views:
+        index = index_of(run, folder, view)
+        if actions == ["remove"]:
+            remove(index, arguments.remove)
+        elif actions == ["compact"]:
+            index.compact()
+            print(f"compacted: {summary(index.refresh())}")
+        elif actions == ["check"]:
+            index.check()
+            print(f"checked: {summary(index)}; every file is as it was written")
+        else:
+            print_facts(index)
     return 0
 
 
-def build_or_skip(run: Run, folder: Path, folds: Sequence[str], *, no_skip: bool) -> int:
-    """Build an index unless it is up to date, with the images that were added to the one that is there."""
+def build_or_skip(run: Run, folder: Path, folds: Sequence[str], *, view: str, no_skip: bool) -> int:
+    """Build the index of a view unless it is up to date, with the images that were added to the one that is there."""
     known = _known(folder, no_skip)
+    if known is not None:
+        check_view(known, view)
     folds = folds or (tuple(fold for fold, _ in known.facts.metadata_sha256) if known else ()) or ("database",)
-    searched = _Rebuilt(run)
-    facts = facts_of(run, searched.prepared, tuple(dict.fromkeys(folds)))
+    searched = SearchedRun(run)
+    facts = facts_of(run, searched.prepared, tuple(dict.fromkeys(folds)), view)
     if known is not None and not no_skip and _key(known.facts) == _key(facts):
         print(f"skipped: {folder} belongs to {facts.checkpoint}, {summary(known)} (-no_skip builds it anew)")
         return 0
     added = AddedImages(searched, added_before(known, facts.classes) if known else [])
-    index, items = build(run, folder, tuple(fold for fold, _ in facts.metadata_sha256), added.batches(TOGETHER))
+    index, items = build(run, folder, tuple(fold for fold, _ in facts.metadata_sha256), view, added.batches(TOGETHER))
     print(f"{index.folder}: {summary(index)}")
     if items.doubled:
-        print(f"{items.doubled:,} images of further folds are in an earlier one, and were left out")
+        print(f"{items.doubled:,} {view}s of further folds are in an earlier one, and were left out")
     return added.report()
 
 
 def add(run: Run, folder: Path, places: Sequence[Path]) -> int:
     """Add images to an index, some thousands at a time, and return the exit status: 1 where an image could not be read."""
-    searched = SearchedRun(run, folder)
-    index, entries = searched.index, entries_of(places, searched.index.facts.classes)
+    searched = SearchedRun(run, {"image": folder})
+    index = searched.index()
+    entries = entries_of(places, index.facts.classes)
     known = index.files([path for path, _ in entries])
     new = [entry for entry in entries if entry[0] not in known or _is_changed(home() / entry[0], *known[entry[0]])]
     added = AddedImages(searched, new)
@@ -113,7 +123,8 @@ def remove(index: Index, names: Sequence[str]) -> None:
 
 def summary(index: Index) -> str:
     """Return how many items an index has, in words."""
-    return f"{len(index):,} items, {index.distinct:,} distinct codes of {index.facts.bits} bits"
+    what = "items" if index.facts.view == "image" else f"{index.facts.view}s"
+    return f"{len(index):,} {what}, {index.distinct:,} distinct codes of {index.facts.bits} bits"
 
 
 def print_facts(index: Index) -> None:
@@ -121,6 +132,7 @@ def print_facts(index: Index) -> None:
     facts = index.facts
     for name, value in {
         "index": index.folder,
+        "view": index.facts.view,
         "items": f"{len(index):,}, {len(index.added()):,} of them added",
         "distinct codes": f"{index.distinct:,}",
         "segments": index.segments,
@@ -134,11 +146,13 @@ def print_facts(index: Index) -> None:
         print(f"{name:<15} {value}")
 
 
-class _Rebuilt(SearchedRun):
-    """A run whose index is being built: only its network and its dataset are needed."""
-
-    def __init__(self, run: Run) -> None:
-        self.run, self.hparams = run, run.hparams()
+def _views(run: Run, actions: Sequence[str], folder: Path | None) -> tuple[str, ...]:
+    """Return the views that a command without -in is meant for: to build all, to remove images, otherwise those that have an index."""
+    if not actions:
+        return views_of(run)
+    if actions == ["remove"] or folder is not None or Store(run.index("text")).is_empty():
+        return ("image",)
+    return VIEWS
 
 
 def _known(folder: Path, no_skip: bool) -> Index | None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError, describe
 from ..eval.records.text_table import text_table
 from ..runs import runs_of, write_json
+from ..search.parsers import VIEWS
 from ..search.results import TIE_RULES, Result
 from ._search_codes import shown
-from ._search_files import check_display, save_results, show_sheets
-from ._searched_run import Query, Question, SearchedRun, codes_of_file
+from ._search_files import Answered, check_display, save_results, show_sheets
+from ._search_question import Query, Question, codes_of_file
+from ._searched_run import SearchedRun
+
+_LETTERS = 72  # of a text in a table
 
 
 def question_of(arguments: Namespace) -> Question:
@@ -31,12 +37,19 @@ def question_of(arguments: Namespace) -> Question:
     return Question(arguments.k, arguments.radius, arguments.most, arguments.classes, arguments.not_itself, arguments.ties)
 
 
+def views_asked(arguments: Namespace) -> tuple[str, ...]:
+    """Return the views that a command line searches for."""
+    return VIEWS if arguments.view == "both" else (arguments.view,)
+
+
 def queries_of(searched: SearchedRun, arguments: Namespace) -> Iterator[Query | DataError]:
     """Yield the queries of a command line, and in the place of an image that cannot be read the reason."""
+    for words in arguments.texts:
+        yield searched.text(words)
     for text in arguments.rows:
-        yield searched.row(text)
+        yield searched.row(text, arguments.row_view or "image")
     if arguments.codes is not None:
-        yield from codes_of_file(arguments.codes, searched.index)
+        yield from codes_of_file(arguments.codes, searched.index(views_asked(arguments)[0]))
     for file in arguments.images:
         try:
             yield searched.image_file(file)
@@ -50,31 +63,35 @@ def from_arguments(arguments: Namespace) -> int:
     Raises:
         BioDeepHashingError: if a run, its index or a row cannot be used.
     """
-    question = question_of(arguments)
-    if not (arguments.rows or arguments.images or arguments.codes):
-        raise UsageError("nothing is asked: give -img FILE, -row FOLD:ROW or -codes FILE")
+    question, views = question_of(arguments), views_asked(arguments)
+    if not (arguments.texts or arguments.rows or arguments.images or arguments.codes):
+        raise UsageError("nothing is asked: give -img FILE, -text TEXT, -row FOLD:ROW or -codes FILE")
+    if arguments.row_view and not arguments.rows:
+        raise UsageError(f"-of {arguments.row_view} says which view of a row is the query: give -row FOLD:ROW")
     if arguments.show:
         check_display()
     runs = list(dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)))
-    if arguments.index is not None and len(runs) > 1:
-        raise UsageError("-index names the index of one run: give one -p")
+    if arguments.index is not None and len(runs) * len(views) > 1:
+        raise UsageError("-index names the index of one run and one view: give one -p, and -in image or -in text")
+    folders = {} if arguments.index is None else {views[0]: arguments.index}
+    opened = [SearchedRun(run, folders) for run in runs]
+    for searched, view in product(opened, views):
+        searched.index(view)  # a run that cannot answer is named before the first answer
     faults: list[str] = []
-    answered: list[tuple[SearchedRun, list[tuple[Query, Result]]]] = []
-    for searched in [SearchedRun(run, arguments.index) for run in runs]:
-        pairs = []
-        for query in queries_of(searched, arguments):
-            if isinstance(query, DataError):
-                faults.append(describe(query))
-            else:
-                pairs.append((query, searched.answer(query, question)))
-        answered.append((searched, pairs))
-        print_results(searched, [result for _, result in pairs], question, several=len(runs) > 1)
+    answered: list[Answered] = []
+    for searched in opened:
+        queries = list(queries_of(searched, arguments))
+        faults += [describe(query) for query in queries if isinstance(query, DataError)]
+        for view in views:
+            asked = replace(question, view=view)
+            pairs = [(query, searched.answer(query, asked)) for query in queries if isinstance(query, Query)]
+            answered.append(Answered(searched, asked, pairs))
+            print_results(answered[-1], several_runs=len(runs) > 1, several_views=len(views) > 1)
     if arguments.output is not None:
-        write_answers(arguments.output, answered, question, replace=arguments.no_skip)
+        write_answers(arguments.output, answered, replacing=arguments.no_skip)
     if arguments.save_path is not None or arguments.show:
         folder = arguments.save_path or Path(tempfile.mkdtemp(prefix="neighbours-"))
-        sheets = [save_results(searched, pairs, folder, question, several=len(runs) > 1, replace=arguments.no_skip)
-                  for searched, pairs in answered]  # fmt: skip
+        sheets = [save_results(one, folder, several=len(runs) > 1, replace=arguments.no_skip) for one in answered]
         if arguments.show:
             show_sheets([sheet for some in sheets for sheet in some])
     for fault in dict.fromkeys(faults):
@@ -82,23 +99,30 @@ def from_arguments(arguments: Namespace) -> int:
     return 1 if faults else 0
 
 
-def print_results(searched: SearchedRun, results: Sequence[Result], question: Question, *, several: bool) -> None:
+def print_results(answered: Answered, *, several_runs: bool, several_views: bool) -> None:
     """Print what a run found for each query."""
-    if several:
-        print(f"{searched.run}")
-    for result in results:
+    question, texts = answered.question, answered.question.view == "text"
+    if title := ", ".join([f"{answered.searched.run}"] * several_runs + [f"{question.view}s"] * several_views):
+        print(title)
+    names = ["rank", "distance", "id", "", "path", *(["text"] if texts else []), "classes"]
+    for _, result in answered.pairs:
         print(heading(result))
-        rows = [[str(one.rank), str(one.distance), str(one.id), _mark(one.relevant), shown(one.path), ", ".join(one.classes)]
-                for one in result.neighbours]  # fmt: skip
+        rows = [
+            [str(one.rank), str(one.distance), str(one.id), _mark(one.relevant), shown(one.path),
+             *([textwrap.shorten(shown(one.text), _LETTERS, placeholder=" …")] if texts else []), ", ".join(one.classes)]
+            for one in result.neighbours
+        ]  # fmt: skip
         if rows:
-            print(text_table(["rank", "distance", "id", "", "path", "classes"], rows))
-        print(closing(result, question, len(searched.index)))
+            print(text_table(names, rows))
+        print(closing(result, question, len(answered.searched.index(question.view))))
         print()
 
 
 def heading(result: Result) -> str:
-    """Return the query in one line: source, classes, predicted class, and what was done to the image."""
+    """Return the query in one line: source and text, classes, predicted class, and what was done to it."""
     parts = [shown(result.source)]
+    if result.text and result.text != result.source:
+        parts.append(shown(result.text))
     if result.classes is not None:
         parts.append(f"class {', '.join(result.classes)}")
     if result.prediction is not None:
@@ -124,28 +148,27 @@ def closing(result: Result, question: Question, held: int) -> str:
     return f"{words}{hits}; order: {TIE_RULES[question.ties]}"
 
 
-def write_answers(
-    file: Path, answered: Sequence[tuple[SearchedRun, Sequence[tuple[Query, Result]]]], question: Question, *, replace: bool
-) -> None:
+def write_answers(file: Path, answered: Sequence[Answered], *, replacing: bool) -> None:
     """Write the answers as JSON, unless the file is there."""
-    if file.exists() and not replace:
+    if file.exists() and not replacing:
         print(f"skipped: {file} is there (-no_skip replaces it)")
         return
-    write_json(file, answers_record(answered, question))
+    write_json(file, answers_record(answered))
     print(file)
 
 
-def answers_record(answered: Sequence[tuple[SearchedRun, Sequence[tuple[Query, Result]]]], question: Question) -> dict[str, Any]:
-    """Return the answers of several runs as JSON has them."""
-    runs = [
-        {
-            "run": searched.index.facts.run,
-            "checkpoint": searched.index.facts.checkpoint,
-            "index": asdict(searched.index.facts) | {"items": len(searched.index), "distinct": searched.index.distinct},
-            "queries": [result.record() for _, result in pairs],
-        }
-        for searched, pairs in answered
-    ]
+def answers_record(answered: Sequence[Answered]) -> dict[str, Any]:
+    """Return the answers of several runs, and views, as JSON has them."""
+    runs = []
+    for one in answered:
+        index = one.searched.index(one.question.view)
+        runs.append({
+            "run": index.facts.run,
+            "checkpoint": index.facts.checkpoint,
+            "index": asdict(index.facts) | {"items": len(index), "distinct": index.distinct},
+            "queries": [result.record() for _, result in one.pairs],
+        })  # fmt: skip
+    question = answered[0].question
     return {"k": question.k, "radius": question.radius, "tie_rule": TIE_RULES[question.ties], "runs": runs}
 
 

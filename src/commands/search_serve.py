@@ -16,14 +16,16 @@ from typing import Any
 import uvicorn
 
 from ..errors import RunError, UsageError
+from ..eval.records.code_files import current_predictions
 from ..runs import runs_of
 from ..runs.files import read_json
 from ..search.parsers import MOST_RUNS
 from ..search.results import Result
-from ..search.service import ServedRun, Service, application
+from ..search.service import Asked, ServedRun, Service, application
 from ..settings import FOLDS
 from ._exported import image_of
-from ._searched_run import Query, Question, SearchedRun, stored_image
+from ._search_question import Query, Question
+from ._searched_run import SearchedRun, stored_image
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # the service answers to its own names only
@@ -52,6 +54,8 @@ def from_arguments(arguments: Namespace) -> int:
         if arguments.host not in _LOOPBACK:
             print(f"warning: with -host {arguments.host} anybody on the network can look at the images", file=sys.stderr)
         print(f"{address}  (Ctrl-C ends it)\nas JSON: curl --data-binary @IMAGE '{address}api/search?k=10'")
+        if all("text" in one.views for one in searched):
+            print(f"with a text: curl '{address}api/search?text=WORD+WORD&k=10'")
         if not arguments.no_browser and _has_desktop():
             threading.Timer(1.0, webbrowser.open, [address]).start()
         server = uvicorn.Server(uvicorn.Config(application(service), log_level="warning", access_log=False, server_header=False))
@@ -93,61 +97,63 @@ def service_of(runs: Sequence[SearchedRun], hosts: Sequence[str] = ()) -> Servic
 
 
 def _served(searched: SearchedRun) -> ServedRun:
-    index = searched.index
 
-    def of_item(number: int) -> Query:
+    def of_item(number: int, view: str) -> Query:
+        index = searched.index(view)
         item = index.item(number)
         if item.fold is not None:
-            return searched.row(f"{item.fold}:{item.row}")
+            return searched.row(f"{item.fold}:{item.row}", view)
         return Query(item.path, index.code(number), labels=item.labels if item.labels.any() else None, path=item.path)
 
-    def by_path(path: str, k: int) -> Result:
-        number = index.find(path)
+    def by_path(path: str, asked: Asked) -> Result:
+        number = searched.index(asked.of).find(path)
         if number is None:
-            raise RunError("this image is not in the index of this run")
-        return ask(of_item(number), k)
+            raise RunError(f"this {asked.of} is not in the index of this run")
+        return ask(of_item(number, asked.of), asked)
 
-    def ask(query: Query, k: int) -> Result:
-        return searched.answer(query, Question(k=k))
+    def ask(query: Query, asked: Asked) -> Result:
+        return searched.answer(query, Question(k=asked.k, view=asked.view))
 
-    def by_image(body: bytes, k: int) -> Result:
+    def by_image(body: bytes, asked: Asked) -> Result:
         image = image_of(BytesIO(body), "that was sent")
-        return ask(searched.image("the image that was sent", image), k)
+        return ask(searched.image("the image that was sent", image), asked)
 
     return ServedRun(
         facts=_facts(searched),
-        by_row=lambda text, k: ask(searched.row(text), k),
-        by_id=lambda number, k: ask(of_item(number), k),
+        by_row=lambda text, asked: ask(searched.row(text, asked.of), asked),
+        by_id=lambda number, asked: ask(of_item(number, asked.of), asked),
         by_path=by_path,
         by_image=by_image,
-        path_of=lambda number: index.item(number).path,
-        image=lambda number: stored_image(index.item(number).path),
+        by_text=lambda text, asked: ask(searched.text(text), asked),
+        path_of=lambda number, view: searched.index(view).item(number).path,
+        image=lambda number: stored_image(searched.index().item(number).path),
     )
 
 
 def _facts(searched: SearchedRun) -> dict[str, Any]:
     """Return what the page says of a run."""
     run, hparams = searched.run, searched.hparams
-    result = run.evaluation_file("query")
+    result, index = run.evaluation_file("query"), searched.index()
     measured = read_json(result).get("mAP_expected") if result.is_file() else None
     return {
-        "run": searched.index.facts.run,
+        "run": index.facts.run,
         "method": run.method,
         "rule": str(hparams.get("mode", run.method)),
         "loss": hparams.get("loss", run.method),
         "arch": hparams.get("architecture", ""),
         "seed": hparams.get("seed"),
-        "bits": searched.index.facts.bits,
-        "items": len(searched.index),
-        "distinct": searched.index.distinct,
-        "checkpoint": searched.index.facts.checkpoint,
+        "bits": index.facts.bits,
+        "items": len(index),
+        "distinct": index.distinct,
+        "checkpoint": index.facts.checkpoint,
+        "views": list(searched.views),
         "mAP": measured,
         "dataset": run.database,
     }
 
 
 def _is_predicted(runs: Sequence[SearchedRun], fold: str) -> bool:
-    return all(searched.run.codes_file(fold).is_file() for searched in runs)
+    return all(fold in current_predictions(searched.run).folds for searched in runs)
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -2,7 +2,8 @@
 
 - ``sets``: public datasets; ``own``: somebody's own images.
 - ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
-- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded; ``texts``: their texts.
+- ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded; ``texts``: their texts;
+  ``features``: ready features in place of either.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .features.fold import FeatureFold, FeatureTransformation
+    from .features.rows import has_features, load_features
     from .images.feeding import EpochSampler, loader
     from .images.fold import ImageFold
     from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "TRANSFORMS",
     "EpochSampler",
+    "FeatureFold",
+    "FeatureTransformation",
     "ImageFold",
     "Metadata",
     "PreparedDataset",
@@ -34,7 +39,9 @@ __all__ = [
     "TextTransformation",
     "Transformation",
     "Vocabulary",
+    "has_features",
     "known_databases",
+    "load_features",
     "load_fold",
     "load_texts",
     "loader",
@@ -52,7 +59,7 @@ __all__ = [
 # Imported when first used: a script answers -h without NumPy, and facts about a dataset need no PyTorch, which takes seconds.
 _LIGHT_TO_HEAVY = (
     ".split", ".texts.words", ".metadata", ".texts.rows", ".texts.vocabulary", ".texts.transformation", ".texts.fold",
-    ".images.transforms", ".images.fold", ".images.feeding",
+    ".features.rows", ".features.fold", ".images.transforms", ".images.fold", ".images.feeding",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from biodeephashing.data.catalogue import LIST_SOURCES, OWN_FRACTIONS, OWN_SEED, declared, protocols_of
+from biodeephashing.data.catalogue import LIST_SOURCES, MAT_PROTOCOLS, MAT_SEED, MAT_SIZES, OWN_FRACTIONS, OWN_SEED, declared, protocols_of
 from biodeephashing.settings import FOLDS
 from biodeephashing.settings.flags import add_skip_unreadable, whole_number
 from biodeephashing.settings.strict_parser import StrictParser
@@ -70,6 +70,53 @@ def folder_parser(description: str | None) -> StrictParser:
     parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
     parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     add_skip_unreadable(parser)
+    return parser
+
+
+def features_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``FEATURES.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("-name", "--name", metavar="NAME", required=True, help="dataset to write")
+    several: dict[str, Any] = {"nargs": "+", "metavar": "FILE", "default": ()}
+    words = "FILE.npy of all items, (n, D), or train=FILE.npy query=FILE.npy and maybe val=FILE.npy database=FILE.npy"
+    parser.add_argument("-features", "--features", **several, help=words)
+    parser.add_argument("-texts", "--texts", **several, help="the same of a second view, as features of texts")
+    words = "the same: .npy, class numbers or 0/1 rows; .txt, labels of an item in each line; .csv, columns file,labels"
+    parser.add_argument("-labels", "--labels", **several, help=words)
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line, for class numbers from 0")
+    words = "in place of these: a file or directory of features as Wikipedia, wikiData.mat, uci_all.mat or an .npz file have them"
+    parser.add_argument("-from", "--from", dest="source", type=Path, metavar="PATH", help=words)
+    words = f"fractions of all items, the rest is the database; without it {OWN_FRACTIONS}"
+    parser.add_argument("-fractions", "--fractions", metavar="LIST", help=words)
+    parser.add_argument("-sizes", "--sizes", metavar="LIST", help="in place of fractions: train=5000,val=1000,query=1000")
+    parser.add_argument("-seed", "--seed", type=whole_number, metavar="N", help=f"seed of the shuffle; without it {OWN_SEED}")
+    words = "folds that lie in the database as well: train-database, val-database"
+    parser.add_argument("-share", "--share", nargs="+", default=[], metavar="PAIR", help=words)
+    words = "with folds without val: how many items of train are drawn for it; without it a tenth"
+    parser.add_argument("-val_size", "--val_size", type=whole_number, metavar="N", help=words)
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
+    return parser
+
+
+def mat_parser(description: str | None) -> StrictParser:
+    """Return the parser of ``MAT.py``."""
+    parser = StrictParser(description=description)
+    parser.add_argument("-name", "--name", metavar="NAME", required=True, help="dataset to write")
+    words = ".mat files, or a folder of them, with images or their paths, tags or captions, and labels; also .npy and .txt"
+    parser.add_argument("-from", "--from", dest="files", type=Path, nargs="+", metavar="FILE", required=True, help=words)
+    parser.add_argument("-images", "--images", type=Path, metavar="FOLDER", help="folder that the paths of images are below")
+    parser.add_argument("-prefix", "--prefix", default="", metavar="PATH", help="part of these paths that -images stands for")
+    parser.add_argument("-classes", "--classes", type=Path, metavar="FILE", help="class names, one in a line")
+    parser.add_argument("-tags", "--tags", type=Path, metavar="FILE", help="names of tags, one in a line; without it tag0001, ...")
+    words = "items that a word must be in; without it 1 of tags, 20 of captions"
+    parser.add_argument("-least", "--least", type=whole_number, metavar="N", help=words)
+    words = f"{', '.join(MAT_PROTOCOLS)}: by the permutation of torchcmh, or in the order of the files; without it {MAT_PROTOCOLS[0]}"
+    parser.add_argument("-protocol", "--protocol", default=MAT_PROTOCOLS[0], metavar="NAME", help=words)
+    words = f"numbers of items, the database is everything but the queries; without it {MAT_SIZES}"
+    parser.add_argument("-sizes", "--sizes", default=MAT_SIZES, metavar="LIST", help=words)
+    words = f"seed of the permutation; without it {MAT_SEED}"
+    parser.add_argument("-seed", "--seed", type=whole_number, default=MAT_SEED, metavar="N", help=words)
+    parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     return parser
 
 

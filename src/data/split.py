@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _KINDS = {
     "understood": list, "reading": dict,
 }  # fmt: skip
 VOCABULARY_FILE = "vocabulary.txt"
+MODALITIES = ("image", "text")
 _LATER: Mapping[str, Any] = {"overlaps": {}, "understood": [], "reading": {}}  # what older files lack
 
 
@@ -40,7 +42,7 @@ class Split:
         partial: whether images of the full dataset are missing.
         note: how many are there ("20,000 of 60,000 images"); empty for a full set.
         sha256: checksum of each metadata file; a dataset whose images have texts, a second view, adds the files of these and of the
-            vocabulary.
+            vocabulary, and one of ready features the files of these.
         overlaps: images that two folds share, {"train-database": 5000}; empty where all are disjoint.
         understood: what the labels were understood to be, in one line, and what is doubtful about them; empty in older files.
         reading: how the source was read: how it writes "labels", and "separator", "least", "left_out" of own images.
@@ -65,12 +67,18 @@ class Split:
         """Whether its images have texts."""
         return VOCABULARY_FILE in self.sha256
 
+    def has_features(self, modality: str = "image") -> bool:
+        """Return whether there are ready features in place of images ("image"), or of texts ("text")."""
+        return features_file(Path(), FOLDS[0], modality).name in self.sha256
+
     def check_texts(self) -> None:
         """Refuse a dataset whose images have no texts.
 
         Raises:
             DataError: naming it.
         """
+        if self.has_features("text"):
+            raise DataError(f"the texts of {self.database} are ready features, without words: only CrossModal takes such")
         if not self.has_texts:
             raise DataError(
                 f"the images of {self.database} have no texts, which a second view needs: "
@@ -103,12 +111,18 @@ def texts_file(folder: Path, fold: str) -> Path:
     return folder / f"{fold}_texts.txt"
 
 
+def features_file(folder: Path, fold: str, modality: str) -> Path:
+    """Return the file of the ready features of a fold, of images or of texts, in the directory of a prepared dataset that has such."""
+    return folder / f"{fold}_{modality}_features.npy"
+
+
 def checksums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of the four metadata files of a directory and, where its images have texts, of those and their vocabulary."""
+    """Return the SHA-256 of the four metadata files of a directory, and of texts, their vocabulary and ready features where it has them."""
     files = [metadata_file(folder, fold) for fold in FOLDS]
     if (folder / VOCABULARY_FILE).is_file():
         files += [*(texts_file(folder, fold) for fold in FOLDS), folder / VOCABULARY_FILE]
-    return {file.name: digest(file, "sha256") for file in files}
+    features = [features_file(folder, fold, modality) for modality in MODALITIES for fold in FOLDS]
+    return {file.name: digest(file, "sha256") for file in [*files, *(file for file in features if file.is_file())]}
 
 
 def write_split(folder: Path, split: Split) -> None:
@@ -130,10 +144,21 @@ def read_split(database: str) -> Split:
     for name, expected in split.sha256.items():
         if not (folder / name).is_file():
             raise DataError(f"{folder / name} is missing: {how_to_fix(database)}")
-        if digest(folder / name) != expected:
+        if _digest_of(folder / name) != expected:
             raise DataError(f"{folder / name} was changed after the dataset was prepared (its checksum is not that of {SPLIT_FILE}): "
                             f"{how_to_fix(database)}")  # fmt: skip
     return split
+
+
+def _digest_of(file: Path) -> str:
+    """Return the checksum of a file; features, which may be large, are read only once as long as size and time stay the same."""
+    facts = file.stat()
+    return _digest_once(file, facts.st_size, facts.st_mtime_ns) if file.suffix == ".npy" else digest(file)
+
+
+@lru_cache
+def _digest_once(file: Path, size: int, modified: int) -> str:
+    return digest(file)
 
 
 def read_facts(database: str) -> Split:

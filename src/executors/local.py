@@ -58,7 +58,7 @@ def _prepare_worker(threads: int, gpus: Any) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(min(threads, torch.get_num_threads()))  # which OMP_NUM_THREADS may have set lower
 
 
 def _end_with_parent() -> None:

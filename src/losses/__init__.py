@@ -10,9 +10,11 @@ from .cel import CEL
 from .csq import CSQ
 from .dbdh import DBDH
 from .dch import DCH
+from .dfh import DFH
 from .dhn import DHN
 from .dpn import DPN
 from .dpsh import DPSH
+from .dsdh import DSDH
 from .dsh import DSH
 from .dshsd import DSHSD
 from .dtsh import DTSH
@@ -36,9 +38,11 @@ __all__ = [
     "CSQ",
     "DBDH",
     "DCH",
+    "DFH",
     "DHN",
     "DPN",
     "DPSH",
+    "DSDH",
     "DSH",
     "DSHSD",
     "DTSH",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from ..errors import UsageError
 from ..registry import Registry
 from ._keywords import number
 from ._objective import Objective, widen
+
+BankUse: TypeAlias = Literal["never", "optional", "always"]
 
 
 class Penalty(nn.Module, ABC):
@@ -36,12 +38,14 @@ class HashingLoss(Objective):
     A method says how outputs become codes (:meth:`relax`), what is minimised over codes (:meth:`objective`) and, where it
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
     a continuation moves in :meth:`advance` and keeps its step in a buffer; a memory of the whole train fold begins in
-    :meth:`on_fit_start`, and what is solved between epochs goes into :meth:`on_epoch_end`; a normalisation that belongs to the codes is
-    told to the network by :meth:`affine`. The additive penalties P are chosen by the run and scaled by :attr:`additive_scale`.
+    :meth:`on_fit_start`, what is solved between epochs goes into :meth:`on_epoch_end`, and a method that samples says which images
+    in :meth:`epoch_rows`; a normalisation that belongs to the codes is told to the network by :meth:`affine`. The additive
+    penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
         penalty: λ, weight of the method's own penalty.
         cube: keep codes inside the cube by tanh; False takes the raw outputs as codes.
+        bank: compare the codes of a batch with the latest ones of all training images, not with each other; see :attr:`memory_bank`.
         **shared: bits, classes, train_size, similar_probability and multi_label, see :class:`Objective`.
 
     Raises:
@@ -57,6 +61,9 @@ class HashingLoss(Objective):
     #: What ties codes to the axes, in words, so that no rotation may follow; empty for a method that sees angles, inner products or
     #: distances alone.
     fixed_axes: ClassVar[str] = ""
+    #: Whether codes are compared with those of a memory bank; one that may be, or always is, says so where it is registered too:
+    #: ``LOSSES.register("NAME", bank="optional")``.
+    memory_bank: ClassVar[BankUse] = "never"
     #: c, the factor of all additive penalties; a method that weighs them differently sets it in its constructor.
     additive_scale: float | Tensor = 1.0
     #: Features of every training image by a network that does not learn, (N, D), for methods without labels; empty before
@@ -70,6 +77,7 @@ class HashingLoss(Objective):
         *,
         penalty: float,
         cube: bool = True,
+        bank: bool = False,
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
@@ -77,6 +85,10 @@ class HashingLoss(Objective):
         if self.own_relaxation and not cube:
             raise UsageError(f"{type(self).__name__} relaxes by {self.own_relaxation}: it cannot go without (leave out -no_cube)")
         self.cube = cube
+        if bank and self.memory_bank == "never":
+            taking = ", ".join(name for name, loss in LOSSES.items() if loss.memory_bank != "never")
+            raise UsageError(f"{type(self).__name__} compares no codes with a memory bank, as these do: {taking}")
+        self.has_bank = bank or self.memory_bank == "always"
         self.register_buffer("reference", torch.empty(0, 0), persistent=False)  # part of the state once it is set
         self.additive = nn.ModuleList()
         self.additive_weights: list[float] = []
@@ -165,6 +177,21 @@ class HashingLoss(Objective):
             features: outputs of the network that the run keeps, (B, K): F, or ``scale * F + shift`` after :meth:`affine`.
         """
         return None
+
+    def epoch_rows(self, epoch: int) -> Tensor | None:
+        """Return which images of the train fold an epoch learns from, by dataset index; None for all, unless the method samples.
+
+        Args:
+            epoch: its number from 0, on which alone the images depend: a resumed training draws what an uninterrupted one would.
+
+        Returns:
+            Different indices in any order, on the CPU; as many in each epoch.
+        """
+        return None
+
+    def collapse_cure(self) -> str:
+        """Return, as advice to the user, what may keep all images from having one code."""
+        return "lower -lr, or start from pretrained weights (-weights)"
 
     def extra_repr(self) -> str:
         """Return what ``print`` shows of the loss."""

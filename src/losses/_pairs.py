@@ -1,89 +1,23 @@
-"""What pair losses share: similarity, pair weights, distances and a logistic loss that never overflow."""
+"""What losses of a batch with itself share: similarity, cosines without trouble at zero, distances to the signs."""
 
 from __future__ import annotations
 
-import warnings
-
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+
+from ..codes import pairs
 
 SHORTEST = 1e-8  # a row below this length has no direction
 
 
 def similarity(labels: Tensor, dtype: torch.dtype) -> Tensor:
-    r"""Return which rows share a class.
-
-    .. math:: s_{ij} = 1 \text{ if } \langle y_i, y_j \rangle > 0 \text{ else } 0
-
-    A row without any class is similar to nothing, itself included.
-
-    Args:
-        labels: classes of each row, 0 or 1 of any type, (B, C).
-        dtype: type of the result; that of the codes, so that float64 stays float64.
-
-    Returns:
-        (B, B) of 0 and 1.
+    """Return which rows of a batch share a class, (B, B) of 0 and 1: see :func:`biodeephashing.codes.pairs.similarity`.
 
     Example:
         >>> similarity(torch.tensor([[1, 0], [1, 1], [0, 0]]), torch.float32).tolist()
         [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
     """
-    present = labels.to(dtype)
-    return (present @ present.T > 0).to(dtype)
-
-
-def side_weights(probability: float) -> tuple[float, float]:
-    r"""Return the weights that let similar and dissimilar pairs count the same over the training set.
-
-    .. math:: w_{ij} = \frac{s_{ij}}{p} + \frac{1 - s_{ij}}{1 - p}
-
-    A side that the training set does not have gets weight 0, with a warning.
-
-    Args:
-        probability: share p of similar pairs, see :func:`similar_probability`.
-
-    Returns:
-        The weight of a similar and of a dissimilar pair.
-
-    Example:
-        >>> side_weights(0.25)
-        (4.0, 1.3333333333333333)
-    """
-    if probability in (0.0, 1.0):
-        side = "similar" if probability == 0.0 else "dissimilar"
-        warnings.warn(
-            f"the training set has no {side} pairs (similar-pair probability {probability:g}): they get weight 0 in the loss",
-            stacklevel=3,
-        )
-    return (1.0 / probability if probability > 0.0 else 0.0), (1.0 / (1.0 - probability) if probability < 1.0 else 0.0)
-
-
-def weigh(similar: Tensor, weights: tuple[float, float]) -> Tensor:
-    """Return the weight of each pair (B, B) from the similarity (B, B) and the weights of the two sides."""
-    return similar * weights[0] + (1 - similar) * weights[1]
-
-
-def squared_distances(codes: Tensor) -> Tensor:
-    r"""Return all squared distances by one matrix product.
-
-    .. math:: d_{ij} = \|z_i\|^2 + \|z_j\|^2 - 2 \langle z_i, z_j \rangle
-
-    The squared lengths are read off the product's own diagonal, so a row is at distance 0 from itself exactly.
-
-    Args:
-        codes: (B, K).
-
-    Returns:
-        (B, B).
-
-    Example:
-        >>> squared_distances(torch.tensor([[1.0, 1.0], [1.0, -1.0]])).tolist()
-        [[0.0, 4.0], [4.0, 0.0]]
-    """
-    products = codes @ codes.T
-    squares = products.diagonal()
-    return squares[:, None] + squares[None, :] - 2 * products
+    return pairs.similarity(labels, labels, dtype)
 
 
 def unit_rows(codes: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,31 +64,10 @@ def cosine_distances(units: Tensor, alive: Tensor) -> Tensor:
         >>> cosine_distances(*unit_rows(torch.tensor([[2.0, 0.0], [0.0, 5.0], [0.0, 0.0]]))).tolist()
         [[0.0, 1.0, 1.0], [1.0, 0.0, 1.0], [1.0, 1.0, 1.0]]
     """
-    chords = squared_distances(units) / 2
+    chords = pairs.squared_distances(units) / 2
     squares = units.detach().square().sum(1)
     missing = torch.where(alive, torch.zeros_like(squares), (1 - squares) / 2)  # what a dead row lacks to length 1
     return chords + missing[:, None] + missing[None, :]
-
-
-def logistic_loss(logits: Tensor, similar: Tensor) -> Tensor:
-    r"""Return the negative log-likelihood of each pair's similarity.
-
-    .. math:: \log(1 + e^{t}) - s\,t = \log(1 + e^{(1 - 2s)\,t})
-
-    The right-hand side neither overflows nor cancels, whatever the size of t.
-
-    Args:
-        logits: t, (B, B).
-        similar: s, 0 or 1, (B, B).
-
-    Returns:
-        (B, B), at least 0.
-
-    Example:
-        >>> logistic_loss(torch.tensor([-1e4, 1e4]), torch.tensor([1.0, 0.0])).tolist()
-        [10000.0, 10000.0]
-    """
-    return -logsigmoid((2 * similar - 1) * logits)
 
 
 def sign_distances(codes: Tensor) -> Tensor:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ._base import LOSSES, HashingLoss
-from ._pairs import logistic_loss, similarity
+from ._bank import BalancedLoss
+from ._base import LOSSES
 
 
-@LOSSES.register("DBDH")
-class DBDH(HashingLoss):
+@LOSSES.register("DBDH", bank="optional")
+class DBDH(BalancedLoss):
     r"""Inner products of clamped codes are the logits of being similar, and every code should sum to zero.
 
-    .. math:: L = \frac{1}{B^2} \sum_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
+    .. math:: L = \frac{1}{B^2} \sum_{ij} w_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
         + \frac{\lambda}{B} \sum_i \left( \frac{1}{K} \sum_k z_{ik} \right)^2, \quad t_{ij} = \tfrac12 \langle z_i, z_j \rangle
 
     .. math:: Z = \operatorname{clamp}(F, -1, 1)
@@ -23,6 +23,7 @@ class DBDH(HashingLoss):
         Deep Balanced Discrete Hashing for Image Retrieval (Zheng, Zhang, Lu; Neurocomputing 2020).
 
     Args:
+        balance: weigh pairs by :math:`w_{ij}`, instead of 1, so that the few similar ones count as much as the others.
         **shared: see :class:`HashingLoss`; ``cube=False`` is refused, and ``penalty`` is 0.1 in published code.
 
     Raises:
@@ -44,5 +45,4 @@ class DBDH(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = similarity(labels, codes.dtype)
-        return logistic_loss(codes @ codes.T / 2, similar).mean() + self.penalty * codes.mean(1).square().mean()
+        return self.likelihood(codes, labels, index, 0.5) + self.penalty * codes.mean(1).square().mean()

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..codes.pairs import side_weights, weigh
 from ._base import LOSSES, HashingLoss
 from ._keywords import number
-from ._pairs import cosine_distances, side_weights, similarity, unit_rows, weigh
+from ._pairs import cosine_distances, similarity, unit_rows
 
 EDGE = 1e-5  # e: keeps the distance off 0, where the logarithm ends
 

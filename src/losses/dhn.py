@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._base import LOSSES, HashingLoss
+from ._bank import BalancedLoss
+from ._base import LOSSES
 from ._keywords import number, truth
-from ._pairs import logistic_loss, similarity
 
 
-@LOSSES.register("DHN")
-class DHN(HashingLoss):
+@LOSSES.register("DHN", bank="optional")
+class DHN(BalancedLoss):
     r"""Inner products of codes are the logits of being similar, and each entry is drawn to ±1 by a smooth absolute value.
 
-    .. math:: L = \frac{1}{B^2} \sum_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
+    .. math:: L = \frac{1}{B^2} \sum_{ij} w_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
         + \frac{\lambda}{B} \sum_{ik} \log\cosh(|z_{ik}| - 1), \quad t_{ij} = a \langle z_i, z_j \rangle
 
     With ``penalty=0`` it is the same as DPSH.
@@ -29,6 +29,7 @@ class DHN(HashingLoss):
         inner_product_scale: a; 0.5 as in the paper, 1.0 for results of code that leaves the half out.
         bracket_slip: take ``log cosh|z| − 1`` for ``log cosh(|z| − 1)``, for results of code with that slip of the bracket; it is least
             at 0, so that ``penalty`` then drives entries away from ±1.
+        balance: weigh pairs by :math:`w_{ij}`, instead of 1, so that the few similar ones count as much as the others.
         **shared: see :class:`HashingLoss`; ``penalty`` was searched over 1e-5, 1e-3 and 0.1.
 
     Raises:
@@ -48,11 +49,10 @@ class DHN(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = similarity(labels, codes.dtype)
-        pairs = logistic_loss(self.inner_product_scale * (codes @ codes.T), similar)
+        pairs = self.likelihood(codes, labels, index, self.inner_product_scale)
         sizes = codes.abs()
         quantisation = _log_cosh(sizes) - 1 if self.bracket_slip else _log_cosh(sizes - 1)
-        return pairs.mean() + self.penalty * quantisation.sum(1).mean()
+        return pairs + self.penalty * quantisation.sum(1).mean()
 
 
 def _log_cosh(values: Tensor) -> Tensor:

@@ -6,16 +6,17 @@ from typing import Any
 
 from torch import Tensor
 
-from ._base import LOSSES, HashingLoss
+from ._bank import BalancedLoss
+from ._base import LOSSES
 from ._keywords import number
-from ._pairs import logistic_loss, sign_distances, similarity
+from ._pairs import sign_distances
 
 
-@LOSSES.register("DPSH")
-class DPSH(HashingLoss):
+@LOSSES.register("DPSH", bank="optional")
+class DPSH(BalancedLoss):
     r"""Inner products of codes are the logits of being similar.
 
-    .. math:: L = \frac{1}{B^2} \sum_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
+    .. math:: L = \frac{1}{B^2} \sum_{ij} w_{ij} \left[ \log(1 + e^{t_{ij}}) - s_{ij} t_{ij} \right]
         + \frac{\lambda}{B} \sum_i \|z_i - \operatorname{sgn} z_i\|^2, \quad t_{ij} = a \langle z_i, z_j \rangle
 
     References:
@@ -23,6 +24,7 @@ class DPSH(HashingLoss):
 
     Args:
         inner_product_scale: a; 0.5 as in the paper, 1.0 for results of code that leaves the half out.
+        balance: weigh pairs by :math:`w_{ij}`, instead of 1, so that the few similar ones count as much as the others.
         **shared: see :class:`HashingLoss`; ``penalty`` was searched over 0.01, 0.1 and 1.
 
     Raises:
@@ -41,6 +43,4 @@ class DPSH(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = similarity(labels, codes.dtype)
-        pairs = logistic_loss(self.inner_product_scale * (codes @ codes.T), similar)
-        return pairs.mean() + self.penalty * sign_distances(codes).mean()
+        return self.likelihood(codes, labels, index, self.inner_product_scale) + self.penalty * sign_distances(codes).mean()

@@ -6,17 +6,18 @@ from typing import Any
 
 from torch import Tensor
 
+from ..codes.pairs import contrastive_loss, similarity, squared_distances
 from ..errors import UsageError
-from ._base import LOSSES, HashingLoss
+from ._bank import BalancedLoss
+from ._base import LOSSES
 from ._keywords import number, truth
-from ._pairs import similarity, squared_distances
 
 
-@LOSSES.register("DSH")
-class DSH(HashingLoss):
+@LOSSES.register("DSH", bank="optional")
+class DSH(BalancedLoss):
     r"""Similar codes are drawn together, dissimilar ones pushed apart up to a margin.
 
-    .. math:: L = \frac{1}{B^2} \sum_{ij} \tfrac12 \left[ s_{ij} d_{ij} + (1 - s_{ij}) \max(0, m - d_{ij}) \right]
+    .. math:: L = \frac{1}{B^2} \sum_{ij} w_{ij} \tfrac12 \left[ s_{ij} d_{ij} + (1 - s_{ij}) \max(0, m - d_{ij}) \right]
         + \frac{\lambda}{B} \sum_{ik} \bigl|\, |z_{ik}| - 1 \bigr|, \quad d_{ij} = \|z_i - z_j\|^2
 
     The mean runs over all ordered pairs, each row with itself included; the paper sums over i < j.
@@ -28,6 +29,7 @@ class DSH(HashingLoss):
         margin: m, squared distance from which dissimilar codes are left alone; by default 2K, half the codes' largest.
         signed_penalty: take ``1 − |z|`` for ``||z| − 1|``, for results of code that leaves the absolute value out; inside the cube both
             are the same, and without the cube the loss would have no least value: refused.
+        balance: weigh pairs by :math:`w_{ij}`, instead of 1, so that the few similar ones count as much as the others.
         **shared: see :class:`HashingLoss`; the paper's ``penalty`` is 0.01.
 
     Raises:
@@ -50,9 +52,10 @@ class DSH(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = similarity(labels, codes.dtype)
-        distances = squared_distances(codes)
-        pairs = similar * distances + (1 - similar) * (self.margin - distances).clamp_min(0)
+        rows = self.compared(codes, labels, index)
+        similar = similarity(labels, rows.labels, codes.dtype)
+        distances = squared_distances(codes, rows.codes if self.has_bank else None)
+        pairs = self.weighted_mean(contrastive_loss(distances, similar, self.margin), similar, rows)
         missing = 1 - codes.abs()
         quantisation = missing if self.signed_penalty else missing.abs()
-        return pairs.mean() / 2 + self.penalty * quantisation.sum(1).mean()
+        return pairs / 2 + self.penalty * quantisation.sum(1).mean()

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor
 
+from ..codes.pairs import contrastive_loss, squared_distances
 from ._base import LOSSES, HashingLoss
 from ._classification import Head, classification_loss, probabilities
 from ._keywords import number
-from ._pairs import similarity, squared_distances
+from ._pairs import similarity
 
 
 @LOSSES.register("DSHSD", classifies=True)
@@ -54,9 +55,7 @@ class DSHSD(HashingLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = similarity(labels, codes.dtype)
-        distances = squared_distances(codes)
-        pairs = similar * distances + (1 - similar) * (self.margin - distances).clamp_min(0)
+        pairs = contrastive_loss(squared_distances(codes), similarity(labels, codes.dtype), self.margin)
         classified = classification_loss(self.head(codes), labels, multi_label=self.multi_label)
         terms = self.classes if self.multi_label else 1  # summed over the classes, not their mean
         return terms * classified + self.contrast * pairs.mean() / 2

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
+from ..codes.signs import straight_through
 from ._base import LOSSES, HashingLoss
 from ._classification import Head, classification_loss, probabilities
-from ._straight_through import straight_through_sign
 
 
 @LOSSES.register("GreedyHash", classifies=True)
@@ -50,7 +50,7 @@ class GreedyHash(HashingLoss):
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the signs of raw outputs (B, K); the gradient passes as if they were the outputs."""
-        return straight_through_sign(outputs)
+        return straight_through(outputs)
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the classification loss of codes (B, K), labels (B, C) and indices (B,)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..codes.signs import straight_through
 from ._base import LOSSES
-from ._straight_through import straight_through_sign
 from ._unsupervised import Unsupervised
 
 
@@ -44,7 +44,7 @@ class GreedyHashUnsupervised(Unsupervised):
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the signs of raw outputs (B, K); the gradient passes as if they were the outputs."""
-        return straight_through_sign(outputs)
+        return straight_through(outputs)
 
     def output_term(self, outputs: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the penalty, which keeps raw outputs (B, K) near ±1, where the sign is close to what the gradient takes it for."""

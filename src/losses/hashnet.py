@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ..codes.pairs import logistic_loss, side_weights, weigh
 from ._base import LOSSES
 from ._continuation import Continuation
-from ._pairs import logistic_loss, side_weights, similarity, weigh
+from ._pairs import similarity
 
 
 @LOSSES.register("HashNet")

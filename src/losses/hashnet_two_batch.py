@@ -6,11 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
+from ..codes.pairs import logistic_loss
 from ._averages import weighted_mean
 from ._base import LOSSES
 from ._continuation import Continuation
 from ._keywords import number
-from ._pairs import logistic_loss, similarity
+from ._pairs import similarity
 
 
 @LOSSES.register("HashNetTwoBatch")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..codes.pairs import graded_loss, label_cosine, squared_product_error
 from ._base import LOSSES
 from ._keywords import number
-from ._soft_pairs import SoftsignLoss, hard_pairs, label_cosines
+from ._soft_pairs import SoftsignLoss
 
 
-@LOSSES.register("IDHN")
+@LOSSES.register("IDHN", bank="optional")
 class IDHN(SoftsignLoss):
     r"""Pairs with all classes in common or none are classified; the others should agree in their share of the bits.
 
@@ -57,8 +57,8 @@ class IDHN(SoftsignLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = label_cosines(labels, codes.dtype)
-        products = codes @ codes.T
-        hard = binary_cross_entropy_with_logits(self.alpha * products, similar, reduction="none")
-        soft = self.gamma * (self.beta * products + self.bits - 2 * self.bits * similar).square()
-        return torch.where(hard_pairs(similar), hard, soft).mean() + self.corner_distance(codes)
+        rows = self.compared(codes, labels, index)
+        cosine = label_cosine(labels, rows.labels, codes.dtype)
+        logits = self.alpha * (codes @ rows.codes.T)
+        soft = partial(squared_product_error, bits=self.bits, scale=self.beta / self.alpha, weight=self.gamma)
+        return rows.mean(graded_loss(logits, cosine, soft, hard_weight=1.0)) + self.corner_distance(codes)

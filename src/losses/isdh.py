@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 
+from ..codes.pairs import graded_loss, label_cosine, squared_probability_error
 from ._base import LOSSES
 from ._keywords import number
-from ._soft_pairs import SoftsignLoss, hard_pairs, label_cosines
+from ._soft_pairs import SoftsignLoss
 
 
-@LOSSES.register("ISDH")
+@LOSSES.register("ISDH", bank="optional")
 class ISDH(SoftsignLoss):
     r"""Pairs with all classes in common or none are classified; the probability of the others should be their share.
 
@@ -50,8 +49,7 @@ class ISDH(SoftsignLoss):
 
     def objective(self, codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,)."""
-        similar = label_cosines(labels, codes.dtype)
-        logits = self.alpha * (codes @ codes.T)
-        hard = self.gamma * binary_cross_entropy_with_logits(logits, similar, reduction="none")
-        soft = (similar - logits.sigmoid()).square()
-        return torch.where(hard_pairs(similar), hard, soft).mean() + self.corner_distance(codes)
+        rows = self.compared(codes, labels, index)
+        cosine = label_cosine(labels, rows.labels, codes.dtype)
+        logits = self.alpha * (codes @ rows.codes.T)
+        return rows.mean(graded_loss(logits, cosine, squared_probability_error, hard_weight=self.gamma)) + self.corner_distance(codes)

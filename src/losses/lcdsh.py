@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ..codes.pairs import logistic_loss
 from ._base import LOSSES, HashingLoss
-from ._pairs import logistic_loss, similarity
+from ._pairs import similarity
 
 LARGEST = 50.0  # beyond, a pair is as certain as it can count
 

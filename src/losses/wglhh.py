@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..codes.pairs import side_weights, weigh
 from ._base import LOSSES, HashingLoss
 from ._keywords import number
-from ._pairs import cosine_distances, side_weights, sign_distances, similarity, unit_rows, weigh
+from ._pairs import cosine_distances, sign_distances, similarity, unit_rows
 
 
 @LOSSES.register("WGLHH")

@@ -13,7 +13,7 @@ import numpy as np
 from .. import codes
 from ..checksums import digest
 from ..data import Metadata, load_fold
-from ..data.split import texts_file
+from ..data.split import MODALITIES, features_file, texts_file
 from ..errors import RunError
 from ..runs import Run, replacing
 from ..runs.hparams_json import hparams_of, read_hparams, write_hparams
@@ -91,13 +91,15 @@ def _known_folds(task: _Task) -> dict[str, Mapping[str, Mapping[str, Any]]]:
 
 def _digests(data: Metadata) -> dict[str, str]:
     """Return the checksums of what the codes of a fold are made from, by the names of the facts."""
-    texts = texts_file(data.file.parent, data.fold)
-    return {"metadata_sha256": digest(data.file), **({"texts_sha256": digest(texts)} if texts.is_file() else {})}
+    folder, fold = data.file.parent, data.fold
+    features = {f"{modality}_features": features_file(folder, fold, modality) for modality in MODALITIES}
+    files = {"metadata": data.file, "texts": texts_file(folder, fold), **features}
+    return {f"{name}_sha256": digest(file) for name, file in files.items() if file.is_file()}
 
 
 def _made_from(view: str, digests: Mapping[str, str]) -> dict[str, str]:
     """Return the checksums of what the codes of a view are made from."""
-    return {name: value for name, value in digests.items() if name == "metadata_sha256" or view == "text"}
+    return {name: value for name, value in digests.items() if not name.startswith("image" if view == "text" else "text")}
 
 
 def _is_current(task: _Task, fold: str, views: Mapping[str, Mapping[str, Any]], digests: Mapping[str, str]) -> bool:

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import codes
-from ..backbones import HashNetwork, build_network
-from ..data import ImageFold, Metadata, TextFold, Transformation
+from ..backbones import HashNetwork, build_feature_network, build_network
+from ..data import FeatureFold, ImageFold, Metadata, TextFold, Transformation
 from ..data.images.inputs import ImageInput, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..preprocessing import Preprocessing
@@ -139,13 +139,13 @@ class Encoder(NetworkEncoder[Transformation]):
             precision: see :class:`Encoder`; that of the training if left out.
 
         Raises:
-            RunError: if there is no such run, it is not finished, or a file of it is damaged.
+            RunError: if there is no such run, it is not finished or hashes ready features, or a file of it is damaged.
         """
         run = run if isinstance(run, Run) else run_of(run)
         check_finished(run)
-        settings, record = run.settings(), read_hparams(run.hparams_file).get("preprocessing")
-        if not isinstance(settings, NetworkSettings):
-            raise RunError(f"{run} is of the method {run.method}, which has no network")
+        settings, record = network_settings_of(run), read_hparams(run.hparams_file).get("preprocessing")
+        if settings.takes_features:
+            raise RunError(f"{run} hashes ready features, not images: FeatureEncoder.of(run) encodes them")
         preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
         network = load_network(settings, run.best_checkpoint)
         return cls(network, preprocessing, device=device_named(device), precision=precision or settings.precision)
@@ -184,6 +184,18 @@ class Encoder(NetworkEncoder[Transformation]):
         yield np.stack(alike)
 
 
+def network_settings_of(run: Run) -> NetworkSettings:
+    """Return the settings of a run.
+
+    Raises:
+        RunError: if its method has no network.
+    """
+    settings = run.settings()
+    if not isinstance(settings, NetworkSettings):
+        raise RunError(f"{run} is of the method {run.method}, which has no network")
+    return settings
+
+
 def device_named(device: str | torch.device) -> str | torch.device:
     """Return a device as it is named, and for "auto" a GPU where there is one."""
     return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
@@ -210,9 +222,24 @@ def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
     Raises:
         RunError: if the checkpoint is missing, damaged or of another network.
     """
-    network = build_network(settings.backbone, bits=settings.number_of_bits)
-    load_weights(network, read_checkpoint(checkpoint), checkpoint)
+    content = read_checkpoint(checkpoint)
+    if settings.takes_features:
+        network = feature_network(settings, content)
+    else:
+        network = build_network(settings.backbone, bits=settings.number_of_bits)
+    load_weights(network, content, checkpoint)
     return network
+
+
+def feature_network(settings: NetworkSettings, content: Mapping[str, Any]) -> HashNetwork:
+    """Return a network for ready features, as wide as that of which a checkpoint holds the weights.
+
+    Args:
+        settings: name the backbone and the number of bits.
+        content: what the checkpoint holds of it.
+    """
+    mean = torch.zeros_like(content.get("network", {}).get("backbone.mean", torch.zeros(1)))
+    return build_feature_network(settings.backbone, mean=mean, deviation=torch.ones_like(mean), bits=settings.number_of_bits)
 
 
 def load_weights(network: HashNetwork, content: Mapping[str, Any], checkpoint: Path) -> None:
@@ -232,11 +259,11 @@ def load_weights(network: HashNetwork, content: Mapping[str, Any], checkpoint: P
         raise RunError(f"{checkpoint} does not hold the weights of this network: {str(error).splitlines()[0]}") from error
 
 
-def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:
-    """Return features and codes of all images of a fold, in its order.
+def encode_fold(encoder: NetworkEncoder[Any], fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:
+    """Return features and codes of all images of a fold, or of the ready features in their place, in its order.
 
     Args:
-        encoder: maps images to features.
+        encoder: maps them to features.
         fold: its metadata.
         settings: give the batch size, the workers and the cache of decoded images.
         quiet: whether to show no progress.
@@ -249,7 +276,7 @@ def encode_fold(encoder: Encoder, fold: Metadata, settings: NetworkSettings, *, 
 
 
 def encode_items(
-    encoder: NetworkEncoder[Any], items: ImageFold | TextFold, settings: NetworkSettings, *, name: str, quiet: bool = False
+    encoder: NetworkEncoder[Any], items: ImageFold | TextFold | FeatureFold, settings: NetworkSettings, *, name: str, quiet: bool = False
 ) -> Encoded:
     """Return features and codes of all images, or all texts, of a fold, in its order; zeros for an item that has none.
 

@@ -12,8 +12,8 @@ from ..runs.predictions_json import Fingerprint
 from ..settings import NetworkSettings
 from ..training.checkpoints import write_checkpoint
 from ..training.devices import device_of
-from ..training.feeding import check_preprocessing, transformation_of
-from .encoder import Encoded, Encoder, encode_fold, load_network
+from ..training.feeding import check_preprocessing, input_of
+from .encoder import Encoded, NetworkEncoder, encode_fold, load_network
 
 
 class NetworkMethod:
@@ -27,8 +27,8 @@ class NetworkMethod:
 
     def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of each of some folds, by the network of the best epoch."""
-        network, preprocessing = load_network(settings, run.best_checkpoint), transformation_of(settings).preprocessing
-        encoder = Encoder(network, preprocessing, device=device_of(settings), precision=settings.precision)
+        network = load_network(settings, run.best_checkpoint)
+        encoder = NetworkEncoder(network, input_of(settings), device=device_of(settings), precision=settings.precision)
         for fold in folds:
             yield {"": encode_fold(encoder, fold, settings, quiet=quiet)}
 

@@ -166,6 +166,11 @@ class Run:
         return self.directory / "codebook.npy"
 
     @property
+    def learned_codes_file(self) -> Path:
+        """Packed codes of the train fold, of a method that learns them apart from the network: uint8 (n, ceil(bits / 8))."""
+        return self.directory / "learned-codes.npy"
+
+    @property
     def class_codes_file(self) -> Path:
         """How well images are classified by the codes of classes."""
         return self.evaluation / "class_codes.json"

@@ -50,6 +50,7 @@ register_method(
     settings="biodeephashing.models.PenaltyStrategies.settings:Settings",
     method="biodeephashing.models.PenaltyStrategies.method:METHOD",
 )
+register_method("ADSH", settings="biodeephashing.models.ADSH.settings:Settings", method="biodeephashing.models.ADSH.method:METHOD")
 register_method(
     "CrossModal",
     settings="biodeephashing.models.CrossModal.settings:Settings",

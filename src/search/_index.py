@@ -28,7 +28,7 @@ class Item:
 
     Args:
         id: its number, given once and never again.
-        path: of the image, below the project root where it is.
+        path: of the image, below the project root where it is; ``FOLD:ROW`` of a text without one.
         labels: 0 or 1 for each class, uint8 (C,); empty where the index has none.
         fold, row: where it is in the run; None for an added one.
     """

@@ -43,6 +43,7 @@ class Facts:
         checkpoint: name of the checkpoint the codes were made with.
         checkpoint_sha256: its checksum.
         metadata_sha256: checksum of the metadata file of each fold.
+        texts_sha256: checksum of the file of the texts of each fold, where these are their codes.
         view: which of the codes of an item these are, where there are several.
         version: of the package that made it.
         first_id: id of the first item; of several indexes that share out one collection, each has its own range.
@@ -54,6 +55,7 @@ class Facts:
     checkpoint: str = ""
     checkpoint_sha256: str = ""
     metadata_sha256: tuple[tuple[str, str], ...] = ()
+    texts_sha256: tuple[tuple[str, str], ...] = ()
     view: str = "image"
     version: str = ""
     first_id: int = 0
@@ -171,10 +173,11 @@ class Store:
         """Read facts, segments and removed items."""
         try:
             values = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
-            pairs = tuple((fold, checksum) for fold, checksum in values.pop("metadata_sha256"))
             known = {field.name for field in fields(Facts)}
             details = {name: value for name, value in values.items() if name in known}
-            facts = Facts(**details | {"classes": tuple(values["classes"]), "metadata_sha256": pairs})
+            checksums = {"metadata_sha256": values["metadata_sha256"], "texts_sha256": values.get("texts_sha256", [])}
+            pairs = {name: tuple((fold, checksum) for fold, checksum in value) for name, value in checksums.items()}
+            facts = Facts(**details | {"classes": tuple(values["classes"])} | pairs)
             rows = connection.execute("SELECT number, folder, items, files FROM segments ORDER BY number")
             segments = tuple(SegmentRow(number, folder, items, json.loads(files)) for number, folder, items, files in rows)
         except (KeyError, TypeError, ValueError) as error:

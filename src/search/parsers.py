@@ -11,15 +11,18 @@ from ..settings.strict_parser import StrictParser
 
 MOST_RUNS = 6  # columns that a page has place for
 PORT = 7860
+VIEWS = ("image", "text")
 
 
 def index_parser() -> StrictParser:
     """Return the parser of ``index.py``."""
     parser = StrictParser(description="Build the index of a run's database, add images to it, remove some, or examine it.")
     parser.add_argument("-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run directory")
+    words = "of a run of images and texts: whose index (default: both; -add and -remove: image)"
+    parser.add_argument("-in", "--in", dest="view", choices=VIEWS, default=None, help=words)
     words = f"folds whose codes the index holds: {', '.join(FOLDS)} (default: database)"
     parser.add_argument("-dfs", "--datafolds", nargs="+", type=_fold, default=[], metavar="FOLD", help=words)
-    words = "where the index lies (default: index/ in the run directory)"
+    words = "where the index lies (default: index/ in the run directory, index-text/ for texts)"
     parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="build it anew even if it is up to date; added images stay")
     group = parser.add_argument_group("instead of building", "one of these")
@@ -37,12 +40,18 @@ def index_parser() -> StrictParser:
 
 def query_parser() -> StrictParser:
     """Return the parser of ``query.py``."""
-    parser = StrictParser(description="Find the database images that are nearest to an image, a row of a fold, or a code.")
+    words = "Find the images, or the texts, of the database that are nearest to an image, a text, a row of a fold, or a code."
+    parser = StrictParser(description=words)
     parser.add_argument("-p", "--path", nargs="+", required=True, default=SUPPRESS, metavar="RUN", help="run directories; each answers")
     parser.add_argument("-img", "--images", nargs="+", type=Path, default=[], metavar="FILE", help="query images")
+    words = "query texts, each in quotation marks, for runs of images and texts"
+    parser.add_argument("-text", "--texts", nargs="+", default=[], metavar="TEXT", help=words)
     parser.add_argument("-row", "--rows", nargs="+", default=[], metavar="FOLD:ROW", help="rows of predicted folds: query:17")
+    words = "which view of a row is the query (default: image)"
+    parser.add_argument("-of", "--of", dest="row_view", choices=VIEWS, default=None, help=words)
     words = "codes: .npy, packed uint8 or one number per bit, a row each"
     parser.add_argument("-codes", "--codes", type=Path, default=None, metavar="FILE", help=words)
+    parser.add_argument("-in", "--in", dest="view", choices=(*VIEWS, "both"), default="image", help="what is searched for")
     parser.add_argument("-k", "--k", type=whole_number, default=10, metavar="N", help="how many neighbours")
     parser.add_argument("-radius", "--radius", type=whole_number, default=None, metavar="N", help="all within it, in place of -k")
     parser.add_argument("-most", "--most", type=whole_number, default=1000, metavar="N", help="with -radius: how many at most")
@@ -53,7 +62,7 @@ def query_parser() -> StrictParser:
     parser.add_argument("-save_path", "--save_path", type=Path, default=None, metavar="DIR", help=words)
     parser.add_argument("-show", "--show", action="store_true", help="open the sheet in the desktop's viewer")
     parser.add_argument("-o", "--output", type=Path, default=None, metavar="ANSWER.json", help="write the answers as JSON")
-    words = "where the index lies, for one run (default: index/ in the run directory)"
+    words = "where the index lies, for one run and one view (default: in the run directory)"
     parser.add_argument("-index", "--index", type=Path, default=None, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace files that are there")
     return parser
@@ -98,7 +107,7 @@ def infer_parser() -> StrictParser:
 
 def _add_filter(parser: StrictParser | _ArgumentGroup) -> None:
     parser.add_argument("-class", "--classes", nargs="+", default=None, metavar="NAME", help="only neighbours of one of these classes")
-    parser.add_argument("-not_itself", "--not_itself", action="store_true", help="leave out the item that is the query's own image")
+    parser.add_argument("-not_itself", "--not_itself", action="store_true", help="leave out the query's own item")
 
 
 def _fold(text: str) -> str:

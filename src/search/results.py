@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._engine import Answer
-from ._index import Index
+from ._index import Index, Item
 
 TIE_RULES = {"id": "distance, then id", "features": "distance, then distance of the features at unit length, then id"}
 
@@ -23,9 +23,10 @@ class Neighbour:
         rank: 1 for the nearest.
         id: its number.
         distance: its Hamming distance.
-        path: of the image.
+        path: of the image; ``FOLD:ROW`` of a text without one.
         classes: their names; none where they are not known.
         relevant: whether it shares a class with the query; None where the query's classes are not known.
+        text: the item, where texts are searched for; empty otherwise.
     """
 
     rank: int
@@ -34,6 +35,7 @@ class Neighbour:
     path: str
     classes: tuple[str, ...]
     relevant: bool | None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,15 @@ class Result:
     """A query and its answer.
 
     Args:
-        source: the query in words: a file, or a fold and a row.
+        source: the query in words: a file, a fold and a row, or a text.
         code: its packed code in hexadecimal digits.
         classes: of the query; None where they are not known.
         prediction: the class that it most likely has; None if there is no evidence.
         neighbours: the nearest first.
         tied: how many further items are at the last distance.
         total: how many items could have been an answer.
-        note: an unusual step of decoding the image, if any.
+        note: an unusual step of decoding the image, or the words of a text that do not count, if any.
+        text: the query, where it is a text; empty otherwise.
     """
 
     source: str
@@ -84,6 +87,7 @@ class Result:
     tied: int
     total: int
     note: str = ""
+    text: str = ""
 
     @property
     def hits(self) -> int | None:
@@ -118,8 +122,10 @@ def result_of(
     labels: NDArray[np.uint8] | None,
     prediction: Prediction | None = None,
     note: str = "",
+    text: str = "",
+    text_of: Callable[[Item], str] | None = None,
 ) -> Result:
-    """Return an answer with paths and classes.
+    """Return an answer with paths and classes, and the texts of the items where these are searched for.
 
     Args:
         index: that gave it.
@@ -128,7 +134,9 @@ def result_of(
         code: its packed code, (bytes,).
         labels: its classes, 0 or 1, (C,); None where they are not known.
         prediction: by a head or centres; None to let the neighbours vote.
-        note: what was done to the image.
+        note: what was done to the query.
+        text: the query, where it is a text.
+        text_of: returns the text of an item; None where images are searched for.
     """
     names = np.array(index.facts.classes, dtype=object)
     items = index.items(answer.ids)
@@ -137,10 +145,10 @@ def result_of(
     for rank, (item, distance) in enumerate(zip(items, answer.distances.tolist(), strict=True), start=1):
         relevant = bool((item.labels & labels).any()) if labels is not None and known else None
         own = tuple(names[item.labels != 0].tolist()) if len(item.labels) else ()
-        neighbours.append(Neighbour(rank, item.id, distance, item.path, own, relevant))
+        neighbours.append(Neighbour(rank, item.id, distance, item.path, own, relevant, text_of(item) if text_of else ""))
     vote = prediction or voted(np.array([item.labels for item in items]), answer.distances, index.facts.classes)
     classes = tuple(names[labels != 0].tolist()) if labels is not None and known else None
-    return Result(source, code.tobytes().hex(), classes, vote, tuple(neighbours), answer.tied, answer.total, note)
+    return Result(source, code.tobytes().hex(), classes, vote, tuple(neighbours), answer.tied, answer.total, note, text)
 
 
 def voted(labels: NDArray[np.uint8], distances: NDArray[np.int64], classes: Sequence[str]) -> Prediction | None:

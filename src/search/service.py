@@ -23,11 +23,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
+from .parsers import VIEWS
 from .results import Result
 
 MOST_BYTES = 10 * 2**20  # of an uploaded image
+MOST_LETTERS = 1000  # of a text
 MOST_NEIGHBOURS = 200
-MOST_WAITING = 16  # uploads that wait for the one that is encoded
+MOST_WAITING = 16  # uploads and texts that wait for the one that is encoded
 _SIDE = 512  # pixels of an image that is sent
 _ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#222"/>'
@@ -37,25 +39,42 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is asked for.
+
+    Args:
+        k: how many neighbours.
+        view: what is searched for, "image" or "text".
+        of: which view of a row, or of an item, is the query.
+    """
+
+    k: int = 10
+    view: str = "image"
+    of: str = "image"
+
+
+@dataclass(frozen=True)
 class ServedRun:
     """A run that answers.
 
     Args:
-        facts: what the page says of it: rule, loss, arch, bits, items, mAP, dataset.
-        by_row: answers a row, given as ``FOLD:ROW``, with so many neighbours.
+        facts: what the page says of it: rule, loss, arch, bits, items, views, mAP, dataset.
+        by_row: answers a row, given as ``FOLD:ROW``.
         by_id: answers an item of its index.
         by_path: answers the item with a path; what it raises where there is none is a RunError.
         by_image: answers the bytes of an image file.
-        path_of: returns the path of an item.
-        image: decodes the image of an item.
+        by_text: answers a text.
+        path_of: returns the path of an item of the index of a view.
+        image: decodes the image of an item of the index of images.
     """
 
     facts: Mapping[str, Any]
-    by_row: Callable[[str, int], Result]
-    by_id: Callable[[int, int], Result]
-    by_path: Callable[[str, int], Result]
-    by_image: Callable[[bytes, int], Result]
-    path_of: Callable[[int], str]
+    by_row: Callable[[str, Asked], Result]
+    by_id: Callable[[int, Asked], Result]
+    by_path: Callable[[str, Asked], Result]
+    by_image: Callable[[bytes, Asked], Result]
+    by_text: Callable[[str, Asked], Result]
+    path_of: Callable[[int, str], str]
     image: Callable[[int], Image.Image]
 
 
@@ -97,6 +116,15 @@ def application(service: Service) -> FastAPI:
     }
     turn, waiting = threading.Lock(), threading.BoundedSemaphore(MOST_WAITING + 1)
 
+    def in_turn(work: Callable[[], Response]) -> Response:
+        if not waiting.acquire(blocking=False):
+            raise _RefusedError(503, f"{MOST_WAITING} queries are waiting already: try again in a moment")
+        try:
+            with turn:  # one forward pass at a time
+                return work()
+        finally:
+            waiting.release()
+
     @app.middleware("http")
     async def guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
         if _host_of(request) not in (*_LOCAL, *service.hosts):
@@ -131,33 +159,28 @@ def application(service: Service) -> FastAPI:
 
     @app.get("/api/search")
     def search(request: Request) -> Response:
-        parameters = request.query_params
-        k = _number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS)
+        parameters, asked = request.query_params, _asked(request)
+        if "text" in parameters:
+            text = parameters["text"]
+            if len(text) > MOST_LETTERS:
+                raise _RefusedError(413, f"a text may have at most {MOST_LETTERS:,} letters")
+            return in_turn(lambda: _answered(service, lambda run: run.by_text(text, asked), asked, None))
         if "row" in parameters:
-            return _answered(service, lambda run: run.by_row(parameters["row"], k), f"/api/image/{parameters['row'].replace(':', '/')}")
+            image = f"/api/image/{parameters['row'].replace(':', '/')}"
+            return _answered(service, lambda run: run.by_row(parameters["row"], asked), asked, image)
         number, own = _number("id", parameters.get("id", ""), 0), _number("run", parameters.get("run", "0"), 0, len(service.runs) - 1)
-        path = service.runs[own].path_of(number)
+        path = service.runs[own].path_of(number, asked.of)
 
         def ask(run: ServedRun) -> Result:
-            return run.by_id(number, k) if run is service.runs[own] else run.by_path(path, k)
+            return run.by_id(number, asked) if run is service.runs[own] else run.by_path(path, asked)
 
-        return _answered(service, ask, f"/api/image/{number}?run={own}")
+        return _answered(service, ask, asked, f"/api/image/{number}?run={own}")
 
     @app.post("/api/search")
     async def search_image(request: Request) -> Response:
-        k = _number("k", request.query_params.get("k", "10"), 1, MOST_NEIGHBOURS)
+        asked = _asked(request)
         body = await _body_of(request)
-        if not waiting.acquire(blocking=False):
-            raise _RefusedError(503, f"{MOST_WAITING} images are waiting already: try again in a moment")
-
-        def work() -> Response:
-            try:
-                with turn:  # one forward pass at a time
-                    return _answered(service, lambda run: run.by_image(body, k), None)
-            finally:
-                waiting.release()
-
-        return await run_in_threadpool(work)
+        return await run_in_threadpool(in_turn, lambda: _answered(service, lambda run: run.by_image(body, asked), asked, None))
 
     @app.get("/api/image/{number}")
     def item_image(number: str, request: Request) -> Response:
@@ -173,7 +196,16 @@ def application(service: Service) -> FastAPI:
     return app
 
 
-def _answered(service: Service, ask: Callable[[ServedRun], Result], image: str | None) -> Response:
+def _asked(request: Request) -> Asked:
+    parameters = request.query_params
+    views = {name: parameters.get(name, "image") for name in ("in", "of")}
+    for name, view in views.items():
+        if view not in VIEWS:
+            raise _RefusedError(400, f"{name} must be {' or '.join(VIEWS)}")
+    return Asked(_number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS), views["in"], views["of"])
+
+
+def _answered(service: Service, ask: Callable[[ServedRun], Result], asked: Asked, image: str | None) -> Response:
     """Return the answers of all runs; one that does not know the query says so in place of its neighbours."""
     runs: list[dict[str, Any]] = []
     query: dict[str, Any] = {}
@@ -187,10 +219,11 @@ def _answered(service: Service, ask: Callable[[ServedRun], Result], image: str |
             runs.append(dict(run.facts) | {"fault": _without_paths(str(error))})
             continue
         record = result.record() | {"milliseconds": round(1000 * (time.perf_counter() - started), 1), "ties": result.ties}
-        query = query or {"source": record["source"], "classes": record["classes"], "note": record["note"], "image": image}
+        of_query = {key: record.pop(key) for key in ("source", "classes", "note", "text")}
+        query = query or of_query | {"image": None if of_query["text"] else image}
         for neighbour in record["neighbours"]:
-            neighbour["image"] = f"/api/image/{neighbour['id']}?run={number}"
-        runs.append(dict(run.facts) | {key: value for key, value in record.items() if key not in ("source", "classes", "note")})
+            neighbour["image"] = f"/api/image/{neighbour['id']}?run={number}" if asked.view == "image" else None
+        runs.append(dict(run.facts) | record)
     return JSONResponse({"query": query, "runs": runs})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import unknown_name
+from ..errors import UsageError, unknown_name
 from ..registry import names_in_timm, names_on_disk
 from .common import CommonSettings
 from .setting import setting
@@ -22,11 +22,14 @@ class NetworkSettings(CommonSettings):
     transformations: str = setting(
         "", "trf",
         "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
-        "none keeps its size, dataset too, with mean and deviation of the dataset's own train fold; "
-        "left out: weights for timm:NAME (but imagenet with -weights none), imagenet for every other backbone",
+        "none keeps its size, dataset too, with mean and deviation of the dataset's own train fold; of ready features dataset does so with "
+        "each column, and none leaves them; left out: weights for timm:NAME (but imagenet with -weights none), dataset for ready features, "
+        "imagenet for every other backbone",
         choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none", "dataset"), named="always", before="seed",
     )  # fmt: skip
-    architecture: str = setting("alexnet", "arch", "backbone", named="always", before="seed")
+    architecture: str = setting(
+        "alexnet", "arch", "backbone; for ready features linear or mlp:1024,512 (units of the hidden layers)", named="always", before="seed"
+    )
     weights: str = setting(
         "auto", "weights", "none, imagenet or a FILE; auto: imagenet for every backbone that has such weights", before="device"
     )
@@ -39,12 +42,17 @@ class NetworkSettings(CommonSettings):
         """Name of the backbone."""
         return self.architecture
 
+    @property
+    def takes_features(self) -> bool:
+        """Whether the backbone takes ready features, rows of numbers, in place of images."""
+        return self.backbone.partition(":")[0] in names_on_disk("backbones/texts", "TEXT_BACKBONES")
+
     def complete(self) -> None:
         """Choose the transformations after the backbone and its weights."""
         super().complete()
         if self.transformations == "":
             pretrained = self.backbone.startswith("timm:") and self.weights != "none"
-            self.put("transformations", "weights" if pretrained else "imagenet")
+            self.put("transformations", "weights" if pretrained else "dataset" if self.takes_features else "imagenet")
 
     def check(self) -> None:
         """Check the backbone."""
@@ -52,12 +60,20 @@ class NetworkSettings(CommonSettings):
         self.check_backbone()
 
     def check_backbone(self) -> None:
-        """Refuse a backbone that does not exist.
+        """Refuse a backbone that does not exist, and a transformation that is not for what it takes.
 
         Raises:
             UnknownNameError: naming the nearest one.
+            UsageError: for a transformation, or weights, of images with a backbone of ready features.
         """
-        known = names_on_disk("backbones", "BACKBONES")
+        arch, trf = f"{self.flag('architecture')} {self.architecture}", f"-trf {self.transformations}"
+        if self.takes_features:
+            if self.transformations not in ("dataset", "none"):
+                raise UsageError(f"{trf} changes images, and {arch} takes ready features: -trf is dataset or none for them")
+            if self.weights not in ("auto", "none"):
+                raise UsageError(f"-weights {self.weights}: there are no weights for {arch}, which takes ready features: leave it out")
+            return
+        known = (*names_on_disk("backbones", "BACKBONES"), *names_on_disk("backbones/texts", "TEXT_BACKBONES"))
         if not self.backbone.startswith("timm:") and self.backbone not in known:
             prefix = self.architecture.removesuffix(self.backbone)
             names = [f"{prefix}{name}" for name in (*known, "timm:NAME")]

@@ -27,8 +27,9 @@ class TrainingSettings(NetworkSettings):
     """
 
     architecture: str = setting(
-        "alexnet", "arch", "backbone; bio-NAME is NAME trained by the rule of -mode, plain NAME trains with bp",
-        named="always", before="seed",
+        "alexnet", "arch",
+        "backbone; for ready features linear or mlp:1024,512 (units of the hidden layers); bio-NAME is NAME trained by the rule of -mode, "
+        "plain NAME trains with bp", named="always", before="seed",
     )  # fmt: skip
     batch_size: int = setting(
         16, "bs", "images per optimizer step, over all devices", unit="images", check=AT_LEAST_1, named="always", before="num_workers"

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeAlias, cast
 
 import lightning.pytorch as pl
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ..data import EpochSampler, ImageFold, loader
+from ..data import EpochSampler, FeatureFold, ImageFold, loader
 from ..settings import TrainingSettings
+from .module import HashingModule
+
+Items: TypeAlias = ImageFold | FeatureFold
 
 
 class Feeding(pl.LightningDataModule):
     """Feeds the train and the val fold.
 
     Args:
-        train_images: images to learn from.
-        val_images: images to choose the best epoch by.
+        train_images: images to learn from, or the ready features in their place.
+        val_images: those to choose the best epoch by.
         settings: the run's settings.
-        companions: images that the val images are ranked against in addition to each other; None for none.
+        companions: those that the val images are ranked against in addition to each other; None for none.
     """
 
     def __init__(
-        self, train_images: ImageFold, val_images: ImageFold, settings: TrainingSettings, companions: ImageFold | None = None
+        self, train_images: Items, val_images: Items, settings: TrainingSettings, companions: Items | None = None
     ) -> None:  # fmt: skip
         super().__init__()
         self.train_images = train_images
@@ -31,8 +38,12 @@ class Feeding(pl.LightningDataModule):
         self.companions = companions
 
     def train_dataloader(self) -> DataLoader:
-        """Return this process's share of the train fold, in the order that seed and epoch give."""
-        batches = self._loader(self.train_images, shuffle=True)
+        """Return this process's share of what the loss draws from the train fold, in the order that seed and epoch give."""
+        module = self._trainer().lightning_module
+        assert isinstance(module, HashingModule)
+        loss = module.loss
+        rows = None if loss.epoch_rows(0) is None else lambda epoch: cast(Tensor, loss.epoch_rows(epoch)).numpy()
+        batches = self._loader(self.train_images, shuffle=True, rows=rows)
         # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
         cast(EpochSampler, batches.sampler).set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
         return batches
@@ -46,7 +57,7 @@ class Feeding(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, images: ImageFold, *, shuffle: bool) -> DataLoader:
+    def _loader(self, images: Items, *, shuffle: bool, rows: Callable[[int], NDArray[np.int64]] | None = None) -> DataLoader:
         trainer = self._trainer()
         return loader(
             images,
@@ -57,4 +68,5 @@ class Feeding(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             pin_memory=trainer.strategy.root_device.type == "cuda",
+            rows=rows,
         )

@@ -7,10 +7,23 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from ..backbones import preprocessing_of, weights_choice
-from ..data import ImageFold, Metadata, PreparedDataset, TextFold, Transformation, loader, transformation
+from ..backbones import HashNetwork, build_feature_network, build_network, preprocessing_of, weights_choice
+from ..data import (
+    FeatureFold,
+    FeatureTransformation,
+    ImageFold,
+    Metadata,
+    PreparedDataset,
+    TextFold,
+    Transformation,
+    has_features,
+    load_features,
+    loader,
+    transformation,
+)
+from ..data.features.rows import statistics_of
 from ..data.images.colours import colours_of
-from ..errors import RunError
+from ..errors import RunError, UsageError
 from ..preprocessing import Preprocessing
 from ..runs import Run
 from ..runs.hparams_json import hparams_of, read_hparams
@@ -24,9 +37,14 @@ def transformation_of(settings: NetworkSettings) -> Transformation:
     return transformation(settings.transformations, preprocessing_of(settings.backbone))
 
 
+def input_of(settings: NetworkSettings) -> Transformation | FeatureTransformation:
+    """Return what happens on the device to a run's images, or to its ready features."""
+    return FeatureTransformation() if settings.takes_features else transformation_of(settings)
+
+
 def recorded_settings(settings: CommonSettings) -> dict[str, Any]:
-    """Return the content of ``hparams.json``: the settings of training and, if there is a network, its full preprocessing."""
-    if not isinstance(settings, NetworkSettings):
+    """Return the content of ``hparams.json``: the settings of training and, if a network takes images, its full preprocessing."""
+    if not isinstance(settings, NetworkSettings) or settings.takes_features:
         return hparams_of(settings)
     return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
@@ -37,7 +55,7 @@ def check_preprocessing(run: Run, settings: CommonSettings) -> None:
     Raises:
         RunError: if ``hparams.json`` records another preprocessing; a run without such a record passes.
     """
-    if not isinstance(settings, NetworkSettings):
+    if not isinstance(settings, NetworkSettings) or settings.takes_features:
         return
     record = read_hparams(run.hparams_file).get("preprocessing") if run.hparams_file.exists() else None
     if record is not None and (before := Preprocessing.of_record(record)) != (now := transformation_of(settings).preprocessing):
@@ -54,6 +72,9 @@ def preprocessing_line(settings: NetworkSettings) -> str:
         >>> preprocessing_line(NetworkSettings(architecture="vgg16")).partition(", crop")[0]
         'preprocessing (-trf imagenet): 224×224 pixels, bilinear'
     """
+    if settings.takes_features:
+        done = "as they are" if settings.transformations == "none" else "standardised by mean and deviation of each column of train"
+        return f"ready features (-trf {settings.transformations}): {done}"
     applied, required = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
     line = f"preprocessing (-trf {settings.transformations}): {applied}"
     if applied == required or weights_choice(settings.backbone, settings.weights) == "none":
@@ -61,20 +82,55 @@ def preprocessing_line(settings: NetworkSettings) -> str:
     return f"{line}; the weights require {required.instead_of(applied)}, {required.source}: -trf weights applies it"
 
 
-def images_of(fold: Metadata, settings: NetworkSettings, *, training: bool = False) -> ImageFold:
-    """Return the images of a fold, decoded once if ``-cache`` includes it.
+def images_of(
+    fold: Metadata, settings: NetworkSettings, *, training: bool = False, cached: bool | None = None
+) -> ImageFold | FeatureFold:  # fmt: skip
+    """Return the images of a fold, or the ready features that it has in their place.
 
     Args:
         fold: its metadata.
         settings: the run's settings.
-        training: whether to train on them; only then they are augmented.
+        training: whether to train on them; only then images are augmented.
+        cached: whether images are decoded once and kept; None for what ``-cache`` says.
+
+    Raises:
+        UsageError: if the backbone takes images and the fold has ready features, or the other way round.
+        DataError: if the features cannot be used.
     """
-    cached = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
+    database, arch = fold.file.parent.name, f"{settings.flag('architecture')} {settings.architecture}"
+    if has_features(fold):
+        if not settings.takes_features:
+            raise UsageError(f"{database} has ready features, and {arch} takes images: write -arch linear or -arch mlp:512")
+        return FeatureFold(fold, load_features(fold))
+    if settings.takes_features:
+        raise UsageError(f"{database} has images, and {arch} takes ready features: choose a backbone for images, as -arch lenet")
+    if cached is None:
+        cached = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
     return ImageFold(fold, transformation_of(settings), cache=cached, augment=settings.seed if training else None)
 
 
-def batches_of(items: ImageFold | TextFold, settings: CommonSettings, device: torch.device) -> DataLoader:
-    """Return a loader of all images, or all texts, in their own order, for forward passes on a device."""
+def network_for(items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none") -> HashNetwork:
+    """Build the network of a run: for images with weights, for ready features with their statistics.
+
+    Args:
+        items: the train fold.
+        settings: name the backbone and the number of bits, and say whether features are standardised.
+        weights: of a backbone for images; see :func:`~biodeephashing.backbones.build_backbone`.
+
+    Raises:
+        UsageError: for weights, or something behind the backbone's colon, that cannot be.
+    """
+    if isinstance(items, ImageFold):
+        return build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
+    if settings.transformations == "none":
+        mean, deviation = torch.zeros(items.values.shape[1]), torch.ones(items.values.shape[1])
+    else:
+        mean, deviation = map(torch.from_numpy, statistics_of(items.values))
+    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits)
+
+
+def batches_of(items: ImageFold | TextFold | FeatureFold, settings: CommonSettings, device: torch.device) -> DataLoader:
+    """Return a loader of all images, texts or features, in their own order, for forward passes on a device."""
     return loader(
         items,
         batch_size=settings.predict_batch_size,

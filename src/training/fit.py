@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ..backbones import HashNetwork, build_network
-from ..data import ImageFold, Metadata, PreparedDataset
+from ..backbones import HashNetwork
+from ..data import Metadata, PreparedDataset
 from ..losses import HashingLoss
 from ..runs import Run
 from ..settings import TrainingSettings
@@ -18,7 +18,7 @@ from ..surroundings import has_terminal
 from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import device_of
-from .feeding import batches_of, images_of, transformation_of
+from .feeding import batches_of, images_of, network_for
 from .loop import check_machine, interrupted_training, train_module
 from .module import HashingModule
 from .plan import plan_of
@@ -67,7 +67,8 @@ def fit(
         module.start_from(start)
     check_batches(module.network, module.example, settings)
     check_rules(module.network, module.example, settings)
-    plan = plan_of(settings, folds, validation)
+    sampled = module.loss.epoch_rows(0)
+    plan = plan_of(settings, folds, validation, sampled=None if sampled is None else len(sampled))
     train_module(run, settings, reporting, module, feeding, plan, resume=resume, finish=finish)
 
 
@@ -93,8 +94,8 @@ def build_module(
     """
     torch.manual_seed(settings.seed)
     weights = settings.weights if fresh else "none"  # a resume brings its own
-    network = build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
-    images = ImageFold(train_fold, transformation_of(settings))
+    images = images_of(train_fold, settings, cached=False)
+    network = network_for(images, settings, weights=weights)
     example = images.transformation.to_network_input(images[0][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(network, example, settings)

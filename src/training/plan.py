@@ -11,20 +11,25 @@ from .feeding import preprocessing_line
 from .validation import Validation
 
 
-def plan_of(settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation) -> list[str]:
+def plan_of(
+    settings: TrainingSettings, folds: Mapping[str, Metadata], validation: Validation, *, sampled: int | None = None
+) -> list[str]:  # fmt: skip
     """Return what a training will do, a line each.
 
     Args:
         settings: the run's settings.
         folds: the folds of the dataset by name, among them "train".
         validation: how the val fold is ranked.
+        sampled: train images that an epoch draws; None for all.
     """
     sizes = ", ".join(f"{name} {len(fold):,} images of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in folds.items())
+    images = int(folds["train"].present.sum())
+    drawn = f"; an epoch draws {sampled:,} of the {images:,} train images" if sampled not in (None, images) else ""
     return [
         f"data: {settings.database}: {sizes}",
         f"validation: {validation}",
         preprocessing_line(settings),
-        f"batches: {_batches(settings, len(folds['train']))}",
+        f"batches: {_batches(settings, images if sampled is None else sampled)}{drawn}",
     ]
 
 

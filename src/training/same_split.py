@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from ..data.split import VOCABULARY_FILE, metadata_file, read_facts, texts_file, write_split
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ..data.split import MODALITIES, VOCABULARY_FILE, features_file, metadata_file, read_facts, texts_file, write_split
 from ..errors import RunError
 from ..runs import Run, processed_folder
 from ..runs.split_json import read_split_facts
@@ -21,7 +25,7 @@ def check_split(run: Run) -> None:
     A run without a recorded split passes, and so does one whose dataset is missing: reading it raises later.
 
     Raises:
-        RunError: if the images of train or val, their labels or their texts, or the vocabulary have changed.
+        RunError: if the images of train or val, their labels, texts or ready features, or the vocabulary have changed.
         DataError: if the dataset was prepared by another program.
     """
     before = read_split_facts(run.directory)
@@ -29,7 +33,9 @@ def check_split(run: Run) -> None:
         return
     now = read_facts(run.database)
     known = before.get("sha256", {})
-    files = {"images or labels": metadata_file} | ({"texts": texts_file} if VOCABULARY_FILE in known else {})
+    files: dict[str, Callable[[Path, str], Path]] = {"images or labels": metadata_file}
+    files |= {"texts": texts_file} if VOCABULARY_FILE in known else {}
+    files |= {f"{modality} features": partial(features_file, modality=modality) for modality in MODALITIES}
     changes = []
     for what, file_of in files.items():
         names = {fold: file_of(run.directory, fold).name for fold in _DECIDING}

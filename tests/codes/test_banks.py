@@ -121,6 +121,19 @@ def test_a_bank_that_is_the_batch(name):
 
 
 @each_case("name", BANK_LOSSES)
+def test_rows_that_were_never_written_do_not_count(name):
+    (codes, labels), (others, classes) = drawn(4, 0), drawn(7, 1)
+    written = torch.tensor([True, False, True, True, False, True, False])
+    codes.requires_grad_()
+    for p in (None, 0.3):
+        selected = bank_loss(name, codes, labels, BankRows(others[written], classes[written]), similar_probability=p)
+        masked = bank_loss(name, codes, labels, BankRows(others * written[:, None], classes, written), similar_probability=p)
+        assert masked.item() == pytest.approx(selected.item(), rel=1e-12)
+        slopes = [torch.autograd.grad(value, codes)[0] for value in (masked, selected)]
+        np.testing.assert_allclose(*slopes, atol=1e-12)
+
+
+@each_case("name", BANK_LOSSES)
 def test_huge_codes_are_finite(name):
     codes = torch.tensor([[1e4, -1e4, 0.0]], requires_grad=True)
     bank = BankRows(torch.tensor([[1e4, 1e4, 1e4], [-1e4, 1e4, 0.0]]), torch.tensor([[1, 0, 0, 0], [0, 1, 1, 0]]))
@@ -133,11 +146,12 @@ def test_huge_codes_are_finite(name):
 def test_a_bank_holds_the_latest_codes_and_nothing_unwritten():
     labels = torch.eye(4)
     bank = MemoryBank(labels, bits=2)
-    assert bank.rows().codes.shape == (0, 2)
+    assert not bank.rows().written.any()
     codes = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
     bank.write(torch.tensor([3, 1]), codes)
-    assert bank.rows().codes.tolist() == [[3.0, 4.0], [1.0, 2.0]]
-    assert bank.rows().labels.tolist() == labels[[1, 3]].tolist()
+    assert bank.rows().codes.tolist() == [[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [1.0, 2.0]]
+    assert bank.rows().written.tolist() == [False, True, False, True]
+    assert bank.rows().labels.tolist() == labels.tolist()
     assert not bank.rows().codes.requires_grad
     bank.write(torch.tensor([3, 0, 2]), torch.arange(6.0).view(3, 2))
     assert bank.rows().codes.tolist() == [[2.0, 3.0], [3.0, 4.0], [4.0, 5.0], [0.0, 1.0]]
@@ -145,6 +159,10 @@ def test_a_bank_holds_the_latest_codes_and_nothing_unwritten():
     resumed.load_state_dict(bank.state_dict())
     assert (resumed.rows().codes == bank.rows().codes).all()
     assert set(bank.state_dict()) == {"codes", "written"}  # labels are known without
+    bank.clear()
+    assert not bank.rows().written.any()
+    bank.write(torch.tensor([2]), torch.tensor([[7.0, 8.0]]))
+    assert bank.rows().codes[bank.rows().written].tolist() == [[7.0, 8.0]]
     assert MemoryBank(labels, bits=2).double().rows().codes.dtype == torch.float64
 
 

@@ -103,6 +103,18 @@ def test_pure_function_of_seed_and_epoch() -> None:
     assert len(set(orders.values())) == 16
 
 
+def test_an_epoch_that_draws_from_some_rows() -> None:
+    chosen = [np.array([9, 2, 5, 7, 30]), np.array([1, 0, 8, 3, 4])]
+    for rank, world_size in ((0, 1), (0, 2), (1, 2)):
+        whole = EpochSampler(5, 4, seed=6, rank=rank, world_size=world_size)
+        some = EpochSampler(5, 4, seed=6, rank=rank, world_size=world_size, rows=chosen.__getitem__)
+        for epoch, rows in enumerate(chosen):
+            whole.set_epoch(epoch)
+            some.set_epoch(epoch)
+            assert list(some) == [rows[place] for place in whole]
+            assert len(some) == len(whole)
+
+
 def test_same_order_everywhere() -> None:
     """Ranks of the raw PCG64 draws seeded by (seed, epoch) = (0, 1); a different order here would break resumed trainings."""
     sampler = EpochSampler(6, 6, seed=0)

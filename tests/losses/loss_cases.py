@@ -21,10 +21,16 @@ def build(name, bits=BITS, classes=CLASSES, **changes):
     torch.manual_seed(0)
     shared = {"train_size": 100, "similar_probability": 0.3, "penalty": 0.1}
     loss = LOSSES[name](bits=bits, classes=classes, **(shared | changes))
+    loss.on_fit_start(train_labels(loss.train_size, classes))
     if loss.needs_reference:
         loss.set_reference(torch.randn(loss.train_size, 5))
     said(name, "prepare", lambda loss: None)(loss)
     return loss
+
+
+def train_labels(images=100, classes=CLASSES):
+    """Return labels of a train fold, always the same."""
+    return torch.randint(2, (images, classes), generator=torch.Generator().manual_seed(9)).float()
 
 
 def batch(rows=6, bits=BITS, classes=CLASSES, dtype=torch.float64, seed=0):

@@ -9,9 +9,9 @@ from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_
 from torch.nn.functional import cross_entropy as torch_cross_entropy
 
 from biodeephashing.codes import binarise
+from biodeephashing.codes.signs import straight_through
 from biodeephashing.losses import LOSSES, PENALTIES
 from biodeephashing.losses._classification import classification_loss, cross_entropy
-from biodeephashing.losses._straight_through import straight_through_sign
 
 HEADS = ["DSHSD", "GreedyHash"]
 CENTRES = ["CSQ", "DPN", "OrthoHash"]
@@ -94,7 +94,7 @@ def test_the_head_follows_the_seed(name):
 def test_signs_are_those_of_the_codes_that_are_kept():
     values = [0.0, -0.0, 1e-45, -1e-45, 1e-30, 0.1, -0.3, 7.7, 1e3 + 0.1, -1e30, 3e38]
     outputs = torch.tensor([values], requires_grad=True)
-    signs = straight_through_sign(outputs)
+    signs = straight_through(outputs)
     assert signs.tolist() == binarise(np.array([values])).tolist()
     signs.backward(torch.arange(11.0)[None])
     assert outputs.grad.tolist() == [list(range(11))]
@@ -102,7 +102,7 @@ def test_signs_are_those_of_the_codes_that_are_kept():
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_signs_keep_the_type(dtype):
-    assert straight_through_sign(torch.ones(2, dtype=dtype)).dtype == dtype
+    assert straight_through(torch.ones(2, dtype=dtype)).dtype == dtype
 
 
 @pytest.mark.parametrize("multi_label", [True, False])

@@ -32,7 +32,7 @@ def test_value_and_gradient_are_finite(name, cube, case):
     assert gradient.abs().max() < 1e5  # a zero row must not explode either
 
 
-@pytest.mark.parametrize(("name", "cube"), RELAXATIONS)
+@pytest.mark.parametrize(("name", "cube"), [(name, cube) for name, cube in RELAXATIONS if not said(name, "MEMORY", False)])
 def test_gradient_against_central_differences(name, cube):
     loss = build(name, cube=cube, penalty=0.5)
     for _ in range(3):

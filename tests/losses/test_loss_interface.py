@@ -7,7 +7,7 @@ from itertools import product
 
 import pytest
 import torch
-from loss_cases import BITS, CASES, CLASSES, NAMES, RELAXATIONS, batch, build, said, value_and_gradient
+from loss_cases import BITS, CASES, CLASSES, NAMES, RELAXATIONS, batch, build, said, train_labels, value_and_gradient
 from many_cases import each_case
 from torch import nn
 
@@ -16,9 +16,13 @@ from biodeephashing.losses import LOSSES, PENALTIES, HashingLoss
 
 
 @pytest.mark.parametrize(("probability", "side"), [(0.0, "similar"), (1.0, "dissimilar")])
-@pytest.mark.parametrize("name", [name for name in NAMES if hasattr(build(name), "weights")])
-def test_a_side_the_training_set_lacks_is_dropped_with_one_warning(name, probability, side, recwarn):
-    loss = build(name, similar_probability=probability, penalty=0.0)
+@pytest.mark.parametrize(
+    ("name", "constants"),
+    [(name, {}) for name in NAMES if hasattr(build(name), "weights")]
+    + [(name, {"balance": True}) for name in NAMES if "balance" in CASES[name].CONSTANTS],
+)
+def test_a_side_the_training_set_lacks_is_dropped_with_one_warning(name, constants, probability, side, recwarn):
+    loss = build(name, similar_probability=probability, penalty=0.0, **constants)
     outputs, labels, _ = batch()
     for _ in range(2):
         value, gradient = value_and_gradient(loss, outputs, labels)
@@ -106,7 +110,8 @@ def test_state_survives_saving_copying_and_a_change_of_type(name, tmp_path):
     expected = loss(outputs, labels, index)
     torch.save(loss.state_dict(), tmp_path / "state.pt")
     fresh = LOSSES[name](bits=BITS, classes=CLASSES, train_size=100, similar_probability=0.3, penalty=0.1, **chosen).eval()
-    fresh.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    fresh.on_fit_start(train_labels())
+    fresh.double().load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     for twin in (fresh, copy.deepcopy(loss), pickle.loads(pickle.dumps(loss)), copy.deepcopy(loss).half().double()):
         torch.testing.assert_close(twin(outputs, labels, index), expected, rtol=0, atol=0)
 

@@ -37,6 +37,8 @@ def test_every_loss_has_an_oracle_other_constants_and_a_reference(name):
 def test_value_by_hand(name):
     constants, expected = CASES[name].BY_HAND
     loss = build(name, bits=2, classes=2, similar_probability=5 / 9, penalty=0.3, **constants)
+    loss.on_fit_start(torch.tensor(HAND_LABELS).float())
+    said(name, "prepare", lambda loss: None)(loss)
     said(name, "prepare_hand", lambda loss: None)(loss)
     codes, labels, index = torch.tensor(HAND_CODES, dtype=torch.float64), torch.tensor(HAND_LABELS), torch.arange(3)
     value = loss.objective(codes, labels, index) + loss.output_term(codes, labels, index)

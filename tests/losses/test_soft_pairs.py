@@ -7,7 +7,7 @@ import torch
 from loss_cases import build
 from loss_oracles import cosine, sigmoid
 
-from biodeephashing.losses._soft_pairs import hard_pairs, label_cosines
+from biodeephashing.codes.pairs import hard_pairs, label_cosine
 
 # Four classes: the first image has all of them, the second one, the third another one, the fourth none.
 LABELS = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]])
@@ -20,22 +20,22 @@ def softplus(t):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_label_cosines_by_hand(dtype):
-    assert label_cosines(LABELS, dtype).tolist() == GRADES
+    assert label_cosine(LABELS, LABELS, dtype).tolist() == GRADES
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_label_cosines_are_exact_at_the_ends_for_any_number_of_classes(dtype):
     rows = torch.ones(200, 200, dtype=torch.int64).tril()  # 1 to 200 classes
-    graded = label_cosines(rows, dtype)
+    graded = label_cosine(rows, rows, dtype)
     assert torch.equal(graded.diagonal(), torch.ones(200, dtype=dtype))
     assert graded.amax() == 1
-    assert torch.equal(label_cosines(torch.eye(200), dtype), torch.eye(200, dtype=dtype))
+    assert torch.equal(label_cosine(torch.eye(200), torch.eye(200), dtype), torch.eye(200, dtype=dtype))
     assert graded[20, 150].item() == pytest.approx(cosine(rows[20].tolist(), rows[150].tolist()), rel=1e-6)
 
 
 def test_which_pairs_are_hard():
     expected = [[s in (0.0, 1.0) for s in row] for row in GRADES]
-    assert hard_pairs(label_cosines(LABELS, torch.float32)).tolist() == expected
+    assert hard_pairs(label_cosine(LABELS, LABELS, torch.float32)).tolist() == expected
     assert hard_pairs(torch.tensor([0.005, 0.02, 0.98, 0.995])).tolist() == [True, False, False, True]
 
 

@@ -14,6 +14,7 @@ import torch
 from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand, run_trial, study, trials_of
 from biodeephashing.errors import BioDeepHashingError, UsageError
+from biodeephashing.executors import LocalPool
 from biodeephashing.executors.gpus import VARIABLE, assign
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.study import main
@@ -101,6 +102,15 @@ def fragile(settings, parent):
 
 
 @pytest.mark.slow
+def threads_of(unit: int) -> int:
+    return torch.get_num_threads()
+
+
+def test_a_process_takes_no_more_threads_than_asked_for(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert [outcome.result for outcome in LocalPool(1).run(threads_of, [0])] == [1]
+
+
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_gpus(monkeypatch, 0)
     trials = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")

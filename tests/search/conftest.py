@@ -5,11 +5,18 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from paired_dataset import prepare_pairs
 
 from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
+from biodeephashing.models.CrossModal import Settings as CrossModal
 from biodeephashing.models.PenaltyStrategies.settings import Settings
 from biodeephashing.runs import HOME_VARIABLE, Run
+
+PAIRS = CrossModal(
+    database="PAIRS", loss="DSPH", number_of_bits=12, transformations="none", architecture="lenet", text_architecture="mlp:16",
+    batch_size=8, epochs=1, num_workers=0, device="cpu", tracking="off", datafolds=("query", "database"),
+)  # fmt: skip
 
 
 def _settings(loss: str, mode: str) -> Settings:
@@ -50,3 +57,22 @@ def run(home):
 def other(home):
     """The run of DCH."""
     return Run.of(_settings("DCH", "fa"))
+
+
+@pytest.fixture(scope="session")
+def paired_home(tmp_path_factory):
+    """A project root with a predicted run of two views, some of whose items lack one."""
+    home = tmp_path_factory.mktemp("paired")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(home))
+        prepare_pairs(without_image=(30, 38, 41), without_text=(31, 43))  # the query fold begins with row 30, the database with 38
+        train(PAIRS, quiet=True)
+        predict(PAIRS, quiet=True)
+    return home
+
+
+@pytest.fixture
+def pairs(paired_home, project_home):
+    """That run, in a copy of that root."""
+    shutil.copytree(paired_home, project_home, dirs_exist_ok=True)
+    return Run.of(PAIRS)

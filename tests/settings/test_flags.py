@@ -56,6 +56,7 @@ SAMPLES = {
     "predict_batch_size": ("7", 7),
     "tsv": ("", True),
     "rule_constants": ("rate=0.1,samples=9", "rate=0.1,samples=9"),
+    "bank": ("", True),
 }
 FOREIGN = [(phase, f"-{s.flag}") for phase in PHASES for _, s in Settings.table() if phase not in s.phases]
 FLAGS = [(phase, flag, field.name) for field, s in Settings.table() for phase in s.phases for flag in (f"-{s.flag}", f"--{field.name}")]

@@ -1,5 +1,6 @@
 """Codebooks: a code for each class, learnt with the features, and images classified by the code they are nearest to."""
 
+from ..signs import straight_through
 from .decoding import (
     TIES,
     area_under_roc,
@@ -12,7 +13,7 @@ from .decoding import (
     top_k_accuracy,
 )
 from .facts import CodebookFacts, bit_groups, check_codebook, class_tree, codebook_facts
-from .learning import codebook_loss, count_flips, draw_codebook, instance_loss, straight_through
+from .learning import codebook_loss, count_flips, draw_codebook, instance_loss
 
 __all__ = [
     "TIES",

@@ -7,19 +7,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from ...errors import UsageError
-from ..signs import signs
-
-
-def straight_through(weights: Tensor) -> Tensor:
-    r"""Return signs, zero counting as +1, that pass their gradient on as if they were the weights themselves.
-
-    .. math:: b = +1 \text{ if } w \ge 0 \text{ else } -1, \qquad \frac{\partial b}{\partial w} := 1
-
-    Example:
-        >>> straight_through(torch.tensor([0.3, 0.0, -2.0])).tolist()
-        [1.0, 1.0, -1.0]
-    """
-    return signs(weights.detach()) + (weights - weights.detach())  # in this order the value is exact: what is added is 0
+from ..signs import straight_through
 
 
 def draw_codebook(classes: int, bits: int, generator: torch.Generator, scale: float = 0.01) -> Tensor:

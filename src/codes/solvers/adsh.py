@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ...errors import UsageError
-from ..banks import similarity
+from ..pairs import similarity
 from ..signs import signs
 
 BLOCK = 4096  # database rows whose similarity is held at a time
@@ -28,7 +28,7 @@ def adsh_ratio(sampled: Tensor, labels: Tensor) -> float:
     return similar / dissimilar if dissimilar else 0.0
 
 
-def adsh_similarity(sampled: Tensor, labels: Tensor, ratio: float, dtype: torch.dtype = torch.float32) -> Tensor:
+def adsh_similarity(sampled: Tensor, labels: Tensor, ratio: float | Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return +1 for a pair with a common class and -r for any other, (m, n); with the block's own ratio it sums to 0.
 
     Args:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from ...errors import BioDeepHashingError
-from ..banks import BankRows, similarity
+from ..banks import BankRows
+from ..pairs import STEEP, similarity, weigh
 from ..signs import signs
 
 
@@ -54,9 +55,33 @@ def dfh_objective(centres: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
     )
 
 
-@torch.no_grad()
 def dfh_centres(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float = 0.03, steps: int = 200) -> Tensor:
+    """Return the centres after the steps of :func:`dfh_descent`, checked.
+
+    Raises:
+        BioDeepHashingError: if they diverge.
+    """
+    centres = dfh_descent(centres, labels, targets, rate=rate, steps=steps)
+    check_dfh_centres(centres)
+    return centres
+
+
+def check_dfh_centres(centres: Tensor) -> None:
+    """Raise where centres V (K, C) have diverged.
+
+    Raises:
+        BioDeepHashingError: if an entry is not finite.
+    """
+    if not centres.isfinite().all():
+        bits, classes = centres.shape
+        raise BioDeepHashingError(f"the centres of {classes} classes in {bits} bits diverged: take a smaller rate (-constants rate=0.01)")
+
+
+@torch.no_grad()
+def dfh_descent(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float = 0.03, steps: int = 200) -> Tensor:
     """Return the centres after steps of gradient descent; the rate falls to a tenth before steps 149 and 179, counted from 0.
+
+    Nothing is read back from the device: see :func:`check_dfh_centres`.
 
     Args:
         centres: V, (K, C); zero the first time.
@@ -65,32 +90,36 @@ def dfh_centres(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float
         rate: length of a step; fixed, so the objective can rise where there are few classes and many bits.
         steps: how many.
 
-    Raises:
-        BioDeepHashingError: if the centres diverge.
-
     Example:
-        >>> centres = dfh_centres(torch.zeros(1, 3), torch.eye(3), torch.tensor([[1.0], [1.0], [-1.0]]))
+        >>> centres = dfh_descent(torch.zeros(1, 3), torch.eye(3), torch.tensor([[1.0], [1.0], [-1.0]]))
         >>> centres.sign().tolist()
         [[1.0, 1.0, -1.0]]
     """
     labels, targets = labels.to(centres.dtype), targets.to(centres.dtype)
-    products = _products(centres)
+    products, identity = _products(centres), torch.eye(centres.shape[1], dtype=centres.dtype, device=centres.device)
+    near, apart, binary = 2 / targets.numel(), 4 / products.numel(), 2 / centres.numel()
+    fixed = near * labels.T @ labels - apart * products + binary * identity  # the gradient is V (a VᵀV + fixed) - drawn - c sgn V
+    drawn = near * targets.T @ labels
     for step in range(steps):
         rate = rate / 10 if step in (149, 179) else rate
-        centres = centres - rate * (
-            2 / targets.numel() * (labels @ centres.T - targets).T @ labels
-            + 4 / products.numel() * centres @ (centres.T @ centres - products)
-            + 2 / centres.numel() * (centres - centres.sign())
-        )
-    if not centres.isfinite().all():
-        raise BioDeepHashingError(f"the centres of {len(products)} classes in {len(centres)} bits diverged: take a smaller rate")
+        slope = centres @ torch.addmm(fixed, centres.T, centres, alpha=apart) - drawn
+        centres = centres - rate * slope.sub_(centres.sign(), alpha=binary)
     return centres
 
 
-def dfh_loss(codes: Tensor, labels: Tensor, bank: BankRows, targets: Tensor, *, margin: float = 3.0, penalty: float = 0.5) -> Tensor:
+def dfh_loss(
+    codes: Tensor,
+    labels: Tensor,
+    bank: BankRows,
+    targets: Tensor,
+    *,
+    margin: float = 3.0,
+    penalty: float = 0.5,
+    weights: tuple[float, float] | None = None,
+) -> Tensor:
     r"""Return the loss of a batch with a memory bank; the gradient reaches its codes only.
 
-    .. math:: \frac{1}{BN} \sum_{ij} \left[ s \log(1 + e^{m - t}) + (1 - s) \log(1 + e^{m + t}) \right]
+    .. math:: \frac{1}{BN} \sum_{ij} w_{ij} \left[ s \log(1 + e^{m - t}) + (1 - s) \log(1 + e^{m + t}) \right]
         + \eta \operatorname{mean} (b - u)^2, \quad t_{ij} = \tfrac12 \langle u_i, m_j \rangle
 
     References:
@@ -103,15 +132,18 @@ def dfh_loss(codes: Tensor, labels: Tensor, bank: BankRows, targets: Tensor, *, 
         targets: b, see :func:`dfh_targets`, (B, K).
         margin: m.
         penalty: η.
+        weights: w of similar and of dissimilar pairs, see :func:`~biodeephashing.codes.pairs.side_weights`; None for 1.
 
     Example:
         >>> codes, labels = torch.ones(1, 2), torch.ones(1, 1)
         >>> round(dfh_loss(codes, labels, BankRows(codes, labels), codes).item(), 4)  # t = 1: log(1 + exp(2))
         2.1269
     """
-    away = 1 - 2 * similarity(labels, bank.labels, codes.dtype)
+    similar = similarity(labels, bank.labels, codes.dtype)
     logits = codes @ bank.codes.detach().to(codes.dtype).T / 2
-    return -logsigmoid(-(margin + away * logits)).mean() + penalty * (targets.detach() - codes).square().mean()
+    pairs = softplus(margin + (-2 * similar).add_(1) * logits, threshold=STEEP)
+    pairs = pairs if weights is None else weigh(similar, weights) * pairs
+    return bank.mean(pairs) + penalty * (targets.detach() - codes).square().mean()
 
 
 def _products(centres: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from ...interrupts import defer_interrupts
 from .fold import Batch
 
 _Request = tuple[list[int], int]  # positions of a batch among the items that are present, and its epoch
+_Rows = Callable[[int], NDArray[np.int64]]  # of an epoch
 
 
 class Fold(Protocol):
@@ -46,12 +47,13 @@ class EpochSampler(DistributedSampler[int]):
     replace it.
 
     Args:
-        length: number of images.
+        length: images of an epoch.
         batch_size: images of a batch, over all devices.
         seed: seed of the order.
         shuffle: whether there is one; else the images come in their own order.
         rank: number of this device.
         world_size: number of devices N.
+        rows: returns the rows that an epoch draws from, ``length`` different ones; None for those from 0.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
@@ -66,22 +68,31 @@ class EpochSampler(DistributedSampler[int]):
     """
 
     def __init__(
-        self, length: int, batch_size: int, *, seed: int = 0, shuffle: bool = True, rank: int = 0, world_size: int = 1
-    ) -> None:  # fmt: skip
+        self,
+        length: int,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+        rows: _Rows | None = None,
+    ) -> None:
         if batch_size < 1 or batch_size % world_size:
             raise UsageError(f"-bs {batch_size} cannot be shared evenly by {world_size} devices")
         if length < world_size:
             raise DataError(f"{length} images cannot be shared by {world_size} devices")
         super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
-        self.length, self.batch_size = length, batch_size
+        self.length, self.batch_size, self.rows = length, batch_size, rows
 
     def order(self) -> NDArray[np.int64]:
         """Return the order of the epoch, over all devices and before anything is cut or filled up."""
+        rows = np.arange(self.length) if self.rows is None else self.rows(self.epoch)
         if not self.shuffle:
-            return np.arange(self.length)
+            return rows
         # Sorting raw 64-bit draws: NumPy promises this stream for good, which it does not for its permutation().
         draws = np.random.PCG64(np.random.SeedSequence((self.seed, self.epoch))).random_raw(self.length)
-        return np.argsort(draws, kind="stable")
+        return rows[np.argsort(draws, kind="stable")]
 
     def __iter__(self) -> Iterator[int]:
         order, surplus = self.order(), self.length % self.num_replicas
@@ -160,6 +171,7 @@ def loader(
     rank: int = 0,
     world_size: int = 1,
     pin_memory: bool = False,
+    rows: _Rows | None = None,
 ) -> DataLoader[Batch]:
     """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
 
@@ -174,16 +186,19 @@ def loader(
         rank: number of this device.
         world_size: number of devices.
         pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
+        rows: returns the rows of the fold that an epoch draws from, none of them left out and as many in each; None for all.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
         DataError: if there is not one image for each device.
     """
     workers, batches = 0 if fold.ready else num_workers, _ByBatch(fold)
+    length = len(batches.rows) if rows is None else len(rows(0))
+    positions = None if rows is None else lambda epoch: np.searchsorted(batches.rows, rows(epoch))
     return _Loader(
         batches,
         batch_size=None,  # the sampler gives batches
-        sampler=_Batches(len(batches.rows), batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size),
+        sampler=_Batches(length, batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, rows=positions),
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -22,13 +22,13 @@ from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
 from ..prepare.content import DatasetContent
 from ..prepare.label_table import LabelTable
-from ..prepare.labels import few, without_images
+from ..prepare.labels import without_images
 from ..prepare.unreadable import words_of_left_out
 from ..prepare.write import prepare
 from ..split import Split, read_facts, read_split
 from .folder import file_names, fingerprint, read_own
+from .shares import dealt, is_single, parse_fractions, rule_of
 
-_FOLDS = ("train", "query", "val")  # in this order; the rest is database
 _DEFAULTS: Mapping[str, Any] = {"separator": " ", "least": 1}
 
 
@@ -86,8 +86,8 @@ def prepare_own(
     reading = _reading(name, separator, least, no_skip=no_skip)
     whole, left_out = read_own(path, reading.get("separator", _DEFAULTS["separator"]))
     table, reading = _with_least(whole, reading)
-    source, single = _source(path, table), _is_single(table)
-    rule = _rule(single, shares)
+    source, single = _source(path, table), is_single(table.labels)
+    rule = rule_of(shares, single=single)
     content = partial(_content, single=single, shares=shares, seed=drawn, source=source, reading=reading)
     split, written = prepare(name, lambda: content(table), no_skip=no_skip, skip_unreadable=skip_unreadable)
     if split.source != source:
@@ -160,29 +160,6 @@ def prepare_source(path: Path | None, skip_unreadable: Fraction = Fraction()) ->
     return [line for line in (outcome.left_out, *words_of_left_out(split.database), split.caption, *split.understood) if line]
 
 
-def parse_fractions(text: str) -> dict[str, Fraction]:
-    """Return the fractions of train, query and val, exactly as they are written.
-
-    Args:
-        text: ``train=0.5,val=0.1,query=0.1``, in any order.
-
-    Raises:
-        UsageError: for another form, a fraction that is not above 0, or fractions that leave nothing for the database.
-
-    Example:
-        >>> parse_fractions("train=0.29,val=0.1,query=0.1")["train"]
-        Fraction(29, 100)
-    """
-    pairs = [part.strip().partition("=") for part in text.split(",")]
-    values = {fold: value.strip() for fold, _, value in pairs}
-    if len(pairs) != len(_FOLDS) or set(values) != set(_FOLDS) or not all(re.fullmatch(r"\d*\.?\d+", value) for value in values.values()):
-        raise UsageError(f"-fractions {text!r} is not of the form {OWN_FRACTIONS}")
-    shares = {fold: Fraction(values[fold]) for fold in _FOLDS}
-    if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
-        raise UsageError(f"-fractions {text}: each must be above 0 and all together below 1, as the rest is the database")
-    return shares
-
-
 def _reading(name: str, separator: str | None, least: int | None, *, no_skip: bool) -> dict[str, Any]:
     """Return how to read the source, as ``split.json`` records it: as the options say, or else as before."""
     if separator == "":
@@ -220,29 +197,17 @@ def _origin_of(source: str) -> str:
     return re.sub(r" \([\d,]+ images, SHA-256 of names, sizes and labels \w+\)$", "", source)
 
 
-def _rule(single: bool, shares: Mapping[str, Fraction]) -> str:
-    words = f"{', '.join(f'{fold} {float(share):g}' for fold, share in shares.items())}, rounded down but at least 1, the rest database"
-    return f"per class, after one shuffle of all images: {words}" if single else f"of all images, shuffled: {words}"
-
-
-def _is_single(table: LabelTable) -> bool:
-    return bool((table.labels.sum(axis=1) == 1).all())
-
-
 def _content(
     table: LabelTable, *, single: bool, shares: Mapping[str, Fraction], seed: int, source: str, reading: dict[str, Any]
 ) -> DatasetContent:
     counts = table.labels.sum(axis=0, dtype=np.int64).tolist()
     empty = [name for name, count in zip(table.classes, counts, strict=True) if count == 0]
     remarks = without_images(empty)
+    folds = dealt(table.labels, table.classes, shares, single=single, seed=seed)
     if single:
-        folds = splits.per_class_share(table.labels.argmax(axis=1), shares, names=table.classes, seed=seed)
         remarks += splits.too_small(counts, shares, table.classes)
-    else:
-        folds = splits.random_split(len(table), splits.share_sizes(len(table), shares), seed=seed)
-        _check_answerable(table.labels, folds, table.classes)
     table = dataclasses.replace(table, unused=empty)
-    content = table.content(folds, splits.Protocol("disjoint", _rule(single, shares), seed), source=source)
+    content = table.content(folds, splits.Protocol("disjoint", rule_of(shares, single=single), seed), source=source)
 
     def without(rows: NDArray[np.int64]) -> DatasetContent:
         rest, read = _with_least(table.rows(np.setdiff1d(np.arange(len(table)), rows)), reading)
@@ -251,14 +216,3 @@ def _content(
     return dataclasses.replace(
         content, files=file_names(table.paths), without=without, reading={**content.reading, **reading}, remarks=remarks
     )
-
-
-def _check_answerable(labels: NDArray[np.uint8], folds: Mapping[str, NDArray[np.int64]], names: Sequence[str]) -> None:
-    """Check that every class of the queries occurs in the database: a query without a relevant item has no average precision."""
-    missing = np.flatnonzero(labels[folds["query"]].any(axis=0) & ~labels[folds[splits.REST]].any(axis=0)).tolist()
-    if missing:
-        words = few([f"{names[column]!r} ({labels[:, column].sum()} images)" for column in missing])
-        raise DataError(
-            f"{len(missing)} of {len(names)} classes are too small for the split: queries have them, but no image of database: {words}; "
-            f"add images, leave small classes out (-least N), or try another seed"
-        )

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ...errors import DataError, UsageError, unknown_name
 from ...settings import FOLDS
 from ..catalogue import LIST_SOURCES, check_own_name
-from ..metadata import parse_label_names
 from ..prepare import image_lists, splits
+from ..prepare.class_numbers import read_class_names
 from ..prepare.content import DatasetContent
 from ..prepare.labels import without_images
 from ..prepare.write import prepare
@@ -98,7 +98,7 @@ def _content(
     if not images.is_dir():
         raise DataError(f"there is no folder {images}: -images FOLDER says where the images lie")
     lists = image_lists.read_lists(files)
-    table, folds = image_lists.join(lists, images, image_lists.by_name(images), _names(classes))
+    table, folds = image_lists.join(lists, images, image_lists.by_name(images), None if classes is None else read_class_names(classes))
     table.check_present("-images FOLDER says where the images lie")
     rule = f"as the lists say: {', '.join(f'{fold} {listed.file.name}' for fold, listed in lists.items())}"
     if val_from is not None:
@@ -118,18 +118,3 @@ def _with_val(folds: Mapping[str, NDArray[np.int64]], source: str, size: int) ->
         raise UsageError(f"-val_size {size} is too many: {source} has {len(free):,} images that could be drawn, and at least 1 must stay")
     drawn = free[splits.random_split(len(free), {"val": size}, seed=SEED)["val"]]
     return {fold: rows[~np.isin(rows, drawn)] for fold, rows in folds.items()} | {"val": drawn}
-
-
-def _names(file: Path | None) -> list[str] | None:
-    if file is None:
-        return None
-    try:
-        names = [line.strip() for line in file.read_text("utf-8-sig").rstrip().splitlines()]
-    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
-        raise DataError(f"{file} is no text file of class names, one in a line") from error
-    if names[:1] == ["id,name"]:
-        return parse_label_names(file, "mend that line and run the command again")
-    for row, name in enumerate(names):
-        if not name or name in names[:row]:
-            raise DataError(f"line {row + 1} of {file} is {name!r}: class names must not be empty or occur twice")
-    return names

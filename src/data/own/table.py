@@ -48,23 +48,47 @@ def read_table(file: Path, separator: str = BLANK) -> LabelTable:
         >>> read_table(file, ";").classes
         ['cat', 'cat dog']
     """
-    delimiter = _delimiter(file)
-    rows = list(_rows(file, delimiter))
+    lines, paths, cells = read_cells(file)
+    classes, vectors, form = labels_of(file, cells, lines, separator)
+    if (delimiter := _delimiter(file)) != ",":
+        form += f", columns separated by {_DELIMITERS[delimiter]}"
+    return LabelTable(file.parent, paths, vectors, classes, lines.__getitem__, form=form)
+
+
+def read_cells(file: Path) -> tuple[list[str], list[str], list[str]]:
+    """Return of each item of a CSV table where it is written, its file and its labels, as they are written; see :func:`read_table`.
+
+    Raises:
+        DataError: naming the line, as :func:`read_table` does.
+    """
+    rows = list(_rows(file, _delimiter(file)))
     if not rows:
         raise DataError(f"{file} names no images")
     numbers, paths, cells = zip(*rows, strict=True)
+    return [f"line {number} of {file}" for number in numbers], list(paths), list(cells)
+
+
+def labels_of(
+    file: Path, cells: Sequence[str], lines: Sequence[str], separator: str = BLANK
+) -> tuple[list[str], NDArray[np.uint8], str]:  # fmt: skip
+    """Return classes, label vectors (n, C), and how the labels are written, of n cells; see :func:`read_table`.
+
+    Args:
+        file: where they come from, for messages.
+        cells: labels of each item.
+        lines: where each is written.
+        separator: what stands between the labels of a cell.
+
+    Raises:
+        DataError: naming the line, as :func:`read_table` does.
+    """
     labels = [_labels(cell, separator) for cell in cells]
-    lines = [f"line {number} of {file}" for number in numbers]
     first = next((row for row, row_labels in enumerate(labels) if row_labels), None)
     if first is None:
-        raise DataError(f"{file} holds no labels at all: write class names, separated by blanks, into the second column")
+        raise DataError(f"{file} holds no labels at all: write class names, separated by blanks, into its last column")
     if len(labels[first]) > 1 and set(labels[first]) <= {"0", "1"}:
-        form, (classes, vectors) = "0/1 vectors", _numbered(labels, lines, first)
-    else:
-        form, (classes, vectors) = _form(labels, separator), _named(labels, lines, separator)
-    if delimiter != ",":
-        form += f", columns separated by {_DELIMITERS[delimiter]}"
-    return LabelTable(file.parent, list(paths), vectors, classes, lines.__getitem__, form=form)
+        return *_numbered(labels, lines, first), "0/1 vectors"
+    return *_named(labels, lines, separator), _form(labels, separator)
 
 
 def _labels(cell: str, separator: str) -> list[str]:

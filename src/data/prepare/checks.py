@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError
 from ...settings import FOLDS
+from ..features.examination import not_finite
 from ..metadata import NO_IMAGE
 from .content import DatasetContent, is_safe
 from .splits import overlaps
@@ -20,13 +21,24 @@ def check(content: DatasetContent) -> None:
     Raises:
         DataError: for a fold without images or with one twice, folds that share images though their protocol does not say
             so, a class without images, a single class, images that all have the same labels, a file name that cannot
-            be written or occurs twice, and texts that are not one line per image.
+            be written or occurs twice, texts that are not one line per image, and ready features that
+            are not one row of finite numbers per item.
     """
     _check_folds(content)
     _check_overlaps(content)
     _check_classes(content)
     _check_names(content)
     _check_texts(content)
+    _check_features(content)
+
+
+def _check_features(content: DatasetContent) -> None:
+    for modality, values in ({} if content.features is None else content.features.views()).items():
+        if values.ndim != 2 or len(values) != len(content.files) or values.shape[1] == 0:
+            items = f"{len(content.files):,} items"
+            raise DataError(f"{modality} features are {values.dtype} {values.shape}, not a row of numbers for each of {items}")
+        if len(rows := not_finite(values)):
+            raise DataError(f"{modality} features hold numbers that are not finite: {len(rows):,} rows, the first is row {rows[0] + 1:,}")
 
 
 def _check_folds(content: DatasetContent) -> None:
@@ -87,6 +99,9 @@ def uniform(labels: NDArray[np.uint8], classes: Sequence[str]) -> str:
 
 def _check_names(content: DatasetContent) -> None:
     seen: set[str] = set()
+    if content.features is not None:
+        _check_items(content.files)
+        return
     for name in content.files:
         if name == NO_IMAGE:
             continue
@@ -95,6 +110,15 @@ def _check_names(content: DatasetContent) -> None:
         if name.lower() in seen:
             raise DataError(f"two images have the file name {name!r}, where upper and lower case may be the same")
         seen.add(name.lower())
+
+
+def _check_items(names: Sequence[str]) -> None:
+    """Check that items without files have names of their own, which can stand in a metadata line."""
+    for name in names:
+        if name != name.strip() or name in ("", NO_IMAGE) or not name.isprintable() or "," in name:
+            raise DataError(f"the item name {name!r} is empty, or holds a comma, an outer blank or a control character")
+    if len(set(names)) < len(names):
+        raise DataError("two items have the same name")
 
 
 def _check_texts(content: DatasetContent) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ..metadata import parse_label_names
 from .splits import one_hot
 
 _DIGITS = 9  # of a class number, at most
@@ -33,6 +35,24 @@ def parse_numbers(texts: Sequence[bytes], bad_line: Callable[[int, str], DataErr
         if not text.isdigit() or len(text) > _DIGITS:
             raise bad_line(row, f"has the label {text.decode(errors='replace')!r}, which is no class number")
     return np.array([int(text) for text in texts], dtype=np.int64)
+
+
+def read_class_names(file: Path) -> list[str]:
+    """Read class names, one in a line, or a table ``id,name``.
+
+    Raises:
+        DataError: naming the line, if it is no such file, or a name is empty or occurs twice.
+    """
+    try:
+        names = [line.strip() for line in file.read_text("utf-8-sig").rstrip().splitlines()]
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError) as error:
+        raise DataError(f"{file} is no text file of class names, one in a line") from error
+    if names[:1] == ["id,name"]:
+        return parse_label_names(file, "mend that line and run the command again")
+    for row, name in enumerate(names):
+        if not name or name in names[:row]:
+            raise DataError(f"line {row + 1} of {file} is {name!r}: class names must not be empty or occur twice")
+    return names
 
 
 def vectors_of(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...settings import FOLDS
+from ..features.rows import Values
 from ..metadata import NO_IMAGE
 from .labels import describe, doubts
 from .splits import Protocol
@@ -38,6 +39,23 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Features:
+    """Ready features of the items of a dataset, in place of images and, where there is a second view, of texts.
+
+    Args:
+        image: float16 or float32 (n, D); of n items.
+        text: float16 or float32 (n, D'); None for words, or no second view.
+    """
+
+    image: Values
+    text: Values | None = None
+
+    def views(self) -> dict[str, Values]:
+        """Return the features by modality."""
+        return {"image": self.image} | ({} if self.text is None else {"text": self.text})
+
+
+@dataclass(frozen=True)
 class DatasetContent:
     """A dataset as a processor hands it over.
 
@@ -46,7 +64,7 @@ class DatasetContent:
         labels: (n, C) uint8, each 0 or 1.
         classes: C class names.
         folds: indices of the images of each fold, in the order of the metadata file.
-        write_image: writes the image of an index to a path; called from several threads.
+        write_image: writes the image of an index to a path; called from several threads. None where there are ready features.
         protocol: how it is split.
         source: where the images come from.
         note: how many images are there when some are missing ("20,000 of 60,000 images"), else empty.
@@ -58,13 +76,14 @@ class DatasetContent:
         reading: how the source was read; "labels" says how it writes them.
         remarks: what is doubtful about the labels, beside what :func:`~.labels.doubts` finds.
         texts: the texts of the images; None for images alone.
+        features: ready features in place of images; items have names in ``files``, too.
     """
 
     files: Sequence[str]
     labels: NDArray[np.uint8]
     classes: Sequence[str]
     folds: Mapping[str, NDArray[np.int64]]
-    write_image: Callable[[int, Path], None]
+    write_image: Callable[[int, Path], None] | None
     protocol: Protocol
     source: str
     note: str = ""
@@ -76,6 +95,7 @@ class DatasetContent:
     reading: Mapping[str, str | int] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     texts: Texts | None = None
+    features: Features | None = None
 
     def with_image(self) -> NDArray[np.int64]:
         """Return the indices of the images in the folds, ascending, without the items that are a text alone."""

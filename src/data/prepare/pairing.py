@@ -71,7 +71,7 @@ def pairing_remarks(prepared: PreparedDataset) -> Iterator[str]:
     Raises:
         DataError: if texts and metadata do not match line by line, or a file cannot be read.
     """
-    if not prepared.split.has_texts:
+    if not prepared.split.has_texts or prepared.split.has_features():
         return
     metadata, texts = prepared.fold("train"), load_texts(prepared, "train")
     both = np.flatnonzero(metadata.present & texts.present)

@@ -11,11 +11,12 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError
+from ...errors import DataError, UsageError
 from ...settings import FOLDS
 from .labels import few
 
 REST = "database"
+_SIZED = ("train", "val", "query")
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,26 @@ def random_split(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict
     random.Random(seed).shuffle(names)
     dealt = np.array(names)
     return {fold: np.flatnonzero(dealt == fold) for fold in (*sizes, REST)}
+
+
+def parse_sizes(text: str) -> dict[str, int]:
+    """Return the sizes of train, val and query.
+
+    Args:
+        text: ``train=5000,val=1000,query=1000``, in any order.
+
+    Raises:
+        UsageError: for another form, or a size that is not above 0.
+
+    Example:
+        >>> parse_sizes("query=2, train=5,val=1")
+        {'train': 5, 'val': 1, 'query': 2}
+    """
+    pairs = [part.strip().partition("=") for part in text.split(",")]
+    values = {fold: value.strip() for fold, _, value in pairs}
+    if len(pairs) != len(_SIZED) or set(values) != set(_SIZED) or not all(value.isdecimal() and int(value) for value in values.values()):
+        raise UsageError(f"-sizes {text!r} is not of the form train=5000,val=1000,query=1000")
+    return {fold: int(values[fold]) for fold in _SIZED}
 
 
 def merge_folds(folds: Mapping[str, NDArray[np.int64]], pairs: Sequence[str]) -> dict[str, NDArray[np.int64]]:

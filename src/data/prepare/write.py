@@ -13,13 +13,14 @@ import numpy as np
 from ...errors import DataError
 from ...runs import only_process, processed_folder, recover, replacing_folder
 from ...settings import FOLDS
+from ..features.rows import write_features
 from ..images.threads import in_threads
 from ..metadata import LABEL_NAMES_FILE, NO_IMAGE, read_metadata, write_label_names, write_metadata
-from ..split import VOCABULARY_FILE, Split, checksums, how_to_fix, metadata_file, read_split, texts_file, write_split
+from ..split import VOCABULARY_FILE, Split, checksums, features_file, how_to_fix, metadata_file, read_split, texts_file, write_split
 from ..texts.rows import write_texts
 from ..texts.vocabulary import Vocabulary, write_vocabulary
 from .checks import check, uniform
-from .content import DatasetContent, Texts
+from .content import DatasetContent, Features, Texts
 from .splits import overlaps
 from .unreadable import check_left_out, without_unreadable, write_left_out
 
@@ -74,6 +75,8 @@ def prepare(
 def _checked(database: str, skip_unreadable: Fraction) -> Split:
     split = read_split(database)
     folder = processed_folder(database)
+    if split.has_features():
+        return split
     present = {entry.name for entry in os.scandir(folder / IMAGES)} if (folder / IMAGES).is_dir() else set()
     labels = []
     for fold in FOLDS:
@@ -97,15 +100,19 @@ def _check_spelling(folder: Path) -> None:
 
 
 def _write(database: str, content: DatasetContent, folder: Path) -> None:
-    (folder / IMAGES).mkdir()
-    _write_images(database, content, folder / IMAGES)
+    if content.features is None:
+        (folder / IMAGES).mkdir()
+        _write_images(database, content, folder / IMAGES)
     for fold in FOLDS:
         rows = content.folds[fold]
         names = [content.files[row] for row in rows]
-        paths = [name if name == NO_IMAGE else f"data/processed/{database}/{IMAGES}/{name}" for name in names]
+        bare = content.features is not None
+        paths = [name if bare or name == NO_IMAGE else f"data/processed/{database}/{IMAGES}/{name}" for name in names]
         write_metadata(metadata_file(folder, fold), paths, content.labels[rows])
     if content.texts is not None:
         _write_texts(folder, content, content.texts)
+    if content.features is not None:
+        _write_features(folder, content, content.features)
     write_label_names(folder / LABEL_NAMES_FILE, content.classes)
     write_left_out(folder, content.left_out)
     facts = Split(
@@ -127,8 +134,15 @@ def _write(database: str, content: DatasetContent, folder: Path) -> None:
 
 
 def _write_images(database: str, content: DatasetContent, folder: Path) -> None:
-    rows = content.with_image().tolist()
-    in_threads(lambda row: content.write_image(row, folder / content.files[row]), rows, database)
+    rows, write_image = content.with_image().tolist(), content.write_image
+    assert write_image is not None
+    in_threads(lambda row: write_image(row, folder / content.files[row]), rows, database)
+
+
+def _write_features(folder: Path, content: DatasetContent, features: Features) -> None:
+    for fold in FOLDS:
+        for modality, values in features.views().items():
+            write_features(features_file(folder, fold, modality), values, content.folds[fold])
 
 
 def _write_texts(folder: Path, content: DatasetContent, texts: Texts) -> None:

@@ -1,4 +1,4 @@
-"""One script per public dataset, and two for own images: prepares it in ``data/processed/``."""
+"""One script per public dataset, and four for own images, features and files of other code bases: prepares it in ``data/processed/``."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ _ROW, _INSET = 1.35, 0.04  # of a query, and of an image in its border; an image
 _STEP, _INCHES = 1.11, 0.8  # from an image to the next, and what 1 is on the page
 _PIXELS = 240  # most of a side: a tile has half as many
 _LINES, _LETTERS = 3, 16  # of the classes beside a query
+_DOWN, _ACROSS = 8, 14  # lines of a text in a tile, and letters of a line
 
 
 @dataclass(frozen=True)
@@ -39,19 +40,21 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Tile:
-    """An image of a sheet.
+    """An image or a text of a sheet.
 
     Args:
         image: opens it; what it raises for one that cannot be read is a BioDeepHashingError.
         name: of its file, shown in its place then.
         words: stand below it.
         relevant: whether it shares a class with the query, which its border tells; None where that is not known.
+        text: stands in the place of the image; empty for an image.
     """
 
     image: Callable[[], Image]
     name: str
     words: str = ""
     relevant: bool | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,8 +135,14 @@ def _draw_tiles(axes: Any, tiles: Sequence[Tile], columns: int, top: float) -> N
 
 
 def _draw_tile(axes: Any, tile: Tile, x: float, y: float, colour: str) -> None:
-    """Draw an image as large as fits into a square with a border, or a grey square that names what cannot be shown."""
-    axes.add_patch(Rectangle((x, y), 1, 1, facecolor="#E4E4E4", edgecolor=colour, linewidth=2.4, zorder=1))
+    """Draw a text, or an image as large as fits, into a square with a border; a grey square names what cannot be shown."""
+    ground = "#FFFFFF" if tile.text else "#E4E4E4"
+    axes.add_patch(Rectangle((x, y), 1, 1, facecolor=ground, edgecolor=colour, linewidth=2.4, zorder=1))
+    if tile.text:
+        lines = textwrap.wrap(tile.text, _ACROSS, max_lines=_DOWN, placeholder=" …")
+        words = "\n".join(lines)
+        axes.text(x + 0.5, y + 0.5, words, fontsize=5.5, ha="center", va="center", linespacing=1.15, parse_math=False, zorder=3)
+        return
     try:
         image = tile.image().convert("RGB")
     except BioDeepHashingError:

@@ -62,7 +62,7 @@ def current_predictions(run: Run) -> Predictions:
 
 
 def read_fold(
-    run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, texts_sha256: str | None = None,
+    run: Run, fold: str, predictions: Predictions, *, rows: int, metadata_sha256: str, made_from: Mapping[str, str] | None = None,
     with_features: bool = True,
 ) -> dict[str, FoldCodes]:  # fmt: skip
     """Read codes and features of a fold, by view.
@@ -73,7 +73,7 @@ def read_fold(
         predictions: what prediction says about it.
         rows: images of the fold, by its metadata.
         metadata_sha256: checksum of that metadata file.
-        texts_sha256: checksum of the file of its texts; None where it has none, or only views without texts matter.
+        made_from: checksums of further files that views are made from, texts and ready features, by the names of the facts.
         with_features: False leaves the file of the features alone, be it there or not.
 
     Raises:
@@ -83,8 +83,11 @@ def read_fold(
     if views is None:
         raise RunError(f"the fold {fold} of {run.directory} has no codes: {PREDICT} (-dfs {' '.join([*predictions.folds, fold])})")
     shape = (rows, predictions.bits)
-    if texts_sha256 and any(facts.get("texts_sha256", texts_sha256) != texts_sha256 for facts in views.values()):
-        raise RunError(f"the codes of the fold {fold} of {run.directory} were made from other texts than the dataset has now: {PREDICT}")
+    for name, checksum in (made_from or {}).items():
+        if any(facts.get(name, checksum) != checksum for facts in views.values()):
+            what = name.removesuffix("_sha256").replace("_", " ")
+            codes = f"the codes of the fold {fold} of {run.directory}"
+            raise RunError(f"{codes} were made from other {what} than the dataset has now: {PREDICT}")
     return {view: _read_view(run, (fold, view), facts, shape, metadata_sha256, with_features) for view, facts in views.items()}
 
 

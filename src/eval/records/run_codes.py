@@ -118,9 +118,11 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
     for fold in (*folds, "database"):
         metadata = prepared.fold(fold)
         checksum = prepared.split.sha256[metadata.file.name]
-        texts = prepared.split.sha256.get(f"{fold}_texts.txt")
+        parts = {"texts": "texts.txt", **{f"{view}_features": f"{view}_features.npy" for view in ("image", "text")}}
+        known = prepared.split.sha256
+        made_from = {f"{name}_sha256": known[file] for name, end in parts.items() if (file := f"{fold}_{end}") in known}
         codes = read_fold(
-            run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, texts_sha256=texts, with_features=with_features
+            run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, made_from=made_from, with_features=with_features
         )
         sides[fold] = {view: LabeledCodes.present(one, metadata.labels) for view, one in codes.items()}
     return RunCodes(run, predictions, prepared, sides)

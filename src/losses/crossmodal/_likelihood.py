@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ...codes.banks import similarity
+from ...codes.pairs import similarity
 
 BLOCK = 512  # remembered items at a time
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...codes.banks import similarity
+from ...codes.pairs import similarity
 from .._keywords import number
 from .._pairs import unit_rows
 from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality

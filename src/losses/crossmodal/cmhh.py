@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...codes.banks import similarity
+from ...codes.pairs import similarity
 from ...errors import UsageError
 from .._keywords import number
 from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality

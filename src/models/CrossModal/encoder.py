@@ -12,11 +12,11 @@ import torch
 from ... import codes
 from ...backbones.texts import build_text_network
 from ...data import TextTransformation
-from ...data.images.inputs import ImageInput
 from ...errors import RunError, UsageError
 from ...runs import Run, run_of
 from ...training.checkpoints import read_checkpoint
-from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, load_weights
+from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, feature_network, load_weights
+from ..feature_encoder import FeatureEncoder
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -63,6 +63,15 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         load_weights(network, content, checkpoint)
         return cls(network, texts, device=device, precision=precision)
 
+    @classmethod
+    def of(cls, run: Run | str | Path, *, device: str | torch.device = "auto", precision: str | None = None) -> TextEncoder:
+        """Return the encoder of texts of a finished run, see :meth:`CrossEncoder.of`; one of ready features has none."""
+        run, settings, how = _opened(run, device, precision)
+        encoder = encoder_of_texts(settings, run.best_checkpoint, **how)
+        if not isinstance(encoder, cls):
+            raise RunError(f"{run} learned from ready features of texts: it takes no words")
+        return encoder
+
     def encode(self, texts: Sequence[str], *, batch_size: int = 64) -> Encoded:
         """Return features and codes of texts.
 
@@ -87,15 +96,44 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         return Encoded(features, codes.pack(features))
 
 
+def _opened(run: Run | str | Path, device: str | torch.device, precision: str | None) -> tuple[Run, Settings, dict[str, Any]]:
+    """Return a finished run of two towers, its settings, and device and precision of its encoders."""
+    run = run if isinstance(run, Run) else run_of(run)
+    check_finished(run)
+    settings = run.settings()
+    if not isinstance(settings, Settings):
+        raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
+    return run, settings, {"device": device_named(device), "precision": precision or settings.precision}
+
+
+def encoder_of_texts(settings: Settings, checkpoint: Path, **how: Any) -> TextEncoder | FeatureEncoder:
+    """Return the encoder of texts, or of the ready features in their place, that a checkpoint of a run holds.
+
+    Args:
+        settings: the run's settings.
+        checkpoint: holds the text tower.
+        how: device and precision; see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
+
+    Raises:
+        RunError: if the checkpoint is missing, damaged or of another network.
+    """
+    content = read_checkpoint(checkpoint).get("text", {})
+    if "texts" in content or not content:
+        return TextEncoder.of_checkpoint(settings, checkpoint, **how)
+    network = feature_network(settings.tower("text"), content)
+    load_weights(network, content, checkpoint)
+    return FeatureEncoder(network, **how)
+
+
 class CrossEncoder:
     """Maps images and texts to codes that can be compared with each other.
 
     Args:
-        images: the encoder of images.
-        texts: the encoder of texts.
+        images: the encoder of images, or of the ready features in their place.
+        texts: the encoder of texts, or of the ready features in their place.
     """
 
-    def __init__(self, images: Encoder, texts: TextEncoder) -> None:
+    def __init__(self, images: Encoder | FeatureEncoder, texts: TextEncoder | FeatureEncoder) -> None:
         self.images = images
         self.texts = texts
 
@@ -111,18 +149,14 @@ class CrossEncoder:
         Raises:
             RunError: if there is no such run, it is not finished or has no text tower, or a file of it is damaged.
         """
-        run = run if isinstance(run, Run) else run_of(run)
-        check_finished(run)
-        settings = run.settings()
-        if not isinstance(settings, Settings):
-            raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
-        how: dict[str, Any] = {"device": device_named(device), "precision": precision or settings.precision}
-        return cls(Encoder.of(run, **how), TextEncoder.of_checkpoint(settings, run.best_checkpoint, **how))
+        run, settings, how = _opened(run, device, precision)
+        images = FeatureEncoder.of(run, **how) if settings.takes_features else Encoder.of(run, **how)
+        return cls(images, encoder_of_texts(settings, run.best_checkpoint, **how))
 
-    def encode_images(self, images: ImageInput, *, batch_size: int = 64) -> Encoded:
-        """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`."""
+    def encode_images(self, images: Any, *, batch_size: int = 64) -> Encoded:
+        """Return features and codes of images, see :meth:`~biodeephashing.models.encoder.Encoder.encode`, or of ready features, (n, D)."""
         return self.images.encode(images, batch_size=batch_size)
 
-    def encode_texts(self, texts: Sequence[str], *, batch_size: int = 64) -> Encoded:
-        """Return features and codes of texts, see :meth:`TextEncoder.encode`."""
+    def encode_texts(self, texts: Any, *, batch_size: int = 64) -> Encoded:
+        """Return features and codes of texts, see :meth:`TextEncoder.encode`, or of ready features, (n, D)."""
         return self.texts.encode(texts, batch_size=batch_size)

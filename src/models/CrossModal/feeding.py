@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from ...data import Metadata, PreparedDataset, TextTransformation, loader
+from ...data import Metadata, PreparedDataset, loader
 from .settings import TOWERS, Settings
-from .views import Batches, Views, views_of
+from .views import Batches, OfTexts, Views, views_of
 
 
 class Passes:
@@ -54,9 +54,10 @@ class CrossModalFeeding(pl.LightningDataModule):
         alternates: whether the towers learn in turn; else from pairs.
     """
 
-    def __init__(self, prepared: PreparedDataset, texts: TextTransformation, settings: Settings, *, alternates: bool) -> None:
+    def __init__(self, prepared: PreparedDataset, texts: OfTexts, settings: Settings, *, alternates: bool) -> None:
         super().__init__()
         self.settings = settings
+        self.texts = texts
         self.alternates = alternates
         self.train_views = views_of(prepared, "train", texts, settings, training=True)
         self.val_pairs = Views(views_of(prepared, "val", texts, settings))

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from ...backbones import HashNetwork, build_network
+from ...backbones import HashNetwork
 from ...backbones.texts import build_text_network
-from ...data import ImageFold, PreparedDataset, TextFold, TextTransformation
+from ...data import PreparedDataset, TextFold
 from ...errors import RuleError, UsageError
 from ...losses import keywords_of, similar_probability
 from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss
 from ...runs import Run
+from ...settings import TrainingSettings
 from ...settings.constants import parse_constants
 from ...surroundings import has_terminal
 from ...training.checks import check_batches, check_input, check_rules
 from ...training.devices import device_of
-from ...training.feeding import batches_of, preprocessing_line, transformation_of
+from ...training.feeding import batches_of, network_for, preprocessing_line
 from ...training.loop import check_machine, interrupted_training, train_module
 from ...training.quiet import silence_third_party
 from ...training.reporting import Reporting
@@ -26,6 +29,7 @@ from ...training.validation import Validation
 from .feeding import CrossModalFeeding
 from .module import CrossModalModule
 from .settings import Settings
+from .views import View, transformation_of_texts
 
 
 def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
@@ -45,7 +49,7 @@ def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
     silence_third_party()
     check_machine(settings)
     prepared = PreparedDataset(settings.database)
-    texts = TextTransformation.of(prepared, settings.text_weights, settings.captions)
+    texts = transformation_of_texts(prepared, settings)
     feeding = CrossModalFeeding(prepared, texts, settings, alternates=CROSSMODAL_LOSSES[settings.loss].alternates)
     validation = Validation.of(feeding.val_fold, feeding.val_fold)
     resume = interrupted_training(run, settings)
@@ -69,34 +73,38 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     torch.manual_seed(settings.seed)
     views = feeding.train_views
     images, texts = views["image"], views["text"]
-    assert isinstance(images, ImageFold)
-    assert isinstance(texts, TextFold)
-    bits, transformation = settings.number_of_bits, texts.transformation
-    text_backbone = settings.tower("text").backbone
+    assert not isinstance(images, TextFold)
     towers = {
-        "image": build_network(settings.backbone, bits=bits, weights=settings.weights if fresh else "none"),
-        "text": build_text_network(text_backbone, words=len(transformation.vocabulary), bits=bits),
+        "image": network_for(images, settings, weights=settings.weights if fresh else "none"),
+        "text": _text_network(texts, settings.tower("text")),
     }
     for network in towers.values():
         network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
     loss = _build_loss(settings, views)
-    example = transformation_of(settings).to_network_input(images[int(images.present.argmax())][0][None])[0]
+    example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     check_input(towers["image"], example, settings)
     if isinstance(loss, AlternatingLoss):
         loss.set_present(*(torch.from_numpy(view.present) for view in views.values()))
         if fresh:
             loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
-    for modality, shown in (("image", example), ("text", transformation.to_network_input(texts.bags[:1])[0])):
+    for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower = settings.tower(modality)
         check_batches(towers[modality], shown, tower)
         try:
             check_rules(towers[modality], shown, tower)
         except RuleError as error:
             raise RuleError(f"{modality} tower ({tower.flag('mode')} {settings.mode}): {error}") from error
-    return CrossModalModule(towers, loss, settings, transformation, can_move=can_move)
+    return CrossModalModule(towers, loss, settings, feeding.texts, can_move=can_move)
 
 
-def _build_loss(settings: Settings, views: dict[str, ImageFold | TextFold]) -> CrossModalLoss:
+def _text_network(texts: View, tower: TrainingSettings) -> HashNetwork:
+    """Build the network of texts, or of the ready features in their place."""
+    if isinstance(texts, TextFold):
+        return build_text_network(tower.backbone, words=len(texts.transformation.vocabulary), bits=tower.number_of_bits)
+    return network_for(texts, tower)
+
+
+def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:
     """Build the loss of a run for the facts of the train fold."""
     kind, labels = CROSSMODAL_LOSSES[settings.loss], views["image"].labels
     constants = parse_constants(settings.constants)
@@ -113,7 +121,7 @@ def _build_loss(settings: Settings, views: dict[str, ImageFold | TextFold]) -> C
     return kind(**shared, **constants)
 
 
-def _outputs(network: HashNetwork, view: ImageFold | TextFold, settings: Settings) -> Tensor:
+def _outputs(network: HashNetwork, view: View, settings: Settings) -> Tensor:
     """Return what a network, as it is before any training, makes of a view of the train fold, (N, bits); zeros for what is not there."""
     device = device_of(settings)
     network = network.to(device).eval()
@@ -128,9 +136,12 @@ def _outputs(network: HashNetwork, view: ImageFold | TextFold, settings: Setting
 
 def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModule, validation: Validation) -> list[str]:
     """Return what a training will do, a line each."""
-    words, text_fold = module.texts.vocabulary, feeding.train_views["text"]
-    assert isinstance(text_fold, TextFold)
-    none = f", {len(text_fold.wordless):,} texts of train have none of them" if len(text_fold.wordless) else ""
+    text_fold = feeding.train_views["text"]
+    if isinstance(text_fold, TextFold):
+        none = f", {len(text_fold.wordless):,} texts of train have none of them" if len(text_fold.wordless) else ""
+        words = f"texts (-text_weights {settings.text_weights}): {len(text_fold.transformation.vocabulary):,} words{none}"
+    else:
+        words = f"texts: ready features{', as they are' if settings.transformations == 'none' else ', standardised as those of images'}"
     passes = {name: int(np.count_nonzero(views.present)) for name, views in feeding.passes().items()}
     order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}" for name, count in passes.items())
     alone = f"; {validation.unreachable:,} share no class with another one and count as 0" if validation.unreachable else ""
@@ -140,7 +151,7 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         f"val {validation.images:,} pairs",
         f"validation: each of {validation.images:,} val images ranks the texts of the others, and each text the images{alone}{fixed}",
         preprocessing_line(settings),
-        f"texts (-text_weights {settings.text_weights}): {len(words):,} words{none}",
+        words,
         f"epoch: {order}",
         *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ...data import Metadata, PreparedDataset, TextFold, load_texts
+from ...data import Metadata, PreparedDataset
 from ...interrupts import defer_interrupts
 from ...runs import Run
 from ...settings import NetworkSettings
@@ -13,8 +13,9 @@ from ...training.reporting import Reporting
 from .. import Method
 from ..encoder import Encoded, encode_items
 from ..network_method import NetworkMethod
-from .encoder import TextEncoder
+from .encoder import encoder_of_texts
 from .settings import Settings
+from .views import texts_of
 
 
 class CrossModal(NetworkMethod):
@@ -30,12 +31,12 @@ class CrossModal(NetworkMethod):
     def encode(self, run: Run, settings: NetworkSettings, folds: Sequence[Metadata], *, quiet: bool) -> Iterator[Mapping[str, Encoded]]:
         """Yield features and codes of the images and the texts of each of some folds."""
         assert isinstance(settings, Settings)
-        texts = TextEncoder.of_checkpoint(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
+        texts = encoder_of_texts(settings, run.best_checkpoint, device=device_of(settings), precision=settings.precision)
         prepared = PreparedDataset(settings.database)
         images = super().encode(run, settings, folds, quiet=quiet)
         for fold, encoded in zip(folds, images, strict=True):
-            lines = TextFold(fold, load_texts(prepared, fold.fold), texts.transformation)
-            yield {"image": encoded[""], "text": encode_items(texts, lines, settings, name=f"{fold.fold} text", quiet=quiet)}
+            rows = texts_of(prepared, fold, texts.transformation)
+            yield {"image": encoded[""], "text": encode_items(texts, rows, settings, name=f"{fold.fold} text", quiet=quiet)}
 
 
 METHOD: Method[Settings] = CrossModal()

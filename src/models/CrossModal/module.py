@@ -15,12 +15,12 @@ from ...data import TextTransformation, Transformation
 from ...eval import leave_one_out_average_precision
 from ...losses.crossmodal import AlternatingLoss, CrossModalLoss, JointLoss, Modality
 from ...training.devices import lay_out
-from ...training.feeding import transformation_of
+from ...training.feeding import input_of
 from ...training.learner import Learner, optimizer_of, schedule_of
 from ...training.quiet import silence_third_party
 from ...training.trained_module import TrainedModule
 from .settings import Settings
-from .views import Batches
+from .views import Batches, OfTexts
 
 _OTHER = {"image": "text", "text": "image"}
 
@@ -39,7 +39,7 @@ class CrossModalModule(TrainedModule):
     """
 
     def __init__(
-        self, towers: Mapping[str, HashNetwork], loss: CrossModalLoss, settings: Settings, texts: TextTransformation, *,
+        self, towers: Mapping[str, HashNetwork], loss: CrossModalLoss, settings: Settings, texts: OfTexts, *,
         can_move: bool = True,
     ) -> None:  # fmt: skip
         super().__init__(settings)
@@ -49,7 +49,7 @@ class CrossModalModule(TrainedModule):
         self.loss = loss
         self.texts = texts
         self.can_move = can_move
-        self._transformations: dict[str, Transformation | TextTransformation] = {"image": transformation_of(settings), "text": texts}
+        self._transformations: dict[str, Transformation | OfTexts] = {"image": input_of(settings), "text": texts}
         self._terms: dict[str, list[Tensor]] = {}
         self._validated: list[dict[str, Tensor]] = []
         self._across: dict[str, float] = {}
@@ -173,7 +173,8 @@ class CrossModalModule(TrainedModule):
     def checkpoint_content(self) -> dict[str, Any]:
         """Return the image tower as every run has its network, the text tower beside it with its words, and the loss."""
         image, text = (_content(self.learners[modality]) for modality in ("image", "text"))
-        return {**image, "text": {**text, "texts": self.texts.record()}, "loss": self.loss.state_dict()}
+        texts = {"texts": self.texts.record()} if isinstance(self.texts, TextTransformation) else {}  # ready features have no words
+        return {**image, "text": {**text, **texts}, "loss": self.loss.state_dict()}
 
     def summary(self) -> str:
         """Return a line for each tower."""

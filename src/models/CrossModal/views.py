@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...data import ImageFold, PreparedDataset, TextFold, TextTransformation, load_texts
+from ...data import (
+    FeatureFold,
+    FeatureTransformation,
+    ImageFold,
+    Metadata,
+    PreparedDataset,
+    TextFold,
+    TextTransformation,
+    has_features,
+    load_features,
+    load_texts,
+)
 from ...data.images.fold import Batch
+from ...errors import UsageError
 from ...training.feeding import images_of
 from .settings import Settings
 
 Batches: TypeAlias = dict[str, Batch]  # by modality
+View: TypeAlias = ImageFold | TextFold | FeatureFold
+OfTexts: TypeAlias = TextTransformation | FeatureTransformation
 
 
 class Views:
@@ -23,7 +37,7 @@ class Views:
         views: images, texts or both, by modality.
     """
 
-    def __init__(self, views: dict[str, ImageFold | TextFold]) -> None:
+    def __init__(self, views: Mapping[str, View]) -> None:
         self.views = views
         self.present: NDArray[np.bool_] = np.logical_and.reduce([view.present for view in views.values()])
         self.ready = all(view.ready for view in views.values())
@@ -33,10 +47,41 @@ class Views:
         return {modality: view.batch(rows, epoch) for modality, view in self.views.items()}
 
 
-def views_of(
-    prepared: PreparedDataset, fold: str, texts: TextTransformation, settings: Settings, *, training: bool = False
-) -> dict[str, ImageFold | TextFold]:
-    """Return the images and the texts of a fold.
+def transformation_of_texts(prepared: PreparedDataset, settings: Settings) -> OfTexts:
+    """Return what happens to the texts of a dataset, or to the ready features that it has in their place.
+
+    Raises:
+        UsageError: if settings of words are given and there are none.
+        DataError: if the dataset has no texts.
+    """
+    if not has_features(prepared.fold("train"), "text"):
+        return TextTransformation.of(prepared, settings.text_weights, settings.captions)
+    for name in ("text_weights", "captions"):
+        if (value := getattr(settings, name)) != getattr(Settings, name):
+            raise UsageError(
+                f"{settings.flag(name)} {value} is about words, and the texts of {prepared.database} are ready features: leave it out"
+            )
+    return FeatureTransformation()
+
+
+def texts_of(prepared: PreparedDataset, metadata: Metadata, texts: OfTexts) -> TextFold | FeatureFold:
+    """Return the texts of a fold, or the ready features in their place.
+
+    Args:
+        prepared: the dataset.
+        metadata: the fold.
+        texts: what happens to its texts.
+
+    Raises:
+        DataError: if the fold has no texts, or one of its files cannot be used.
+    """
+    if isinstance(texts, FeatureTransformation):
+        return FeatureFold(metadata, load_features(metadata, "text"))
+    return TextFold(metadata, load_texts(prepared, metadata.fold), texts)
+
+
+def views_of(prepared: PreparedDataset, fold: str, texts: OfTexts, settings: Settings, *, training: bool = False) -> dict[str, View]:
+    """Return the images and the texts of a fold, or the ready features in their place.
 
     Args:
         prepared: the dataset.
@@ -51,5 +96,5 @@ def views_of(
     metadata = prepared.fold(fold)
     return {
         "image": images_of(metadata, settings, training=training),
-        "text": TextFold(metadata, load_texts(prepared, fold), texts),
+        "text": texts_of(prepared, metadata, texts),
     }

@@ -24,6 +24,7 @@ def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
         penalty=settings.penalty,
         cube=not settings.no_cube,
         multi_label=bool((labels.sum(axis=1) > 1).any()),
+        bank=settings.bank,
         **_constants(settings),
     )
     for name, weight in settings.penalties.items():

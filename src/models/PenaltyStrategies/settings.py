@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ...errors import UsageError
 from ...registry import declared_on_disk, names_on_disk
 from ...settings import TrainingSettings, setting
 from ...settings.constants import tidy_constants
@@ -21,6 +22,11 @@ def _with_penalties(table: type[Table]) -> type[Table]:
         setattr(table, field, setting(0.0, field, check=AT_LEAST_0, **details))
         table.__annotations__[field] = "float"
     return table
+
+
+def _of_bank(kind: str) -> tuple[str, ...]:
+    """Return the losses with a memory bank that is "optional", or there "always"."""
+    return tuple(name for name, facts in declared_on_disk("losses", "LOSSES").items() if facts.get("bank") == kind)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,11 @@ class Settings(TrainingSettings):
         "", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md", before="schedule"
     )
 
+    bank: bool = setting(
+        False, "bank", f"compare each batch with the latest codes of all training images ({', '.join(_of_bank('optional'))})",
+        recorded="changed",
+    )  # fmt: skip
+
     @property
     def penalties(self) -> dict[str, float]:
         """The weight of each registered penalty, by its name."""
@@ -56,6 +67,13 @@ class Settings(TrainingSettings):
         return bool(declared_on_disk("losses", "LOSSES")[self.loss].get("classifies"))
 
     def check(self) -> None:
-        """Write the constants alike that mean the same."""
+        """Write alike what means the same, and refuse a memory bank where nothing is compared with it."""
         super().check()
         self.put("constants", tidy_constants(self.constants))
+        if self.bank and self.loss in _of_bank("always"):
+            self.put("bank", False)
+        elif self.bank and self.loss not in _of_bank("optional"):
+            raise UsageError(
+                f"-loss {self.loss} compares no codes with a memory bank: -bank is for {', '.join(_of_bank('optional'))}, "
+                f"and {' and '.join(_of_bank('always'))} keep one without it"
+            )

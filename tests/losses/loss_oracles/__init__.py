@@ -14,7 +14,8 @@ What is not so by default is said by ``ROTATES = False`` (a common rotation of t
 ``reorder(rows)`` (an order of the rows under which the value stays; any, by default), ``largest(rows, bits, classes)`` (numbers in
 the largest tensor that the loss may make; by default a matrix of pairs), ``STATE`` (names in the state dict),
 ``possible(bits, classes)`` (whether there is such a loss), ``additive_scale(loss)`` (the factor of all additive penalties; 1, by
-default), ``CUBE_ONLY`` (constants that are refused without the cube).
+default), ``CUBE_ONLY`` (constants that are refused without the cube), ``MEMORY = True`` (the codes that a batch is compared with are
+constants, so that the gradient is not the derivative of the value).
 """
 
 from __future__ import annotations
@@ -88,12 +89,25 @@ def pair_mean(codes, labels, term):
     return total / len(codes) ** 2
 
 
+def bank_mean(given, term):
+    """Return the mean of term(a, b, s) over all rows a and what a memory bank has once they are written: rows b of the same codes."""
+    others, total = given.loss.memory.labels[given.index].tolist(), 0.0
+    for a, y in zip(given.codes, given.labels, strict=True):
+        for b, v in zip(given.codes, others, strict=True):
+            total += term(a, b, 1 if dot(y, v) > 0 else 0)
+    return total / len(given.codes) ** 2
+
+
+def sign(x):
+    return 1 if x >= 0 else -1
+
+
 def row_mean(codes, term):
     return sum(term(row) for row in codes) / len(codes)
 
 
-def weight(s, p):
-    return 1 / p if s else 1 / (1 - p)
+def weight(s, p, balance=True):
+    return 1 if not balance else 1 / p if s else 1 / (1 - p)
 
 
 def sign_distance(row):
