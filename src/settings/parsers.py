@@ -130,6 +130,13 @@ def baselines_parser() -> StrictParser:
     return parser
 
 
+def new_loss_parser() -> StrictParser:
+    """Return the parser of ``new_method.py``."""
+    parser = StrictParser(description="Write NAME.py, a cross-modal loss of one's own that trains as it stands: -loss NAME.py:NAME.")
+    parser.add_argument("name", metavar="NAME", help="name of the class, and of the file in the working directory")
+    return parser
+
+
 def doctor_parser() -> StrictParser:
     """Return the parser of ``doctor.py``."""
     parser = StrictParser(description="Examine the images and labels of a prepared dataset; the exit status is 0 when it is healthy.")
