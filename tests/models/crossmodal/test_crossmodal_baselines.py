@@ -8,6 +8,7 @@ from PIL import Image
 
 from biodeephashing.commands.baselines import baselines
 from biodeephashing.data import load_fold, load_texts
+from biodeephashing.data.own.features import prepare_features
 from biodeephashing.errors import DataError, UsageError
 from biodeephashing.eval import RetrievalTask, mean_average_precision
 from biodeephashing.models.CrossModal.baselines import main
@@ -81,3 +82,17 @@ def test_what_cannot_be_measured_is_refused(prepare_pairs, tiny_database):
         baselines("PAIRS", [64])
     with pytest.raises(DataError, match="no texts"):
         baselines(tiny_database)
+
+
+def test_ready_features_may_have_any_scale(project_home, tmp_path):
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    arrays = {"features": np.eye(3)[labels] + generator.normal(size=(60, 3)), "texts": np.eye(3)[labels] + generator.normal(size=(60, 3))}
+    found = []
+    for name, factor in (("ONE", 1.0), ("LARGE", 1024.0)):
+        for key, values in (arrays | {"labels": labels}).items():
+            np.save(tmp_path / f"{key}.npy", values if key == "labels" else (factor * values).astype(np.float32))
+        prepare_features(name, **{key: [str(tmp_path / f"{key}.npy")] for key in (*arrays, "labels")})
+        found.append(baselines(name, [3]))
+    assert found[0] == found[1]
+    assert found[0]["ridge", 3][0]["i2t"] > found[0]["chance", 0][0]["i2t"]
