@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...data import Metadata, PreparedDataset, loader
+from .label_noise import with_label_noise
 from .settings import TOWERS, Settings
 from .views import Batches, OfTexts, Views, views_of
 
@@ -60,6 +61,10 @@ class CrossModalFeeding(pl.LightningDataModule):
         self.texts = texts
         self.alternates = alternates
         self.train_views = views_of(prepared, "train", texts, settings, training=True)
+        if settings.label_noise:
+            noisy = with_label_noise(self.labels, settings.label_noise, settings.seed)
+            for view in self.train_views.values():
+                view.labels = noisy
         self.val_pairs = Views(views_of(prepared, "val", texts, settings))
 
     @property

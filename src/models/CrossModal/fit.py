@@ -156,5 +156,13 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         preprocessing_line(settings),
         words,
         f"epoch: {order}",
+        *(["labels of train: " + _noise(feeding)] if feeding.settings.label_noise else []),
         *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
     ]
+
+
+def _noise(feeding: CrossModalFeeding) -> str:
+    """Return in words how many items of train have a wrong label on purpose."""
+    metadata = feeding.train_views["image"].metadata
+    wrong = int((feeding.labels.numpy() != metadata.labels).any(axis=1).sum())
+    return f"{wrong:,} of {len(metadata):,} items have one exchanged for a wrong one (-label_noise {feeding.settings.label_noise:g})"

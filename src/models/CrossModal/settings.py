@@ -88,6 +88,10 @@ class Settings(TrainingSettings):
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
+    label_noise: float = setting(
+        0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
+        check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
+    )  # fmt: skip
     loss_file: str = setting(
         "", "loss_file", "where a loss of your own lies; -loss FILE.py:CLASS sets it", recorded="changed", **TRAIN_ONLY
     )
