@@ -14,8 +14,11 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 BLOCK = r"^```python\n# (src/[\w/]+\.py)(?:; in (src/[\w/]+\.py): ([^\n]+))?\n(.*?)^```$"
 WALK = """
+import torch
 from biodeephashing.cli import main
-from biodeephashing.runs import known_runs
+from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
+from biodeephashing.runs import known_runs, settings_of
+from biodeephashing.settings.constants import parse_constants
 from biodeephashing.settings.strict_parser import command_line
 
 network = "-exp new -db Leaves -trf none -nbits 8 -nw 0 -device cpu -tracking off".split()
@@ -26,6 +29,9 @@ main(["train", *network, *"-arch bio-tiny -mode clipped -rule_constants threshol
 main(["train", "LSH", *network, "-arch", "tiny", "-seed", "3"])
 for run in known_runs():
     main(["predict", "-p", str(run)])
+settings = settings_of("CrossModal")(loss="Aligned", constants="slope=2")
+loss = CROSSMODAL_LOSSES[settings.loss](bits=2, classes=2, train_size=2, similar_probability=0.5, **parse_constants(settings.constants))
+print("Aligned", float(loss(torch.ones(2, 2), torch.ones(2, 2), torch.eye(2), torch.arange(2))))  # (2 - 1)² and (2 - 0)²
 try:
     main(["train", "-h"])
 except SystemExit:
@@ -39,7 +45,7 @@ def home(tmp_path):
     shutil.copytree(ROOT / "src", tmp_path / "biodeephashing", ignore=shutil.ignore_patterns("__pycache__"))
     blocks = re.findall(BLOCK, (ROOT / "CONTRIBUTING.md").read_text("utf-8"), re.DOTALL | re.MULTILINE)
     rooms = [Path(file).relative_to("src").parts[0] for file, *_ in blocks]
-    assert rooms == ["bio", "losses", "losses", "backbones", "data", "models"]
+    assert rooms == ["bio", "losses", "losses", "losses", "backbones", "data", "models"]
     for file, listing, line, code in blocks:
         assert not (ROOT / file).exists()
         (tmp_path / file.replace("src/", "biodeephashing/")).write_text(code, "utf-8")
@@ -69,4 +75,5 @@ def test_every_block_does_what_its_section_says(home):
     assert runs["LSH"] == "-nbits=8-trf=none-arch=tiny-seed=3"
     assert "-Balance_penalty X" in said
     assert said.count("query: 8 codes of 8 bits") == 2
+    assert abs(float(said.partition("Aligned ")[2].split()[0]) - 2.5) < 1e-6
     assert {line.split()[1] for line in said.splitlines() if line.startswith("Leaves/new ")} == set(runs)

@@ -1,4 +1,4 @@
-"""A network for rows of numbers that are ready features: it standardises them, and then they go as texts go."""
+"""The network for ready features: it standardises each column, then a backbone that takes rows of numbers follows."""
 
 from __future__ import annotations
 

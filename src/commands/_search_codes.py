@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +14,7 @@ from .. import __version__
 from ..checksums import digest
 from ..data import Metadata, PreparedDataset, read_split
 from ..data.metadata import NO_IMAGE
+from ..data.split import metadata_file, texts_file
 from ..errors import RunError
 from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
 from ..runs import Run, home
@@ -58,8 +59,8 @@ def facts_of(run: Run, prepared: PreparedDataset, folds: Sequence[str], view: st
         run=run.directory.relative_to(home()).as_posix(),
         checkpoint=predictions.fingerprint.checkpoint or "",
         checkpoint_sha256=predictions.fingerprint.sha256,
-        metadata_sha256=tuple((fold, checksums[f"{fold}_metadata.txt"]) for fold in folds),
-        texts_sha256=tuple((fold, checksums[f"{fold}_texts.txt"]) for fold in folds) if view == "text" else (),
+        metadata_sha256=tuple((fold, checksums[_name(metadata_file, fold)]) for fold in folds),
+        texts_sha256=tuple((fold, checksums[_name(texts_file, fold)]) for fold in folds) if view == "text" else (),
         view=view,
         version=__version__,
     )
@@ -101,8 +102,8 @@ def codes_of(run: Run, prepared: PreparedDataset, predictions: Predictions, fold
         DataError: if the dataset is missing or was changed.
     """
     checksums, rows = prepared.split.sha256, len(prepared.fold(fold))
-    texts = checksums.get(f"{fold}_texts.txt") if view == "text" else None
-    metadata = checksums[f"{fold}_metadata.txt"]
+    texts = checksums.get(_name(texts_file, fold)) if view == "text" else None
+    metadata = checksums[_name(metadata_file, fold)]
     made_from = {"texts_sha256": texts} if texts else None
     views = read_fold(run, fold, predictions, rows=rows, metadata_sha256=metadata, made_from=made_from, with_features=with_features)
     return of_view(run, views, view)
@@ -157,7 +158,7 @@ def check_belongs(index: Index, run: Run) -> None:
         raise RunError(f"{index.folder} belongs to {owner}, the run now has {present.checkpoint}: {anew}")
     if index.facts.texts_sha256:
         checksums = read_split(run.database).sha256
-        if any(checksums.get(f"{fold}_texts.txt") != checksum for fold, checksum in index.facts.texts_sha256):
+        if any(checksums.get(_name(texts_file, fold)) != checksum for fold, checksum in index.facts.texts_sha256):
             raise RunError(f"{index.folder} belongs to other texts than the dataset has now: predict the run again, and {anew}")
 
 
@@ -228,3 +229,8 @@ def shown(text: str) -> str:
         'a\\\\nb.png'
     """
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape", "surrogatepass").decode() for letter in text)
+
+
+def _name(file_of: Callable[[Path, str], Path], fold: str) -> str:
+    """Return the name of a file of a fold, as ``split.json`` has it."""
+    return file_of(Path(), fold).name

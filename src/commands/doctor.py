@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,7 +59,7 @@ def examine_database(database: str) -> Diagnosis:
     prepared = PreparedDataset(database)
     if prepared.split.has_features():
         return _of_features(prepared)
-    split, folds = prepared.split, {name: _with_image(fold) for name, fold in prepared.folds().items()}
+    split, folds = prepared.split, {name: fold.rows(np.flatnonzero(fold.present)) for name, fold in prepared.folds().items()}
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
     labels, texts = _labels(folds, split.classes), text_facts(prepared)
@@ -98,11 +97,6 @@ def _of_features(prepared: PreparedDataset) -> Diagnosis:
     ]
     remarks = [*_unused(folds, split.classes), *_doubtful(folds, split.classes), *feature_remarks(prepared), *text_remarks(prepared)]
     return Diagnosis(facts, remarks, faults)
-
-
-def _with_image(fold: Metadata) -> Metadata:
-    rows = np.flatnonzero(fold.present)
-    return fold if len(rows) == len(fold) else dataclasses.replace(fold, paths=[fold.paths[row] for row in rows], labels=fold.labels[rows])
 
 
 def _understood(folds: Folds, split: Split) -> str:

@@ -37,7 +37,7 @@ def question_of(arguments: Namespace) -> Question:
     return Question(arguments.k, arguments.radius, arguments.most, arguments.classes, arguments.not_itself, arguments.ties)
 
 
-def views_asked(arguments: Namespace) -> tuple[str, ...]:
+def searched_views(arguments: Namespace) -> tuple[str, ...]:
     """Return the views that a command line searches for."""
     return VIEWS if arguments.view == "both" else (arguments.view,)
 
@@ -49,7 +49,7 @@ def queries_of(searched: SearchedRun, arguments: Namespace) -> Iterator[Query | 
     for text in arguments.rows:
         yield searched.row(text, arguments.row_view or "image")
     if arguments.codes is not None:
-        yield from codes_of_file(arguments.codes, searched.index(views_asked(arguments)[0]))
+        yield from codes_of_file(arguments.codes, searched.index(searched_views(arguments)[0]))
     for file in arguments.images:
         try:
             yield searched.image_file(file)
@@ -63,7 +63,7 @@ def from_arguments(arguments: Namespace) -> int:
     Raises:
         BioDeepHashingError: if a run, its index or a row cannot be used.
     """
-    question, views = question_of(arguments), views_asked(arguments)
+    question, views = question_of(arguments), searched_views(arguments)
     if not (arguments.texts or arguments.rows or arguments.images or arguments.codes):
         raise UsageError("nothing is asked: give -img FILE, -text TEXT, -row FOLD:ROW or -codes FILE")
     if arguments.row_view and not arguments.rows:
@@ -83,9 +83,9 @@ def from_arguments(arguments: Namespace) -> int:
         queries = list(queries_of(searched, arguments))
         faults += [describe(query) for query in queries if isinstance(query, DataError)]
         for view in views:
-            asked = replace(question, view=view)
-            pairs = [(query, searched.answer(query, asked)) for query in queries if isinstance(query, Query)]
-            answered.append(Answered(searched, asked, pairs))
+            of_view = replace(question, view=view)
+            pairs = [(query, searched.answer(query, of_view)) for query in queries if isinstance(query, Query)]
+            answered.append(Answered(searched, of_view, pairs))
             print_results(answered[-1], several_runs=len(runs) > 1, several_views=len(views) > 1)
     if arguments.output is not None:
         write_answers(arguments.output, answered, replacing=arguments.no_skip)

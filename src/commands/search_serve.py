@@ -21,7 +21,7 @@ from ..runs import runs_of
 from ..runs.files import read_json
 from ..search.parsers import MOST_RUNS
 from ..search.results import Result
-from ..search.service import Asked, ServedRun, Service, application
+from ..search.service import SearchOptions, ServedRun, Service, application
 from ..settings import FOLDS
 from ._exported import image_of
 from ._search_question import Query, Question
@@ -105,26 +105,26 @@ def _served(searched: SearchedRun) -> ServedRun:
             return searched.row(f"{item.fold}:{item.row}", view)
         return Query(item.path, index.code(number), labels=item.labels if item.labels.any() else None, path=item.path)
 
-    def by_path(path: str, asked: Asked) -> Result:
-        number = searched.index(asked.of).find(path)
+    def by_path(path: str, options: SearchOptions) -> Result:
+        number = searched.index(options.of).find(path)
         if number is None:
-            raise RunError(f"this {asked.of} is not in the index of this run")
-        return ask(of_item(number, asked.of), asked)
+            raise RunError(f"this {options.of} is not in the index of this run")
+        return ask(of_item(number, options.of), options)
 
-    def ask(query: Query, asked: Asked) -> Result:
-        return searched.answer(query, Question(k=asked.k, view=asked.view))
+    def ask(query: Query, options: SearchOptions) -> Result:
+        return searched.answer(query, Question(k=options.k, view=options.view))
 
-    def by_image(body: bytes, asked: Asked) -> Result:
+    def by_image(body: bytes, options: SearchOptions) -> Result:
         image = image_of(BytesIO(body), "that was sent")
-        return ask(searched.image("the image that was sent", image), asked)
+        return ask(searched.image("the image that was sent", image), options)
 
     return ServedRun(
         facts=_facts(searched),
-        by_row=lambda text, asked: ask(searched.row(text, asked.of), asked),
-        by_id=lambda number, asked: ask(of_item(number, asked.of), asked),
+        by_row=lambda text, options: ask(searched.row(text, options.of), options),
+        by_id=lambda number, options: ask(of_item(number, options.of), options),
         by_path=by_path,
         by_image=by_image,
-        by_text=lambda text, asked: ask(searched.text(text), asked),
+        by_text=lambda text, options: ask(searched.text(text), options),
         path_of=lambda number, view: searched.index(view).item(number).path,
         image=lambda number: stored_image(searched.index().item(number).path),
     )

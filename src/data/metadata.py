@@ -56,6 +56,10 @@ class Metadata:
         """Return in words where a row is written."""
         return f"line {row + 1} of {self.file}"
 
+    def rows(self, rows: NDArray[np.int64]) -> Metadata:
+        """Return the items of some rows."""
+        return Metadata(self.file, [self.paths[row] for row in rows], self.labels[rows])
+
 
 class PreparedDataset:
     """A prepared dataset whose split and folds are read and checked once.

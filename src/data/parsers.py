@@ -19,6 +19,10 @@ _DOWNLOAD: Mapping[str, Mapping[str, Any]] = {
     "-connections": {"type": int, "metavar": "N"},
 }
 _NO_SKIP: Mapping[str, Any] = {"action": "store_true", "help": "prepare it again even if it is there"}
+_PREPARE: Mapping[str, Mapping[str, Any]] = {
+    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-no_skip": _NO_SKIP,
+}
 
 
 def download_parser(name: str, description: str | None) -> StrictParser:
@@ -52,7 +56,7 @@ def process_parser(name: str, description: str | None) -> StrictParser:
         elif flag == "-skip_unreadable":
             add_skip_unreadable(parser)
         else:
-            parser.add_argument(flag, f"-{flag}", **(_NO_SKIP if flag == "-no_skip" else details))
+            parser.add_argument(flag, f"-{flag}", **{**_PREPARE.get(flag, {}), **details})
     return parser
 
 

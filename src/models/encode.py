@@ -22,7 +22,8 @@ from ..settings import CommonSettings
 from ..tracking import open_tracker
 from ..training.same_split import check_split
 from . import method_of
-from .encoder import Encoded, check_finished
+from .encoder import Encoded
+from .loading import check_finished
 
 Encode: TypeAlias = Callable[[Sequence[Metadata]], Iterator[Mapping[str, Encoded]]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,18 +16,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .. import codes
-from ..backbones import HashNetwork, build_feature_network, build_network
 from ..data import FeatureFold, ImageFold, Metadata, TextFold, Transformation
 from ..data.images.inputs import ImageInput, rgb_images
 from ..errors import RunError, UsageError, unknown_name
 from ..preprocessing import Preprocessing
-from ..runs import Run, run_of
+from ..runs import Run
 from ..runs.hparams_json import read_hparams
 from ..settings import NetworkSettings
 from ..surroundings import has_terminal
-from ..training.checkpoints import read_checkpoint
 from ..training.devices import lay_out
 from ..training.feeding import batches_of, images_of, transformation_of
+from .loading import device_named, finished_run, load_network, network_settings_of
 
 _HALF = {"32": None, "64": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}  # codes need no double precision
 
@@ -45,6 +44,11 @@ class Encoded:
     features: NDArray[np.float32]
     codes: NDArray[np.uint8]
     absent: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, features: NDArray[np.float32], absent: tuple[int, ...] = ()) -> Encoded:
+        """Return features (n, bits) with their codes."""
+        return cls(features, codes.pack(features), absent)
 
 
 class Transform(Protocol):
@@ -117,6 +121,7 @@ class Encoder(NetworkEncoder[Transformation]):
         UsageError: for an unknown precision, or a device that does not exist.
 
     Example:
+        >>> from biodeephashing.backbones import build_network
         >>> from biodeephashing.preprocessing import OWN_SIZE
         >>> encoder = Encoder(build_network("lenet", bits=12), OWN_SIZE)
         >>> encoded = encoder.encode([np.zeros((32, 32, 3), np.uint8), torch.zeros(5, 3, 32, 32, dtype=torch.uint8)])
@@ -141,8 +146,7 @@ class Encoder(NetworkEncoder[Transformation]):
         Raises:
             RunError: if there is no such run, it is not finished or hashes ready features, or a file of it is damaged.
         """
-        run = run if isinstance(run, Run) else run_of(run)
-        check_finished(run)
+        run = finished_run(run)
         settings, record = network_settings_of(run), read_hparams(run.hparams_file).get("preprocessing")
         if settings.takes_features:
             raise RunError(f"{run} hashes ready features, not images: FeatureEncoder.of(run) encodes them")
@@ -170,8 +174,7 @@ class Encoder(NetworkEncoder[Transformation]):
             parts += [self.features(torch.from_numpy(pixels)) for pixels in self._stacked(batch)]
         if not parts:
             raise UsageError("there is no image to encode")
-        features = np.concatenate(parts)
-        return Encoded(features, codes.pack(features))
+        return Encoded.of(np.concatenate(parts))
 
     def _stacked(self, images: list[Image.Image]) -> Iterator[NDArray[np.uint8]]:
         """Yield images as batches, in their order, a new one where the size changes."""
@@ -182,81 +185,6 @@ class Encoder(NetworkEncoder[Transformation]):
                 alike = []
             alike.append(image)
         yield np.stack(alike)
-
-
-def network_settings_of(run: Run) -> NetworkSettings:
-    """Return the settings of a run.
-
-    Raises:
-        RunError: if its method has no network.
-    """
-    settings = run.settings()
-    if not isinstance(settings, NetworkSettings):
-        raise RunError(f"{run} is of the method {run.method}, which has no network")
-    return settings
-
-
-def device_named(device: str | torch.device) -> str | torch.device:
-    """Return a device as it is named, and for "auto" a GPU where there is one."""
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def check_finished(run: Run) -> None:
-    """Refuse a run whose training is not finished.
-
-    Raises:
-        RunError: if it is not finished; the message gives its status.
-    """
-    if run.status != "finished":
-        state = f"its status is {run.status!r}" if run.status else "it was never trained"
-        raise RunError(f"{run} has no finished training ({state}): train it first, with the same settings")
-
-
-def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
-    """Return the plain network of a checkpoint: codes do not depend on the rule it was trained with.
-
-    Args:
-        settings: name the backbone and the number of bits.
-        checkpoint: holds the weights.
-
-    Raises:
-        RunError: if the checkpoint is missing, damaged or of another network.
-    """
-    content = read_checkpoint(checkpoint)
-    if settings.takes_features:
-        network = feature_network(settings, content)
-    else:
-        network = build_network(settings.backbone, bits=settings.number_of_bits)
-    load_weights(network, content, checkpoint)
-    return network
-
-
-def feature_network(settings: NetworkSettings, content: Mapping[str, Any]) -> HashNetwork:
-    """Return a network for ready features, as wide as that of which a checkpoint holds the weights.
-
-    Args:
-        settings: name the backbone and the number of bits.
-        content: what the checkpoint holds of it.
-    """
-    mean = torch.zeros_like(content.get("network", {}).get("backbone.mean", torch.zeros(1)))
-    return build_feature_network(settings.backbone, mean=mean, deviation=torch.ones_like(mean), bits=settings.number_of_bits)
-
-
-def load_weights(network: HashNetwork, content: Mapping[str, Any], checkpoint: Path) -> None:
-    """Give a network the weights that a checkpoint holds.
-
-    Args:
-        network: the network.
-        content: what the checkpoint holds of it.
-        checkpoint: its file, for messages.
-
-    Raises:
-        RunError: if these are the weights of another network, or none.
-    """
-    try:
-        network.load_state_dict(content["network"])
-    except (KeyError, RuntimeError) as error:
-        raise RunError(f"{checkpoint} does not hold the weights of this network: {str(error).splitlines()[0]}") from error
 
 
 def encode_fold(encoder: NetworkEncoder[Any], fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:
@@ -296,4 +224,4 @@ def encode_items(
         for batch, _, rows in batches_of(items, settings, encoder.device):
             features[rows.numpy()] = encoder.features(batch)
             bar.update(len(rows))
-    return Encoded(features, codes.pack(features), tuple(np.flatnonzero(~items.present).tolist()))
+    return Encoded.of(features, tuple(np.flatnonzero(~items.present).tolist()))

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from .. import codes
 from ..data import FeatureTransformation
 from ..errors import RunError, UsageError
-from ..runs import Run, run_of
-from .encoder import Encoded, NetworkEncoder, check_finished, device_named, load_network, network_settings_of
+from ..runs import Run
+from .encoder import Encoded, NetworkEncoder
+from .loading import device_named, finished_run, load_network, network_settings_of
 
 
 class FeatureEncoder(NetworkEncoder[FeatureTransformation]):
@@ -47,8 +47,7 @@ class FeatureEncoder(NetworkEncoder[FeatureTransformation]):
         Raises:
             RunError: if there is no such run, it is not finished or hashes images, or a file of it is damaged.
         """
-        run = run if isinstance(run, Run) else run_of(run)
-        check_finished(run)
+        run = finished_run(run)
         settings = network_settings_of(run)
         if not settings.takes_features:
             raise RunError(f"{run} hashes images, not ready features: Encoder.of(run) encodes them")
@@ -70,5 +69,4 @@ class FeatureEncoder(NetworkEncoder[FeatureTransformation]):
         if values.ndim != 2 or values.shape[1] != width or not len(values) or not np.isfinite(values).all():
             raise UsageError(f"{values.dtype} {values.shape} cannot be encoded: rows have {width:,} numbers, all of them finite")
         rows = torch.from_numpy(np.array(values, dtype=np.float32))
-        features = np.concatenate([self.features(part) for part in rows.split(batch_size)])
-        return Encoded(features, codes.pack(features))
+        return Encoded.of(np.concatenate([self.features(part) for part in rows.split(batch_size)]))

@@ -13,7 +13,8 @@ from ..settings import NetworkSettings
 from ..training.checkpoints import write_checkpoint
 from ..training.devices import device_of
 from ..training.feeding import check_preprocessing, input_of
-from .encoder import Encoded, NetworkEncoder, encode_fold, load_network
+from .encoder import Encoded, NetworkEncoder, encode_fold
+from .loading import load_network
 
 
 class NetworkMethod:

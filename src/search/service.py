@@ -39,8 +39,8 @@ _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is asked for.
+class SearchOptions:
+    """What to search for.
 
     Args:
         k: how many neighbours.
@@ -69,11 +69,11 @@ class ServedRun:
     """
 
     facts: Mapping[str, Any]
-    by_row: Callable[[str, Asked], Result]
-    by_id: Callable[[int, Asked], Result]
-    by_path: Callable[[str, Asked], Result]
-    by_image: Callable[[bytes, Asked], Result]
-    by_text: Callable[[str, Asked], Result]
+    by_row: Callable[[str, SearchOptions], Result]
+    by_id: Callable[[int, SearchOptions], Result]
+    by_path: Callable[[str, SearchOptions], Result]
+    by_image: Callable[[bytes, SearchOptions], Result]
+    by_text: Callable[[str, SearchOptions], Result]
     path_of: Callable[[int, str], str]
     image: Callable[[int], Image.Image]
 
@@ -105,25 +105,28 @@ class _RefusedError(Exception):
         self.status = status
 
 
+class _Turn:
+    """Does the work of one request after the other, since a forward pass uses all cores, and refuses it where too many wait."""
+
+    def __init__(self) -> None:
+        self.turn, self.waiting = threading.Lock(), threading.BoundedSemaphore(MOST_WAITING + 1)
+
+    def __call__(self, work: Callable[[], Response]) -> Response:
+        if not self.waiting.acquire(blocking=False):
+            raise _RefusedError(503, f"{MOST_WAITING} queries are waiting already: try again in a moment")
+        try:
+            with self.turn:
+                return work()
+        finally:
+            self.waiting.release()
+
+
 def application(service: Service) -> FastAPI:
     """Return the application that serves."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     page = (Path(__file__).parent / "page.html").read_text("utf-8")
-    headers = {
-        "Content-Security-Policy": _policy(page),
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-    turn, waiting = threading.Lock(), threading.BoundedSemaphore(MOST_WAITING + 1)
-
-    def in_turn(work: Callable[[], Response]) -> Response:
-        if not waiting.acquire(blocking=False):
-            raise _RefusedError(503, f"{MOST_WAITING} queries are waiting already: try again in a moment")
-        try:
-            with turn:  # one forward pass at a time
-                return work()
-        finally:
-            waiting.release()
+    headers = {"Content-Security-Policy": _policy(page), "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+    in_turn = _Turn()
 
     @app.middleware("http")
     async def guarded(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
@@ -133,17 +136,7 @@ def application(service: Service) -> FastAPI:
         response.headers.update(headers)
         return response
 
-    @app.exception_handler(_RefusedError)
-    async def refused(request: Request, error: _RefusedError) -> Response:
-        return _refusal(error.status, str(error), headers)
-
-    @app.exception_handler(BioDeepHashingError)
-    async def failed(request: Request, error: BioDeepHashingError) -> Response:
-        return _refusal(400 if isinstance(error, (UsageError, DataError)) else 404, _without_paths(str(error)), headers)
-
-    @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> Response:
-        return _refusal(error.status_code, str(error.detail), headers)
+    _handle_errors(app, headers)
 
     @app.get("/")
     def show_page() -> Response:
@@ -159,28 +152,51 @@ def application(service: Service) -> FastAPI:
 
     @app.get("/api/search")
     def search(request: Request) -> Response:
-        parameters, asked = request.query_params, _asked(request)
+        parameters, options = request.query_params, _options(request)
         if "text" in parameters:
             text = parameters["text"]
             if len(text) > MOST_LETTERS:
                 raise _RefusedError(413, f"a text may have at most {MOST_LETTERS:,} letters")
-            return in_turn(lambda: _answered(service, lambda run: run.by_text(text, asked), asked, None))
+            return in_turn(lambda: _answered(service, lambda run: run.by_text(text, options), options, None))
         if "row" in parameters:
             image = f"/api/image/{parameters['row'].replace(':', '/')}"
-            return _answered(service, lambda run: run.by_row(parameters["row"], asked), asked, image)
+            return _answered(service, lambda run: run.by_row(parameters["row"], options), options, image)
         number, own = _number("id", parameters.get("id", ""), 0), _number("run", parameters.get("run", "0"), 0, len(service.runs) - 1)
-        path = service.runs[own].path_of(number, asked.of)
+        path = service.runs[own].path_of(number, options.of)
 
         def ask(run: ServedRun) -> Result:
-            return run.by_id(number, asked) if run is service.runs[own] else run.by_path(path, asked)
+            return run.by_id(number, options) if run is service.runs[own] else run.by_path(path, options)
 
-        return _answered(service, ask, asked, f"/api/image/{number}?run={own}")
+        return _answered(service, ask, options, f"/api/image/{number}?run={own}")
 
     @app.post("/api/search")
     async def search_image(request: Request) -> Response:
-        asked = _asked(request)
+        options = _options(request)
         body = await _body_of(request)
-        return await run_in_threadpool(in_turn, lambda: _answered(service, lambda run: run.by_image(body, asked), asked, None))
+        return await run_in_threadpool(in_turn, lambda: _answered(service, lambda run: run.by_image(body, options), options, None))
+
+    _serve_images(app, service)
+    return app
+
+
+def _handle_errors(app: FastAPI, headers: Mapping[str, str]) -> None:
+    """Answer every error with its status and one line."""
+
+    @app.exception_handler(_RefusedError)
+    async def refused(request: Request, error: _RefusedError) -> Response:
+        return _refusal(error.status, str(error), headers)
+
+    @app.exception_handler(BioDeepHashingError)
+    async def failed(request: Request, error: BioDeepHashingError) -> Response:
+        return _refusal(400 if isinstance(error, (UsageError, DataError)) else 404, _without_paths(str(error)), headers)
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> Response:
+        return _refusal(error.status_code, str(error.detail), headers)
+
+
+def _serve_images(app: FastAPI, service: Service) -> None:
+    """Send images of the index of a run, and of rows of the dataset."""
 
     @app.get("/api/image/{number}")
     def item_image(number: str, request: Request) -> Response:
@@ -193,19 +209,17 @@ def application(service: Service) -> FastAPI:
             raise _RefusedError(404, f"no rows of {fold[:40]!r} are served; those of {', '.join(service.folds)} are")
         return _sent(service.row_image(fold, _number("row", row, 0, service.folds[fold] - 1)))
 
-    return app
 
-
-def _asked(request: Request) -> Asked:
+def _options(request: Request) -> SearchOptions:
     parameters = request.query_params
     views = {name: parameters.get(name, "image") for name in ("in", "of")}
     for name, view in views.items():
         if view not in VIEWS:
             raise _RefusedError(400, f"{name} must be {' or '.join(VIEWS)}")
-    return Asked(_number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS), views["in"], views["of"])
+    return SearchOptions(_number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS), views["in"], views["of"])
 
 
-def _answered(service: Service, ask: Callable[[ServedRun], Result], asked: Asked, image: str | None) -> Response:
+def _answered(service: Service, ask: Callable[[ServedRun], Result], options: SearchOptions, image: str | None) -> Response:
     """Return the answers of all runs; one that does not know the query says so in place of its neighbours."""
     runs: list[dict[str, Any]] = []
     query: dict[str, Any] = {}
@@ -222,7 +236,7 @@ def _answered(service: Service, ask: Callable[[ServedRun], Result], asked: Asked
         of_query = {key: record.pop(key) for key in ("source", "classes", "note", "text")}
         query = query or of_query | {"image": None if of_query["text"] else image}
         for neighbour in record["neighbours"]:
-            neighbour["image"] = f"/api/image/{neighbour['id']}?run={number}" if asked.view == "image" else None
+            neighbour["image"] = f"/api/image/{neighbour['id']}?run={number}" if options.view == "image" else None
         runs.append(dict(run.facts) | record)
     return JSONResponse({"query": query, "runs": runs})
 

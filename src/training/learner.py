@@ -133,6 +133,16 @@ class Learner:
             load_rule_state(self.network, state["learning_rule"])
         self._resumed = {key: state[key] for key in ("follower", "norms") if key in state}
 
+    def content(self, affine: tuple[Tensor, Tensor] | None = None) -> dict[str, Any]:
+        """Return what the checkpoint of an epoch holds of the network: rule, plain weights, and what its feedback has learned.
+
+        Args:
+            affine: see :meth:`plain_weights`.
+        """
+        feedback = self.learned_feedback()
+        learned = {"feedback": feedback} if feedback else {}
+        return {"learning_rule": self.learning_rule(), "network": self.plain_weights(affine), **learned}
+
     def plain_weights(self, affine: tuple[Tensor, Tensor] | None = None) -> dict[str, Tensor]:
         """Return the state dict of the plain network, whose outputs' signs are the codes.
 

@@ -157,16 +157,7 @@ class HashingModule(TrainedModule):
 
     def checkpoint_content(self) -> dict[str, Any]:
         """Return rule, plain network and loss, and the feedback that was learned where there is any."""
-        return {
-            "learning_rule": self.learner.learning_rule(),
-            "network": self.plain_weights(),
-            "loss": self.loss.state_dict(),
-            **({"feedback": feedback} if (feedback := self.learner.learned_feedback()) else {}),
-        }
-
-    def plain_weights(self) -> dict[str, Tensor]:
-        """Return the state dict of the plain network, whose outputs' signs are the codes."""
-        return self.learner.plain_weights(self.loss.affine())
+        return {**self.learner.content(self.loss.affine()), "loss": self.loss.state_dict()}
 
     def epoch_values(self) -> dict[str, float]:
         """Return what the loss tells of the epoch that ends."""

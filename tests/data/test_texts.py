@@ -32,13 +32,13 @@ from biodeephashing.data import (
     read_split,
     words_of,
 )
+from biodeephashing.data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from biodeephashing.data.prepare.content import DatasetContent, Texts
 from biodeephashing.data.prepare.label_table import LabelTable
 from biodeephashing.data.prepare.splits import Protocol
 from biodeephashing.data.prepare.write import prepare
 from biodeephashing.data.split import checksums, read_facts, write_split
 from biodeephashing.data.texts.rows import read_texts, write_texts
-from biodeephashing.data.texts.transformation import CAPTIONS, WEIGHTS
 from biodeephashing.errors import DataError, RunError, UnknownNameError, UsageError
 from biodeephashing.runs import Run
 from biodeephashing.settings import FOLDS
@@ -240,13 +240,13 @@ def test_weights_by_hand() -> None:
         "tfidf": [[1.2877 / math.hypot(1.2877, 1.6931), 1.6931 / math.hypot(1.2877, 1.6931)], [0, 0]],
         "centred": [[1 / 3, 2 / 3], [-2 / 3, -1 / 3]],
     }
-    for weights in WEIGHTS:
+    for weights in TEXT_WEIGHTS:
         result = TextTransformation.fitted(vocabulary, texts, weights)(["a dog and a cat", ""])
         assert result.dtype == torch.float32
         np.testing.assert_allclose(result.numpy(), expected[weights], atol=1e-4)
 
 
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("weights", TEXT_WEIGHTS)
 def test_weights_against_other_code(weights: str) -> None:
     generator = np.random.default_rng(1)
     bags = (generator.random((40, 12)) < 0.2).astype(np.float64)
@@ -263,7 +263,7 @@ def test_statistics_are_those_of_the_train_fold(pets: Path) -> None:
 
 
 @pytest.mark.parametrize("captions", CAPTIONS)
-@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("weights", TEXT_WEIGHTS)
 def test_a_record_restores_it(pets: Path, weights: str, captions: str) -> None:
     before = TextTransformation.of("PETS", weights, captions)
     after = TextTransformation.of_record(json.loads(json.dumps(before.record())))

@@ -98,7 +98,7 @@ def test_every_rule_trains_with_every_loss(settings, batches, rule, loss):
     module = steps_by_hand(replace(settings, mode=rule, loss=loss), batches)
     torch.manual_seed(0)
     plain = build_network("lenet", bits=12)
-    trained = module.plain_weights()
+    trained = module.checkpoint_content()["network"]
     assert module.learner.follower.step == 2
     moved = [key for key, value in plain.state_dict().items() if not torch.equal(value, trained[key])]
     assert moved == list(plain.state_dict())

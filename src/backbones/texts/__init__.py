@@ -1,4 +1,4 @@
-"""Backbones for texts: bags of words in, features out; :func:`build_text_network` puts the hash layer on top."""
+"""Backbones for rows of numbers, bags of words or ready features: rows in, features out; :func:`build_text_network` adds the hash layer."""
 
 from . import linear, mlp
 from ._base import TEXT_BACKBONES, build_text_network

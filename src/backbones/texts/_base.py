@@ -1,4 +1,4 @@
-"""What every backbone for texts is, and the network made of it."""
+"""What every backbone for rows of numbers is, and the network for texts that is made of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import nn
 from ...registry import Registry
 from .._network import HashNetwork
 
-# An entry takes the width of a text, d_t, and what stands behind the colon of its name; its module maps texts (B, d_t) to
-# features (B, D) and carries D as num_features.
+# An entry takes the width of a row, d (words of the vocabulary, or columns of ready features), and what stands behind the colon
+# of its name; its module maps rows (B, d) to features (B, D) and carries D as num_features.
 TEXT_BACKBONES: Registry[Callable[[int, str], nn.Module]] = Registry("text backbone")
 
 
@@ -19,7 +19,7 @@ def build_text_network(name: str, *, words: int, bits: int) -> HashNetwork:
 
     Args:
         name: a name in :data:`TEXT_BACKBONES`, with what it takes behind a colon ("mlp:2048,512").
-        words: d_t, width of a text.
+        words: d, words of the vocabulary.
         bits: length of a code.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Nothing below the hash layer: a linear text tower, as a baseline and for features that are ready."""
+"""Nothing below the hash layer: linear codes, a baseline for texts and for ready features."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ._base import TEXT_BACKBONES
 
 
 class Linear(nn.Module):
-    """Gives texts as they are to the hash layer.
+    """Gives rows as they are to the hash layer.
 
     Args:
-        words: d_t, width of a text.
+        width: d, of a row.
 
     Example:
         >>> import torch
@@ -20,18 +20,18 @@ class Linear(nn.Module):
         torch.Size([2, 5])
     """
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.num_features = words
+        self.num_features = width
 
-    def forward(self, texts: Tensor) -> Tensor:
-        """Return texts (B, d_t)."""
-        return texts
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return rows (B, d)."""
+        return rows
 
 
 @TEXT_BACKBONES.register("linear")
-def linear(words: int, options: str) -> Linear:
+def linear(width: int, options: str) -> Linear:
     """Build it for ``linear``, which takes nothing behind a colon."""
     if options:
         raise UsageError(f"linear:{options}: linear takes nothing behind a colon")
-    return Linear(words)
+    return Linear(width)

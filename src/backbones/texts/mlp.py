@@ -1,4 +1,4 @@
-"""A perceptron for bags of words: hidden layers with rectifiers."""
+"""A perceptron for bags of words and for ready features: hidden layers with rectifiers."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ HIDDEN = (1024,)
 
 
 class MLP(nn.Module):
-    r"""Hidden layers with rectifiers over a bag of words.
+    r"""Hidden layers with rectifiers over a row of numbers.
 
     .. math:: h_0 = x, \qquad h_l = \max(0, W_l h_{l-1} + b_l)
 
     Reference:
         Deep cross-modal hashing (Jiang, Li; CVPR 2017), there with one hidden layer of 8,192 units and first weights
-        from N(0, 0.01²). On sets of some thousand items 1,024 units lose nothing, and in a dozen epochs such small weights
+        from N(0, 0.01²). On datasets of some thousand items 1,024 units lose nothing, and in a dozen epochs such small weights
         learn less by DCMH.
 
     Args:
-        words: d_t, width of a text.
+        width: d, of a row.
         hidden: units of each hidden layer.
 
     Example:
@@ -33,23 +33,23 @@ class MLP(nn.Module):
         torch.Size([2, 6])
     """
 
-    def __init__(self, words: int, hidden: Sequence[int] = HIDDEN) -> None:
+    def __init__(self, width: int, hidden: Sequence[int] = HIDDEN) -> None:
         super().__init__()
         self.num_features = hidden[-1]
-        widths = [words, *hidden]
+        widths = [width, *hidden]
         layers = [(nn.Linear(before, after), nn.ReLU(inplace=True)) for before, after in pairwise(widths)]
         self.hidden = nn.Sequential(*(part for layer in layers for part in layer))
 
-    def forward(self, texts: Tensor) -> Tensor:
-        """Map texts (B, d_t) to features (B, D)."""
-        features: Tensor = self.hidden(texts)
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map rows (B, d) to features (B, D)."""
+        features: Tensor = self.hidden(rows)
         return features
 
 
 @TEXT_BACKBONES.register("mlp")
-def mlp(words: int, options: str) -> MLP:
+def mlp(width: int, options: str) -> MLP:
     """Build the perceptron for ``mlp``, ``mlp:1024`` or ``mlp:2048,512``: the units of each hidden layer."""
     sizes = options.split(",") if options else [str(units) for units in HIDDEN]
     if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
         raise UsageError(f"mlp:{options} is no perceptron: write the units of each hidden layer, as mlp:1024 or mlp:2048,512")
-    return MLP(words, [int(size) for size in sizes])
+    return MLP(width, [int(size) for size in sizes])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def as_values(array: NDArray[Any], where: str) -> Values:
         where: where it was read, for messages.
 
     Raises:
-        DataError: for another number of axes, no numbers, or numbers that are not finite.
+        DataError: for another number of axes, or what is no number.
 
     Example:
         >>> as_values(np.array([[1, 2]]), "a.npy").dtype
@@ -100,5 +101,5 @@ def statistics_of(values: Values) -> tuple[NDArray[np.float32], NDArray[np.float
     return mean.astype(np.float32), np.where(constant, 1, deviation).astype(np.float32)
 
 
-def _blocks(values: Values) -> list[NDArray[np.float64]] | Any:
+def _blocks(values: Values) -> Iterator[NDArray[np.float64]]:
     return (np.asarray(values[start : start + _BLOCK], dtype=np.float64) for start in range(0, len(values), _BLOCK))

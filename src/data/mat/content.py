@@ -13,9 +13,9 @@ from ...errors import DataError, UsageError
 from ..catalogue import MAT_PROTOCOLS, check_own_name
 from ..features.rows import as_values
 from ..prepare.class_numbers import read_class_names
-from ..prepare.content import DatasetContent, Features, Texts
+from ..prepare.content import DatasetContent, Features, Texts, numbered_names
 from ..prepare.label_table import LabelTable
-from ..prepare.labels import without_images
+from ..prepare.labels import unused_classes, without_images
 from ..prepare.splits import Protocol, parse_sizes
 from ..prepare.write import prepare
 from ..split import Split
@@ -67,9 +67,7 @@ def prepare_mat(
 
     def content() -> DatasetContent:
         items = read_items(files, None if tags is None else read_class_names(tags))
-        names = [str(column) for column in range(items.labels.shape[1])] if classes is None else read_class_names(classes)
-        if len(names) != items.labels.shape[1]:
-            raise DataError(f"{items.source} have {items.labels.shape[1]:,} labels, but {classes} has {len(names):,} names")
+        names = _class_names(items, classes)
         folds = folds_of(len(items), counts, protocol, seed)
         words = ", ".join(f"{fold} {count:,}" for fold, count in counts.items())
         order = f"NumPy's RandomState({seed}).permutation" if protocol == MAT_PROTOCOLS[0] else "the order of the files"
@@ -111,19 +109,28 @@ def folds_of(count: int, sizes: dict[str, int], protocol: str, seed: int) -> dic
     return {"query": order[:query], "train": order[query:train], "val": order[train:val], "database": order[query:]}
 
 
+def _class_names(items: Items, file: Path | None) -> Sequence[str]:
+    """Return the class names of a file, or numbers for None."""
+    columns = items.labels.shape[1]
+    names = [str(column) for column in range(columns)] if file is None else read_class_names(file)
+    if len(names) != columns:
+        raise DataError(f"{items.source} have {columns:,} labels, but {file} has {len(names):,} names")
+    return names
+
+
 def _content(
     items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]], protocol: Protocol, texts: Texts
 ) -> DatasetContent:  # fmt: skip
     """Return items whose images, or features, are in the files themselves."""
     empty, pixels = _unused(items, classes, folds), items.pixels
-    width, ending = len(str(len(items))), "" if pixels is None else ".png"
+    ending = "" if pixels is None else ".png"
 
     def write_image(row: int, path: Path) -> None:
         assert pixels is not None
         Image.fromarray(pixels(row)).save(path)
 
     return DatasetContent(
-        files=[f"item{row + 1:0{width}d}{ending}" for row in range(len(items))],
+        files=[f"{name}{ending}" for name in numbered_names(len(items))],
         labels=items.labels,
         classes=classes,
         folds=folds,
@@ -150,8 +157,7 @@ def _of_paths(
 
 
 def _unused(items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]]) -> list[str]:
-    used = np.concatenate([folds["query"], folds["database"]])
-    return [name for name, some in zip(classes, items.labels[used].any(axis=0), strict=True) if not some]
+    return unused_classes(items.labels[np.concatenate([folds["query"], folds["database"]])], classes)
 
 
 def _below(path: str, prefix: str) -> str:

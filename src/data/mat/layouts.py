@@ -61,8 +61,8 @@ def read_items(files: Sequence[Path], tags: Sequence[str] | None = None) -> Item
     Raises:
         DataError: naming the file, if something is missing, is there twice, has other rows, or cannot be used.
     """
-    places = [place for file in files for place in _files_of(file)]
-    roles = _roles([variable for place in places for variable in variables_of(place)], places)
+    sources = [source for file in files for source in _files_of(file)]
+    roles = _roles([variable for source in sources for variable in variables_of(source)], sources)
     count = _common_axis(roles)
     labels = _table(roles["labels"], count)
     if not np.isin(labels, (0, 1)).all():
@@ -75,15 +75,15 @@ def read_items(files: Sequence[Path], tags: Sequence[str] | None = None) -> Item
     paths = ["/".join(filter(None, row)) for row in _strings(images, count)] if images.texts is not None else []
     pixels = _pixels(images, count) if images.texts is None and len(images.shape) == 4 else None
     features = _table(images, count) if images.texts is None and pixels is None else None
-    return Items(labels.astype(np.uint8), lines, captions, paths, pixels, features, ", ".join(map(str, places)))
+    return Items(labels.astype(np.uint8), lines, captions, paths, pixels, features, ", ".join(map(str, sources)))
 
 
-def _files_of(place: Path) -> list[Path]:
-    if not place.is_dir():
-        return [place]
-    files = sorted(file for file in place.iterdir() if file.suffix.lower() in (".mat", ".npy", ".txt"))
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".mat", ".npy", ".txt"))
     if not files:
-        raise DataError(f"{place} holds no .mat, .npy or .txt file")
+        raise DataError(f"{path} holds no .mat, .npy or .txt file")
     return files
 
 
@@ -91,12 +91,12 @@ def _roles(variables: Sequence[Variable], files: Sequence[Path]) -> dict[str, Va
     """Return images, texts and labels among variables."""
     roles = {}
     for role, names in NAMES.items():
-        found = [variable for variable in variables if variable.name in names]
-        if len(found) != 1:
-            what = f"{role} are there several times: {', '.join(map(str, found))}" if found else f"there are no {role}"
+        matching = [variable for variable in variables if variable.name in names]
+        if len(matching) != 1:
+            what = f"{role} are there several times: {', '.join(map(str, matching))}" if matching else f"there are no {role}"
             known = ", ".join(variable.name for variable in variables) or "nothing"
             raise DataError(f"in {', '.join(map(str, files))} {what}; one of {', '.join(names)} is needed, and they hold {known}")
-        roles[role] = found[0]
+        roles[role] = matching[0]
     return roles
 
 

@@ -15,9 +15,9 @@ from ...errors import DataError, UsageError
 from ...settings import FOLDS
 from ..features.rows import as_values
 from ..prepare.class_numbers import read_class_names
-from ..prepare.content import Features
+from ..prepare.content import Features, numbered_names
 from ..prepare.labels import few
-from .feature_table import FeatureTable, check_file, check_rows, labels_of_array, numbered_names
+from .feature_table import FeatureTable, check_file, check_rows, labels_of_array
 from .table import labels_of, read_cells
 
 Files = Mapping[str, Path]  # by fold; "" for a file of all items
@@ -59,14 +59,14 @@ def read_feature_files(
         if set(by_fold) != set(files["features"]):
             raise UsageError(f"-{flag} and -features must name the same folds: {_words(by_fold)}, and {_words(files['features'])}")
     arrays = {flag: {fold: _load(file) for fold, file in files[flag].items()} for flag in files if flag != "labels"}
-    found = _labels(files["labels"], None if classes is None else read_class_names(classes))
+    table = _labels(files["labels"], None if classes is None else read_class_names(classes))
     parts, start = {}, 0
-    for fold, count in found.counts.items():
+    for fold, count in table.counts.items():
         check_rows({str(files[flag][fold]): count if flag == "labels" else len(arrays[flag][fold]) for flag in files})
         parts[fold], start = np.arange(start, start + count), start + count
     views = [_joined(arrays[flag], files[flag]) for flag in ("features", "texts") if flag in files]
     source = "ready features: " + ", ".join(str(file) for by_fold in files.values() for file in by_fold.values())
-    return FeatureTable(Features(*views), found.vectors, found.classes, found.names, source, found.form, {} if "" in parts else parts)
+    return FeatureTable(Features(*views), table.vectors, table.classes, table.names, source, table.form, {} if "" in parts else parts)
 
 
 def read_array(file: Path) -> NDArray[Any]:

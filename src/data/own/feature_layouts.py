@@ -14,10 +14,10 @@ from scipy.io.matlab import MatReadError
 
 from ...errors import DataError
 from ..features.rows import as_values
-from ..prepare.content import Features
+from ..prepare.content import Features, numbered_names
 from ..prepare.label_table import lines_of
 from ..prepare.splits import one_hot
-from .feature_table import FeatureTable, check_file, check_rows, labels_of_array, numbered_names
+from .feature_table import FeatureTable, check_file, check_rows, labels_of_array
 
 Arrays = Mapping[str, NDArray[Any]]
 _RAW, _CATEGORIES = "raw_features.mat", "categories.list"
@@ -52,7 +52,7 @@ def read_layout(source: Path) -> FeatureTable:
         raise DataError(f"{source} is of no layout that is known: those are a directory with {_RAW}, a .mat or an .npz file")
     arrays = _arrays_of_mat(source)
     _check_keys(source, arrays, [f"{kind}_{part}" for kind in "ITL" for part in _FOLDS])
-    columns = {part: _as_column(arrays[f"L_{part}"], f"{source}:L_{part}") for part in _FOLDS}
+    columns = {part: _as_column(arrays[f"L_{part}"]) for part in _FOLDS}
     check_width(columns, f"{source}: labels")
     classes, vectors, form = labels_of_array(np.concatenate(list(columns.values())), f"{source}:L_tr, L_te", None)
     return _of_parts(source, {**arrays, **{f"L_{part}": column for part, column in columns.items()}}, vectors, classes, form)
@@ -109,7 +109,7 @@ def _of_npz(file: Path) -> FeatureTable:
     arrays = _arrays_of_npz(file)
     _check_keys(file, arrays, ["image", "label"])
     views = {name: as_values(arrays[name], f"{file}:{name}") for name in ("image", "text") if name in arrays}
-    labels = _as_column(arrays["label"], f"{file}:label")
+    labels = _as_column(arrays["label"])
     check_rows({f"{file}:{name}": len(values) for name, values in {**views, "label": labels}.items()})
     classes, vectors, form = labels_of_array(labels, f"{file}:label", None)
     parts = _parts_of(file, arrays, len(labels))
@@ -155,7 +155,7 @@ def _check_keys(file: Path, arrays: Arrays, needed: list[str]) -> None:
         raise DataError(f"{file} has no {', '.join(missing)}, only {', '.join(arrays) or 'nothing'}")
 
 
-def _as_column(labels: NDArray[Any], where: str) -> NDArray[Any]:
+def _as_column(labels: NDArray[Any]) -> NDArray[Any]:
     """Return labels with a row for each item: a MATLAB vector may lie on its side."""
     if labels.ndim == 2 and labels.shape[0] == 1 and labels.shape[1] > 1:
         return labels.T

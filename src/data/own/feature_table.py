@@ -89,16 +89,6 @@ def labels_of_array(array: NDArray[Any], where: str, names: Sequence[str] | None
     return names or [str(column) for column in range(array.shape[1])], array.astype(np.uint8), "0/1 vectors"
 
 
-def numbered_names(count: int) -> list[str]:
-    """Return a name for each of n items that have none.
-
-    Example:
-        >>> numbered_names(10)[::9]
-        ['item01', 'item10']
-    """
-    return [f"item{row + 1:0{len(str(count))}d}" for row in range(count)]
-
-
 def check_file(file: Path) -> None:
     """Refuse a file that is not there.
 

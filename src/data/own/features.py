@@ -14,7 +14,7 @@ from ...settings import FOLDS
 from ..catalogue import OWN_FRACTIONS, OWN_SEED, check_own_name
 from ..prepare import splits
 from ..prepare.content import DatasetContent
-from ..prepare.labels import without_images
+from ..prepare.labels import unused_classes, without_images
 from ..prepare.write import prepare
 from ..split import Split
 from .feature_files import read_feature_files
@@ -90,7 +90,7 @@ def _folds(
     if table.parts:
         if fractions or sizes:
             raise UsageError(f"{'-fractions' if fractions else '-sizes'} splits items, but these come as folds: leave it out")
-        folds, rule, shared = _given(table.parts, val_size, seed)
+        folds, rule, shared = _completed(table.parts, val_size, seed)
     elif val_size is not None:
         raise UsageError("-val_size is for features that come as folds without val: give -sizes or -fractions")
     else:
@@ -103,7 +103,7 @@ def _folds(
     return merged, splits.Protocol("disjoint" if not both else "features", rule, seed, tuple(both))
 
 
-def _given(parts: Folds, val_size: int | None, seed: int) -> tuple[Folds, str, list[str]]:
+def _completed(parts: Folds, val_size: int | None, seed: int) -> tuple[Folds, str, list[str]]:
     """Return the folds that a source has, val drawn from train where it has none, and the pairs that share items then."""
     folds, rule, shared = dict(parts), f"as they come: {', '.join(parts)}", list[str]()
     if "val" in parts and val_size is not None:
@@ -133,8 +133,7 @@ def _drawn(table: FeatureTable, fractions: str | None, sizes: str | None, seed: 
 
 
 def _content(table: FeatureTable, folds: Folds, protocol: splits.Protocol) -> DatasetContent:
-    used = np.unique(np.concatenate([folds[fold] for fold in FOLDS]))
-    empty = [name for name, some in zip(table.classes, table.labels[used].any(axis=0), strict=True) if not some]
+    empty = unused_classes(table.labels[np.unique(np.concatenate([folds[fold] for fold in FOLDS]))], table.classes)
     return DatasetContent(
         files=table.names,
         labels=table.labels,

@@ -110,6 +110,16 @@ class DatasetContent:
         return line, *(f"remark: {doubt}" for doubt in (*self.remarks, *doubts(folds, self.classes)))
 
 
+def numbered_names(count: int) -> list[str]:
+    """Return a name for each of n items that have none.
+
+    Example:
+        >>> numbered_names(10)[::9]
+        ['item01', 'item10']
+    """
+    return [f"item{row + 1:0{len(str(count))}d}" for row in range(count)]
+
+
 def distinct_names(names: Sequence[str]) -> list[str]:
     """Return file names no two of which are the same; a later one that repeats an earlier one gets its index added.
 

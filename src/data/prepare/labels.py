@@ -78,6 +78,20 @@ def lacking(folds: Mapping[str, Labels], classes: Sequence[str], fold: str, need
         yield f"classes of {words} without an image in {needed}: {len(columns)} ({few([classes[column] for column in columns])})"
 
 
+def unused_classes(labels: Labels, classes: Sequence[str]) -> list[str]:
+    """Return the classes that no item has.
+
+    Args:
+        labels: (n, C), each 0 or 1.
+        classes: C class names.
+
+    Example:
+        >>> unused_classes(np.array([[1, 0], [1, 0]]), ["cat", "eel"])
+        ['eel']
+    """
+    return [classes[column] for column in np.flatnonzero(~labels.any(axis=0)).tolist()]
+
+
 def without_images(classes: Sequence[str]) -> tuple[str, ...]:
     """Return the remark on classes that no image has; none for no classes.
 

@@ -204,8 +204,8 @@ def _draw_all(folder: Path) -> None:
 def _read(folder: Path) -> tuple[list[Glyph], NDArray[np.uint8]]:
     """Return the characters that were drawn, by font and code point, and their images, (n, 32, 32)."""
     names = (_NAME.fullmatch(path.name) for path in folder.glob("u*.png"))
-    found = [Glyph(int(name[1], 16), FONTS.index(name[2])) for name in names if name and name[2] in FONTS]
-    glyphs = sorted(found, key=lambda glyph: (glyph.font, glyph.code))
+    drawn = [Glyph(int(name[1], 16), FONTS.index(name[2])) for name in names if name and name[2] in FONTS]
+    glyphs = sorted(drawn, key=lambda glyph: (glyph.font, glyph.code))
     advice = f"delete {folder} and run this command again"
 
     def pixels(glyph: Glyph) -> NDArray[np.uint8]:

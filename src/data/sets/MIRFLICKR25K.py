@@ -37,12 +37,7 @@ DOWNLOAD_FLAGS: Flags = {
     "-url": {"help": "folder on a mirror that holds the archives under their published names"},
     "-connections": {"default": 2, "help": "archives to download at a time"},
 }
-PREPARE_FLAGS: Flags = {
-    "-protocol": {},
-    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
-    "-no_skip": {},
-    "-skip_unreadable": {},
-}
+PREPARE_FLAGS: Flags = {"-protocol": {}, "-allow_missing": {}, "-no_skip": {}, "-skip_unreadable": {}}
 SIZES = {"train": 4_000, "query": 1_000, "val": 1_000}
 TAGS_SIZES = {"train": 10_000, "query": 2_000, "val": 1_000}  # of mirflickr-tags
 LEAST = 20  # images that a tag must have

@@ -49,7 +49,7 @@ DOWNLOAD_FLAGS: Flags = {
 PREPARE_FLAGS: Flags = {
     "-protocol": {},
     "-lists": {"used_by": "coco-hashnet"},
-    "-allow_missing": {"action": "store_true", "help": "do without missing images: their texts stay, items without text are left out"},
+    "-allow_missing": {},
     "-no_skip": {},
     "-skip_unreadable": {},
 }

@@ -11,13 +11,11 @@ import torch
 from numpy.typing import NDArray
 
 from ...errors import RunError, unknown_name
+from ..catalogue import CAPTIONS, TEXT_WEIGHTS
 from ..metadata import PreparedDataset
 from .rows import load_texts
 from .vocabulary import Vocabulary
 from .words import first_caption
-
-WEIGHTS = ("binary", "tfidf", "centred")
-CAPTIONS = ("first", "all")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +54,8 @@ class TextTransformation:
     _on_devices: dict[torch.device, torch.Tensor] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.weights not in WEIGHTS:
-            raise unknown_name("text weight", self.weights, WEIGHTS)
+        if self.weights not in TEXT_WEIGHTS:
+            raise unknown_name("text weight", self.weights, TEXT_WEIGHTS)
         if self.captions not in CAPTIONS:
             raise unknown_name("rule for captions", self.captions, CAPTIONS)
 
@@ -137,8 +135,8 @@ class TextTransformation:
             RunError: if something is missing, or the numbers of words and statistics differ.
 
         Example:
-            >>> kept = TextTransformation.fitted(Vocabulary(("cat", "dog")), ["a dog"], "tfidf").record()
-            >>> TextTransformation.of_record(kept).record() == kept
+            >>> record = TextTransformation.fitted(Vocabulary(("cat", "dog")), ["a dog"], "tfidf").record()
+            >>> TextTransformation.of_record(record).record() == record
             True
         """
         try:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
+from ...codes.signs import signs
 from ...errors import RunError, UsageError
 from ...registry import Registry
 from .._objective import Objective, widen
@@ -221,7 +222,7 @@ class AlternatingLoss(CrossModalLoss):
 
     def refresh(self) -> None:
         """Renew the codes to aim at, :math:`B = \\operatorname{sgn}(F + G)`; the sign of 0 is 1."""
-        self.target.copy_(torch.where(self.image + self.text >= 0, 1.0, -1.0))
+        self.target.copy_(signs(self.image + self.text))
 
     def on_epoch_end(self) -> None:
         """Renew the codes to aim at."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from ...codes.pairs import similarity
+from ...codes.pairs import STEEP, similarity
 
 BLOCK = 512  # remembered items at a time
 
@@ -25,7 +25,7 @@ class _PairLikelihood(torch.autograd.Function):
         for rows, row_labels in zip(remembered.split(BLOCK), others.split(BLOCK), strict=True):
             signs = similarity(labels, row_labels, codes.dtype).mul_(-2).add_(1)
             logits = (halves @ rows.T).mul_(signs)
-            value += softplus(logits, threshold=40).sum()  # beyond, log(1 + e^z) is z in float64 too
+            value += softplus(logits, threshold=STEEP).sum()
             gradient.addmm_(logits.sigmoid_().mul_(signs), rows, alpha=0.5)
         ctx.save_for_backward(gradient)
         return value

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...codes.pairs import similarity
+from ...codes.signs import signs
 from ...errors import UsageError
 from .._keywords import number
 from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
@@ -79,8 +80,7 @@ class CMHH(AlternatingLoss):
             pairs = pairs * (1 - right).pow(self.focus)
         terms = {"nll": pairs.sum() / max(1, pairs.numel())}
         if self.quantisation > 0:
-            signs = torch.where(codes >= 0, 1.0, -1.0).to(codes.dtype)
-            terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs - codes, dim=1).mean()
+            terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs(codes) - codes, dim=1).mean()
         return self.total(**terms)
 
     def on_epoch_end(self) -> None:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ... import codes
 from ...backbones.texts import build_text_network
 from ...data import TextTransformation
 from ...errors import RunError, UsageError
-from ...runs import Run, run_of
+from ...runs import Run
 from ...training.checkpoints import read_checkpoint
-from ..encoder import Encoded, Encoder, NetworkEncoder, check_finished, device_named, feature_network, load_weights
+from ..encoder import Encoded, Encoder, NetworkEncoder
 from ..feature_encoder import FeatureEncoder
+from ..loading import device_named, feature_network, finished_run, load_weights
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -43,25 +43,6 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         self, network: nn.Module, transformation: TextTransformation, *, device: str | torch.device = "cpu", precision: str = "32"
     ) -> None:  # fmt: skip
         super().__init__(network, transformation, device=device, precision=precision)
-
-    @classmethod
-    def of_checkpoint(cls, settings: Settings, checkpoint: Path, *, device: str | torch.device, precision: str) -> TextEncoder:
-        """Return the encoder of texts that a checkpoint of a run holds.
-
-        Args:
-            settings: the run's settings.
-            checkpoint: holds both towers, and what happens to texts before theirs.
-            device: where to compute, as PyTorch names it.
-            precision: see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
-
-        Raises:
-            RunError: if the checkpoint is missing, damaged or of other networks.
-        """
-        content = read_checkpoint(checkpoint).get("text", {})
-        texts = TextTransformation.of_record(content.get("texts", {}))
-        network = build_text_network(settings.tower("text").backbone, words=len(texts.vocabulary), bits=settings.number_of_bits)
-        load_weights(network, content, checkpoint)
-        return cls(network, texts, device=device, precision=precision)
 
     @classmethod
     def of(cls, run: Run | str | Path, *, device: str | torch.device = "auto", precision: str | None = None) -> TextEncoder:
@@ -92,14 +73,12 @@ class TextEncoder(NetworkEncoder[TextTransformation]):
         for text in texts:
             self.transformation.vocabulary.check_known(text)
         bags = torch.from_numpy(self.transformation.bags(texts))
-        features = np.concatenate([self.features(part) for part in bags.split(batch_size)])
-        return Encoded(features, codes.pack(features))
+        return Encoded.of(np.concatenate([self.features(part) for part in bags.split(batch_size)]))
 
 
 def _opened(run: Run | str | Path, device: str | torch.device, precision: str | None) -> tuple[Run, Settings, dict[str, Any]]:
     """Return a finished run of two towers, its settings, and device and precision of its encoders."""
-    run = run if isinstance(run, Run) else run_of(run)
-    check_finished(run)
+    run = finished_run(run)
     settings = run.settings()
     if not isinstance(settings, Settings):
         raise RunError(f"{run} is of the method {run.method}, which takes no texts; those of {Settings.method} do")
@@ -111,18 +90,21 @@ def encoder_of_texts(settings: Settings, checkpoint: Path, **how: Any) -> TextEn
 
     Args:
         settings: the run's settings.
-        checkpoint: holds the text tower.
+        checkpoint: holds the text tower, and what happens to texts before it.
         how: device and precision; see :class:`~biodeephashing.models.encoder.NetworkEncoder`.
 
     Raises:
         RunError: if the checkpoint is missing, damaged or of another network.
     """
-    content = read_checkpoint(checkpoint).get("text", {})
-    if "texts" in content or not content:
-        return TextEncoder.of_checkpoint(settings, checkpoint, **how)
-    network = feature_network(settings.tower("text"), content)
+    content, tower = read_checkpoint(checkpoint).get("text", {}), settings.tower("text")
+    if content and "texts" not in content:
+        network = feature_network(tower, content)
+        load_weights(network, content, checkpoint)
+        return FeatureEncoder(network, **how)
+    texts = TextTransformation.of_record(content.get("texts", {}))
+    network = build_text_network(tower.backbone, words=len(texts.vocabulary), bits=settings.number_of_bits)
     load_weights(network, content, checkpoint)
-    return FeatureEncoder(network, **how)
+    return TextEncoder(network, texts, **how)
 
 
 class CrossEncoder:

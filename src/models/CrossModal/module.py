@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -140,14 +141,13 @@ class CrossModalModule(TrainedModule):
         """Log the mAP of val images against val texts and the other way round, an item's own partner left out, and their mean."""
         gathered = {key: torch.cat([part[key] for part in self._validated]).cpu() for key in self._validated[0]}
         self._validated.clear()
-        index = gathered["index"]
-        order = torch.tensor(sorted({int(row): place for place, row in reversed(list(enumerate(index.tolist())))}.values()))
+        order = np.unique(gathered["index"].numpy(), return_index=True)[1]  # processes repeat items to get equal shares
         packed = {}
         for modality in _OTHER:
             if not torch.isfinite(gathered[modality]).all():
                 raise self.diverged_outputs()
-            packed[modality] = codes.pack(gathered[modality][order].numpy())
-        labels = gathered["labels"][order].numpy().astype("uint8")
+            packed[modality] = codes.pack(gathered[modality].numpy()[order])
+        labels = gathered["labels"].numpy()[order].astype(np.uint8)
         self._across = {
             f"val_mAP_{query[0]}2{item[0]}": leave_one_out_average_precision(packed[query], labels, other_view=packed[item])
             for query, item in _OTHER.items()
@@ -172,7 +172,7 @@ class CrossModalModule(TrainedModule):
 
     def checkpoint_content(self) -> dict[str, Any]:
         """Return the image tower as every run has its network, the text tower beside it with its words, and the loss."""
-        image, text = (_content(self.learners[modality]) for modality in ("image", "text"))
+        image, text = (self.learners[modality].content() for modality in ("image", "text"))
         texts = {"texts": self.texts.record()} if isinstance(self.texts, TextTransformation) else {}  # ready features have no words
         return {**image, "text": {**text, **texts}, "loss": self.loss.state_dict()}
 
@@ -188,11 +188,3 @@ class CrossModalModule(TrainedModule):
         for config in self.trainer.lr_scheduler_configs:
             if config.interval == unit and (optimizer is None or config.scheduler.optimizer is optimizer):
                 config.scheduler.step()
-
-
-def _content(learner: Learner) -> dict[str, Any]:
-    return {
-        "learning_rule": learner.learning_rule(),
-        "network": learner.plain_weights(),
-        **({"feedback": feedback} if (feedback := learner.learned_feedback()) else {}),
-    }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...checksums import digest
+from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
@@ -29,9 +30,8 @@ class TextTower(TrainingSettings):
 
     def check_backbone(self) -> None:
         """Refuse a text backbone that does not exist."""
-        known = names_on_disk("backbones/texts", "TEXT_BACKBONES")
-        if self.backbone.partition(":")[0] not in known:
-            prefix = self.architecture.removesuffix(self.backbone)
+        if not self.takes_features:
+            prefix, known = self.architecture.removesuffix(self.backbone), names_on_disk("backbones/texts", "TEXT_BACKBONES")
             raise unknown_name("text backbone", self.architecture, [f"{prefix}{name}" for name in known])
 
 
@@ -80,11 +80,9 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_weights: str = setting(
         "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
-        choices=("binary", "tfidf", "centred"), before="device",
+        choices=TEXT_WEIGHTS, before="device",
     )  # fmt: skip
-    captions: str = setting(
-        "first", "captions", "of several captions, the first or the words of all", choices=("first", "all"), before="device"
-    )
+    captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )

@@ -21,7 +21,7 @@ from ...training.feeding import check_preprocessing
 from ...training.reporting import Reporting
 from ...training.same_split import check_split
 from .. import Classifier, Method
-from ..encoder import check_finished
+from ..loading import check_finished
 from ..network_method import NetworkMethod
 from .settings import BOTH, CODEBOOK, Settings
 

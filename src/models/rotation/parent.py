@@ -23,7 +23,7 @@ from ...settings import FOLDS
 from ...training.feeding import check_preprocessing
 from ...training.same_split import check_split
 from ...training.validation import Validation
-from ..encoder import check_finished
+from ..loading import check_finished
 from .settings import ParentSettings
 
 _NEEDED = ("train", "val")  # to learn from, and to choose by
