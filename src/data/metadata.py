@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -47,6 +47,12 @@ class Metadata:
     def present(self) -> NDArray[np.bool_]:
         """Whether each item has an image, (n,); false for a text alone."""
         return np.array([path != NO_IMAGE for path in self.paths], dtype=bool)
+
+    def items(self, chosen: NDArray[np.bool_]) -> Metadata:
+        """Return some of the items, chosen by a mask (n,)."""
+        return (
+            self if chosen.all() else replace(self, paths=[self.paths[row] for row in np.flatnonzero(chosen)], labels=self.labels[chosen])
+        )
 
     def image(self, row: int) -> Path:
         """Return the image file of a row."""

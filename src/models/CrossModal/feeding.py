@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -70,7 +68,7 @@ class CrossModalFeeding(pl.LightningDataModule):
     @property
     def val_fold(self) -> Metadata:
         """The items of the val fold that have an image and a text."""
-        return _having(self.val_pairs.views["image"].metadata, self.val_pairs.present)
+        return self.val_pairs.views["image"].metadata.items(self.val_pairs.present)
 
     def passes(self) -> dict[str, Views]:
         """Return what each pass of an epoch sees, in their order, by its name in words."""
@@ -109,8 +107,3 @@ class CrossModalFeeding(pl.LightningDataModule):
             world_size=trainer.world_size,
             pin_memory=trainer.strategy.root_device.type == "cuda",
         )
-
-
-def _having(metadata: Metadata, present: NDArray[np.bool_]) -> Metadata:
-    rows = np.flatnonzero(present)
-    return Metadata(metadata.file, [metadata.paths[row] for row in rows], metadata.labels[rows])
