@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -74,7 +73,7 @@ class CrossModalFeeding(pl.LightningDataModule):
     @property
     def val_fold(self) -> Metadata:
         """The items of the val fold that have an image and a text."""
-        return self.val_pairs.views["image"].metadata.rows(np.flatnonzero(self.val_pairs.present))
+        return self.val_pairs.views["image"].metadata.rows(self.val_pairs.present)
 
     def passes(self) -> dict[str, Views]:
         """Return what each pass of an epoch sees, in their order, by its name in words."""
