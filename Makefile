@@ -5,12 +5,12 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo page test test-slow lint format typecheck floors check docs site clean
+.PHONY: help venv demo demo-crossmodal page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
 	@echo
-	@grep -E '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
 venv: $(VENV)/.installed  ## create the environment in .venv and install everything
 
@@ -27,6 +27,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three seeds each, and compare them (3 minutes)
 	$(BIN)/python src/data/process/DIGITS.py
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo.yaml
+
+demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and texts of characters, and compare them (4 minutes)
+	$(BIN)/python src/data/process/GLYPHS.py
+	$(BIN)/python src/models/CrossModal/study.py -config configs/demo_crossmodal.yaml
 
 page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
 	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'

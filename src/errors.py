@@ -143,7 +143,7 @@ def guard(command: Callable[[], object]) -> int:
     """
     try:
         settle()
-        with _terminated_like_ctrl_c(), _plain_warnings():
+        with _terminated_like_ctrl_c(), plain_warnings():
             status = command()
     except BioDeepHashingError as error:
         return _say(describe(error), error.exit_status)
@@ -178,13 +178,22 @@ def _terminated_like_ctrl_c() -> Iterator[None]:
 
 
 @contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Show this package's warnings like its errors: the message without the line of code that issued it."""
+def plain_warnings(source: str = "") -> Iterator[None]:
+    """Show this package's warnings like its errors: the message without the line of code that issued it.
+
+    Args:
+        source: what the warnings are about, written before each message.
+
+    Example:
+        >>> with plain_warnings("mode=fa: "):
+        ...     print(warnings.formatwarning("no cache", UserWarning, __file__, 7), end="")
+        warning: mode=fa: no cache
+    """
     usual, package = warnings.formatwarning, os.path.dirname(__file__)  # noqa: PTH120 - a warning's file is a string
 
     def plain(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None) -> str:
         own = filename.startswith(package + os.sep)
-        return f"warning: {message}\n" if own else usual(message, category, filename, lineno, line)
+        return f"warning: {source}{message}\n" if own else usual(message, category, filename, lineno, line)
 
     warnings.formatwarning = plain
     try:

@@ -172,6 +172,15 @@ def test_make_demo_is_what_the_readme_shows():
     assert set(made) <= set(shown)
 
 
+def test_the_demo_of_images_and_texts_is_four_rules_in_both_towers():
+    recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ndemo-crossmodal:")[2].partition("\n\n")[0]
+    made = [line.split("/python ")[1].split() for line in recipe.splitlines() if "/python " in line]
+    assert [line[0] for line in made] == ["src/data/process/GLYPHS.py", "src/models/CrossModal/study.py"]
+    table = settings_of("CrossModal")
+    trials = trials_of(study_parser(table).parse_args(made[1][1:]), table)
+    assert [{trial.tower(name).mode for name in ("image", "text")} for trial in trials] == [{"bp"}, {"fa"}, {"frsf"}, {"usf"}]
+
+
 def test_the_grid_of_the_readme_is_the_demo():
     command = next(command for command in commands() if command[1].endswith("study.py"))
     trials = trials_of(study_parser(Settings).parse_args([command[2], str(ROOT / command[3])]), Settings)

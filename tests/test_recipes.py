@@ -11,10 +11,12 @@ from biodeephashing.commands import study
 from biodeephashing.data import Metadata
 from biodeephashing.data.catalogue import script_of
 from biodeephashing.errors import UsageError
+from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
 from biodeephashing.models.ADSH.loss import build_loss as adsh_loss
 from biodeephashing.models.LLC.losses import first_loss
 from biodeephashing.models.PenaltyStrategies.loss import build_loss
 from biodeephashing.runs import DEFAULT_METHOD, settings_of
+from biodeephashing.settings.constants import parse_constants
 from biodeephashing.settings.parsers import study_parser
 from biodeephashing.settings.yaml_file import read_yaml
 
@@ -57,6 +59,9 @@ def test_every_file_holds_usable_settings_and_a_loss_that_can_be_built(path):
             if trial.method == "LLC" and multi:
                 with pytest.raises(UsageError, match="2 classes"):
                     first_loss(trial, fold)
+            elif trial.method == "CrossModal":
+                facts = {"bits": trial.number_of_bits, "classes": 4, "train_size": 40, "similar_probability": 0.25, "multi_label": multi}
+                assert CROSSMODAL_LOSSES[trial.loss](**facts, **parse_constants(trial.constants)).bits == trial.number_of_bits
             else:
                 build = {"ADSH": adsh_loss, "LLC": first_loss}.get(trial.method, build_loss)
                 assert build(trial, fold).bits == trial.number_of_bits

@@ -1,4 +1,4 @@
-"""Binary codes: packing and Hamming distance here; codebooks, rotations, memory banks and discrete solvers in the modules below.
+"""Binary codes: packing and Hamming distance here; codebooks, rotations, memory banks, solvers and closed forms in the modules below.
 
 Only what needs no PyTorch is imported here, so that an evaluation starts without it.
 """

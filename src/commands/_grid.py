@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
@@ -10,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, cuda_oom_hint, describe
+from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
 from ..executors import Executor, LocalPool, Outcome
 from ..executors.gpus import assign
 from ..runs import Run
@@ -36,10 +37,21 @@ def run_grid(trials: Sequence[CommonSettings], work: Work, *, jobs: int, title: 
         parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
     with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
         report = _Report(trials, bar)
-        with closing(executor.run(partial(work, parent=parent), trials)) as outcomes:
+        with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
             for outcome in outcomes:
                 report.take(outcome)
     return report.failures
+
+
+def _do(trial: CommonSettings, work: Callable[[CommonSettings], str], varying: Sequence[str]) -> str:
+    """Do the work of a trial in the process of an executor, whose warnings are those of the main one and name the trial."""
+    with warnings.catch_warnings(), plain_warnings(f"{_label(trial, varying)}: "):  # each trial warns anew of what the last one did
+        return work(trial)
+
+
+def _label(trial: CommonSettings, varying: Sequence[str]) -> str:
+    """Return the settings of a trial that vary in its grid, the name of its run where none does."""
+    return " ".join(f"{name}={getattr(trial, name)}" for name in varying) or trial.name
 
 
 class _Report:
@@ -52,7 +64,7 @@ class _Report:
         self.failures: list[str] = []
 
     def take(self, outcome: Outcome[CommonSettings, str]) -> None:
-        label = self._label(outcome.unit)
+        label = _label(outcome.unit, self.varying)
         if outcome.error is None:
             self._print(f"{label}: {outcome.result}")
             return
@@ -63,9 +75,6 @@ class _Report:
     def _print(self, line: str) -> None:
         tqdm.write(line)
         self.bar.update()
-
-    def _label(self, trial: CommonSettings) -> str:
-        return " ".join(f"{name}={getattr(trial, name)}" for name in self.varying) or trial.name
 
 
 def _reason(error: Exception) -> str:

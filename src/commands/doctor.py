@@ -59,7 +59,7 @@ def examine_database(database: str) -> Diagnosis:
     prepared = PreparedDataset(database)
     if prepared.split.has_features():
         return _of_features(prepared)
-    split, folds = prepared.split, {name: fold.rows(np.flatnonzero(fold.present)) for name, fold in prepared.folds().items()}
+    split, folds = prepared.split, {name: fold.rows(fold.present) for name, fold in prepared.folds().items()}
     paths = list(dict.fromkeys(path for fold in folds.values() for path in fold.paths))
     examined = dict(zip(paths, examine([home() / path for path in paths], database), strict=True))
     labels, texts = _labels(folds, split.classes), text_facts(prepared)
@@ -86,23 +86,34 @@ def examine_database(database: str) -> Diagnosis:
 def _of_features(prepared: PreparedDataset) -> Diagnosis:
     """Look at the rows and labels of a dataset of ready features."""
     split, folds = prepared.split, prepared.folds()
-    facts = [split.caption, _understood(folds, split), *_labels(folds, split.classes), *feature_facts(prepared), *text_facts(prepared)]
+    facts = [
+        split.caption,
+        _understood(folds, split, item="item"),
+        *_labels(folds, split.classes),
+        *feature_facts(prepared),
+        *text_facts(prepared),
+    ]
     faults = [
         *_misnamed(prepared),
         *feature_faults(prepared),
-        *_repeated_lines(folds),
-        *_unstated_overlaps(folds, split, texts_alone=False),
-        *_unanswerable(folds, split.classes),
+        *_repeated_lines(folds, item="item"),
+        *_unstated_overlaps(folds, split, texts_alone=False, item="item"),
+        *_unanswerable(folds, split.classes, item="item"),
         *_uniform(folds, split.classes),
     ]
-    remarks = [*_unused(folds, split.classes), *_doubtful(folds, split.classes), *feature_remarks(prepared), *text_remarks(prepared)]
+    remarks = [
+        *_unused(folds, split.classes, item="item"),
+        *_doubtful(folds, split.classes, item="item"),
+        *feature_remarks(prepared),
+        *text_remarks(prepared),
+    ]
     return Diagnosis(facts, remarks, faults)
 
 
-def _understood(folds: Folds, split: Split) -> str:
-    """Return how the labels are interpreted, counting an image of several folds once."""
+def _understood(folds: Folds, split: Split, item: str = "image") -> str:
+    """Return how the labels are interpreted, counting what several folds share once."""
     rows = {path: row for fold in folds.values() for path, row in zip(fold.paths, fold.labels, strict=True)}
-    return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")))
+    return describe(np.stack(list(rows.values())), split.classes, str(split.reading.get("labels", "")), item)
 
 
 def _counts(folds: Folds, examined: Findings) -> Iterator[str]:
@@ -147,23 +158,23 @@ def _unusable(examined: Findings) -> Iterator[str]:
         yield f"images that cannot be used: {len(broken):,} ({_examples(broken, _BROKEN)})"
 
 
-def _repeated_lines(folds: Folds) -> Iterator[str]:
+def _repeated_lines(folds: Folds, item: str = "image") -> Iterator[str]:
     for fold in folds.values():
         repeated = [path for path, count in Counter(fold.paths).items() if count > 1]
         if repeated:
-            yield f"images in several lines of {fold.file}: {len(repeated):,} ({_examples(repeated)})"
+            yield f"{item}s in several lines of {fold.file}: {len(repeated):,} ({_examples(repeated)})"
 
 
-def _unstated_overlaps(folds: Folds, split: Split, texts_alone: bool) -> Iterator[str]:
+def _unstated_overlaps(folds: Folds, split: Split, texts_alone: bool, item: str = "image") -> Iterator[str]:
     for one, other in combinations(folds, 2):
         shared, stated = set(folds[one].paths) & set(folds[other].paths), split.overlaps.get(f"{one}-{other}", 0)
         if len(shared) != stated and not (texts_alone and len(shared) < stated):  # a text alone has no name to find it again
             examples = f" ({_examples(sorted(shared))})" if shared else ""
-            yield f"images that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
+            yield f"{item}s that {one} and {other} share: {len(shared):,}, but split.json states {stated:,}{examples}"
 
 
-def _unanswerable(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
-    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "query", "database")
+def _unanswerable(folds: Folds, classes: Sequence[str], item: str = "image") -> Iterator[str]:
+    yield from lacking({name: fold.labels for name, fold in folds.items()}, classes, "query", "database", item)
 
 
 def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
@@ -171,17 +182,17 @@ def _uniform(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
         yield complaint
 
 
-def _doubtful(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+def _doubtful(folds: Folds, classes: Sequence[str], item: str = "image") -> Iterator[str]:
     labels = {name: fold.labels for name, fold in folds.items()}
     yield from alike(classes)
-    yield from lacking(labels, classes, "query", "train")
-    yield from lacking(labels, classes, "train", "database")
+    yield from lacking(labels, classes, "query", "train", item)
+    yield from lacking(labels, classes, "train", "database", item)
 
 
-def _unused(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+def _unused(folds: Folds, classes: Sequence[str], item: str = "image") -> Iterator[str]:
     unused = [name for c, name in enumerate(classes) if not any(fold.labels[:, c].any() for fold in folds.values())]
     if unused:
-        yield f"classes without any image: {len(unused)} ({_examples(unused)})"
+        yield f"classes without any {item}: {len(unused)} ({_examples(unused)})"
 
 
 def _equal_images(folds: Folds, examined: Findings) -> Iterator[str]:

@@ -10,12 +10,14 @@ from ..data.own.images import prepare_own
 from ..data.own.lists import process
 from ..data.prepare.image_lists import export
 from ..data.prepare.unreadable import words_of_left_out
-from ..data.sets.dataset import FIRST_TRAINING, public_dataset
+from ..data.sets.dataset import FIRST_PAIR_TRAINING, FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
 from ..runs import DEFAULT_METHOD
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
+
+FIRST_FEATURE_PAIR_TRAINING = "-bs 128 -ep 20 -arch mlp -loss DCMH -nbits 32"
 
 
 def prepare_public(name: str, options: Namespace) -> None:
@@ -26,7 +28,11 @@ def prepare_public(name: str, options: Namespace) -> None:
         options: the options of its ``process`` script.
     """
     dataset = public_dataset(name)
-    report(*dataset.prepare(**vars(options)), dataset.first_training)
+    split, written = dataset.prepare(**vars(options))
+    if split.has_texts:
+        report(split, written, dataset.first_pair_training, method="CrossModal")
+    else:
+        report(split, written, dataset.first_training)
 
 
 def prepare_folder(options: Namespace) -> None:
@@ -61,7 +67,7 @@ def prepare_rows(options: Namespace) -> None:
     """Prepare ready features that ``FEATURES.py`` names."""
     split, written = prepare_features(**vars(options))
     if split.has_features("text"):
-        report(split, written, "-bs 128 -ep 20 -arch mlp -loss DCMH -nbits 32", method="CrossModal")
+        report(split, written, FIRST_FEATURE_PAIR_TRAINING, method="CrossModal")
     else:
         report(split, written, "-bs 128 -ep 20 -arch bio-mlp:512 -loss DCH -nbits 32 -mode fa -lr 1e-3")
 
@@ -69,8 +75,7 @@ def prepare_rows(options: Namespace) -> None:
 def prepare_pairs(options: Namespace) -> None:
     """Prepare images, texts and labels of MATLAB files that ``MAT.py`` names."""
     split, written = prepare_mat(**vars(options))
-    backbone = "mlp" if split.has_features() else "bio-resnet18 -mode frsf"
-    report(split, written, f"-bs 128 -ep 20 -arch {backbone} -loss DCMH -nbits 32", method="CrossModal")
+    report(split, written, FIRST_FEATURE_PAIR_TRAINING if split.has_features() else FIRST_PAIR_TRAINING, method="CrossModal")
 
 
 def report(split: Split, written: bool, train: str = FIRST_TRAINING, method: str = DEFAULT_METHOD) -> None:

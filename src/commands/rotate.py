@@ -83,7 +83,9 @@ def from_arguments(arguments: Namespace, method: str) -> None:
             print(f"error: {describe(error)}", file=sys.stderr)
             failed += 1
     if made:
-        print(f"next: {command_line('src/eval/eval_map.py')} -p {' '.join(run.quoted for run in made)}")
+        experiments = dict.fromkeys(f"{method}/{run.database}/{run.experiment}" for run in made)
+        handles = [made[0].quoted] if len(made) == 1 else experiments
+        print(f"next: {command_line('src/eval/eval_map.py')} -p {' '.join(handles)}")
     if failed:
         raise RunError(f"{failed} of {len(runs)} runs could not be rotated")
 

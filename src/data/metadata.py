@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -56,9 +56,10 @@ class Metadata:
         """Return in words where a row is written."""
         return f"line {row + 1} of {self.file}"
 
-    def rows(self, rows: NDArray[np.int64]) -> Metadata:
-        """Return the items of some rows."""
-        return Metadata(self.file, [self.paths[row] for row in rows], self.labels[rows])
+    def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Metadata:
+        """Return the items of some rows, chosen by their numbers or by a mask (n,)."""
+        rows = np.arange(len(self))[chosen]
+        return replace(self, paths=[self.paths[row] for row in rows], labels=self.labels[rows])
 
 
 class PreparedDataset:

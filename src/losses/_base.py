@@ -71,6 +71,8 @@ class HashingLoss(Objective):
     reference: Tensor
     #: Whether the method needs them.
     needs_reference: ClassVar[bool] = False
+    #: Whether it solves between epochs for something that needs a code of every training image.
+    needs_all_codes: ClassVar[bool] = False
 
     def __init__(
         self,

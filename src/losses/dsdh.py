@@ -56,6 +56,7 @@ class DSDH(BalancedLoss):
     """
 
     memory_bank = "always"
+    needs_all_codes = True
     solved: Tensor
     solved_codes: Tensor
     classifier: Tensor

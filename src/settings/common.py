@@ -29,7 +29,7 @@ from .setting import (
 
 FOLDS = ("train", "val", "query", "database")
 LONGEST_NAME = 255  # bytes a file system allows for one folder
-DERIVED = ("model", "preprocessing", "parent")  # what hparams.json holds besides the settings
+DERIVED = ("model", "preprocessing", "parent", "loss_sha256")  # what hparams.json holds besides the settings
 
 Rows: TypeAlias = tuple[tuple[Field, Setting], ...]
 Table = TypeVar("Table", bound="CommonSettings")
@@ -99,6 +99,10 @@ class CommonSettings:
     def asks_beside_training(self) -> bool:
         """Whether a finished run goes to its method nevertheless, which then does what is asked for beside the training."""
         return False
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``hparams.json`` holds beside the settings when a training begins: nothing, unless a method says so."""
+        return {}
 
     def complete(self) -> None:
         """Fill in what was left out and follows from other settings; before each value is checked by itself."""

@@ -47,6 +47,11 @@ class NetworkSettings(CommonSettings):
         """Whether the backbone takes ready features, rows of numbers, in place of images."""
         return self.backbone.partition(":")[0] in names_on_disk("backbones/texts", "TEXT_BACKBONES")
 
+    @property
+    def items(self) -> str:
+        """What the network takes, in a word of the plural."""
+        return "rows" if self.takes_features else "images"
+
     def complete(self) -> None:
         """Choose the transformations after the backbone and its weights."""
         super().complete()

@@ -120,6 +120,23 @@ def compare_parser() -> StrictParser:
     return parser
 
 
+def baselines_parser() -> StrictParser:
+    """Return the parser of ``baselines.py``."""
+    parser = StrictParser(description="Measure codes of images and texts that need no network: what a learned method should beat.")
+    parser.add_argument("-db", "--database", default="GLYPHS", metavar="NAME", help="dataset whose images have texts (default: GLYPHS)")
+    parser.add_argument(
+        "-nbits", "--number_of_bits", type=whole_number, nargs="+", default=[16, 32, 64], metavar="N", help="lengths of codes"
+    )
+    return parser
+
+
+def new_loss_parser() -> StrictParser:
+    """Return the parser of ``new_method.py``."""
+    parser = StrictParser(description="Write NAME.py, a cross-modal loss of one's own that trains as it stands: -loss NAME.py:NAME.")
+    parser.add_argument("name", metavar="NAME", help="name of the class, and of the file in the working directory")
+    return parser
+
+
 def doctor_parser() -> StrictParser:
     """Return the parser of ``doctor.py``."""
     parser = StrictParser(description="Examine the images and labels of a prepared dataset; the exit status is 0 when it is healthy.")

@@ -44,9 +44,10 @@ def input_of(settings: NetworkSettings) -> Transformation | FeatureTransformatio
 
 def recorded_settings(settings: CommonSettings) -> dict[str, Any]:
     """Return the content of ``hparams.json``: the settings of training and, if a network takes images, its full preprocessing."""
+    recorded = hparams_of(settings) | settings.facts()
     if not isinstance(settings, NetworkSettings) or settings.takes_features:
-        return hparams_of(settings)
-    return hparams_of(settings) | {"preprocessing": transformation_of(settings).preprocessing.record()}
+        return recorded
+    return recorded | {"preprocessing": transformation_of(settings).preprocessing.record()}
 
 
 def check_preprocessing(run: Run, settings: CommonSettings) -> None:

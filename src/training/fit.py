@@ -59,7 +59,7 @@ def fit(
     check_precision(settings)
     check_machine(settings)
     folds = PreparedDataset(settings.database).folds()
-    validation = Validation.of(folds["train"], folds["val"])
+    validation = Validation.of(*(folds[name].rows(folds[name].present) for name in ("train", "val")))
     feeding = _feeding(settings, folds, validation)
     resume = interrupted_training(run, settings)
     module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
@@ -96,7 +96,7 @@ def build_module(
     weights = settings.weights if fresh else "none"  # a resume brings its own
     images = images_of(train_fold, settings, cached=False)
     network = network_for(images, settings, weights=weights)
-    example = images.transformation.to_network_input(images[0][0][None])[0]
+    example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(network, example, settings)
     if module.loss.needs_reference and fresh:
@@ -111,9 +111,13 @@ def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) 
     images = images_of(fold, settings)
     bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
     with torch.inference_mode():
-        parts = [backbone(images.transformation.to_network_input(batch.to(device, non_blocking=True))).cpu() for batch, _, _ in bar]
+        parts = [
+            (rows, backbone(images.transformation.to_network_input(batch.to(device, non_blocking=True))).cpu()) for batch, _, rows in bar
+        ]
     network.train().cpu()
     if device.type == "cuda":
         torch.cuda.empty_cache()  # for the processes that train, where there are several
-    features = torch.cat(parts)
-    return features.clone()  # out of inference mode: an ordinary tensor
+    features = torch.zeros(len(fold), parts[0][1].shape[1])  # zeros for an item without image, which is never trained on
+    for rows, part in parts:
+        features[rows] = part
+    return features

@@ -128,8 +128,8 @@ class HashingModule(TrainedModule):
             return
         self._collapsed = True
         warnings.warn(
-            f"all {len(packed):,} val images have the same code after epoch {self.current_epoch + 1}; if the next epochs do not part them, "
-            f"{self.loss.collapse_cure()}",
+            f"all {len(packed):,} val {self.settings.items} have the same code after epoch {self.current_epoch + 1}; "
+            f"if the next epochs do not part them, {self.loss.collapse_cure()}",
             stacklevel=1,  # in this package: what Lightning seems to warn of is not shown
         )
 

@@ -22,21 +22,23 @@ def plan_of(
         validation: how the val fold is ranked.
         sampled: train images that an epoch draws; None for all.
     """
-    sizes = ", ".join(f"{name} {len(fold):,} images of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in folds.items())
-    images = int(folds["train"].present.sum())
-    drawn = f"; an epoch draws {sampled:,} of the {images:,} train images" if sampled not in (None, images) else ""
+    seen = {name: fold.rows(fold.present) for name, fold in folds.items()}
+    items = settings.items
+    sizes = ", ".join(f"{name} {len(fold):,} {items} of {int(fold.labels.any(axis=0).sum()):,} classes" for name, fold in seen.items())
+    count = len(seen["train"])
+    drawn = f"; an epoch draws {sampled:,} of the {count:,} train {items}" if sampled not in (None, count) else ""
     return [
         f"data: {settings.database}: {sizes}",
-        f"validation: {validation}",
+        f"validation: {validation.line(items)}",
         preprocessing_line(settings),
-        f"batches: {_batches(settings, images if sampled is None else sampled)}{drawn}",
+        f"batches: {_batches(settings, count if sampled is None else sampled)}{drawn}",
     ]
 
 
-def _batches(settings: TrainingSettings, images: int) -> str:
-    size, share = settings.batch_size, images // settings.devices
+def _batches(settings: TrainingSettings, count: int) -> str:
+    size, share = settings.batch_size, count // settings.devices
     joined = single_image_left(share, size // settings.devices)
-    each = f"{-(-share * settings.devices // size) - joined:,} of {size:,} images an epoch"
+    each = f"{-(-share * settings.devices // size) - joined:,} of {size:,} {settings.items} an epoch"
     if not joined:
         return each
-    return f"{each}; the last has {size + settings.devices:,}, because one image alone is no batch to learn from"
+    return f"{each}; the last has {size + settings.devices:,}, because one alone is no batch to learn from"

@@ -53,8 +53,8 @@ class Validation:
         can_move = _can_move(val.labels, joined if helped else val.labels)
         return cls(len(val), int(alone.sum()), int(unreachable.sum()), rows if helped else None, can_move)
 
-    def __str__(self) -> str:
-        """Return one line for the plan printed before the first epoch."""
+    def line(self, items: str) -> str:
+        """Return one line for the plan printed before the first epoch, which calls the items by their name."""
         against = f"the {self.images - 1:,} others"
         why = ""
         if self.companions is not None:
@@ -62,7 +62,7 @@ class Validation:
             why = f", because {self.without_partner:,} of them share no class with another one"
         zeros = f"; {self.unreachable:,} share no class with any of these and count as 0" if self.unreachable else ""
         fixed = "" if self.can_move else "; val mAP cannot change, so the last epoch is kept and -pt stops nothing"
-        return f"each of {self.images:,} val images is ranked against {against}{why}{zeros}{fixed}"
+        return f"each of {self.images:,} val {items} is ranked against {against}{why}{zeros}{fixed}"
 
 
 def _has_partner(queries: NDArray[np.uint8], items: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -84,7 +84,7 @@ class TestNusWide:
         nus_wide(project_home, monkeypatch)
         for file in sorted((project_home / "data/raw/NUS_WIDE/images").rglob("*.jpg"))[30:]:
             file.unlink()
-        with pytest.raises(DataError, match=r"there are \d+ images, too few for the split \(20 train \+ 10 query \+ 10 val"):
+        with pytest.raises(DataError, match=r"there are \d+ items, too few for the split \(20 train \+ 10 query \+ 10 val"):
             NUS_WIDE.DATASET.prepare()
         for file in sorted((project_home / "data/raw/NUS_WIDE/images").rglob("*.jpg"))[8:]:
             file.unlink()

@@ -106,7 +106,7 @@ def test_dealing_at_full_size(count: int, train: int, query: int, val: int, rest
 
 
 def test_too_few_to_deal() -> None:
-    with pytest.raises(DataError, match=r"there are 3 images, too few for the split \(2 train \+ 1 query and at least 1 database\)"):
+    with pytest.raises(DataError, match=r"there are 3 items, too few for the split \(2 train \+ 1 query and at least 1 database\)"):
         random_split(3, {"train": 2, "query": 1})
 
 

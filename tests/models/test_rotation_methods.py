@@ -110,8 +110,7 @@ def test_an_experiment_in_one_call(settings, capsys):
     assert "corners of the cube" in err
     made = [run for parent in parents for run in rotated("H2Q", parent)]
     assert len(made) == 2
-    assert out.splitlines()[-1].startswith("next: python src/eval/eval_map.py -p ")
-    assert all(run.quoted in out.splitlines()[-1] for run in made)
+    assert out.splitlines()[-1] == "next: python src/eval/eval_map.py -p H2Q/TINY/test"
     finish(replace(settings, seed=1), weights=7)  # trained again, to other features
     evaluate(made[1], quiet=True)
     capsys.readouterr()

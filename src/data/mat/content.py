@@ -140,7 +140,7 @@ def _content(
         unused=empty,
         where=lambda row: f"row {row + 1:,}",
         reading={"labels": "0/1 vectors"},
-        remarks=without_images(empty),
+        remarks=without_images(empty, "image" if items.features is None else "item"),
         texts=texts,
         features=None if items.features is None else Features(as_values(items.features, f"{items.source}: features")),
     )

@@ -145,6 +145,6 @@ def _content(table: FeatureTable, folds: Folds, protocol: splits.Protocol) -> Da
         unused=empty,
         where=lambda row: f"row {row + 1:,}",
         reading={"labels": table.form},
-        remarks=without_images(empty),
+        remarks=without_images(empty, "item"),
         features=table.features,
     )

@@ -38,16 +38,17 @@ def _check_features(content: DatasetContent) -> None:
             items = f"{len(content.files):,} items"
             raise DataError(f"{modality} features are {values.dtype} {values.shape}, not a row of numbers for each of {items}")
         if len(rows := not_finite(values)):
-            raise DataError(f"{modality} features hold numbers that are not finite: {len(rows):,} rows, the first is row {rows[0] + 1:,}")
+            first = f"{len(rows):,} rows, the first is row {rows[0] + 1:,}"
+            raise DataError(f"{modality} features hold numbers that are not finite: {first} ({content.source})")
 
 
 def _check_folds(content: DatasetContent) -> None:
     for fold in FOLDS:
         rows = content.folds[fold]
         if len(rows) == 0:
-            raise DataError(f"the fold {fold} has no images, but every fold is needed")
+            raise DataError(f"the fold {fold} has no {content.item}s, but every fold is needed")
         if len(np.unique(rows)) != len(rows):
-            raise DataError(f"the fold {fold} holds an image twice")
+            raise DataError(f"the fold {fold} holds an {content.item} twice")
 
 
 def _check_overlaps(content: DatasetContent) -> None:

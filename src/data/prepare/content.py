@@ -97,17 +97,22 @@ class DatasetContent:
     texts: Texts | None = None
     features: Features | None = None
 
+    @property
+    def item(self) -> str:
+        """What has labels, in a word: an image, or an item where some have none or all have ready features."""
+        return "item" if self.features is not None or NO_IMAGE in self.files else "image"
+
     def with_image(self) -> NDArray[np.int64]:
         """Return the indices of the images in the folds, ascending, without the items that are a text alone."""
         used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
         return used[[self.files[row] != NO_IMAGE for row in used]]
 
     def understood(self) -> tuple[str, ...]:
-        """Return what the labels of the images in the folds are understood to be, and what is doubtful about them."""
+        """Return what the labels of the items in the folds are understood to be, and what is doubtful about them."""
         folds = {fold: self.labels[self.folds[fold]] for fold in FOLDS}
         used = np.unique(np.concatenate([self.folds[fold] for fold in FOLDS]))
-        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")))
-        return line, *(f"remark: {doubt}" for doubt in (*self.remarks, *doubts(folds, self.classes)))
+        line = describe(self.labels[used], self.classes, str(self.reading.get("labels", "")), self.item)
+        return line, *(f"remark: {doubt}" for doubt in (*self.remarks, *doubts(folds, self.classes, self.item)))
 
 
 def numbered_names(count: int) -> list[str]:

@@ -16,36 +16,38 @@ _PAIRS = (("query", "train"), ("query", "database"), ("train", "database"))
 Labels = NDArray[np.uint8]
 
 
-def describe(labels: Labels, classes: Sequence[str], form: str = "") -> str:
+def describe(labels: Labels, classes: Sequence[str], form: str = "", item: str = "image") -> str:
     """Return what labels are understood to be, in one line.
 
     Args:
         labels: (n, C), each 0 or 1.
         classes: C class names.
         form: how the source writes them ("0/1 vectors"); empty where that is not known.
+        item: what has them, "image" or "item".
 
     Example:
         >>> labels = np.array([[1, 1], [0, 1], [1, 1]])
         >>> describe(labels, ["cat", "dog"], "0/1 vectors").split(", 1 to ")
         ['3 images, 2 classes (cat, dog)', '2 classes per image, 2 images with several (most often cat + dog: 2), labels as 0/1 vectors']
     """
-    per_image = labels.sum(axis=1)
-    least, most = int(per_image.min()), int(per_image.max())
-    facts = [counted(len(labels), "image"), f"{counted(len(classes), 'class')} ({_ends(classes)})"]
-    facts.append(f"{least} to {counted(most, 'class')} per image" if least < most else f"{counted(most, 'class')} per image")
+    per_item = labels.sum(axis=1)
+    least, most = int(per_item.min()), int(per_item.max())
+    facts = [counted(len(labels), item), f"{counted(len(classes), 'class')} ({_ends(classes)})"]
+    facts.append(f"{least} to {counted(most, 'class')} per {item}" if least < most else f"{counted(most, 'class')} per {item}")
     if most > 1:
-        facts.append(f"{counted(int((per_image > 1).sum()), 'image')} with several ({_most_often(labels[per_image > 1], classes)})")
+        facts.append(f"{counted(int((per_item > 1).sum()), item)} with several ({_most_often(labels[per_item > 1], classes)})")
     if form:
         facts.append(f"labels as {form}")
     return ", ".join(facts)
 
 
-def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]:
+def doubts(folds: Mapping[str, Labels], classes: Sequence[str], item: str = "image") -> Iterator[str]:
     """Say where the labels of a dataset may not be what their author means.
 
     Args:
         folds: labels of each fold, (n, C), each 0 or 1.
         classes: C class names.
+        item: as in :func:`describe`.
 
     Example:
         >>> labels = np.eye(2, dtype=np.uint8)
@@ -56,7 +58,7 @@ def doubts(folds: Mapping[str, Labels], classes: Sequence[str]) -> Iterator[str]
     """
     yield from alike(classes)
     for fold, needed in _PAIRS:
-        yield from lacking(folds, classes, fold, needed)
+        yield from lacking(folds, classes, fold, needed, item)
 
 
 def alike(classes: Sequence[str]) -> Iterator[str]:
@@ -70,12 +72,12 @@ def alike(classes: Sequence[str]) -> Iterator[str]:
         yield f"different classes with nearly the same name: {few(groups)}"
 
 
-def lacking(folds: Mapping[str, Labels], classes: Sequence[str], fold: str, needed: str) -> Iterator[str]:
-    """Say which classes of a fold another fold has no image of."""
+def lacking(folds: Mapping[str, Labels], classes: Sequence[str], fold: str, needed: str, item: str = "image") -> Iterator[str]:
+    """Say which classes of a fold another fold has no image, or item, of."""
     columns = np.flatnonzero(folds[fold].any(axis=0) & ~folds[needed].any(axis=0)).tolist()
     if columns:
         words = "the queries" if fold == "query" else fold
-        yield f"classes of {words} without an image in {needed}: {len(columns)} ({few([classes[column] for column in columns])})"
+        yield f"classes of {words} without an {item} in {needed}: {len(columns)} ({few([classes[column] for column in columns])})"
 
 
 def unused_classes(labels: Labels, classes: Sequence[str]) -> list[str]:
@@ -92,14 +94,14 @@ def unused_classes(labels: Labels, classes: Sequence[str]) -> list[str]:
     return [classes[column] for column in np.flatnonzero(~labels.any(axis=0)).tolist()]
 
 
-def without_images(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the remark on classes that no image has; none for no classes.
+def without_images(classes: Sequence[str], item: str = "image") -> tuple[str, ...]:
+    """Return the remark on classes that no image, or item, has; none for no classes.
 
     Example:
         >>> without_images(["eel"])
         ('classes without any image: 1 (eel)',)
     """
-    return (f"classes without any image: {len(classes)} ({few(classes)})",) if classes else ()
+    return (f"classes without any {item}: {len(classes)} ({few(classes)})",) if classes else ()
 
 
 def few(names: Sequence[str]) -> str:

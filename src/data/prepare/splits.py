@@ -189,7 +189,7 @@ def random_split(count: int, sizes: Mapping[str, int], *, seed: int = 0) -> dict
         {'train': [2, 3], 'query': [1], 'database': [0, 4, 5]}
     """
     if count <= sum(sizes.values()):
-        raise _too_few(f"there are {count:,} images", sizes)
+        raise _too_few(f"there are {count:,} items", sizes)
     names = [fold for fold, size in sizes.items() for _ in range(size)]
     names += [REST] * (count - len(names))
     random.Random(seed).shuffle(names)

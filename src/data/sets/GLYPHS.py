@@ -241,4 +241,6 @@ def _font(font: int, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(_font_file(font)), size, layout_engine=ImageFont.Layout.BASIC)
 
 
-DATASET = PublicDataset("GLYPHS", _content, first_training="-trf none -arch bio-lenet -loss DCH -nbits 32 -mode fa -bs 128 -ep 20 -lr 1e-3")
+DATASET = PublicDataset(
+    "GLYPHS", _content, first_pair_training="-trf dataset -arch bio-lenet -text_arch bio-mlp -loss DSPH -nbits 32 -mode frsf -bs 128 -ep 12"
+)

@@ -15,6 +15,7 @@ from ..prepare.write import prepare
 from ..split import Split
 
 FIRST_TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
+FIRST_PAIR_TRAINING = "-bs 128 -ep 20 -arch bio-resnet18 -mode frsf -loss DCMH -nbits 32"
 Flags = dict[str, dict[str, Any]]  # what differs from the usual, by flag
 
 
@@ -28,12 +29,14 @@ class PublicDataset:
         download: brings the files; takes the options of its ``download`` script, and returns what there is to say and whether it is
             complete. None if there is nothing to download.
         first_training: settings of a first training, to propose.
+        first_pair_training: the same for its splits with texts.
     """
 
     name: str
     content: Callable[..., DatasetContent]
     download: Callable[..., tuple[str, bool]] | None = None
     first_training: str = FIRST_TRAINING
+    first_pair_training: str = FIRST_PAIR_TRAINING
 
     def prepare(
         self, protocol: str | None = None, *, no_skip: bool = False, skip_unreadable: Fraction = Fraction(), **options: Any

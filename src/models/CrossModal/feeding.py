@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...data import Metadata, PreparedDataset, loader
+from .label_noise import with_label_noise
 from .settings import TOWERS, Settings
 from .views import Batches, OfTexts, Views, views_of
 
@@ -59,6 +59,10 @@ class CrossModalFeeding(pl.LightningDataModule):
         self.texts = texts
         self.alternates = alternates
         self.train_views = views_of(prepared, "train", texts, settings, training=True)
+        if settings.label_noise:
+            noisy = with_label_noise(self.labels, settings.label_noise, settings.seed)
+            for view in self.train_views.values():
+                view.labels = noisy
         self.val_pairs = Views(views_of(prepared, "val", texts, settings))
 
     @property
@@ -69,7 +73,7 @@ class CrossModalFeeding(pl.LightningDataModule):
     @property
     def val_fold(self) -> Metadata:
         """The items of the val fold that have an image and a text."""
-        return self.val_pairs.views["image"].metadata.rows(np.flatnonzero(self.val_pairs.present))
+        return self.val_pairs.views["image"].metadata.rows(self.val_pairs.present)
 
     def passes(self) -> dict[str, Views]:
         """Return what each pass of an epoch sees, in their order, by its name in words."""

@@ -14,7 +14,7 @@ from ...backbones.texts import build_text_network
 from ...data import PreparedDataset, TextFold
 from ...errors import RuleError, UsageError
 from ...losses import keywords_of, similar_probability
-from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss
+from ...losses.crossmodal import AlternatingLoss, CrossModalLoss
 from ...runs import Run
 from ...settings import TrainingSettings
 from ...settings.constants import parse_constants
@@ -28,6 +28,7 @@ from ...training.reporting import Reporting
 from ...training.validation import Validation
 from .feeding import CrossModalFeeding
 from .module import CrossModalModule
+from .own_loss import check_loss, loss_class
 from .settings import Settings
 from .views import View, transformation_of_texts
 
@@ -50,7 +51,7 @@ def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
     check_machine(settings)
     prepared = PreparedDataset(settings.database)
     texts = transformation_of_texts(prepared, settings)
-    feeding = CrossModalFeeding(prepared, texts, settings, alternates=CROSSMODAL_LOSSES[settings.loss].alternates)
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss_class(settings).alternates)
     validation = Validation.of(feeding.val_fold, feeding.val_fold)
     resume = interrupted_training(run, settings)
     module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
@@ -106,7 +107,7 @@ def _text_network(texts: View, tower: TrainingSettings) -> HashNetwork:
 
 def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:
     """Build the loss of a run for the facts of the train fold."""
-    kind, labels = CROSSMODAL_LOSSES[settings.loss], views["image"].labels
+    kind, labels = loss_class(settings), views["image"].labels
     constants = parse_constants(settings.constants)
     for name in constants.keys() & keywords_of(CrossModalLoss).keys():
         raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
@@ -118,6 +119,8 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
         "bits": settings.number_of_bits, "classes": labels.shape[1], "train_size": len(labels),
         "similar_probability": similar_probability(labels), "multi_label": bool((labels.sum(dim=1) > 1).any()),
     }  # fmt: skip
+    if settings.loss_file:
+        check_loss(kind, shared, constants)
     return kind(**shared, **constants)
 
 
@@ -153,5 +156,13 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         preprocessing_line(settings),
         words,
         f"epoch: {order}",
+        *(["labels of train: " + _noise(feeding)] if feeding.settings.label_noise else []),
         *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
     ]
+
+
+def _noise(feeding: CrossModalFeeding) -> str:
+    """Return in words how many items of train have a wrong label on purpose."""
+    metadata = feeding.train_views["image"].metadata
+    wrong = int((feeding.labels.numpy() != metadata.labels).any(axis=1).sum())
+    return f"{wrong:,} of {len(metadata):,} items have one exchanged for a wrong one (-label_noise {feeding.settings.label_noise:g})"

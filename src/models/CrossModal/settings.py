@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ...checksums import digest
 from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
 from ...settings.constants import tidy_constants
+from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
-from ...settings.setting import AT_LEAST_0, with_default
+from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
 
 TOWERS = ("image", "text")
+_LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class Settings(TrainingSettings):
     hash_rate: float = with_default(TrainingSettings, "hash_rate", 1.0)
 
     loss: str = setting(
-        "DCMH", "loss", "cross-modal loss", choices=names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES"), named="always",
+        "DCMH", "loss", f"cross-modal loss ({', '.join(_LOSSES)}), or FILE.py:CLASS for one of your own", named="always",
         before="number_of_bits",
     )  # fmt: skip
     text_architecture: str = setting(
@@ -81,6 +85,13 @@ class Settings(TrainingSettings):
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
+    )
+    label_noise: float = setting(
+        0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
+        check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
+    )  # fmt: skip
+    loss_file: str = setting(
+        "", "loss_file", "where a loss of your own lies; -loss FILE.py:CLASS sets it", recorded="changed", **TRAIN_ONLY
     )
     constants: str = setting(
         "", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md", before="schedule"
@@ -113,8 +124,18 @@ class Settings(TrainingSettings):
         }  # fmt: skip
         return TextTower(**(values | own))
 
+    def facts(self) -> dict[str, Any]:
+        """Return the checksum of the file of a loss of one's own."""
+        return {"loss_sha256": digest(Path(self.loss_file))} if self.loss_file else {}
+
     def complete(self) -> None:
-        """Choose the text backbone after that of the images, then the rule after both."""
+        """Find the file of a loss of one's own, choose the text backbone after that of the images, then the rule after both."""
+        file, _, kind = self.loss.rpartition(":")
+        if file.endswith(".py"):
+            self.put("loss_file", str(absolute(Path(file))))
+            self.put("loss", own_name(Path(self.loss_file), kind))
+        elif "~" not in self.loss:
+            self.put("loss_file", "")
         if self.text_architecture == "":
             self.put("text_architecture", "bio-mlp" if self.architecture.startswith("bio-") else "mlp")
         super().complete()
@@ -122,6 +143,10 @@ class Settings(TrainingSettings):
     def check(self) -> None:
         """Check how the settings go together, and write those alike that mean the same."""
         super().check()
+        if not self.loss_file and self.loss not in _LOSSES:
+            if self.loss.endswith(".py"):
+                raise UsageError(f"-loss {self.loss} names a file and no class in it: write -loss {self.loss}:CLASS")
+            raise unknown_name("value for -loss", self.loss, _LOSSES)
         self.put("constants", tidy_constants(self.constants))
         for own, common in (("text_mode", "mode"), ("text_learning_rate", "learning_rate"), ("text_hash_rate", "hash_rate")):
             if getattr(self, own) == getattr(self, common):
@@ -151,6 +176,24 @@ class Settings(TrainingSettings):
             return True
         shared = name == "image" or not self.text_mode
         return self.is_bio and shared and not _has_prefix(mode, name)
+
+
+def own_name(file: Path, kind: str) -> str:
+    """Return what a loss of one's own is called: its class and 12 digits of the file's SHA-256, so that a changed file is another loss.
+
+    Args:
+        file: the file.
+        kind: the class in it.
+
+    Raises:
+        UsageError: if there is no such file, or the class is no name of Python.
+    """
+    if not kind.isidentifier():
+        raise UsageError(f"-loss {file}:{kind}: {kind!r} is no name of a class: write -loss FILE.py:CLASS")
+    try:
+        return f"{kind}~{digest(file)[:12]}"
+    except OSError as error:
+        raise UsageError(f"-loss: the file of the loss {kind} cannot be read: {file} ({error.strerror})") from error
 
 
 def _part(mode: str, tower: str) -> str:

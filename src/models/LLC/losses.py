@@ -99,11 +99,11 @@ def check_single(fold: Metadata) -> None:
         UsageError: naming the first such image.
     """
     counts: NDArray[np.intp] = fold.labels.sum(axis=1, dtype=np.intp)
-    if len(bad := np.flatnonzero(counts != 1)):
+    if len(bad := np.flatnonzero((counts != 1) & fold.present)):
         has = f"{counts[bad[0]]} classes" if counts[bad[0]] else "no class"
         raise UsageError(
             f"LLC learns the code of the class of an image, and {fold.paths[bad[0]]} ({fold.where(bad[0])}) has {has}, as {len(bad):,} of "
-            f"{len(fold):,} have not exactly one: take a dataset with one class per image, or another method"
+            f"{int(fold.present.sum()):,} have not exactly one: take a dataset with one class per image, or another method"
         )
 
 

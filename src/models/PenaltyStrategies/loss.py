@@ -15,8 +15,13 @@ from .settings import Settings
 
 def build_loss(settings: Settings, train_fold: Metadata) -> HashingLoss:
     """Build the loss of a run with its penalties, for the facts of the train fold."""
-    labels = train_fold.labels
-    loss = LOSSES[settings.loss](
+    labels, kind = train_fold.labels, LOSSES[settings.loss]
+    if kind.needs_all_codes and not train_fold.present.all():
+        raise UsageError(
+            f"{settings.loss} solves for the codes of all train items, and {int((~train_fold.present).sum()):,} of "
+            f"{len(train_fold):,} have no image: choose another loss"
+        )
+    loss = kind(
         bits=settings.number_of_bits,
         classes=labels.shape[1],
         train_size=len(labels),

@@ -73,8 +73,10 @@ class RotationMethod(NetworkMethod, ABC, Generic[Table]):
         content = read_checkpoint(run.best_checkpoint)["rotation"]
         rotation = Rotation(content["matrix"], content["mean"])
         for fold in folds:
-            features = rotation.rotate(parent.features(fold.fold)).numpy()
-            yield {"": Encoded(features, codes.pack(features))}
+            coded = parent.coded(fold.fold)
+            features = rotation.rotate(torch.from_numpy(coded.features)).numpy()
+            features[list(coded.absent)] = 0
+            yield {"": Encoded(features, codes.pack(features), coded.absent)}
 
     def _learn(self, parent: Parent, settings: Table) -> _Learnt:
         train, val = parent.features("train"), parent.features("val")

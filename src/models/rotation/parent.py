@@ -14,7 +14,7 @@ from ...codes.rotations import zero_rows
 from ...data import PreparedDataset
 from ...errors import RunError
 from ...eval import leave_one_out_average_precision
-from ...eval.records.code_files import current_predictions, read_fold
+from ...eval.records.code_files import FoldCodes, current_predictions, read_fold
 from ...losses import LOSSES
 from ...runs import Run
 from ...runs.predictions_json import PREDICT, Predictions
@@ -75,8 +75,8 @@ class Parent:
         """The folds that it predicted."""
         return tuple(fold for fold in FOLDS if fold in self.predictions.folds)
 
-    def features(self, fold: str) -> Tensor:
-        """Read the features of a fold, float32 (n, bits).
+    def coded(self, fold: str) -> FoldCodes:
+        """Read the features of a fold, float32 (n, bits), and which of its rows have none.
 
         Raises:
             RunError: if they are missing, damaged, changed or not finite; names the row.
@@ -84,15 +84,21 @@ class Parent:
         metadata = self.data.fold(fold)
         checksum = self.data.split.sha256[metadata.file.name]
         views = read_fold(self.run, fold, self.predictions, rows=len(metadata), metadata_sha256=checksum)
-        return torch.from_numpy(views[""].features)
+        return views[""]
+
+    def features(self, fold: str) -> Tensor:
+        """Read the features of the items of a fold that have an image, float32; raises as :meth:`coded`."""
+        coded = self.coded(fold)
+        assert coded.features is not None  # they were asked for
+        return torch.from_numpy(np.delete(coded.features, coded.absent, axis=0))
 
     def validated(self, train: Tensor, val: Tensor) -> float:
         """Return the val mAP of features of train and val, ranked as in training."""
-        folds = self.data.fold("train"), self.data.fold("val")
-        rows = Validation.of(*folds).companions
+        seen = [fold.rows(fold.present) for fold in map(self.data.fold, _NEEDED)]
+        rows = Validation.of(*seen).companions
         ranked = [val.numpy()] if rows is None else [val.numpy(), train.numpy()[rows]]
-        labels = [folds[1].labels] if rows is None else [folds[1].labels, folds[0].labels[rows]]
-        return leave_one_out_average_precision(codes.pack(np.concatenate(ranked)), np.concatenate(labels), queries=len(val))
+        labels = [seen[1].labels] if rows is None else [seen[1].labels, seen[0].labels[rows]]
+        return leave_one_out_average_precision(codes.pack(np.concatenate(ranked)), np.concatenate(labels), queries=len(seen[1]))
 
     def warn(self, train: Tensor) -> None:
         """Warn of what makes a rotation of this run gain less, and of the features of train (n, bits) that are all zero."""
@@ -103,7 +109,8 @@ class Parent:
                 stacklevel=2,
             )
         if rows := zero_rows(train):
-            paths = self.data.fold("train").paths
+            seen = self.data.fold("train")
+            paths = seen.rows(seen.present).paths
             more = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             warnings.warn(
                 f"the features of row {rows[0]} of train ({paths[rows[0]]}){more} are all zero: they have no direction, and a rotation "
