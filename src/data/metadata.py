@@ -58,8 +58,7 @@ class Metadata:
 
     def rows(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Metadata:
         """Return the items of some rows, chosen by their numbers or by a mask (n,)."""
-        rows = np.arange(len(self))[chosen]
-        return replace(self, paths=[self.paths[row] for row in rows], labels=self.labels[rows])
+        return replace(self, paths=[self.paths[row] for row in np.arange(len(self))[chosen]], labels=self.labels[chosen])
 
 
 class PreparedDataset:
