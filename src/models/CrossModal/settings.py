@@ -137,6 +137,8 @@ class Settings(TrainingSettings):
         """Check the rules of each tower with its backbone."""
         self.put("mode", canonical(self.mode))
         self.put("text_mode", canonical(self.text_mode))
+        if _has_prefix(self.text_mode, "image"):
+            raise UsageError(f"-text_mode {self.text_mode}: it holds for the text tower alone, write patterns of the image tower in -mode")
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if not self.is_bio and self.rule_constants:
             raise UsageError("-rule_constants sets constants of learning rules, and neither tower has one: write -arch bio-NAME")
