@@ -68,7 +68,8 @@ def _useless(pattern: str, rule: LearningRule, rules: Mapping[str, LearningRule]
     beside = next((name for name in others if fnmatchcase(name, pattern)), None)
     if beside is not None:
         return f"pattern {pattern!r} for rule {rule.name!r} matches only {beside!r}, which is in no layer: it can be given to 'bp' alone"
-    starts = {part for name in names for part in (name, name.split(".")[0], f"{name.split('.')[0]}.*", f"{name.rpartition('.')[0]}.*")}
+    groups = {group for name in names if "." in name for group in (name.partition(".")[0], name.rpartition(".")[0])}
+    starts = {*names, *groups, *(f"{group}.*" for group in groups)}
     guess = nearest(pattern, starts)
     hint = f": did you mean {guess!r}? " if guess else ". "
     return f"pattern {pattern!r} for rule {rule.name!r} matches no layer{hint}The layers are {', '.join(names)}"

@@ -89,7 +89,7 @@ def _of_features(prepared: PreparedDataset) -> Diagnosis:
     facts = [
         split.caption,
         _understood(folds, split, item="item"),
-        *_labels(folds, split.classes),
+        *_labels(folds, split.classes, item="item"),
         *feature_facts(prepared),
         *text_facts(prepared),
     ]
@@ -130,13 +130,13 @@ def _modes(examined: Findings) -> Iterator[str]:
         yield f"not RGB, converted on the way: {others}"
 
 
-def _labels(folds: Folds, classes: Sequence[str]) -> Iterator[str]:
+def _labels(folds: Folds, classes: Sequence[str], item: str = "image") -> Iterator[str]:
     for name, fold in folds.items():
-        per_class, per_image = fold.labels.sum(axis=0), fold.labels.sum(axis=1)
+        per_class, per_item = fold.labels.sum(axis=0), fold.labels.sum(axis=1)
         least, most = int(per_class.argmin()), int(per_class.argmax())
         yield (
-            f"{name}: {per_image.mean():.2f} classes an image, {int((per_image == 0).sum()):,} images without any; from "
-            f"{per_class[least]:,} images ({classes[least]}) to {per_class[most]:,} ({classes[most]}) a class"
+            f"{name}: {per_item.mean():.2f} classes an {item}, {int((per_item == 0).sum()):,} {item}s without any; from "
+            f"{per_class[least]:,} {item}s ({classes[least]}) to {per_class[most]:,} ({classes[most]}) a class"
         )
 
 

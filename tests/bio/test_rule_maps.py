@@ -60,6 +60,7 @@ def test_patterns_are_matched_with_the_names_they_are_given():
             RuleError,
             r"pattern 'feature.\*' for rule 'fa' matches no layer: did you mean 'features.\*'\? The layers",
         ),
+        ({"image.*": "fa", "*": "bp"}, RuleError, r"matches no layer\. The layers are"),
         ({"features.1": "fa", "*": "bp"}, RuleError, r"matches no layer: .*The layers are features.0, features.3, classifier"),
         (
             {"*": "bp", "classifier": "fa"},

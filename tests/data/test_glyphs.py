@@ -180,7 +180,7 @@ def test_command(few: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert out.startswith(expected)
         assert "PARTIAL" in out
         assert "not the 16,777 known ones" in out
-        assert "next: python src/models/PenaltyStrategies/train.py" in out
+        assert "next: python src/models/CrossModal/train.py" in out
     assert (few / "data/raw/GLYPHS/u03B1_DejaVuSerif.png").samefile(few / "data/processed/GLYPHS/images/u03B1_DejaVuSerif.png")
     texts = {text for fold in FOLDS for text in load_texts("GLYPHS", fold).texts}
     assert "greek small letter alpha" in texts

@@ -55,6 +55,8 @@ class TestPreparedFeatures:
     def test_doctor(self, mine: str) -> None:
         diagnosis = examine_database(mine)
         assert diagnosis.faults == []
+        assert read_split(mine).understood[0].startswith("30 items, 3 classes (0, 1, 2), 1 class per item")
+        assert read_split(mine).understood[0] in diagnosis.facts
         assert any(fact.startswith("query: text features float16 (3, 2)") for fact in diagnosis.facts)
         folder = processed_folder(mine)
         values = np.array(load_features(load_fold(mine, "train")))

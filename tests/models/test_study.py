@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
+from biodeephashing import errors
 from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand, run_trial, study, trials_of
 from biodeephashing.errors import BioDeepHashingError, UsageError
@@ -92,6 +94,8 @@ def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, cap
 
 def fragile(settings, parent):
     """Stand in for a trial: seed 1 is killed as the system would for memory, seed 2 meets a defect, seed 4 a full GPU."""
+    if settings.seed == 0:
+        warnings.warn_explicit("a remark", UserWarning, errors.__file__, 1)
     if settings.seed == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     if settings.seed == 2:
@@ -115,7 +119,8 @@ def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeyp
     see_gpus(monkeypatch, 0)
     trials = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
     failures = run_grid(trials, fragile, jobs=2, title="fragile")
-    told = capfd.readouterr().out
+    told, warned = capfd.readouterr()
+    assert "warning: seed=0: a remark\n" in warned
     assert "seed=0: seed 0 is fine, on card None" in told
     assert "seed=3: seed 3 is fine, on card None" in told
     assert len(failures) == 3

@@ -89,12 +89,13 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
         if fresh:
             loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
-        tower = settings.tower(modality)
+        tower, mode = settings.tower(modality), settings.mode_of(modality)
         check_batches(towers[modality], shown, tower)
         try:
             check_rules(towers[modality], shown, tower)
         except RuleError as error:
-            raise RuleError(f"{modality} tower ({tower.flag('mode')} {settings.mode}): {error}") from error
+            prefixes = "" if "=" not in mode else "; before these, image. or text. says of which tower they are"
+            raise RuleError(f"{modality} tower ({tower.flag('mode')} {mode}): {error}{prefixes}") from error
     return CrossModalModule(towers, loss, settings, feeding.texts, can_move=can_move)
 
 

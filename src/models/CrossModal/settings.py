@@ -113,7 +113,7 @@ class Settings(TrainingSettings):
         """
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in dataclasses.fields(TrainingSettings)}
         plain = not (self.architecture if name == "image" else self.text_architecture).startswith("bio-")
-        values["mode"] = "bp" if plain and self._other_is_meant(name) else _part(self._mode_for(name), name)
+        values["mode"] = "bp" if plain and self._other_is_meant(name) else _part(self.mode_of(name), name)
         values["rule_constants"] = "" if plain else self.rule_constants
         if name == "image":
             return TrainingSettings(**values)
@@ -160,18 +160,21 @@ class Settings(TrainingSettings):
         """Check the rules of each tower with its backbone."""
         self.put("mode", canonical(self.mode))
         self.put("text_mode", canonical(self.text_mode))
+        if _has_prefix(self.text_mode, "image"):
+            raise UsageError(f"-text_mode {self.text_mode}: it holds for the text tower alone, write patterns of the image tower in -mode")
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if not self.is_bio and self.rule_constants:
             raise UsageError("-rule_constants sets constants of learning rules, and neither tower has one: write -arch bio-NAME")
         for name in TOWERS:
             self.tower(name)
 
-    def _mode_for(self, name: str) -> str:
+    def mode_of(self, name: str) -> str:
+        """Return the rule, or the map, that the settings have for a tower."""
         return self.text_mode if name == "text" and self.text_mode else self.mode
 
     def _other_is_meant(self, name: str) -> bool:
         """Return whether the rule that holds for both towers is meant for the other one: it alone has one."""
-        mode = self._mode_for(name)
+        mode = self.mode_of(name)
         if set(rules_named(_part(mode, name))) <= {"bp"}:
             return True
         shared = name == "image" or not self.text_mode
