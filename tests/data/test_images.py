@@ -34,7 +34,7 @@ def random_image(width: int, height: int, seed: int = 0) -> Image.Image:
 
 def test_settings_and_registry_agree() -> None:
     (choices,) = [setting.choices for field, setting in NetworkSettings.table() if field.name == "transformations"]
-    assert set(choices) - {"weights", "weights-aug"} == set(TRANSFORMS) == set(names_on_disk("data/images", "TRANSFORMS"))
+    assert set(choices) - {"weights", "weights-aug", "dataset"} == set(TRANSFORMS) == set(names_on_disk("data/images", "TRANSFORMS"))
 
 
 @pytest.mark.parametrize("size", [(500, 375), (375, 500), (256, 256), (32, 32), (256, 300), (1, 3), (333, 257), (224, 1000)])
