@@ -126,7 +126,7 @@ def test_defaults_need_no_warning(name):
 
 
 def test_one_code_for_all_is_warned_of():
-    loss = build("CMHH")
+    loss = build("CMHH", focus=2.0)
     loss.start(torch.ones(ITEMS, BITS), torch.randn(ITEMS, BITS))
     with pytest.warns(UserWarning, match="image tower gives all items one code.*focus=0"):
         loss.on_epoch_end()
