@@ -65,6 +65,17 @@ def test_every_loss_trains_two_towers(settings, loss, capsys):
     assert math.isfinite(content["val_mAP"])
 
 
+@pytest.mark.parametrize("loss", [name for name, kind in CROSSMODAL_LOSSES.items() if kind.alternates])
+def test_codes_remembered_at_the_start(settings, loss):
+    module, feeding = built(replace(settings, loss=loss))
+    (inputs, _, rows), buffer = feeding.train_views["text"].batch([2, 0, 1]), module.loss.text
+    with torch.inference_mode():
+        outputs = module.loss.relax(module.towers["text"].eval()(feeding.texts.to_network_input(inputs)))
+    assert torch.allclose(buffer[rows], outputs, atol=1e-6) == module.loss.starts_from_towers
+    if loss == "CMHH":  # drawn: tanh of N(0, 1)
+        assert 0.55 < buffer.std().item() < 0.7
+
+
 @pytest.mark.parametrize("first", ["image", "text"])
 def test_an_epoch_is_one_pass_of_each_tower_as_by_hand(settings, first):
     chosen = replace(settings, first=first, architecture="lenet", text_architecture="mlp:16", mode="bp", epochs=1, schedule="constant")
