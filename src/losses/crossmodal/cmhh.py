@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -30,8 +29,7 @@ class CMHH(AlternatingLoss):
 
     Here h are the tanh of the outputs of the tower that learns for a batch of M items, and m the n latest codes of the other one.
     The codes m begin as draws from N(0, 1), under tanh: the outputs of untrained towers are nearly equal, and stay so.
-    A focus of γ = 2 takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one code. An
-    epoch whose codes are all equal is warned of.
+    A focus of γ = 2 takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one code.
 
     References:
         Cross-Modal Hamming Hashing (Cao, Liu, Long, Wang; ECCV 2018).
@@ -86,11 +84,6 @@ class CMHH(AlternatingLoss):
             terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs(codes) - codes, dim=1).mean()
         return self.total(**terms)
 
-    def on_epoch_end(self) -> None:
-        """Renew the codes to aim at, and warn of a tower that gives all items one code."""
-        super().on_epoch_end()
-        for modality in ("image", "text"):
-            codes = self.remembered(modality, self.image.dtype)[0] >= 0
-            if len(codes) > 1 and (codes == codes[0]).all():
-                advice = "focus=0 is safer" if self.focus > 0 else "a lower learning rate may help"
-                warnings.warn(f"CMHH: the {modality} tower gives all items one code; {advice}", stacklevel=2)
+    def collapse_cure(self) -> str:
+        """Return the advice that counters the focus, where there is one."""
+        return "take -constants focus=0" if self.focus > 0 else super().collapse_cure()

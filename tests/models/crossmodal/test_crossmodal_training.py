@@ -270,3 +270,11 @@ def test_what_means_the_same_has_one_name():
     settings = Settings(architecture="bio-lenet", mode="fa")
     assert replace(settings, text_mode="fa", text_learning_rate=1e-3, text_hash_rate=1.0).name == settings.name
     assert "-text_arch=bio-mlp-" in settings.name
+
+
+def test_one_code_for_all_images_is_warned_of_once(settings):
+    with pytest.warns(UserWarning, match="same code") as caught:
+        train(replace(settings, loss="CMHH", constants="focus=2", learning_rate=1.0, epochs=3, clip_norm=1.0))
+    said = [str(warning.message) for warning in caught if "same code" in str(warning.message)]
+    assert len(said) == len({message.split(" have")[0] for message in said}) >= 1
+    assert all("focus=0" in message for message in said)
