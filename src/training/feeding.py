@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ..data import (
 )
 from ..data.features.rows import statistics_of
 from ..data.images.colours import colours_of
+from ..data.images.turning import Turning
 from ..errors import RunError, UsageError
 from ..preprocessing import Preprocessing
 from ..runs import Run
@@ -84,7 +86,7 @@ def preprocessing_line(settings: NetworkSettings) -> str:
 
 
 def images_of(
-    fold: Metadata, settings: NetworkSettings, *, training: bool = False, cached: bool | None = None
+    fold: Metadata, settings: NetworkSettings, *, training: bool = False, cached: bool | None = None, change: Turning | None = None
 ) -> ImageFold | FeatureFold:  # fmt: skip
     """Return the images of a fold, or the ready features that it has in their place.
 
@@ -93,6 +95,7 @@ def images_of(
         settings: the run's settings.
         training: whether to train on them; only then images are augmented.
         cached: whether images are decoded once and kept; None for what ``-cache`` says.
+        change: what is done to training images after their transformation; None for nothing.
 
     Raises:
         UsageError: if the backbone takes images and the fold has ready features, or the other way round.
@@ -107,7 +110,8 @@ def images_of(
         raise UsageError(f"{database} has images, and {arch} takes ready features: choose a backbone for images, as -arch lenet")
     if cached is None:
         cached = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
-    return ImageFold(fold, transformation_of(settings), cache=cached, augment=settings.seed if training else None)
+    applied = replace(transformation_of(settings), change=change)
+    return ImageFold(fold, applied, cache=cached, augment=settings.seed if training else None)
 
 
 def network_for(items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none") -> HashNetwork:

@@ -16,6 +16,7 @@ from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
+from .augmentation import image_changes, text_changes
 
 TOWERS = ("image", "text")
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
@@ -79,13 +80,24 @@ class Settings(TrainingSettings):
         before="device",
     )  # fmt: skip
     text_weights: str = setting(
-        "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
+        "binary", "text_weights", "weights of words: binary, unit (all texts as long), tfidf, or centred (the mean of each column subtracted)",
         choices=TEXT_WEIGHTS, before="device",
     )  # fmt: skip
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
+    image_augmentation: str = setting(
+        "", "img_aug",
+        "random changes of training images after -trf: probabilities of rotation (by 90, 180 or 270 degrees, or angles=90/180), horizontal "
+        "and vertical mirror images and of retention, which leaves an image as it is: rotation=0.5,horizontal=0.5,retention=0.2",
+        recorded="changed", before="device",
+    )  # fmt: skip
+    text_augmentation: str = setting(
+        "", "text_aug",
+        "random changes of training texts: the share of all words of the vocabulary that is erased, or set to value=1, and the probability "
+        "of retention: erasure=0.1,retention=0.5", recorded="changed", before="device",
+    )  # fmt: skip
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
         check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
@@ -148,6 +160,11 @@ class Settings(TrainingSettings):
                 raise UsageError(f"-loss {self.loss} names a file and no class in it: write -loss {self.loss}:CLASS")
             raise unknown_name("value for -loss", self.loss, _LOSSES)
         self.put("constants", tidy_constants(self.constants))
+        for name, read in (("image_augmentation", image_changes), ("text_augmentation", text_changes)):
+            read(getattr(self, name))
+            self.put(name, tidy_constants(getattr(self, name)))
+        if self.image_augmentation and self.takes_features:
+            raise UsageError(f"-img_aug {self.image_augmentation} changes images, and -arch {self.architecture} takes ready features")
         for own, common in (("text_mode", "mode"), ("text_learning_rate", "learning_rate"), ("text_hash_rate", "hash_rate")):
             if getattr(self, own) == getattr(self, common):
                 self.put(own, type(getattr(self, own))())
