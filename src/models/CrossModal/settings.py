@@ -86,6 +86,12 @@ class Settings(TrainingSettings):
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
+    sampling: str = setting(
+        "permutation", "sampling",
+        "what a training epoch sees: permutation, each item once, or independent, for each batch the beginning of a permutation of its own "
+        "(as DCMH was published: items are missed or come twice)", choices=("permutation", "independent"), recorded="changed",
+        before="device",
+    )  # fmt: skip
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
         check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
