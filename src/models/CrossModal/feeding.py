@@ -51,13 +51,17 @@ class CrossModalFeeding(pl.LightningDataModule):
         texts: what happens to its texts.
         settings: the run's settings.
         alternates: whether the towers learn in turn; else from pairs.
+        pairwise: whether each item of a training batch is followed by another one at random.
     """
 
-    def __init__(self, prepared: PreparedDataset, texts: OfTexts, settings: Settings, *, alternates: bool) -> None:
+    def __init__(
+        self, prepared: PreparedDataset, texts: OfTexts, settings: Settings, *, alternates: bool, pairwise: bool = False
+    ) -> None:  # fmt: skip
         super().__init__()
         self.settings = settings
         self.texts = texts
         self.alternates = alternates
+        self.pairwise = pairwise
         self.train_views = views_of(prepared, "train", texts, settings, training=True)
         if settings.label_noise:
             noisy = with_label_noise(self.labels, settings.label_noise, settings.seed)
@@ -111,4 +115,6 @@ class CrossModalFeeding(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             pin_memory=trainer.strategy.root_device.type == "cuda",
+            independent=self.settings.sampling == "independent",
+            pairwise=number is not None and self.pairwise,
         )

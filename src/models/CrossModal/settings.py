@@ -80,7 +80,7 @@ class Settings(TrainingSettings):
         before="device",
     )  # fmt: skip
     text_weights: str = setting(
-        "binary", "text_weights", "weights of words: binary, unit (all texts as long), tfidf, or centred (the mean of each column subtracted)",
+        "binary", "text_weights", "weights of words: binary, unit (texts of length 1), tfidf, or centred (less the mean of each column)",
         choices=TEXT_WEIGHTS, before="device",
     )  # fmt: skip
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
@@ -97,6 +97,13 @@ class Settings(TrainingSettings):
         "", "text_aug",
         "random changes of training texts: the share of all words of the vocabulary that is erased, or set to value=1, and the probability "
         "of retention: erasure=0.1,retention=0.5", recorded="changed", before="device",
+    )  # fmt: skip
+    sampling: str = setting(
+        "permutation", "sampling",
+        "what a training epoch sees: permutation, each item once, or independent, for each batch the beginning of a permutation of its own "
+        "(as DCMH was published: items are missed or come twice); pairwise, triplet, quadruplet: each item with one other at random, "
+        "or with a similar and one or two dissimilar ones, in batches that are two, three or four times as large",
+        choices=("permutation", "independent", "pairwise", "triplet", "quadruplet"), recorded="changed", before="device",
     )  # fmt: skip
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",

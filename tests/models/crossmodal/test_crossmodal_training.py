@@ -127,6 +127,16 @@ def test_a_rule_in_the_image_tower_leaves_the_text_tower_exact(settings, loss):
     assert not same["image.backbone.features.0.weight"]
 
 
+def test_independent_batches_are_another_run_with_as_many_steps(settings):
+    chosen = replace(settings, sampling="independent")
+    assert chosen.name.endswith("-sampling=independent")
+    _, feeding = built(chosen)
+    feeding.trainer = ALONE
+    passes = [[batch[next(iter(batch))][2].tolist() for batch in one] for one in feeding.train_dataloader().loaders]
+    assert [[len(rows) for rows in one] for one in passes] == [[8, 8, 4], [8, 8, 4]]
+    assert any(set(rows) & set(one[0]) for one in passes for rows in one[1:])
+
+
 def test_copied_feedback_steps_with_its_own_tower(settings, monkeypatch):
     steps = []
     original = CrossModalModule.on_save_checkpoint
