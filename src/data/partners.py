@@ -167,7 +167,7 @@ class Partners:
 def _uniform(seed: int, epoch: int) -> Callable[[int], NDArray[np.float64]]:
     """Return what gives the next so many numbers from [0, 1)."""
     bits = np.random.PCG64(np.random.SeedSequence((seed, epoch), spawn_key=(_STREAM,)))
-    return lambda count: (bits.random_raw(count) >> np.uint64(11)) * 2.0**-53
+    return lambda count: np.ldexp(bits.random_raw(count) >> np.uint64(11), -53)
 
 
 def _one_of(rows: Rows, uniform: Callable[[int], NDArray[np.float64]]) -> int:

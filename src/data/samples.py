@@ -55,10 +55,9 @@ class Samples(Dataset[dict[str, Any]]):
         for name in views:
             if name not in VIEWS:
                 raise unknown_name("view", name, VIEWS)
-        if len({len(view) for view in views.values()}) != 1:
-            raise UsageError(
-                f"samples need views of the same items, not of {', '.join(str(len(view)) for view in views.values()) or 'none'}"
-            )
+        lengths = {len(view) for view in views.values()}
+        if len(lengths) != 1:
+            raise UsageError(f"samples need views of the same items, and these have {sorted(lengths)} items")
         self.views, self.epoch = views, 0
         there = np.logical_and.reduce([view.present for view in views.values()])
         labels = next(iter(views.values())).labels.numpy()
@@ -118,7 +117,7 @@ def load_samples(
         DataError: if the dataset was not prepared, was changed afterwards, or has no texts and they are asked for.
     """
     prepared = database if isinstance(database, PreparedDataset) else PreparedDataset(database)
-    metadata, read = prepared.fold(fold), {}
+    metadata, read = prepared.fold(fold), dict[str, View]()
     for name in views:
         if name == "txt":
             read[name] = TextFold(metadata, load_texts(prepared, fold), TextTransformation.of(prepared))

@@ -56,7 +56,9 @@ class EpochSampler(DistributedSampler[int]):
         world_size: number of devices N.
         rows: returns the rows that an epoch draws from, ``length`` different ones; None for those from 0.
         independent: whether each batch has a permutation of its own, see :func:`~biodeephashing.data.images.orders.independent_batches`.
-        pairwise: whether each image is followed by another one: an epoch then has 2 ``length`` images, and a batch 2 ``batch_size``.
+        partners: returns for an epoch those that follow each row, (n, k): an epoch then has (1 + k) ``length`` images, and a batch
+            (1 + k) ``batch_size``; None for none.
+        pairwise: whether each image, then, is followed by another one, which doubles both.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
@@ -81,6 +83,7 @@ class EpochSampler(DistributedSampler[int]):
         world_size: int = 1,
         rows: _Rows | None = None,
         independent: bool = False,
+        partners: _Rows | None = None,
         pairwise: bool = False,
     ) -> None:
         if batch_size < 1 or batch_size % world_size:
@@ -90,8 +93,9 @@ class EpochSampler(DistributedSampler[int]):
         if pairwise and length < 2:
             raise DataError("one image alone has no other one for a pair")
         super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
-        self.items, self.rows, self.independent, self.pairwise = length, rows, independent, pairwise
-        self.length, self.batch_size = (1 + pairwise) * length, (1 + pairwise) * batch_size
+        self.items, self.rows, self.independent, self.partners, self.pairwise = length, rows, independent, partners, pairwise
+        group = (1 + (partners(0).shape[1] if partners else 0)) * (1 + pairwise)
+        self.length, self.batch_size = group * length, group * batch_size
 
     def order(self) -> NDArray[np.int64]:
         """Return the order of the epoch, over all devices and before anything is cut or filled up."""
@@ -102,7 +106,10 @@ class EpochSampler(DistributedSampler[int]):
             order = independent_batches(self.items, self.batch_size * self.items // self.length, self.seed, self.epoch)
         else:
             order = permutation(self.items, self.seed, self.epoch)
-        return rows[with_others(order, self.items, self.seed, self.epoch) if self.pairwise else order]
+        if self.partners is not None:
+            drawn = self.partners(self.epoch)
+            order, rows = np.column_stack([rows[order], drawn[rows[order]]]).ravel(), np.arange(len(drawn))
+        return rows[with_others(order, len(rows), self.seed, self.epoch) if self.pairwise else order]
 
     def __iter__(self) -> Iterator[int]:
         order, surplus = self.order(), self.length % self.num_replicas
@@ -183,6 +190,7 @@ def loader(
     pin_memory: bool = False,
     rows: _Rows | None = None,
     independent: bool = False,
+    partners: _Rows | None = None,
     pairwise: bool = False,
 ) -> DataLoader[Batch]:
     """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
@@ -200,6 +208,7 @@ def loader(
         pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
         rows: returns the rows of the fold that an epoch draws from, none of them left out and as many in each; None for all.
         independent: see :class:`EpochSampler`.
+        partners: returns for an epoch those that follow each row of the fold, see :class:`EpochSampler`; None for none.
         pairwise: see :class:`EpochSampler`.
 
     Raises:
@@ -209,6 +218,7 @@ def loader(
     workers, batches = 0 if fold.ready else num_workers, _ByBatch(fold)
     length = len(batches.rows) if rows is None else len(rows(0))
     positions = None if rows is None else lambda epoch: np.searchsorted(batches.rows, rows(epoch))
+    following = None if partners is None else lambda epoch: np.searchsorted(batches.rows, partners(epoch)[batches.rows])
     return _Loader(
         batches,
         batch_size=None,  # the sampler gives batches
@@ -221,6 +231,7 @@ def loader(
             world_size=world_size,
             rows=positions,
             independent=independent,
+            partners=following,
             pairwise=pairwise,
         ),
         num_workers=workers,

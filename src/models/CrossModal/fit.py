@@ -157,6 +157,7 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         preprocessing_line(settings),
         words,
         f"epoch: {order}",
+        *(f"sampling (-sampling {settings.sampling}) of {name}: {partners}" for name, partners in feeding.partners.items()),
         *(["labels of train: " + _noise(feeding)] if feeding.settings.label_noise else []),
         *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
     ]

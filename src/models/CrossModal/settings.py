@@ -19,6 +19,7 @@ from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
 from .augmentation import image_changes, text_changes
 
 TOWERS = ("image", "text")
+PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
 
 
@@ -103,7 +104,7 @@ class Settings(TrainingSettings):
         "what a training epoch sees: permutation, each item once, or independent, for each batch the beginning of a permutation of its own "
         "(as DCMH was published: items are missed or come twice); pairwise, triplet, quadruplet: each item with one other at random, "
         "or with a similar and one or two dissimilar ones, in batches that are two, three or four times as large",
-        choices=("permutation", "independent", "pairwise", "triplet", "quadruplet"), recorded="changed", before="device",
+        choices=("permutation", "independent", *PARTNERED), recorded="changed", before="device",
     )  # fmt: skip
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
