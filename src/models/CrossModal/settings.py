@@ -66,7 +66,8 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_architecture: str = setting(
         "", "text_arch",
-        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- as -arch",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers), linear, ms or ms_residual; bio-NAME as for -arch; left out: mlp, "
+        "bio- as -arch",
         named="always", before="seed",
     )  # fmt: skip
     text_mode: str = setting(
@@ -86,6 +87,10 @@ class Settings(TrainingSettings):
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
+    fusion: int = setting(
+        0, "fusion", "stages of each tower whose codes SCAHN fuses, counted from the last; 0: all", check=AT_LEAST_0, recorded="changed",
+        before="device",
+    )  # fmt: skip
     sampling: str = setting(
         "permutation", "sampling",
         "what a training epoch sees: permutation, each item once, or independent, for each batch the beginning of a permutation of its own "
