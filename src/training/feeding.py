@@ -114,24 +114,27 @@ def images_of(
     return ImageFold(fold, applied, cache=cached, augment=settings.seed if training else None)
 
 
-def network_for(items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none") -> HashNetwork:
+def network_for(
+    items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none", fusion: int | None = None
+) -> HashNetwork:  # fmt: skip
     """Build the network of a run: for images with weights, for ready features with their statistics.
 
     Args:
         items: the train fold.
         settings: name the backbone and the number of bits, and say whether features are standardised.
         weights: of a backbone for images; see :func:`~biodeephashing.backbones.build_backbone`.
+        fusion: number of stages whose codes are fused, counted from the last, 0 for all; None for none.
 
     Raises:
-        UsageError: for weights, or something behind the backbone's colon, that cannot be.
+        UsageError: for weights, something behind the backbone's colon, or stages that cannot be.
     """
     if isinstance(items, ImageFold):
-        return build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
+        return build_network(settings.backbone, bits=settings.number_of_bits, weights=weights, fusion=fusion)
     if settings.transformations == "none":
         mean, deviation = torch.zeros(items.values.shape[1]), torch.ones(items.values.shape[1])
     else:
         mean, deviation = map(torch.from_numpy, statistics_of(items.values))
-    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits)
+    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits, fusion=fusion)
 
 
 def batches_of(items: ImageFold | TextFold | FeatureFold, settings: CommonSettings, device: torch.device) -> DataLoader:

@@ -51,7 +51,8 @@ def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
     check_machine(settings)
     prepared = PreparedDataset(settings.database)
     texts = transformation_of_texts(prepared, settings)
-    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss_class(settings).alternates)
+    loss = loss_class(settings)
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss.alternates, pairwise=loss.pairwise)
     validation = Validation.of(feeding.val_fold, feeding.val_fold)
     resume = interrupted_training(run, settings)
     module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
@@ -75,9 +76,10 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     views = feeding.train_views
     images, texts = views["image"], views["text"]
     assert not isinstance(images, TextFold)
+    fusion = _fusion(settings)
     towers = {
-        "image": network_for(images, settings, weights=settings.weights if fresh else "none"),
-        "text": _text_network(texts, settings.tower("text")),
+        "image": network_for(images, settings, weights=settings.weights if fresh else "none", fusion=fusion),
+        "text": _text_network(texts, settings.tower("text"), fusion),
     }
     for network in towers.values():
         network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
@@ -99,11 +101,21 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     return CrossModalModule(towers, loss, settings, feeding.texts, can_move=can_move)
 
 
-def _text_network(texts: View, tower: TrainingSettings) -> HashNetwork:
+def _fusion(settings: Settings) -> int | None:
+    """Return how many stages of each tower are fused, 0 for all; None where the loss takes one code of an item."""
+    if loss_class(settings).levels:
+        return settings.fusion
+    if settings.fusion:
+        raise UsageError(f"-fusion {settings.fusion} fuses codes of several levels, and {settings.loss} takes one code of an item: leave it out")
+    return None
+
+
+def _text_network(texts: View, tower: TrainingSettings, fusion: int | None) -> HashNetwork:
     """Build the network of texts, or of the ready features in their place."""
     if isinstance(texts, TextFold):
-        return build_text_network(tower.backbone, words=len(texts.transformation.vocabulary), bits=tower.number_of_bits)
-    return network_for(texts, tower)
+        words = len(texts.transformation.vocabulary)
+        return build_text_network(tower.backbone, words=words, bits=tower.number_of_bits, fusion=fusion)
+    return network_for(texts, tower, fusion=fusion)
 
 
 def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:

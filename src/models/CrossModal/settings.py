@@ -68,7 +68,8 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_architecture: str = setting(
         "", "text_arch",
-        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- as -arch",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers), linear, ms or ms_residual; bio-NAME as for -arch; left out: mlp, "
+        "bio- as -arch",
         named="always", before="seed",
     )  # fmt: skip
     text_mode: str = setting(
@@ -98,6 +99,10 @@ class Settings(TrainingSettings):
         "", "text_aug",
         "random changes of training texts: the share of all words of the vocabulary that is erased, or set to value=1, and the probability "
         "of retention: erasure=0.1,retention=0.5", recorded="changed", before="device",
+    )  # fmt: skip
+    fusion: int = setting(
+        0, "fusion", "stages of each tower whose codes SCAHN fuses, counted from the last; 0: all", check=AT_LEAST_0, recorded="changed",
+        before="device",
     )  # fmt: skip
     sampling: str = setting(
         "permutation", "sampling",
