@@ -18,7 +18,7 @@ from biodeephashing.data.metadata import Metadata
 from biodeephashing.data.texts.erasure import Erasure
 from biodeephashing.errors import DataError
 
-WHOLE = Turning(rotation=0.6, horizontal=0.5, vertical=0.25, retention=0.3)
+WHOLE = Turning(rotate=0.6, hflip=0.5, vflip=0.25, keep=0.3)
 
 
 def numbers(count: int, seed: int = 0) -> np.ndarray:
@@ -50,11 +50,11 @@ def test_how_often() -> None:
     marked[:, :, 0, 0] = 1
     bits = numbers(20_000)
     for turning, moved in (
-        (Turning(rotation=0.6), {(0, 0): 0.4, (1, 0): 0.2, (1, 1): 0.2, (0, 1): 0.2}),
-        (Turning(rotation=1.0, angles=(90, 180)), {(1, 0): 0.5, (1, 1): 0.5}),
-        (Turning(horizontal=0.3, retention=0.5), {(0, 0): 0.85, (0, 1): 0.15}),
-        (Turning(vertical=1.0, retention=0.25), {(0, 0): 0.25, (1, 0): 0.75}),
-        (replace(WHOLE, retention=1.0), {(0, 0): 1.0}),
+        (Turning(rotate=0.6), {(0, 0): 0.4, (1, 0): 0.2, (1, 1): 0.2, (0, 1): 0.2}),
+        (Turning(rotate=1.0, angles=(90, 180)), {(1, 0): 0.5, (1, 1): 0.5}),
+        (Turning(hflip=0.3, keep=0.5), {(0, 0): 0.85, (0, 1): 0.15}),
+        (Turning(vflip=1.0, keep=0.25), {(0, 0): 0.25, (1, 0): 0.75}),
+        (replace(WHOLE, keep=1.0), {(0, 0): 1.0}),
     ):
         places = np.argwhere(turning(marked, bits)[:, 0])[:, 1:]
         for place, share in moved.items():
@@ -65,7 +65,7 @@ def test_images_that_are_not_square() -> None:
     with pytest.raises(DataError, match="6 × 4"):
         WHOLE(noise(2, 4, 6), numbers(2))
     assert replace(WHOLE, angles=(180,))(noise(2, 4, 6), numbers(2)).shape == (2, 3, 4, 6)
-    assert replace(WHOLE, rotation=0.0)(noise(2, 4, 6), numbers(2)).shape == (2, 3, 4, 6)
+    assert replace(WHOLE, rotate=0.0)(noise(2, 4, 6), numbers(2)).shape == (2, 3, 4, 6)
 
 
 def epoch_of(fold: ImageFold | TextFold, epoch: int, **options: int) -> dict[int, bytes]:
@@ -113,7 +113,7 @@ def test_a_wide_image_is_squashed(tmp_path: Path) -> None:
 def test_words_are_erased_from_copies() -> None:
     bags = (np.random.default_rng(0).random((400, 50)) < 0.5).astype(np.uint8)
     before = bags.copy()
-    changed = Erasure(0.3, retention=0.25, seed=1)(bags, range(400), epoch=2)
+    changed = Erasure(0.3, keep=0.25, seed=1)(bags, range(400), epoch=2)
     assert np.array_equal(bags, before)
     untouched = (changed == bags).all(axis=1)
     assert 60 < untouched.sum() < 140  # 100 on average, the deviation is 9

@@ -20,22 +20,22 @@ class Turning:
     """Rotates an image by one of some angles, then mirrors its columns, then its rows, each by chance; or leaves it as it is.
 
     Args:
-        rotation: probability of a rotation.
-        horizontal: probability of mirroring left and right.
-        vertical: probability of mirroring top and bottom.
-        retention: probability that nothing is done, whatever the others are.
+        rotate: probability of a rotation.
+        hflip: probability of mirroring left and right.
+        vflip: probability of mirroring top and bottom.
+        keep: probability that nothing is done, whatever the others are.
         angles: what a rotation draws from, counterclockwise [degrees], each 90, 180 or 270.
 
     Example:
         >>> image, half = np.arange(12, dtype=np.uint8).reshape(1, 3, 2, 2), np.full((1, NUMBERS), 2**63, np.uint64)
-        >>> [turning(image, half)[0, 0].tolist() for turning in (Turning(rotation=1.0, angles=(90,)), Turning(vertical=1.0, retention=1.0))]
+        >>> [turning(image, half)[0, 0].tolist() for turning in (Turning(rotate=1.0, angles=(90,)), Turning(vflip=1.0, keep=1.0))]
         [[[1, 3], [0, 2]], [[0, 1], [2, 3]]]
     """
 
-    rotation: float = 0.0
-    horizontal: float = 0.0
-    vertical: float = 0.0
-    retention: float = 0.0
+    rotate: float = 0.0
+    hflip: float = 0.0
+    vflip: float = 0.0
+    keep: float = 0.0
     angles: Sequence[int] = QUARTERS
 
     def __call__(self, images: Pixels, bits: NDArray[np.uint64]) -> Pixels:
@@ -49,15 +49,15 @@ class Turning:
             DataError: if images are not square and may be turned on their side.
         """
         height, width = images.shape[2:]
-        if self.rotation and height != width and set(self.angles) != {180}:
+        if self.rotate and height != width and set(self.angles) != {180}:
             raise DataError(f"images of {width} × {height} pixels cannot be turned on their side: -trf squash makes squares of them")
         kept, turned, angle, *mirrored = (bits >> np.uint64(11)).T * 2.0**-53
-        changes = kept >= self.retention
-        quarters = np.asarray(self.angles)[(angle * len(self.angles)).astype(np.intp)] // 90 * (changes & (turned < self.rotation))
+        changes = kept >= self.keep
+        quarters = np.asarray(self.angles)[(angle * len(self.angles)).astype(np.intp)] // 90 * (changes & (turned < self.rotate))
         changed = images.copy()
         for quarter in np.unique(quarters[quarters > 0]).tolist():
             changed[quarters == quarter] = np.rot90(images[quarters == quarter], quarter, axes=(2, 3))
-        for axis, drawn, probability in zip((3, 2), mirrored, (self.horizontal, self.vertical), strict=True):
+        for axis, drawn, probability in zip((3, 2), mirrored, (self.hflip, self.vflip), strict=True):
             rows = changes & (drawn < probability)
             changed[rows] = np.flip(changed[rows], axis)
         return changed

@@ -16,9 +16,9 @@ class Erasure:
     """Sets a share of the columns of a bag of words, other ones in each epoch, to one value; or leaves the bag as it is.
 
     Args:
-        erasure: share of all columns, rounded to whole ones.
+        erase: share of all columns, rounded to whole ones.
         value: what they are set to, 0 or 1.
-        retention: probability that nothing is done.
+        keep: probability that nothing is done.
         seed: what is drawn is a function of it, the epoch and the row.
 
     Example:
@@ -27,18 +27,18 @@ class Erasure:
         ([3, 3], 10)
     """
 
-    erasure: float = 0.0
+    erase: float = 0.0
     value: int = 0
-    retention: float = 0.0
+    keep: float = 0.0
     seed: int = 0
 
     def __call__(self, bags: NDArray[np.uint8], rows: Sequence[int], epoch: int) -> NDArray[np.uint8]:
         """Return changed copies of the bags, uint8 (B, d_t), of some rows of a fold."""
         changed, width = bags.copy(), bags.shape[1]
-        count = round(self.erasure * width)
+        count = round(self.erase * width)
         for bag, row in zip(changed, rows, strict=True):
             sequence = np.random.SeedSequence((self.seed, epoch, row), spawn_key=(_STREAM,))
             kept, *drawn = np.random.PCG64(sequence).random_raw(1 + width)
-            if count and (int(kept) >> 11) * 2.0**-53 >= self.retention:
+            if count and (int(kept) >> 11) * 2.0**-53 >= self.keep:
                 bag[np.argsort(drawn, kind="stable")[:count]] = self.value
         return changed

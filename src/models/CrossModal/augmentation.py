@@ -1,4 +1,4 @@
-"""Random changes of training images and texts as text, ``rotation=0.5,horizontal=0.5``; this loads no NumPy."""
+"""Random changes of training images and texts as text, ``rotate=0.5,hflip=0.5``; this loads no NumPy."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from typing import Any
 from ...errors import UsageError, unknown_name
 from ...settings.constants import parse_constants
 
-IMAGE = ("rotation", "horizontal", "vertical", "retention")
-TEXT = ("erasure", "retention")
+IMAGE = ("rotate", "hflip", "vflip", "keep")
+TEXT = ("erase", "keep")
 
 
 def image_changes(text: str) -> dict[str, Any]:
     """Return what :class:`~biodeephashing.data.images.turning.Turning` takes; nothing for an empty text.
 
     Args:
-        text: probabilities of a rotation, a horizontal and a vertical mirror image and of retention, and ``angles=90/180``.
+        text: probabilities of a rotation, of mirroring left and right, top and bottom, and of keeping an image, and ``angles=90/180``.
 
     Raises:
         UsageError: for another name, no probability, an angle other than 90, 180 and 270, or changes that never happen.
 
     Example:
-        >>> image_changes("rotation=0.5, angles=90/270, retention=0.1")
-        {'rotation': 0.5, 'angles': (90, 270), 'retention': 0.1}
+        >>> image_changes("rotate=0.5, angles=90/270, keep=0.1")
+        {'rotate': 0.5, 'angles': (90, 270), 'keep': 0.1}
     """
     changes = _probabilities("-img_aug", text, IMAGE, "angles")
     if "angles" in changes:
         parts = str(changes["angles"]).split("/")
-        if not changes.get("rotation") or not set(parts) <= {"90", "180", "270"}:
-            raise UsageError(f"-img_aug {text}: angles are those of a rotation, 90, 180 or 270 with / between: rotation=0.5,angles=90/270")
+        if not changes.get("rotate") or not set(parts) <= {"90", "180", "270"}:
+            raise UsageError(f"-img_aug {text}: angles are those of a rotation, 90, 180 or 270 with / between: rotate=0.5,angles=90/270")
         changes["angles"] = tuple(map(int, parts))
     return changes
 
@@ -38,7 +38,7 @@ def text_changes(text: str) -> dict[str, Any]:
     """Return what :class:`~biodeephashing.data.texts.erasure.Erasure` takes; nothing for an empty text.
 
     Args:
-        text: the share that is erased, the probability of retention, and ``value=0`` or ``value=1``.
+        text: the share that is erased, the probability of keeping a text, and ``value=0`` or ``value=1``.
 
     Raises:
         UsageError: for another name, no probability, another value, or changes that never happen.
@@ -57,6 +57,6 @@ def _probabilities(flag: str, text: str, names: Sequence[str], besides: str) -> 
             raise unknown_name(f"part of {flag}", name, (*names, besides))
         if name in names and (isinstance(value, (bool, str)) or not 0 <= value <= 1):
             raise UsageError(f"{flag} {text}: {name} is a probability, from 0 to 1")
-    if changes and not any(changes.get(name) for name in names if name != "retention"):
+    if changes and not any(changes.get(name) for name in names if name != "keep"):
         raise UsageError(f"{flag} {text} changes nothing: leave it out")
     return changes

@@ -106,7 +106,9 @@ def _fusion(settings: Settings) -> int | None:
     if loss_class(settings).levels:
         return settings.fusion
     if settings.fusion:
-        raise UsageError(f"-fusion {settings.fusion} fuses codes of several levels, and {settings.loss} takes one code of an item: leave it out")
+        raise UsageError(
+            f"-fusion {settings.fusion} fuses codes of several levels, and {settings.loss} takes one code of an item: leave it out"
+        )
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,13 @@ from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
+from ...settings.common import LONGEST_NAME, legal
 from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
 from .augmentation import image_changes, text_changes
+from .torchcmh import is_torchcmh, translated
 
 TOWERS = ("image", "text")
 PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
@@ -91,14 +95,14 @@ class Settings(TrainingSettings):
     )
     image_augmentation: str = setting(
         "", "img_aug",
-        "random changes of training images after -trf: probabilities of rotation (by 90, 180 or 270 degrees, or angles=90/180), horizontal "
-        "and vertical mirror images and of retention, which leaves an image as it is: rotation=0.5,horizontal=0.5,retention=0.2",
+        "random changes of training images after -trf, probabilities: rotate (by 90, 180 or 270 degrees, or by angles=90/180), hflip and "
+        "vflip (left and right, top and bottom change places), keep (all is left as it is): rotate=0.5,hflip=0.5,vflip=0.5,keep=0.2",
         recorded="changed", before="device",
     )  # fmt: skip
     text_augmentation: str = setting(
         "", "text_aug",
-        "random changes of training texts: the share of all words of the vocabulary that is erased, or set to value=1, and the probability "
-        "of retention: erasure=0.1,retention=0.5", recorded="changed", before="device",
+        "random changes of training texts: the share of all words of the vocabulary to erase (or to set, value=1), and the probability to "
+        "keep a text as it is: erase=0.1,keep=0.5", recorded="changed", before="device",
     )  # fmt: skip
     fusion: int = setting(
         0, "fusion", "stages of each tower whose codes SCAHN fuses, counted from the last; 0: all", check=AT_LEAST_0, recorded="changed",
@@ -121,6 +125,17 @@ class Settings(TrainingSettings):
     constants: str = setting(
         "", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md", before="schedule"
     )
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder; augmentations that would make it too long give way to their digests."""
+        name = super().name
+        for field in ("image_augmentation", "text_augmentation"):
+            value = getattr(self, field)
+            if value and len(name.encode()) > LONGEST_NAME:
+                part = f"{self.flag(field)}="
+                name = name.replace(f"{part}{legal(value)}", f"{part}~{hashlib.sha256(value.encode()).hexdigest()[:12]}")
+        return name
 
     @property
     def is_bio(self) -> bool:
@@ -152,6 +167,11 @@ class Settings(TrainingSettings):
     def facts(self) -> dict[str, Any]:
         """Return the checksum of the file of a loss of one's own."""
         return {"loss_sha256": digest(Path(self.loss_file))} if self.loss_file else {}
+
+    @classmethod
+    def of_file(cls, content: Mapping[str, Any], source: str, given: Container[str]) -> Mapping[str, Any]:
+        """Return the settings in the content of a YAML file, ours or one of torchcmh."""
+        return translated(content, source, given) if is_torchcmh(content) else content
 
     def complete(self) -> None:
         """Find the file of a loss of one's own, choose the text backbone after that of the images, then the rule after both."""
