@@ -36,6 +36,7 @@ def build_text_network(name: str, *, words: int, bits: int, fusion: int | None =
     kind, _, options = name.partition(":")
     return hash_network(TEXT_BACKBONES[kind](words, options), name, bits=bits, fusion=fusion)
 
+
 def check_no_options(name: str, options: str) -> None:
     """Refuse what stands behind the colon of a network that takes nothing there.
 
