@@ -92,7 +92,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
             loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower, mode = settings.tower(modality), settings.mode_of(modality)
-        check_batches(towers[modality], shown, tower)
+        if not feeding.pairwise:  # a batch of pairs has two items at least
+            check_batches(towers[modality], shown, tower)
         try:
             check_rules(towers[modality], shown, tower)
         except RuleError as error:
