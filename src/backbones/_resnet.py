@@ -12,7 +12,7 @@ from ._stages import Staged
 from ._torchvision import published
 
 
-class StagedResNet(Staged, ResNet):
+class StagedResNet(ResNet, Staged):
     """A residual network without its classifier.
 
     Args:
@@ -33,11 +33,13 @@ class StagedResNet(Staged, ResNet):
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """Map images (B, 3, H, W) to the mean of each stage over all pixels."""
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        found = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            found.append(x.mean(dim=(2, 3)))
+        found, x = [], images
+        for name, part in self.named_children():
+            if name == "avgpool":
+                break
+            x = part(x)
+            if name.startswith("layer"):
+                found.append(x.mean(dim=(2, 3)))
         return found
 
 

@@ -87,6 +87,5 @@ def build_feature_network(name: str, *, mean: Tensor, deviation: Tensor, bits: i
     """
     kind, _, options = name.partition(":")
     layers = TEXT_BACKBONES[kind](len(mean), options)
-    staged = isinstance(layers, Staged)
-    backbone = StandardisedStages(layers, mean, deviation) if staged else Standardised(layers, mean, deviation)
+    backbone = StandardisedStages(layers, mean, deviation) if isinstance(layers, Staged) else Standardised(layers, mean, deviation)
     return hash_network(backbone, name, bits=bits, fusion=fusion)

@@ -92,7 +92,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
             loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower, mode = settings.tower(modality), settings.mode_of(modality)
-        check_batches(towers[modality], shown, tower)
+        if not feeding.pairwise:  # a batch of pairs has two items at least
+            check_batches(towers[modality], shown, tower)
         try:
             check_rules(towers[modality], shown, tower)
         except RuleError as error:
@@ -106,9 +107,7 @@ def _fusion(settings: Settings) -> int | None:
     if loss_class(settings).levels:
         return settings.fusion
     if settings.fusion:
-        raise UsageError(
-            f"-fusion {settings.fusion} fuses codes of several levels, and {settings.loss} takes one code of an item: leave it out"
-        )
+        raise UsageError(f"-fusion {settings.fusion} fuses codes of several stages, and {settings.loss} takes one code: leave it out")
     return None
 
 
@@ -161,7 +160,8 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
     else:
         words = f"texts: ready features{', as they are' if settings.transformations == 'none' else ', standardised as those of images'}"
     passes = {name: int(np.count_nonzero(views.present)) for name, views in feeding.passes().items()}
-    order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}" for name, count in passes.items())
+    other = ", each with another one at random" if feeding.pairwise else ""
+    order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}{other}" for name, count in passes.items())
     alone = f"; {validation.unreachable:,} share no class with another one and count as 0" if validation.unreachable else ""
     fixed = "" if validation.can_move else "; val mAP cannot change, so the last epoch is kept and -pt stops nothing"
     return [

@@ -107,7 +107,7 @@ def _values(loss: CrossModalLoss, outputs: Mapping[str, Tensor], labels: Tensor)
     if isinstance(loss, JointLoss):
         yield loss(outputs["image"], outputs["text"], labels, index), list(outputs.values())
     if isinstance(loss, AlternatingLoss):
-        loss.start(*(loss.fused(outputs[modality]).detach() for modality in get_args(Modality)))
+        loss.start(loss.fused(outputs["image"]).detach(), loss.fused(outputs["text"]).detach())
         for modality in get_args(Modality):
             yield loss(outputs[modality], labels, index, modality), [outputs[modality]]
 
