@@ -23,7 +23,7 @@ class Erasure:
 
     Example:
         >>> bags = np.ones((2, 5), np.uint8)
-        >>> Erasure(0.4)(bags, [0, 1], epoch=0).sum(axis=1).tolist(), bags.sum()
+        >>> Erasure(0.4)(bags, [0, 1], epoch=0).sum(axis=1).tolist(), int(bags.sum())
         ([3, 3], 10)
     """
 
