@@ -160,6 +160,8 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
     else:
         words = f"texts: ready features{', as they are' if settings.transformations == 'none' else ', standardised as those of images'}"
     passes = {name: int(np.count_nonzero(views.present)) for name, views in feeding.passes().items()}
+    if feeding.partners:
+        passes = {f"{name} with their partners": len(partners.anchors) for name, partners in feeding.partners.items()}
     other = ", each with another one at random" if feeding.pairwise else ""
     order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}{other}" for name, count in passes.items())
     alone = f"; {validation.unreachable:,} share no class with another one and count as 0" if validation.unreachable else ""
