@@ -96,7 +96,7 @@ class Settings(TrainingSettings):
     image_augmentation: str = setting(
         "", "img_aug",
         "random changes of training images after -trf, probabilities: rotate (by 90, 180 or 270 degrees, or by angles=90/180), hflip and "
-        "vflip (left and right, top and bottom change places), keep (all is left as it is): rotate=0.5,hflip=0.5,vflip=0.5,keep=0.2",
+        "vflip (mirror left and right, top and bottom), keep (leave an image as it is): rotate=0.5,hflip=0.5,vflip=0.5,keep=0.2",
         recorded="changed", before="device",
     )  # fmt: skip
     text_augmentation: str = setting(
