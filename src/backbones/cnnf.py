@@ -62,5 +62,5 @@ class CNNF(nn.Module):
 
 @BACKBONES.register("cnnf")
 def cnnf() -> Backbone:
-    """Describe CNN-F as a backbone; nobody publishes weights in a format of PyTorch."""
+    """Describe CNN-F as a backbone; its published weights, imagenet-vgg-f.mat of MatConvNet, can be named as a file."""
     return Backbone(CNNF)

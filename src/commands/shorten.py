@@ -68,7 +68,7 @@ def _mean_average_precision(codes: RunCodes, direction: str, kept: NDArray[np.in
 def from_arguments(arguments: Namespace) -> None:
     """Print a table for every run that ``shorten.py`` names."""
     for run in dict.fromkeys(run for handle in arguments.path for run in runs_of(handle)):
-        results = shorten(run, arguments.number_of_bits, end=arguments.end)
+        results = shorten(run, vars(arguments).get("number_of_bits", ()), end=arguments.end)
         rows = [[str(length), *(f"{value:.4f}" for value in values.values())] for length, values in results.items()]
         print(f"{run.directory}\n{PreparedDataset(run.database).split.caption}")
         print(f"mAP of the query fold, whole ranking, ties expected, of the bits of the {arguments.end} weights\n")
