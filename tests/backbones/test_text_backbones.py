@@ -8,7 +8,7 @@ from biodeephashing.backbones.texts import TEXT_BACKBONES, build_text_network
 from biodeephashing.bio import RULES, apply_rule, check_reach, give_target, track_optimizer
 from biodeephashing.errors import UsageError
 
-NAMES = ["linear", "mlp:16", "ms", "ms_residual"]
+NAMES = ["linear", "mlp", "mlp:8,6", "ms", "ms_residual"]
 
 
 @each_case("name", NAMES)
