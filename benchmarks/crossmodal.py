@@ -56,7 +56,8 @@ def row(loss: str, options: argparse.Namespace) -> str:
     }  # fmt: skip
     settings = Settings.from_mapping(values, "benchmark")
     prepared = PreparedDataset(settings.database)
-    feeding = CrossModalFeeding(prepared, transformation_of_texts(prepared, settings), settings, alternates=loss_class(settings).alternates)
+    texts, kind = transformation_of_texts(prepared, settings), loss_class(settings)
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=kind.alternates, pairwise=kind.pairwise)
     module = build_module(settings, feeding, fresh=True)
     seconds: dict[str, list[float]] = {name: [] for name in (ALONE, AGAIN, WITH_LOSS, EPOCH)}
 

@@ -82,6 +82,7 @@ class Preprocessing:
 
 _LABELS = {"crop": "crop ", "mean": "mean ", "std": "deviation "}
 IMAGENET = Preprocessing((224, 224), source="as usual for ImageNet")
+SQUASHED = Preprocessing((224, 224), crop=1.0, crop_mode="squash", source="as usual for ImageNet but for the shape")
 OWN_SIZE = Preprocessing(None, source="as usual for ImageNet")
 
 

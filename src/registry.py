@@ -88,10 +88,8 @@ def declared_on_disk(folder: str, registry: str) -> dict[str, dict[str, Any]]:
         >>> declared_on_disk("losses", "PENALTIES")["HSWD"]["named"]
         'always'
     """
-    texts = [file.read_text("utf-8") for file in sorted((Path(__file__).parent / folder).glob("*.py"))]
-    trees = [ast.parse(text) for text in texts if f"{registry}.register(" in text]
     facts = {}
-    for node in (node for tree in trees for node in ast.walk(tree)):
+    for node in _nodes(folder, registry):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == f"{registry}.register" and isinstance(node.args[0], ast.Constant):
             facts[str(node.args[0].value)] = {str(fact.arg): ast.literal_eval(fact.value) for fact in node.keywords}
     return dict(sorted(facts.items(), key=lambda entry: entry[0].lower()))
@@ -105,6 +103,38 @@ def names_on_disk(folder: str, registry: str) -> tuple[str, ...]:
         (True, False)
     """
     return tuple(declared_on_disk(folder, registry))
+
+
+def keywords_on_disk(folder: str, registry: str, name: str) -> tuple[str, ...]:
+    """Return the keyword-only arguments of the constructor of a registered class, without importing it.
+
+    Args:
+        folder: see :func:`declared_on_disk`.
+        registry: see :func:`declared_on_disk`.
+        name: what the class is registered as.
+
+    Example:
+        >>> keywords_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES", "DCMH")
+        ('gamma', 'eta')
+    """
+    for node in _nodes(folder, registry):
+        if isinstance(node, ast.ClassDef) and f"{registry}.register('{name}'" in map(_opening, node.decorator_list):
+            body = (part for part in node.body if isinstance(part, ast.FunctionDef) and part.name == "__init__")
+            return tuple(argument.arg for part in body for argument in part.args.kwonlyargs)
+    return ()
+
+
+def _opening(call: ast.expr) -> str:
+    """Return a call as far as its first argument."""
+    return re.split(r"[,)]", ast.unparse(call))[0]
+
+
+def _nodes(folder: str, registry: str) -> Iterator[ast.AST]:
+    """Yield all nodes of the files of a sub-package that fill a registry."""
+    texts = [file.read_text("utf-8") for file in sorted((Path(__file__).parent / folder).glob("*.py"))]
+    for text in texts:
+        if f"{registry}.register(" in text:
+            yield from ast.walk(ast.parse(text))
 
 
 def load(place: str) -> Any:

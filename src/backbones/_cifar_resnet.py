@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from ._base import Backbone
+from ._stages import Staged
 
 
 class BasicBlock(nn.Module):
@@ -47,7 +48,7 @@ class BasicBlock(nn.Module):
         return pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.added, self.added))
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(Staged):
     r"""A residual network of 6n + 2 layers for small images, the last layer (the classifier) left out.
 
     .. math:: \text{image} \to 16@3\times3 \to n \times 16 \to n \times 32 \to n \times 64 \to \text{mean over all pixels}
@@ -68,6 +69,7 @@ class CifarResNet(nn.Module):
     """
 
     num_features = 64
+    stage_features = (16, 32, num_features)
 
     def __init__(self, blocks: int) -> None:
         super().__init__()
@@ -85,6 +87,12 @@ class CifarResNet(nn.Module):
         """Map images (B, 3, H, W) to features (B, 64)."""
         x = self.relu(self.bn1(self.conv1(images)))
         return self.layer3(self.layer2(self.layer1(x))).mean(dim=(2, 3))
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Map images (B, 3, H, W) to the mean of each stage over all pixels, (B, 16), (B, 32) and (B, 64)."""
+        first = self.layer1(self.relu(self.bn1(self.conv1(images))))
+        second = self.layer2(first)
+        return [stage.mean(dim=(2, 3)) for stage in (first, second, self.layer3(second))]
 
 
 def cifar_resnet(blocks: int) -> Backbone:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from ..errors import BioDeepHashingError, UsageError
 from ..preprocessing import Preprocessing
 from ._base import BACKBONES, Backbone, StateDict
+from ._stages import FusedHashLayer, Staged, fused_hash_layer
 from ._timm import timm_backbone
 from ._weights_file import read_weights
 
@@ -29,6 +31,8 @@ class HashNetwork(nn.Module):
         torch.Size([2, 16])
     """
 
+    hash_layer: nn.Linear | FusedHashLayer
+
     def __init__(self, backbone: nn.Module, bits: int) -> None:
         super().__init__()
         self.backbone = backbone
@@ -38,18 +42,80 @@ class HashNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) to raw code values (B, bits)."""
-        return self.hash_layer(self.backbone(images))
+        codes: Tensor = self.hash_layer(self.backbone(images))
+        return codes
 
 
-def build_network(name: str, *, bits: int, weights: str = "none") -> HashNetwork:
+class LevelNetwork(HashNetwork):
+    r"""A backbone of several stages with a fused hash layer: while it learns, it gives the codes of each stage and the fused ones.
+
+    Args:
+        backbone: gives the features of its stages.
+        hash_layer: fuses the last of them, as many as it has heads.
+
+    Example:
+        >>> import torch
+        >>> network = build_network("lenet", bits=16, fusion=2)
+        >>> network(torch.zeros(2, 3, 32, 32)).unflatten(1, (-1, 16)).shape, network.eval()(torch.zeros(2, 3, 32, 32)).shape
+        (torch.Size([2, 3, 16]), torch.Size([2, 16]))
+    """
+
+    backbone: Staged
+    hash_layer: FusedHashLayer
+
+    def __init__(self, backbone: Staged, hash_layer: FusedHashLayer) -> None:
+        nn.Module.__init__(self)
+        self.backbone = backbone
+        self.hash_layer = hash_layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, 3, H, W) to raw code values, fused: (B, bits); in training mode to those of all levels, one row an image.
+
+        A row, (levels · bits), ends with the fused code: rules that send a network's error down take one row for each image.
+        """
+        levels: Tensor = self.hash_layer(self.backbone.stages(images)[-len(self.hash_layer.heads) :])
+        return levels.flatten(1) if self.training else levels[:, -1]
+
+
+def hash_network(backbone: nn.Module, name: str, *, bits: int, fusion: int | None = None) -> HashNetwork:
+    """Return a backbone with a new hash layer on top.
+
+    Args:
+        backbone: the backbone.
+        name: what it is called, for messages.
+        bits: length of a code.
+        fusion: number of stages, counted from the last, whose codes are fused to the code, 0 for all; None for a hash layer that
+            takes the features of the backbone alone.
+
+    Raises:
+        UsageError: if the backbone does not give the features of as many stages.
+    """
+    if fusion is None:
+        return HashNetwork(backbone, bits)
+    return LevelNetwork(*fused_hash_layer(backbone, name, bits=bits, fusion=fusion))
+
+
+def build_network(name: str, *, bits: int, weights: str = "none", fusion: int | None = None) -> HashNetwork:
     """Build a backbone with a new hash layer on top.
 
     Args:
         name: a name in :data:`BACKBONES`, or ``timm:NAME``.
         bits: length of a code.
         weights: see :func:`build_backbone`.
+        fusion: see :func:`hash_network`.
     """
-    return HashNetwork(build_backbone(name, weights=weights), bits)
+    return hash_network(build_backbone(name, weights=weights), name, bits=bits, fusion=fusion)
+
+
+def fusion_of(state: Mapping[str, Tensor]) -> int | None:
+    """Return the number of stages whose codes the network of a state dict fuses; None where it has no such hash layer.
+
+    Example:
+        >>> fusion_of(build_network("lenet", bits=16, fusion=2).state_dict()), fusion_of(build_network("lenet", bits=16).state_dict())
+        (2, None)
+    """
+    attention = state.get("hash_layer.attention")
+    return None if attention is None else len(attention)
 
 
 def build_backbone(name: str, *, weights: str = "none") -> nn.Module:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ._network import HashNetwork
+from ._network import HashNetwork, hash_network
+from ._stages import Staged
 from .texts import TEXT_BACKBONES
 
 
@@ -41,7 +42,31 @@ class Standardised(nn.Module):
         return features
 
 
-def build_feature_network(name: str, *, mean: Tensor, deviation: Tensor, bits: int) -> HashNetwork:
+class StandardisedStages(Standardised, Staged):
+    """The same before layers that give the features of their stages.
+
+    Args:
+        layers: gives them.
+        mean: of each column, (D,).
+        deviation: of each column, (D,), none of them 0.
+    """
+
+    layers: Staged
+
+    def __init__(self, layers: Staged, mean: Tensor, deviation: Tensor) -> None:
+        super().__init__(layers, mean, deviation)
+        self.stage_features = layers.stage_features
+
+    def stages(self, rows: Tensor) -> list[Tensor]:
+        """Map rows (B, D) to the features of each stage."""
+        return self.layers.stages((rows - self.mean) / self.deviation)
+
+    def head(self, width: int, bits: int) -> nn.Sequential:
+        """Return a head as the layers have them."""
+        return self.layers.head(width, bits)
+
+
+def build_feature_network(name: str, *, mean: Tensor, deviation: Tensor, bits: int, fusion: int | None = None) -> HashNetwork:
     """Build a network for ready features, with a new hash layer on top.
 
     Args:
@@ -49,10 +74,11 @@ def build_feature_network(name: str, *, mean: Tensor, deviation: Tensor, bits: i
         mean: what is subtracted from each column of the features, (D,).
         deviation: what it is divided by then, (D,).
         bits: length of a code.
+        fusion: number of stages whose codes are fused, counted from the last, 0 for all; None for none.
 
     Raises:
         UnknownNameError: for a name that is not known.
-        UsageError: for something behind the colon that the backbone does not take.
+        UsageError: for something behind the colon that the backbone does not take, or stages that it does not give.
 
     Example:
         >>> import torch
@@ -60,4 +86,6 @@ def build_feature_network(name: str, *, mean: Tensor, deviation: Tensor, bits: i
         torch.Size([2, 4])
     """
     kind, _, options = name.partition(":")
-    return HashNetwork(Standardised(TEXT_BACKBONES[kind](len(mean), options), mean, deviation), bits)
+    layers = TEXT_BACKBONES[kind](len(mean), options)
+    backbone = StandardisedStages(layers, mean, deviation) if isinstance(layers, Staged) else Standardised(layers, mean, deviation)
+    return hash_network(backbone, name, bits=bits, fusion=fusion)

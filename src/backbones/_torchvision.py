@@ -23,23 +23,32 @@ def torchvision_backbone(name: str, trim: Callable[[nn.Module], int], head: str)
 
     Example:
         >>> from biodeephashing.backbones import BACKBONES
-        >>> BACKBONES["resnet18"]().build().num_features
-        512
+        >>> BACKBONES["alexnet"]().build().num_features
+        4096
     """
-    weights = models.get_model_weights(name).DEFAULT
-    if name.startswith("resnet"):
-        weights = models.get_model_weights(name)["IMAGENET1K_V1"]  # the weights that published hashing results start from
 
     def build() -> nn.Module:
         trunk = models.get_model(name, weights=None)
         trunk.num_features = trim(trunk)
         return trunk
 
+    return Backbone(build, (head,), *published(name))
+
+
+def published(name: str, version: str = "DEFAULT") -> tuple[Callable[[], StateDict], str]:
+    """Return what fetches the published ImageNet weights of a torchvision classifier, and where from, in words.
+
+    Args:
+        name: torchvision's name of the model.
+        version: torchvision's name of the weights.
+    """
+    weights = models.get_model_weights(name)[version]
+
     def fetch() -> StateDict:
         return weights.get_state_dict(progress=True, check_hash=True)
 
     target = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
-    return Backbone(build, (head,), fetch, f"{weights.url}, to be put at {target}")
+    return fetch, f"{weights.url}, to be put at {target}"
 
 
 def drop_last_classifier_layer(trunk: nn.Module) -> int:
@@ -47,10 +56,3 @@ def drop_last_classifier_layer(trunk: nn.Module) -> int:
     classifier = cast("nn.Sequential", trunk.classifier)
     trunk.classifier = classifier[:-1]
     return cast("nn.Linear", classifier[-1]).in_features
-
-
-def drop_fc(trunk: nn.Module) -> int:
-    """Replace ``fc`` (ResNet) by the identity and return the width that remains."""
-    features = cast("nn.Linear", trunk.fc).in_features
-    trunk.fc = nn.Identity()
-    return features

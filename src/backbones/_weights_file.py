@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..errors import UsageError
 from ._base import StateDict
+from ._matconvnet import read_matconvnet
 
 # Keys of state dicts, moving averages first: those are the weights that their authors evaluate.
 _PARTS = ("state_dict_ema", "model_ema", "ema", "network", "state_dict", "model", "model_state_dict", "net", "teacher")
@@ -36,7 +37,7 @@ def read_weights(path: Path, names: Iterable[str]) -> StateDict:
     ``_orig_mod.``, ``backbone.``, ...) by the names that the backbone gives its own parameters. A warning names what was chosen.
 
     Args:
-        path: a PyTorch file, or safetensors.
+        path: a PyTorch file, safetensors, or a .mat file of MatConvNet.
         names: keys of the backbone's own state dict.
 
     Returns:
@@ -45,7 +46,8 @@ def read_weights(path: Path, names: Iterable[str]) -> StateDict:
     Raises:
         UsageError: if the file is missing, damaged or no checkpoint, holds pickled objects, or several networks that would fit.
     """
-    part, state = _part(path, _load(path))
+    names = list(names)
+    part, state = _part(path, _load(path, names))
     state = {key: value for key, value in state.items() if key not in _IGNORED}
     prefix = _prefix(path, state, set(names))
     chosen = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
@@ -58,8 +60,10 @@ def read_weights(path: Path, names: Iterable[str]) -> StateDict:
     return chosen
 
 
-def _load(path: Path) -> Any:
+def _load(path: Path, names: Iterable[str]) -> Any:
     try:
+        if path.suffix == ".mat":
+            return read_matconvnet(path, names)
         if path.suffix == ".safetensors":
             return load_file(path)
         with torch.serialization.safe_globals(_DATA_ONLY):
@@ -71,7 +75,8 @@ def _load(path: Path) -> Any:
             raise UsageError(
                 f"-weights {path} holds a pickled Python object ({match[1]}), which could run code: save model.state_dict() in its place"
             ) from error
-        raise UsageError(f"-weights {path} cannot be read as a PyTorch checkpoint: it is truncated or no checkpoint") from error
+        kind = "MatConvNet" if path.suffix == ".mat" else "PyTorch"
+        raise UsageError(f"-weights {path} cannot be read as a {kind} checkpoint: it is truncated or no checkpoint") from error
 
 
 def _part(path: Path, content: Any) -> tuple[str, dict[str, Tensor]]:

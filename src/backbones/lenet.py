@@ -5,9 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ._base import BACKBONES, Backbone
+from ._stages import Staged
 
 
-class LeNet(nn.Module):
+class LeNet(Staged):
     r"""LeNet-5's geometry with 20, 50 and 500 units and rectifiers: two blocks of convolution and maximum, one hidden layer.
 
     .. math:: \text{image} \to 20@5\times5 \to \max_2 \to 50@5\times5 \to \max_2 \to 500
@@ -25,6 +26,7 @@ class LeNet(nn.Module):
     """
 
     num_features = 500
+    stage_features = (20, 50, num_features)
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,6 +43,12 @@ class LeNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, 3, H, W) to features (B, 500)."""
         return self.classifier(self.features(images).flatten(1))
+
+    def stages(self, images: Tensor) -> list[Tensor]:
+        """Map images (B, 3, H, W) to the means of both blocks over all pixels, (B, 20) and (B, 50), and the features (B, 500)."""
+        first = self.features[:3](images)
+        second = self.features[3:](first)
+        return [first.mean(dim=(2, 3)), second.mean(dim=(2, 3)), self.classifier(second.flatten(1))]
 
 
 @BACKBONES.register("lenet")

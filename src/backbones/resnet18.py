@@ -6,7 +6,9 @@ Reference:
 
 from functools import partial
 
-from ._base import BACKBONES
-from ._torchvision import drop_fc, torchvision_backbone
+from torchvision.models.resnet import BasicBlock
 
-BACKBONES.register("resnet18")(partial(torchvision_backbone, "resnet18", drop_fc, "fc"))
+from ._base import BACKBONES
+from ._resnet import resnet_backbone
+
+BACKBONES.register("resnet18")(partial(resnet_backbone, "resnet18", BasicBlock, (2, 2, 2, 2)))

@@ -6,7 +6,9 @@ Reference:
 
 from functools import partial
 
-from ._base import BACKBONES
-from ._torchvision import drop_fc, torchvision_backbone
+from torchvision.models.resnet import Bottleneck
 
-BACKBONES.register("resnet50")(partial(torchvision_backbone, "resnet50", drop_fc, "fc"))
+from ._base import BACKBONES
+from ._resnet import resnet_backbone
+
+BACKBONES.register("resnet50")(partial(resnet_backbone, "resnet50", Bottleneck, (3, 4, 6, 3)))

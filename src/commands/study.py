@@ -95,7 +95,7 @@ def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
         UsageError: for settings that cannot be used.
     """
     flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
-    return expand(table, read_config(table, arguments.config) | flags, str(arguments.config or "command line"))
+    return expand(table, read_config(table, arguments.config, flags) | flags, str(arguments.config or "command line"))
 
 
 def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:

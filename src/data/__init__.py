@@ -3,7 +3,7 @@
 - ``sets``: public datasets; ``own``: somebody's own images.
 - ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
 - ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded; ``texts``: their texts;
-  ``features``: ready features in place of either.
+  ``features``: ready features in place of either; ``samples``: items with partners, drawn by ``partners``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .images.fold import ImageFold
     from .images.transforms import TRANSFORMS, Transformation, normalise, transformation
     from .metadata import Metadata, PreparedDataset, load_fold, read_label_names, read_metadata, write_label_names, write_metadata
+    from .partners import Partners
+    from .samples import Samples, load_samples
     from .split import Split, known_databases, read_split, write_split
     from .texts.fold import TextFold
     from .texts.rows import TextRows, load_texts
@@ -32,7 +34,9 @@ __all__ = [
     "FeatureTransformation",
     "ImageFold",
     "Metadata",
+    "Partners",
     "PreparedDataset",
+    "Samples",
     "Split",
     "TextFold",
     "TextRows",
@@ -43,6 +47,7 @@ __all__ = [
     "known_databases",
     "load_features",
     "load_fold",
+    "load_samples",
     "load_texts",
     "loader",
     "normalise",
@@ -59,7 +64,7 @@ __all__ = [
 # Imported when first used: a script answers -h without NumPy, and facts about a dataset need no PyTorch, which takes seconds.
 _LIGHT_TO_HEAVY = (
     ".split", ".texts.words", ".metadata", ".texts.rows", ".texts.vocabulary", ".texts.transformation", ".texts.fold",
-    ".features.rows", ".features.fold", ".images.transforms", ".images.fold", ".images.feeding",
+    ".features.rows", ".features.fold", ".partners", ".images.transforms", ".images.fold", ".images.feeding", ".samples",
 )  # fmt: skip
 
 

@@ -19,7 +19,8 @@ NAMES = tuple(sorted(path.stem for path in (Path(__file__).parent / "sets").glob
 OWN_FRACTIONS, OWN_SEED = "train=0.5,val=0.1,query=0.1", 0  # how own images are split by default
 MAT_PROTOCOLS = ("torchcmh", "rows")  # how items of MATLAB files are divided
 MAT_SIZES, MAT_SEED = "train=10000,val=1000,query=2000", 6
-TEXT_WEIGHTS, CAPTIONS = ("binary", "tfidf", "centred"), ("first", "all")  # how a bag of words is weighted, and made of several captions
+TEXT_WEIGHTS = ("binary", "unit", "tfidf", "centred")  # how a bag of words is weighted
+CAPTIONS = ("first", "all")  # of several
 LIST_SOURCES = ("train", "query", "database")  # folds that lists must name
 
 

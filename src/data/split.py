@@ -184,8 +184,12 @@ def known_databases() -> list[str]:
         >>> {"CIFAR_10", "DIGITS", "cifar10-2"} <= set(known_databases())
         True
     """
-    prepared = [path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}")]
-    return sorted({*prepared_names(), *prepared}, key=str.lower)
+    return sorted({*prepared_names(), *prepared_databases()}, key=str.lower)
+
+
+def prepared_databases() -> list[str]:
+    """Return the datasets that have been prepared."""
+    return sorted(path.parent.name for path in (home() / "data" / "processed").glob(f"[!.]*/{SPLIT_FILE}"))
 
 
 def how_to_fix(database: str) -> str:

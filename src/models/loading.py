@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..backbones import HashNetwork, build_feature_network, build_network
+from ..backbones import HashNetwork, build_feature_network, build_network, fusion_of
 from ..errors import RunError
 from ..runs import Run, run_of
 from ..settings import NetworkSettings
@@ -68,7 +68,8 @@ def load_network(settings: NetworkSettings, checkpoint: Path) -> HashNetwork:
     if settings.takes_features:
         network = feature_network(settings, content)
     else:
-        network = build_network(settings.backbone, bits=settings.number_of_bits)
+        fusion = fusion_of(content.get("network", {}))
+        network = build_network(settings.backbone, bits=settings.number_of_bits, fusion=fusion)
     load_weights(network, content, checkpoint)
     return network
 
@@ -80,8 +81,10 @@ def feature_network(settings: NetworkSettings, content: Mapping[str, Any]) -> Ha
         settings: name the backbone and the number of bits.
         content: what the checkpoint holds of it.
     """
-    mean = torch.zeros_like(content.get("network", {}).get("backbone.mean", torch.zeros(1)))
-    return build_feature_network(settings.backbone, mean=mean, deviation=torch.ones_like(mean), bits=settings.number_of_bits)
+    state = content.get("network", {})
+    mean = torch.zeros_like(state.get("backbone.mean", torch.zeros(1)))
+    deviation, fusion = torch.ones_like(mean), fusion_of(state)
+    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits, fusion=fusion)
 
 
 def load_weights(network: HashNetwork, content: Mapping[str, Any], checkpoint: Path) -> None:

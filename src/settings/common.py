@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, TypeAlias, TypeVar
@@ -170,6 +170,20 @@ class CommonSettings:
                 raise UsageError(f"{source}: {name} is given twice (also as {key!r})")
             converted[name] = convert(fields[name], value, f"{source}: {key}")
         return cls(**converted)
+
+    @classmethod
+    def of_file(cls, content: Mapping[str, Any], source: str, given: Container[str]) -> Mapping[str, Any]:
+        """Return the settings in the content of a YAML file: all of it, unless a method reads the files of other code bases too.
+
+        Args:
+            content: what the file holds, scalars as they are written.
+            source: the file.
+            given: long names of settings that flags give, which win.
+
+        Raises:
+            UsageError: for a file of another code base that cannot be honoured.
+        """
+        return content
 
     @property
     def classifies(self) -> bool:

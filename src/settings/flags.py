@@ -113,7 +113,8 @@ def collect_settings(table: type[Table], namespace: argparse.Namespace, config: 
     Raises:
         UsageError: for values or a file that cannot be used.
     """
-    return table.from_mapping(read_config(table, config) | given_settings(table, namespace), str(config or "command line"))
+    given = given_settings(table, namespace)
+    return table.from_mapping(read_config(table, config, given) | given, str(config or "command line"))
 
 
 def given_settings(table: type[CommonSettings], namespace: argparse.Namespace) -> dict[str, Any]:

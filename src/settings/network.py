@@ -22,10 +22,11 @@ class NetworkSettings(CommonSettings):
     transformations: str = setting(
         "", "trf",
         "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
-        "none keeps its size, dataset too, with mean and deviation of the dataset's own train fold; of ready features dataset does so with "
-        "each column, and none leaves them; left out: weights for timm:NAME (but imagenet with -weights none), dataset for ready features, "
-        "imagenet for every other backbone",
-        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "cifar-aug", "none", "dataset"), named="always", before="seed",
+        "squash brings each side to 224 pixels, whatever the shape; none keeps its size, dataset too, with mean and deviation of the "
+        "dataset's own train fold; of ready features dataset does so with each column, and none leaves them; left out: weights for "
+        "timm:NAME (but imagenet with -weights none), dataset for ready features, imagenet for every other backbone",
+        choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "squash", "cifar-aug", "none", "dataset"), named="always",
+        before="seed",
     )  # fmt: skip
     architecture: str = setting(
         "alexnet", "arch", "backbone; for ready features linear or mlp:1024,512 (units of the hidden layers)", named="always", before="seed"

@@ -130,6 +130,17 @@ def baselines_parser() -> StrictParser:
     return parser
 
 
+def shorten_parser() -> StrictParser:
+    """Return the parser of ``shorten.py``."""
+    parser = StrictParser(description="Measure shorter codes, made of the bits that the towers of a SCAHN run weigh most.")
+    _add_runs(parser)
+    words = "lengths of codes (default: 16 32 64, as far as they are shorter than the run's)"
+    parser.add_argument("-nbits", "--number_of_bits", type=whole_number, nargs="+", default=SUPPRESS, metavar="N", help=words)
+    words = "bits of which weights are kept: largest, or smallest"
+    parser.add_argument("-end", "--end", choices=("largest", "smallest"), default="largest", help=words)
+    return parser
+
+
 def new_loss_parser() -> StrictParser:
     """Return the parser of ``new_method.py``."""
     parser = StrictParser(description="Write NAME.py, a cross-modal loss of one's own that trains as it stands: -loss NAME.py:NAME.")

@@ -73,20 +73,24 @@ def rule_map(text: str, layers: Iterable[str]) -> str | dict[str, str]:
 
     Args:
         text: a rule, ``preset:rule`` or a map.
-        layers: names of the layers, the hash layer's being ``hash_layer``.
+        layers: names of the layers, the hash layer's being ``hash_layer``, or beginning so where it has several.
 
     Example:
         >>> rule_map("classifier-only:fa", ["features.0", "classifier.1", "hash_layer"])
         {'hash_layer': 'fa', 'classifier.*': 'fa', '*': 'bp'}
         >>> rule_map("all-but-hash-layer:usf", ["conv1", "hash_layer"])
         {'hash_layer': 'bp', '*': 'usf'}
+        >>> rule_map("all-but-hash-layer:usf", ["conv1", "hash_layer.heads.0.1"])
+        {'hash_layer.*': 'bp', '*': 'usf'}
     """
     if "=" in text:
         return parse_rule_map(text)
     preset, colon, rule = text.partition(":")
     if not colon:
         return text
+    names = set(layers)
+    hash_layer = "hash_layer" if "hash_layer" in names else "hash_layer.*"
     if preset == "all-but-hash-layer":
-        return {"hash_layer": "bp", "*": rule}
-    classifier = {"classifier.*": rule} if any(name.startswith("classifier.") for name in layers) else {}
-    return {"hash_layer": rule, **classifier, "*": "bp"}
+        return {hash_layer: "bp", "*": rule}
+    classifier = {"classifier.*": rule} if any(name.startswith("classifier.") for name in names) else {}
+    return {hash_layer: rule, **classifier, "*": "bp"}

@@ -122,16 +122,25 @@ def convert(field: Field, value: Any, where: str) -> Any:
             raise UsageError(f"{where}: {value!r} is not a list")
         return tuple(str(item) for item in items)
     if kind == "bool":
-        truth = _TRUTH.get(str(value).lower())
-        if truth is None:
-            raise UsageError(f"{where}: {value!r} is neither true nor false")
-        return truth
+        return truth(value, where)
     if isinstance(value, (bool, list, dict)) or value is None:
         raise UsageError(f"{where}: {value!r} is not {_WORDS[kind]}{', and only a study takes lists' if isinstance(value, list) else ''}")
     try:
         return field.metadata["setting"].read(str(value)) if kind == "str" else _NUMBERS[kind](str(value))
     except ValueError as error:
         raise UsageError(f"{where}: {value!r} is not {_WORDS[kind]}") from error
+
+
+def truth(value: Any, where: str) -> bool:
+    """Return the truth value that a text, YAML or JSON value means.
+
+    Raises:
+        UsageError: naming the place and the value.
+    """
+    meant = _TRUTH.get(str(value).lower())
+    if meant is None:
+        raise UsageError(f"{where}: {value!r} is neither true nor false")
+    return meant
 
 
 def check_value(setting: Setting, value: Any) -> None:

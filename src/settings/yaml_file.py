@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,18 @@ from ..errors import UsageError
 from .common import CommonSettings
 
 
-def read_config(table: type[CommonSettings], path: Path | None) -> dict[str, Any]:
+def read_config(table: type[CommonSettings], path: Path | None, given: Container[str] = ()) -> dict[str, Any]:
     """Read a YAML file of settings into a mapping under long names; values are texts, or lists of texts.
 
     Args:
         table: knows the names.
         path: the file; None for an empty mapping.
+        given: long names of settings that flags give, which win.
 
     Raises:
         UsageError: when the file is missing, is not YAML, holds something else than settings, or gives one twice.
     """
-    content = read_yaml(path)
+    content = table.of_file(read_yaml(path), str(path), given)
     long_names = table.long_names()
     renamed: dict[str, Any] = {long_names.get(key, key): value for key, value in content.items()}
     if len(renamed) != len(content):

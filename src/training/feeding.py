@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from ..data import (
 )
 from ..data.features.rows import statistics_of
 from ..data.images.colours import colours_of
+from ..data.images.turning import Turning
 from ..errors import RunError, UsageError
 from ..preprocessing import Preprocessing
 from ..runs import Run
@@ -84,7 +86,7 @@ def preprocessing_line(settings: NetworkSettings) -> str:
 
 
 def images_of(
-    fold: Metadata, settings: NetworkSettings, *, training: bool = False, cached: bool | None = None
+    fold: Metadata, settings: NetworkSettings, *, training: bool = False, cached: bool | None = None, change: Turning | None = None
 ) -> ImageFold | FeatureFold:  # fmt: skip
     """Return the images of a fold, or the ready features that it has in their place.
 
@@ -93,6 +95,7 @@ def images_of(
         settings: the run's settings.
         training: whether to train on them; only then images are augmented.
         cached: whether images are decoded once and kept; None for what ``-cache`` says.
+        change: what is done to training images after their transformation; None for nothing.
 
     Raises:
         UsageError: if the backbone takes images and the fold has ready features, or the other way round.
@@ -107,27 +110,31 @@ def images_of(
         raise UsageError(f"{database} has images, and {arch} takes ready features: choose a backbone for images, as -arch lenet")
     if cached is None:
         cached = settings.cache == "all" or (settings.cache == "train" and fold.fold != "database")
-    return ImageFold(fold, transformation_of(settings), cache=cached, augment=settings.seed if training else None)
+    applied = replace(transformation_of(settings), change=change)
+    return ImageFold(fold, applied, cache=cached, augment=settings.seed if training else None)
 
 
-def network_for(items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none") -> HashNetwork:
+def network_for(
+    items: ImageFold | FeatureFold, settings: NetworkSettings, *, weights: str = "none", fusion: int | None = None
+) -> HashNetwork:  # fmt: skip
     """Build the network of a run: for images with weights, for ready features with their statistics.
 
     Args:
         items: the train fold.
         settings: name the backbone and the number of bits, and say whether features are standardised.
         weights: of a backbone for images; see :func:`~biodeephashing.backbones.build_backbone`.
+        fusion: number of stages whose codes are fused, counted from the last, 0 for all; None for none.
 
     Raises:
-        UsageError: for weights, or something behind the backbone's colon, that cannot be.
+        UsageError: for weights, something behind the backbone's colon, or stages that cannot be.
     """
     if isinstance(items, ImageFold):
-        return build_network(settings.backbone, bits=settings.number_of_bits, weights=weights)
+        return build_network(settings.backbone, bits=settings.number_of_bits, weights=weights, fusion=fusion)
     if settings.transformations == "none":
         mean, deviation = torch.zeros(items.values.shape[1]), torch.ones(items.values.shape[1])
     else:
         mean, deviation = map(torch.from_numpy, statistics_of(items.values))
-    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits)
+    return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits, fusion=fusion)
 
 
 def batches_of(items: ImageFold | TextFold | FeatureFold, settings: CommonSettings, device: torch.device) -> DataLoader:

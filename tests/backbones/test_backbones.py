@@ -9,7 +9,10 @@ from torchvision import models
 from biodeephashing.backbones import BACKBONES, HashNetwork, build_backbone, build_network, weights_choice
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 
-FEATURES = {"lenet": 500, "alexnet": 4096, "vgg16": 4096, "resnet18": 512, "resnet20": 64, "resnet50": 2048, "resnet56": 64}
+FEATURES = {
+    "lenet": 500, "alexnet": 4096, "cnnf": 4096, "vgg16": 4096, "resnet18": 512, "resnet20": 64, "resnet34": 512, "resnet50": 2048,
+    "resnet56": 64,
+}  # fmt: skip
 SMALL = ("lenet", "resnet18", "resnet20", "hrnet_w18_small", "timm:resnet10t")
 
 

@@ -115,6 +115,75 @@ def test_an_epoch_that_draws_from_some_rows() -> None:
             assert len(some) == len(whole)
 
 
+@settings(max_examples=60, deadline=None)
+@given(SIZES)
+def test_independent_batches_repeat_items_between_them_only(sizes: tuple[int, int, int, int]) -> None:
+    length, batch_size, seed, epoch = sizes
+    sampler = EpochSampler(length, batch_size, seed=seed, independent=True)
+    sampler.set_epoch(epoch)
+    rows = list(sampler)
+    assert len(rows) == len(sampler) == length
+    for start in range(0, length, batch_size):
+        assert len(set(rows[start : start + batch_size])) == min(batch_size, length - start)
+    assert set(rows) <= set(range(length))
+
+
+def test_an_independent_batch_is_the_beginning_of_a_permutation_of_its_own() -> None:
+    sampler = EpochSampler(50, 20, seed=3, independent=True)
+    sampler.set_epoch(7)
+    expected = []
+    for number, size in enumerate((20, 20, 10)):
+        draws = np.random.PCG64(np.random.SeedSequence((3, 7), spawn_key=(0, number))).random_raw(50).tolist()
+        expected += sorted(range(50), key=draws.__getitem__)[:size]
+    assert list(sampler) == expected
+    assert len(set(expected)) < 50
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_pairs_are_items_in_their_order_with_another_one_each(independent: bool) -> None:
+    alone, paired = (EpochSampler(30, 8, seed=2, independent=independent, pairwise=pairwise) for pairwise in (False, True))
+    steps = []
+    for epoch in range(30):
+        alone.set_epoch(epoch)
+        paired.set_epoch(epoch)
+        rows = list(paired)
+        assert len(rows) == len(paired) == 60
+        assert rows[::2] == list(alone)
+        assert all(one != other for one, other in zip(rows[::2], rows[1::2], strict=True))
+        steps += [(other - one) % 30 for one, other in zip(rows[::2], rows[1::2], strict=True)]
+    counts = np.bincount(steps, minlength=30)[1:]
+    assert counts.min() > 10  # 900 draws of 29 different ones: 31 on average, 5.5 the deviation
+
+
+@settings(max_examples=60, deadline=None)
+@given(SIZES, st.sampled_from([2, 4]), st.booleans())
+def test_devices_share_the_pairs_of_one_device(sizes: tuple[int, int, int, int], world_size: int, independent: bool) -> None:
+    length, batch_size, seed, epoch = sizes
+    samplers = [
+        EpochSampler(length, batch_size, seed=seed, rank=rank, world_size=count, independent=independent, pairwise=True)
+        for count in (1, world_size)
+        for rank in range(count)
+    ]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    alone, *shares = map(list, samplers)
+    share, whole = 2 * batch_size // world_size, 2 * length // (2 * batch_size)
+    for batch in range(whole):
+        joined = [row for rows in shares for row in rows[batch * share : (batch + 1) * share]]
+        assert joined == alone[batch * 2 * batch_size :][: 2 * batch_size]
+    left = [row for rows in shares for row in rows[whole * share :]]
+    assert left == alone[whole * 2 * batch_size :][: len(left)]
+    assert len(left) % 2 == 0
+
+
+def test_the_loader_cuts_pairs_into_batches_of_twice_the_size(tiny_database: str) -> None:
+    fold = ImageFold(load_fold(tiny_database, "train"), "none")
+    sizes = [len(rows) for *_, rows in loader(fold, batch_size=31, shuffle=True, pairwise=True)]
+    assert sizes == [62, 2]
+    with pytest.raises(DataError, match="no other one"):
+        EpochSampler(1, 1, pairwise=True)
+
+
 def test_same_order_everywhere() -> None:
     """Ranks of the raw PCG64 draws seeded by (seed, epoch) = (0, 1); a different order here would break resumed trainings."""
     sampler = EpochSampler(6, 6, seed=0)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.preprocessing import normalize
 
 from biodeephashing.commands.doctor import examine_database
 from biodeephashing.data import (
@@ -237,6 +238,7 @@ def test_weights_by_hand() -> None:
     vocabulary, texts = Vocabulary(("cat", "dog")), ["cat", "cat dog", "eel"]
     expected = {
         "binary": [[1, 1], [0, 0]],
+        "unit": [[2**-0.5, 2**-0.5], [0, 0]],
         "tfidf": [[1.2877 / math.hypot(1.2877, 1.6931), 1.6931 / math.hypot(1.2877, 1.6931)], [0, 0]],
         "centred": [[1 / 3, 2 / 3], [-2 / 3, -1 / 3]],
     }
@@ -252,7 +254,10 @@ def test_weights_against_other_code(weights: str) -> None:
     bags = (generator.random((40, 12)) < 0.2).astype(np.float64)
     vocabulary = Vocabulary(tuple("abcdefghijkl"))
     texts = [" ".join(word for word, has in zip(vocabulary.words, row, strict=True) if has) for row in bags]
-    other = {"binary": bags, "tfidf": TfidfTransformer().fit_transform(bags).toarray(), "centred": bags - bags.mean(axis=0)}[weights]
+    other = {
+        "binary": bags, "unit": normalize(bags), "tfidf": TfidfTransformer().fit_transform(bags).toarray(),
+        "centred": bags - bags.mean(axis=0),
+    }[weights]  # fmt: skip
     np.testing.assert_allclose(TextTransformation.fitted(vocabulary, texts, weights)(texts).numpy(), other, atol=1e-6)
 
 

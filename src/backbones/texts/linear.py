@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ...errors import UsageError
-from ._base import TEXT_BACKBONES
+from ._base import TEXT_BACKBONES, check_no_options
 
 
 class Linear(nn.Module):
@@ -32,6 +31,5 @@ class Linear(nn.Module):
 @TEXT_BACKBONES.register("linear")
 def linear(width: int, options: str) -> Linear:
     """Build it for ``linear``, which takes nothing behind a colon."""
-    if options:
-        raise UsageError(f"linear:{options}: linear takes nothing behind a colon")
+    check_no_options("linear", options)
     return Linear(width)

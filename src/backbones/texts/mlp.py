@@ -8,12 +8,13 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from ...errors import UsageError
+from .._stages import Staged
 from ._base import TEXT_BACKBONES
 
 HIDDEN = (1024,)
 
 
-class MLP(nn.Module):
+class MLP(Staged):
     r"""Hidden layers with rectifiers over a row of numbers.
 
     .. math:: h_0 = x, \qquad h_l = \max(0, W_l h_{l-1} + b_l)
@@ -36,6 +37,7 @@ class MLP(nn.Module):
     def __init__(self, width: int, hidden: Sequence[int] = HIDDEN) -> None:
         super().__init__()
         self.num_features = hidden[-1]
+        self.stage_features = tuple(hidden)
         widths = [width, *hidden]
         layers = [(nn.Linear(before, after), nn.ReLU(inplace=True)) for before, after in pairwise(widths)]
         self.hidden = nn.Sequential(*(part for layer in layers for part in layer))
@@ -44,6 +46,18 @@ class MLP(nn.Module):
         """Map rows (B, d) to features (B, D)."""
         features: Tensor = self.hidden(rows)
         return features
+
+    def stages(self, rows: Tensor) -> list[Tensor]:
+        """Map rows (B, d) to the outputs of each hidden layer."""
+        found = []
+        for first in range(0, len(self.hidden), 2):
+            rows = self.hidden[first : first + 2](rows)
+            found.append(rows)
+        return found
+
+    def head(self, width: int, bits: int) -> nn.Sequential:
+        """Return a linear map."""
+        return nn.Sequential(nn.Linear(width, bits))
 
 
 @TEXT_BACKBONES.register("mlp")

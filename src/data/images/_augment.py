@@ -17,14 +17,14 @@ Images = Sequence[Pixels] | Pixels  # (3, H, W) each, or stacked
 _MARGIN = 4  # pixels
 
 
-def draws(seed: int, epoch: int, length: int) -> NDArray[np.uint64]:
-    """Return 64 random bits for each image of a fold: a pure function of seed and epoch.
+def draws(seed: int, epoch: int, length: int, stream: int = 1) -> NDArray[np.uint64]:
+    """Return 64 random bits for each image of a fold: a pure function of seed, epoch and the number of the stream, at least 1.
 
     Example:
         >>> bool((draws(3, 0, 4) == draws(3, 0, 4)).all()), bool((draws(3, 0, 4) == draws(3, 1, 4)).any())
         (True, False)
     """
-    sequence = np.random.SeedSequence((seed, epoch), spawn_key=(1,))  # the order of the epoch has the one without a key
+    sequence = np.random.SeedSequence((seed, epoch), spawn_key=(stream,))  # the order of the epoch has the one without a key
     return np.random.PCG64(sequence).random_raw(length)
 
 

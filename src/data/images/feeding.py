@@ -14,6 +14,7 @@ from torch.utils.data.distributed import DistributedSampler
 from ...errors import DataError, UsageError
 from ...interrupts import defer_interrupts
 from .fold import Batch
+from .orders import independent_batches, permutation, with_others
 
 _Request = tuple[list[int], int]  # positions of a batch among the items that are present, and its epoch
 _Rows = Callable[[int], NDArray[np.int64]]  # of an epoch
@@ -54,10 +55,14 @@ class EpochSampler(DistributedSampler[int]):
         rank: number of this device.
         world_size: number of devices N.
         rows: returns the rows that an epoch draws from, ``length`` different ones; None for those from 0.
+        independent: whether each batch has a permutation of its own, see :func:`~biodeephashing.data.images.orders.independent_batches`.
+        partners: returns for an epoch those that follow each row, (n, k): an epoch then has (1 + k) ``length`` images, and a batch
+            (1 + k) ``batch_size``; None for none.
+        pairwise: whether each image, then, is followed by another one, which doubles both.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
-        DataError: if there is not one image for each device.
+        DataError: if there is not one image for each device, or no other one for a pair.
 
     Example:
         >>> sampler = EpochSampler(6, batch_size=4, seed=0)
@@ -77,22 +82,34 @@ class EpochSampler(DistributedSampler[int]):
         rank: int = 0,
         world_size: int = 1,
         rows: _Rows | None = None,
+        independent: bool = False,
+        partners: _Rows | None = None,
+        pairwise: bool = False,
     ) -> None:
         if batch_size < 1 or batch_size % world_size:
             raise UsageError(f"-bs {batch_size} cannot be shared evenly by {world_size} devices")
         if length < world_size:
             raise DataError(f"{length} images cannot be shared by {world_size} devices")
+        if pairwise and length < 2:
+            raise DataError("one image alone has no other one for a pair")
         super().__init__(range(length), num_replicas=world_size, rank=rank, shuffle=shuffle, seed=seed)  # type: ignore[arg-type]
-        self.length, self.batch_size, self.rows = length, batch_size, rows
+        self.items, self.rows, self.independent, self.partners, self.pairwise = length, rows, independent, partners, pairwise
+        group = (1 + (partners(0).shape[1] if partners else 0)) * (1 + pairwise)
+        self.length, self.batch_size = group * length, group * batch_size
 
     def order(self) -> NDArray[np.int64]:
         """Return the order of the epoch, over all devices and before anything is cut or filled up."""
-        rows = np.arange(self.length) if self.rows is None else self.rows(self.epoch)
+        rows = np.arange(self.items) if self.rows is None else self.rows(self.epoch)
         if not self.shuffle:
             return rows
-        # Sorting raw 64-bit draws: NumPy promises this stream for good, which it does not for its permutation().
-        draws = np.random.PCG64(np.random.SeedSequence((self.seed, self.epoch))).random_raw(self.length)
-        return rows[np.argsort(draws, kind="stable")]
+        if self.independent:
+            order = independent_batches(self.items, self.batch_size * self.items // self.length, self.seed, self.epoch)
+        else:
+            order = permutation(self.items, self.seed, self.epoch)
+        if self.partners is not None:
+            drawn = self.partners(self.epoch)
+            order, rows = np.column_stack([rows[order], drawn[rows[order]]]).ravel(), np.arange(len(drawn))
+        return rows[with_others(order, len(rows), self.seed, self.epoch) if self.pairwise else order]
 
     def __iter__(self) -> Iterator[int]:
         order, surplus = self.order(), self.length % self.num_replicas
@@ -172,6 +189,9 @@ def loader(
     world_size: int = 1,
     pin_memory: bool = False,
     rows: _Rows | None = None,
+    independent: bool = False,
+    partners: _Rows | None = None,
+    pairwise: bool = False,
 ) -> DataLoader[Batch]:
     """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
 
@@ -187,6 +207,9 @@ def loader(
         world_size: number of devices.
         pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
         rows: returns the rows of the fold that an epoch draws from, none of them left out and as many in each; None for all.
+        independent: see :class:`EpochSampler`.
+        partners: returns for an epoch those that follow each row of the fold, see :class:`EpochSampler`; None for none.
+        pairwise: see :class:`EpochSampler`.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
@@ -195,10 +218,22 @@ def loader(
     workers, batches = 0 if fold.ready else num_workers, _ByBatch(fold)
     length = len(batches.rows) if rows is None else len(rows(0))
     positions = None if rows is None else lambda epoch: np.searchsorted(batches.rows, rows(epoch))
+    following = None if partners is None else lambda epoch: np.searchsorted(batches.rows, partners(epoch)[batches.rows])
     return _Loader(
         batches,
         batch_size=None,  # the sampler gives batches
-        sampler=_Batches(length, batch_size, seed=seed, shuffle=shuffle, rank=rank, world_size=world_size, rows=positions),
+        sampler=_Batches(
+            length,
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            rank=rank,
+            world_size=world_size,
+            rows=positions,
+            independent=independent,
+            partners=following,
+            pairwise=pairwise,
+        ),
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,

@@ -20,6 +20,7 @@ from ._augment import Images, Pixels, draws
 from ._cache import FOLDER, OWN, NotMappableError, PixelMap, pixel_map
 from .decoding import UnreadableError, decode
 from .transforms import TRANSFORMS, Transformation, pixels
+from .turning import NUMBERS
 
 Item = tuple[torch.Tensor, torch.Tensor, int]
 _IN_MEMORY = 2**32  # bytes of cached images that stay in the system's cache; of more than that, other processes read ahead
@@ -59,6 +60,7 @@ class ImageFold(Dataset[Item]):
         self.transformation = TRANSFORMS[transformation] if isinstance(transformation, str) else transformation
         self.labels = torch.from_numpy(metadata.labels).to(torch.float32)  # (n, C)
         self._augment = None if augment is None else self.transformation.augment
+        self._change = None if augment is None else self.transformation.change
         self._seed = augment or 0
         self._root = home().absolute()
         self._rows = np.flatnonzero(metadata.present).tolist()  # those with an image, which alone are cached
@@ -76,7 +78,8 @@ class ImageFold(Dataset[Item]):
     @property
     def ready(self) -> bool:
         """Whether a batch is nothing but a copy out of memory, so that handing it over by another process would cost more than it."""
-        return self._cached is not None and self._augment is None and self._cached.pixels.nbytes < _IN_MEMORY
+        plain = self._augment is None and self._change is None
+        return plain and self._cached is not None and self._cached.pixels.nbytes < _IN_MEMORY
 
     def __getitem__(self, index: int) -> Item:
         """Return an image, uint8 (3, H, W), its labels, float32 (C,), and its row.
@@ -104,6 +107,9 @@ class ImageFold(Dataset[Item]):
         if self.transformation.geometry is None:
             self._check_sizes(rows, images)
         changed = np.asarray(images) if self._augment is None else self._augment(images, draws(self._seed, epoch, len(self))[index])
+        if self._change is not None:
+            bits = draws(self._seed, epoch, NUMBERS * len(self), stream=2).reshape(-1, NUMBERS)
+            changed = self._change(changed, bits[index])
         chosen = torch.from_numpy(index)
         return torch.from_numpy(changed), self.labels[chosen], chosen
 

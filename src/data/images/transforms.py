@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...preprocessing import IMAGENET, OWN_SIZE, Colour, Preprocessing
+from ...preprocessing import IMAGENET, OWN_SIZE, SQUASHED, Colour, Preprocessing
 from ...registry import Registry
 from ._augment import Images, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge
 from ._processor import enlarge_and_normalise_on_cpu, normalise_on_cpu
 from .geometry import Geometry
+from .turning import Turning
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,12 @@ class Transformation:
         preprocessing: size, interpolation, crop and statistics.
         augment: what is done to the decoded images of a training batch in place of the geometry: uint8 (3, H, W) each, with 64 random
             bits for each, to uint8 (B, 3, H', W'); None where training sees what evaluation sees.
+        change: what is done to a training batch after that and after the geometry; None for nothing.
     """
 
     preprocessing: Preprocessing
     augment: Callable[[Images, NDArray[np.uint64]], Pixels] | None = None
+    change: Turning | None = None
 
     @cached_property
     def geometry(self) -> Geometry | None:
@@ -39,7 +42,8 @@ class Transformation:
 
     def can_wait(self, height: int, width: int) -> bool:
         """Tell whether an image is so small that :meth:`to_network_input` may do its geometry."""
-        return self.geometry is None or (self.geometry.is_plain and max(height, width) < self.geometry.size[0])
+        geometry = self.geometry
+        return geometry is None or (self.change is None and geometry.is_plain and max(height, width) < geometry.size[0])
 
     def bytes_of(self, images: Sequence[Image.Image]) -> list[Pixels]:
         """Return decoded RGB images as uint8 (3, H, W): brought to size, unless all are alike and :meth:`to_network_input` may do that.
@@ -81,6 +85,7 @@ class Transformation:
 TRANSFORMS: Registry[Transformation] = Registry("transformation")
 TRANSFORMS.register("imagenet")(Transformation(IMAGENET))
 TRANSFORMS.register("imagenet-aug")(Transformation(IMAGENET, crop_and_flip))
+TRANSFORMS.register("squash")(Transformation(SQUASHED))
 TRANSFORMS.register("cifar-aug")(Transformation(OWN_SIZE, shift_and_flip))
 TRANSFORMS.register("none")(Transformation(OWN_SIZE))
 

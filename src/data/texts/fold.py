@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from ...errors import DataError
 from ..metadata import Metadata
+from .erasure import Erasure
 from .rows import TextRows
 from .transformation import TextTransformation
 
@@ -27,6 +28,7 @@ class TextFold(Dataset[Item]):
         metadata: the fold, as :func:`~biodeephashing.data.load_fold` reads it.
         texts: its texts, as :func:`~biodeephashing.data.load_texts` reads them.
         transformation: vocabulary, weights, and which captions count.
+        erasure: what is erased at random, for training; None for nothing.
 
     Raises:
         DataError: if there are more or fewer texts than rows of metadata.
@@ -44,10 +46,12 @@ class TextFold(Dataset[Item]):
 
     ready = True  # a batch is nothing but a copy out of memory
 
-    def __init__(self, metadata: Metadata, texts: TextRows, transformation: TextTransformation) -> None:
+    def __init__(
+        self, metadata: Metadata, texts: TextRows, transformation: TextTransformation, erasure: Erasure | None = None
+    ) -> None:  # fmt: skip
         if len(texts) != len(metadata):
             raise DataError(f"{texts.file} has {len(texts):,} texts, but {metadata.file} has {len(metadata):,} lines")
-        self.metadata, self.texts, self.transformation = metadata, texts, transformation
+        self.metadata, self.texts, self.transformation, self.erasure = metadata, texts, transformation, erasure
         self.labels = torch.from_numpy(metadata.labels).to(torch.float32)  # (n, C)
         self.bags = torch.from_numpy(transformation.bags(texts.texts))  # (n, d_t)
 
@@ -73,7 +77,10 @@ class TextFold(Dataset[Item]):
 
         Args:
             rows: rows of the texts.
-            epoch: number of the epoch; texts do not depend on it.
+            epoch: number of the epoch; what is erased depends on it.
         """
         chosen = torch.tensor(rows, dtype=torch.int64)
-        return self.bags[chosen], self.labels[chosen], chosen
+        bags = self.bags[chosen]
+        if self.erasure is not None:
+            bags = torch.from_numpy(self.erasure(bags.numpy(), rows, epoch))
+        return bags, self.labels[chosen], chosen

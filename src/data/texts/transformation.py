@@ -17,6 +17,8 @@ from .rows import load_texts
 from .vocabulary import Vocabulary
 from .words import first_caption
 
+_OF_EACH_ALONE = ("binary", "unit")  # weights that need no statistics
+
 
 @dataclass(frozen=True, eq=False)
 class TextTransformation:
@@ -24,6 +26,7 @@ class TextTransformation:
 
     .. math::
         \text{binary: } x \qquad
+        \text{unit: } \frac{x}{\lVert x \rVert_2} \qquad
         \text{tfidf: } \frac{w \odot x}{\lVert w \odot x \rVert_2}, \; w_j = \ln \frac{1 + n}{1 + n_j} + 1 \qquad
         \text{centred: } x - \bar{x}, \; \bar{x}_j = \frac{n_j}{n}
 
@@ -34,9 +37,9 @@ class TextTransformation:
 
     Args:
         vocabulary: the words of the columns.
-        weights: "binary", "tfidf" or "centred".
+        weights: "binary", "unit", "tfidf" or "centred".
         captions: of a line with several captions, "first" takes the first one, "all" the words of all.
-        statistics: per column w for "tfidf", the mean for "centred", (d_t,) float32; empty for "binary".
+        statistics: per column w for "tfidf", the mean for "centred", (d_t,) float32; empty for "binary" and "unit".
 
     Raises:
         UnknownNameError: for other weights or another rule for captions.
@@ -88,7 +91,7 @@ class TextTransformation:
             [0.5, 1.0]
         """
         unweighted = cls(vocabulary, weights, captions)
-        if weights == "binary":
+        if weights in _OF_EACH_ALONE:
             return unweighted
         counts = unweighted.bags(texts).sum(axis=0, dtype=np.int64)
         statistics = np.log((1 + len(texts)) / (1 + counts)) + 1 if weights == "tfidf" else counts / max(len(texts), 1)
@@ -107,6 +110,8 @@ class TextTransformation:
         counts = bags.to(torch.float32)
         if self.weights == "binary":
             return counts
+        if self.weights == "unit":
+            return torch.nn.functional.normalize(counts, dim=1)
         if bags.device not in self._on_devices:
             self._on_devices[bags.device] = torch.from_numpy(self.statistics).to(bags.device)
         statistics = self._on_devices[bags.device]
@@ -145,7 +150,7 @@ class TextTransformation:
             restored = cls(vocabulary, record["weights"], record["captions"], statistics)
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"the record of a run's texts is damaged ({type(error).__name__}: {error}): train the run again") from error
-        expected = 0 if restored.weights == "binary" else len(vocabulary)
+        expected = 0 if restored.weights in _OF_EACH_ALONE else len(vocabulary)
         if statistics.shape != (expected,):
             raise RunError(f"the record of a run's texts has {statistics.size:,} statistics for {expected:,} columns: train the run again")
         return restored

@@ -8,6 +8,7 @@ from .dcmh import DCMH
 from .dnph import DNpH
 from .dsph import DSPH
 from .prdh import PRDH
+from .scahn import SCAHN
 
 __all__ = [
     "CHN",
@@ -16,6 +17,7 @@ __all__ = [
     "DCMH",
     "DSPH",
     "PRDH",
+    "SCAHN",
     "AlternatingLoss",
     "Contrastive",
     "CrossModalLoss",

@@ -34,6 +34,10 @@ class CrossModalLoss(Objective):
     alternates: ClassVar[bool]
     #: Whether labels are learned from; without, they only evaluate.
     needs_labels: ClassVar[bool] = True
+    #: Whether towers give codes of several levels, the last of them fused: (B, levels, K) wherever others have (B, K).
+    levels: ClassVar[bool] = False
+    #: Whether every second item of a batch is drawn at random for the item before it.
+    pairwise: ClassVar[bool] = False
     #: Parts of the last value by name, as they enter the sum, without gradient.
     terms: dict[str, Tensor]
 
@@ -61,6 +65,15 @@ class CrossModalLoss(Objective):
     def extra_repr(self) -> str:
         """Return what ``print`` shows of the loss."""
         return f"bits={self.bits}"
+
+    def fused(self, codes: Tensor) -> Tensor:
+        """Return the codes (B, K) among those of all levels."""
+        return codes[:, -1] if self.levels else codes
+
+    def _check_shapes(self, outputs: Tensor, labels: Tensor, index: Tensor) -> None:
+        if self.levels and outputs.ndim != 3:
+            raise UsageError(f"{type(self).__name__} takes outputs of several levels, (B, levels, {self.bits}), not {tuple(outputs.shape)}")
+        super()._check_shapes(self.fused(outputs), labels, index)
 
 
 class JointLoss(CrossModalLoss):
@@ -205,7 +218,7 @@ class AlternatingLoss(CrossModalLoss):
             raise UsageError(f"{type(self).__name__} compares with codes of the whole train fold: call start first")
         with torch.autocast(outputs.device.type, enabled=False):
             codes = self.relax(widen(outputs))
-            self.remember(codes, index, modality)
+            self.remember(self.fused(codes), index, modality)
             return self.phase(codes, labels, index, modality)
 
     @abstractmethod

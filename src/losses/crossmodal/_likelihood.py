@@ -21,12 +21,14 @@ class _PairLikelihood(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, codes: Tensor, remembered: Tensor, labels: Tensor, others: Tensor) -> Tensor:
-        value, gradient, halves = codes.new_zeros(()), torch.zeros_like(codes), codes / 2
+        value, halves = codes.new_zeros(()), codes / 2
+        gradient = torch.zeros_like(codes, memory_format=torch.contiguous_format)  # read by rows, whatever the order of the levels
         for rows, row_labels in zip(remembered.split(BLOCK), others.split(BLOCK), strict=True):
             signs = similarity(labels, row_labels, codes.dtype).mul_(-2).add_(1)
             logits = (halves @ rows.T).mul_(signs)
             value += softplus(logits, threshold=STEEP).sum()
-            gradient.addmm_(logits.sigmoid_().mul_(signs), rows, alpha=0.5)
+            slopes = logits.sigmoid_().mul_(signs)
+            gradient.view(-1, rows.shape[1]).addmm_(slopes.view(-1, len(rows)), rows, alpha=0.5)
         ctx.save_for_backward(gradient)
         return value
 
@@ -45,7 +47,7 @@ def pair_likelihood(codes: Tensor, remembered: Tensor, labels: Tensor, others: T
     Its gradient, :math:`\frac12 (\sigma(\Theta) - S) M`, reaches the batch only.
 
     Args:
-        codes: h, (B, K).
+        codes: h, (B, K), or those of several levels, (L, B, K).
         remembered: M, constant, (n, K).
         labels: of the batch, (B, C).
         others: labels of the remembered items, (n, C).

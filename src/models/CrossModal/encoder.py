@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ...backbones import fusion_of
 from ...backbones.texts import build_text_network
 from ...data import TextTransformation
 from ...errors import RunError, UsageError
@@ -102,7 +103,8 @@ def encoder_of_texts(settings: Settings, checkpoint: Path, **how: Any) -> TextEn
         load_weights(network, content, checkpoint)
         return FeatureEncoder(network, **how)
     texts = TextTransformation.of_record(content.get("texts", {}))
-    network = build_text_network(tower.backbone, words=len(texts.vocabulary), bits=settings.number_of_bits)
+    fusion = fusion_of(content.get("network", {}))
+    network = build_text_network(tower.backbone, words=len(texts.vocabulary), bits=settings.number_of_bits, fusion=fusion)
     load_weights(network, content, checkpoint)
     return TextEncoder(network, texts, **how)
 

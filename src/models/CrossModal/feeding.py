@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from ...data import Metadata, PreparedDataset, loader
+from ...data.partners import Partners
+from ...errors import DataError
 from .label_noise import with_label_noise
-from .settings import TOWERS, Settings
+from .settings import PARTNERED, TOWERS, Settings
 from .views import Batches, OfTexts, Views, views_of
 
 
@@ -51,19 +53,27 @@ class CrossModalFeeding(pl.LightningDataModule):
         texts: what happens to its texts.
         settings: the run's settings.
         alternates: whether the towers learn in turn; else from pairs.
+        pairwise: whether each item of a training batch is followed by another one at random.
+
+    Raises:
+        DataError: if the labels leave no item with the partners that ``-sampling`` draws.
     """
 
-    def __init__(self, prepared: PreparedDataset, texts: OfTexts, settings: Settings, *, alternates: bool) -> None:
+    def __init__(
+        self, prepared: PreparedDataset, texts: OfTexts, settings: Settings, *, alternates: bool, pairwise: bool = False
+    ) -> None:  # fmt: skip
         super().__init__()
         self.settings = settings
         self.texts = texts
         self.alternates = alternates
+        self.pairwise = pairwise
         self.train_views = views_of(prepared, "train", texts, settings, training=True)
         if settings.label_noise:
             noisy = with_label_noise(self.labels, settings.label_noise, settings.seed)
             for view in self.train_views.values():
                 view.labels = noisy
         self.val_pairs = Views(views_of(prepared, "val", texts, settings))
+        self.partners = self._partners()
 
     @property
     def labels(self) -> Tensor:
@@ -84,7 +94,7 @@ class CrossModalFeeding(pl.LightningDataModule):
 
     def train_dataloader(self) -> Any:
         """Return this process's share of the passes, each in an order of its own that seed and epoch give."""
-        loaders = [self._loader(views, number) for number, views in enumerate(self.passes().values())]
+        loaders = [self._loader(views, number, self.partners.get(name)) for number, (name, views) in enumerate(self.passes().items())]
         passes = Passes(loaders)
         # Workers begin to fetch before Lightning tells the sampler which epoch a resumed training goes on with.
         passes.set_epoch(self._trainer().fit_loop.epoch_progress.current.processed)
@@ -98,7 +108,19 @@ class CrossModalFeeding(pl.LightningDataModule):
         assert self.trainer is not None
         return self.trainer
 
-    def _loader(self, views: Views, number: int | None = None) -> DataLoader[Any]:
+    def _partners(self) -> dict[str, Partners]:
+        """Return what draws the partners of the items of each pass; empty where items come alone."""
+        mode, drawn = self.settings.sampling, {}
+        if mode not in PARTNERED or (mode == PARTNERED[0] and self.pairwise):
+            return {}
+        for number, (name, views) in enumerate(self.passes().items()):
+            seed = (self.settings.seed + number) % 2**64
+            drawn[name] = Partners(self.labels.numpy(), mode, present=views.present, seed=seed)
+            if not len(drawn[name].anchors):
+                raise DataError(f"-sampling {mode}: no item of train has such partners among the {name} ({drawn[name]})")
+        return drawn
+
+    def _loader(self, views: Views, number: int | None = None, partners: Partners | None = None) -> DataLoader[Any]:
         """Return a loader, in the order of the pass of that number, or in that of the rows."""
         trainer: Any = self._trainer()
         fold: Any = views
@@ -111,4 +133,8 @@ class CrossModalFeeding(pl.LightningDataModule):
             rank=trainer.global_rank,
             world_size=trainer.world_size,
             pin_memory=trainer.strategy.root_device.type == "cuda",
+            independent=self.settings.sampling == "independent",
+            rows=None if partners is None else lambda epoch: partners.anchors,
+            partners=None if partners is None else partners.drawn,
+            pairwise=number is not None and self.pairwise,
         )

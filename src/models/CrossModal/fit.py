@@ -51,7 +51,8 @@ def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
     check_machine(settings)
     prepared = PreparedDataset(settings.database)
     texts = transformation_of_texts(prepared, settings)
-    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss_class(settings).alternates)
+    loss = loss_class(settings)
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss.alternates, pairwise=loss.pairwise)
     validation = Validation.of(feeding.val_fold, feeding.val_fold)
     resume = interrupted_training(run, settings)
     module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
@@ -75,9 +76,10 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     views = feeding.train_views
     images, texts = views["image"], views["text"]
     assert not isinstance(images, TextFold)
+    fusion = _fusion(settings)
     towers = {
-        "image": network_for(images, settings, weights=settings.weights if fresh else "none"),
-        "text": _text_network(texts, settings.tower("text")),
+        "image": network_for(images, settings, weights=settings.weights if fresh else "none", fusion=fusion),
+        "text": _text_network(texts, settings.tower("text"), fusion),
     }
     for network in towers.values():
         network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
@@ -90,7 +92,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
             _start(loss, towers, views, settings)
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower, mode = settings.tower(modality), settings.mode_of(modality)
-        check_batches(towers[modality], shown, tower)
+        if not feeding.pairwise:  # a batch of pairs has two items at least
+            check_batches(towers[modality], shown, tower)
         try:
             check_rules(towers[modality], shown, tower)
         except RuleError as error:
@@ -99,11 +102,21 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     return CrossModalModule(towers, loss, settings, feeding.texts, can_move=can_move)
 
 
-def _text_network(texts: View, tower: TrainingSettings) -> HashNetwork:
+def _fusion(settings: Settings) -> int | None:
+    """Return how many stages of each tower are fused, 0 for all; None where the loss takes one code of an item."""
+    if loss_class(settings).levels:
+        return settings.fusion
+    if settings.fusion:
+        raise UsageError(f"-fusion {settings.fusion} fuses codes of several stages, and {settings.loss} takes one code: leave it out")
+    return None
+
+
+def _text_network(texts: View, tower: TrainingSettings, fusion: int | None) -> HashNetwork:
     """Build the network of texts, or of the ready features in their place."""
     if isinstance(texts, TextFold):
-        return build_text_network(tower.backbone, words=len(texts.transformation.vocabulary), bits=tower.number_of_bits)
-    return network_for(texts, tower)
+        words = len(texts.transformation.vocabulary)
+        return build_text_network(tower.backbone, words=words, bits=tower.number_of_bits, fusion=fusion)
+    return network_for(texts, tower, fusion=fusion)
 
 
 def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:
@@ -128,7 +141,8 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
 def _start(loss: AlternatingLoss, towers: Mapping[str, HashNetwork], views: Mapping[str, View], settings: Settings) -> None:
     """Fill what a loss remembers of the train fold, with the outputs of the untrained towers or with draws."""
     if loss.starts_from_towers:
-        loss.start(*(_outputs(towers[modality], view, settings) for modality, view in views.items()))
+        outputs = {modality: _outputs(towers[modality], view, settings) for modality, view in views.items()}
+        loss.start(outputs["image"], outputs["text"])
     else:
         loss.start(None, None, settings.seed)
 
@@ -155,7 +169,10 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
     else:
         words = f"texts: ready features{', as they are' if settings.transformations == 'none' else ', standardised as those of images'}"
     passes = {name: int(np.count_nonzero(views.present)) for name, views in feeding.passes().items()}
-    order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}" for name, count in passes.items())
+    if feeding.partners:
+        passes = {f"{name} with their partners": len(partners.anchors) for name, partners in feeding.partners.items()}
+    other = ", each with another one at random" if feeding.pairwise else ""
+    order = ", then ".join(f"{count:,} {name} in batches of {settings.batch_size:,}{other}" for name, count in passes.items())
     alone = f"; {validation.unreachable:,} share no class with another one and count as 0" if validation.unreachable else ""
     fixed = "" if validation.can_move else "; val mAP cannot change, so the last epoch is kept and -pt stops nothing"
     return [
@@ -165,6 +182,7 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         preprocessing_line(settings),
         words,
         f"epoch: {order}",
+        *(f"sampling (-sampling {settings.sampling}) of {name}: {partners}" for name, partners in feeding.partners.items()),
         *(["labels of train: " + _noise(feeding)] if feeding.settings.label_noise else []),
         *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
     ]

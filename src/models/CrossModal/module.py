@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ... import codes
-from ...backbones import HashNetwork
+from ...backbones import HashNetwork, LevelNetwork
 from ...bio import give_target, ignore_in_ddp
 from ...data import TextTransformation, Transformation
 from ...eval import leave_one_out_average_precision
@@ -112,6 +112,8 @@ class CrossModalModule(TrainedModule):
         for modality, (inputs, labels, _) in batch.items():
             give_target(self.towers[modality], labels)
             outputs[modality] = self.towers[modality](inputs)
+            if self.loss.levels:
+                outputs[modality] = outputs[modality].unflatten(1, (-1, self.loss.bits))
         _, labels, index = next(iter(batch.values()))
         *joined, labels, index = self.join(*outputs.values(), labels, index)
         if isinstance(self.loss, AlternatingLoss):
@@ -127,7 +129,16 @@ class CrossModalModule(TrainedModule):
     def epoch_values(self) -> dict[str, float]:
         """Return val mAP in both directions, the mean of each term of the loss, and what the loss tells of the epoch."""
         terms = {name: float(torch.stack(values).mean()) for name, values in self._terms.items()}
-        return {**self._across, **terms, **self.loss.epoch_values()}
+        return {**self._across, **terms, **self._fusion_weights(), **self.loss.epoch_values()}
+
+    def _fusion_weights(self) -> dict[str, float]:
+        """Return the mean weight of each level that a tower fuses."""
+        return {
+            f"{modality}_fusion/level_{level}": float(weights.mean())
+            for modality, network in self.towers.items()
+            if isinstance(network, LevelNetwork)
+            for level, weights in enumerate(network.hash_layer.attention.detach(), 1)
+        }
 
     def validation_step(self, batch: Batches, batch_index: int) -> None:
         """Collect raw outputs of both towers."""

@@ -18,6 +18,7 @@ from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalL
 from .settings import Settings
 
 _ITEMS = 6  # of the batch that a loss is tried with
+_LEVELS = 3  # of its codes, where it takes several
 
 
 def loss_class(settings: Settings) -> type[CrossModalLoss]:
@@ -85,7 +86,8 @@ def check_loss(kind: type[CrossModalLoss], shared: Mapping[str, Any], constants:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        outputs = {modality: torch.randn(_ITEMS, shared["bits"], requires_grad=True) for modality in get_args(Modality)}
+        shape = (_ITEMS, *([_LEVELS] if kind.levels else []), shared["bits"])
+        outputs = {modality: torch.randn(shape, requires_grad=True) for modality in get_args(Modality)}
         labels = torch.eye(shared["classes"])[torch.arange(_ITEMS) % shared["classes"]]
         try:
             loss = kind(**{**shared, "train_size": _ITEMS}, **constants)
@@ -105,7 +107,7 @@ def _values(loss: CrossModalLoss, outputs: Mapping[str, Tensor], labels: Tensor)
     if isinstance(loss, JointLoss):
         yield loss(outputs["image"], outputs["text"], labels, index), list(outputs.values())
     if isinstance(loss, AlternatingLoss):
-        loss.start(outputs["image"].detach(), outputs["text"].detach())
+        loss.start(loss.fused(outputs["image"]).detach(), loss.fused(outputs["text"]).detach())
         for modality in get_args(Modality):
             yield loss(outputs[modality], labels, index, modality), [outputs[modality]]
 

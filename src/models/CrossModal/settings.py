@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,16 @@ from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
+from ...settings.common import LONGEST_NAME, legal
 from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
+from .augmentation import image_changes, text_changes
+from .torchcmh import is_torchcmh, translated
 
 TOWERS = ("image", "text")
+PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
 
 
@@ -66,7 +72,8 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     text_architecture: str = setting(
         "", "text_arch",
-        "text backbone: mlp, mlp:2048,512 (units of the hidden layers) or linear; bio-NAME as for -arch; left out: mlp, bio- as -arch",
+        "text backbone: mlp, mlp:2048,512 (units of the hidden layers), linear, ms or ms_residual; bio-NAME as for -arch; left out: mlp, "
+        "bio- as -arch",
         named="always", before="seed",
     )  # fmt: skip
     text_mode: str = setting(
@@ -79,13 +86,35 @@ class Settings(TrainingSettings):
         before="device",
     )  # fmt: skip
     text_weights: str = setting(
-        "binary", "text_weights", "weights of words: binary, tfidf, or centred (the mean of each column subtracted)",
+        "binary", "text_weights", "weights of words: binary, unit (texts of length 1), tfidf, or centred (less the mean of each column)",
         choices=TEXT_WEIGHTS, before="device",
     )  # fmt: skip
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
         "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
     )
+    image_augmentation: str = setting(
+        "", "img_aug",
+        "random changes of training images after -trf, probabilities: rotate (by 90, 180 or 270 degrees, or by angles=90/180), hflip and "
+        "vflip (mirror left and right, top and bottom), keep (leave an image as it is): rotate=0.5,hflip=0.5,vflip=0.5,keep=0.2",
+        recorded="changed", before="device",
+    )  # fmt: skip
+    text_augmentation: str = setting(
+        "", "text_aug",
+        "random changes of training texts: the share of all words of the vocabulary to erase (or to set, value=1), and the probability to "
+        "keep a text as it is: erase=0.1,keep=0.5", recorded="changed", before="device",
+    )  # fmt: skip
+    fusion: int = setting(
+        0, "fusion", "stages of each tower whose codes SCAHN fuses, counted from the last; 0: all", check=AT_LEAST_0, recorded="changed",
+        before="device",
+    )  # fmt: skip
+    sampling: str = setting(
+        "permutation", "sampling",
+        "what a training epoch sees: permutation, each item once, or independent, for each batch the beginning of a permutation of its own "
+        "(as DCMH was published: items are missed or come twice); pairwise, triplet, quadruplet: each item with one other at random, "
+        "or with a similar and one or two dissimilar ones, in batches that are two, three or four times as large",
+        choices=("permutation", "independent", *PARTNERED), recorded="changed", before="device",
+    )  # fmt: skip
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
         check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
@@ -96,6 +125,17 @@ class Settings(TrainingSettings):
     constants: str = setting(
         "", "constants", "constants of the loss, name=value with commas between (gamma=20,...); see docs/losses.md", before="schedule"
     )
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder; augmentations that would make it too long give way to their digests."""
+        name = super().name
+        for field in ("image_augmentation", "text_augmentation"):
+            value = getattr(self, field)
+            if value and len(name.encode()) > LONGEST_NAME:
+                part = f"{self.flag(field)}="
+                name = name.replace(f"{part}{legal(value)}", f"{part}~{hashlib.sha256(value.encode()).hexdigest()[:12]}")
+        return name
 
     @property
     def is_bio(self) -> bool:
@@ -128,6 +168,11 @@ class Settings(TrainingSettings):
         """Return the checksum of the file of a loss of one's own."""
         return {"loss_sha256": digest(Path(self.loss_file))} if self.loss_file else {}
 
+    @classmethod
+    def of_file(cls, content: Mapping[str, Any], source: str, given: Container[str]) -> Mapping[str, Any]:
+        """Return the settings in the content of a YAML file, ours or one of torchcmh."""
+        return translated(content, source, given) if is_torchcmh(content) else content
+
     def complete(self) -> None:
         """Find the file of a loss of one's own, choose the text backbone after that of the images, then the rule after both."""
         file, _, kind = self.loss.rpartition(":")
@@ -148,6 +193,11 @@ class Settings(TrainingSettings):
                 raise UsageError(f"-loss {self.loss} names a file and no class in it: write -loss {self.loss}:CLASS")
             raise unknown_name("value for -loss", self.loss, _LOSSES)
         self.put("constants", tidy_constants(self.constants))
+        for name, read in (("image_augmentation", image_changes), ("text_augmentation", text_changes)):
+            read(getattr(self, name))
+            self.put(name, tidy_constants(getattr(self, name)))
+        if self.image_augmentation and self.takes_features:
+            raise UsageError(f"-img_aug {self.image_augmentation} changes images, and -arch {self.architecture} takes ready features")
         for own, common in (("text_mode", "mode"), ("text_learning_rate", "learning_rate"), ("text_hash_rate", "hash_rate")):
             if getattr(self, own) == getattr(self, common):
                 self.put(own, type(getattr(self, own))())

@@ -21,8 +21,11 @@ from ...data import (
     load_texts,
 )
 from ...data.images.fold import Batch
+from ...data.images.turning import Turning
+from ...data.texts.erasure import Erasure
 from ...errors import UsageError
 from ...training.feeding import images_of
+from .augmentation import image_changes, text_changes
 from .settings import Settings
 
 Batches: TypeAlias = dict[str, Batch]  # by modality
@@ -56,7 +59,7 @@ def transformation_of_texts(prepared: PreparedDataset, settings: Settings) -> Of
     """
     if not has_features(prepared.fold("train"), "text"):
         return TextTransformation.of(prepared, settings.text_weights, settings.captions)
-    for name in ("text_weights", "captions"):
+    for name in ("text_weights", "captions", "text_augmentation"):
         if (value := getattr(settings, name)) != getattr(Settings, name):
             raise UsageError(
                 f"{settings.flag(name)} {value} is about words, and the texts of {prepared.database} are ready features: leave it out"
@@ -64,20 +67,23 @@ def transformation_of_texts(prepared: PreparedDataset, settings: Settings) -> Of
     return FeatureTransformation()
 
 
-def texts_of(prepared: PreparedDataset, metadata: Metadata, texts: OfTexts) -> TextFold | FeatureFold:
+def texts_of(
+    prepared: PreparedDataset, metadata: Metadata, texts: OfTexts, erasure: Erasure | None = None
+) -> TextFold | FeatureFold:  # fmt: skip
     """Return the texts of a fold, or the ready features in their place.
 
     Args:
         prepared: the dataset.
         metadata: the fold.
         texts: what happens to its texts.
+        erasure: what is erased at random, for training; None for nothing.
 
     Raises:
         DataError: if the fold has no texts, or one of its files cannot be used.
     """
     if isinstance(texts, FeatureTransformation):
         return FeatureFold(metadata, load_features(metadata, "text"))
-    return TextFold(metadata, load_texts(prepared, metadata.fold), texts)
+    return TextFold(metadata, load_texts(prepared, metadata.fold), texts, erasure)
 
 
 def views_of(prepared: PreparedDataset, fold: str, texts: OfTexts, settings: Settings, *, training: bool = False) -> dict[str, View]:
@@ -88,13 +94,15 @@ def views_of(prepared: PreparedDataset, fold: str, texts: OfTexts, settings: Set
         fold: name of the fold.
         texts: what happens to its texts.
         settings: the run's settings.
-        training: whether to learn from them; only then images are augmented.
+        training: whether to learn from them; only then images and texts are augmented.
 
     Raises:
         DataError: if the fold has no texts, or one of its files cannot be used.
     """
     metadata = prepared.fold(fold)
+    turning = Turning(**image_changes(settings.image_augmentation)) if training and settings.image_augmentation else None
+    erased = text_changes(settings.text_augmentation) if training else {}
     return {
-        "image": images_of(metadata, settings, training=training),
-        "text": texts_of(prepared, metadata, texts),
+        "image": images_of(metadata, settings, training=training, change=turning),
+        "text": texts_of(prepared, metadata, texts, Erasure(**erased, seed=settings.seed) if erased else None),
     }

@@ -41,13 +41,18 @@ def batch(rows=4, seed=0, dtype=torch.float64, labels=None):
     return images, texts, labels[index], index
 
 
+def levels_of(loss, outputs):
+    """Return outputs as a loss takes them: of its levels, made of them, where it has some; as the oracles make them."""
+    return torch.stack([outputs.flip(-1), outputs / 2, outputs], dim=1) if loss.levels else outputs
+
+
 def calls_of(loss):
     """Return the ways to call a loss: a function of image and text outputs, labels and indices, by name."""
     if not loss.alternates:
         return {"both": loss}
     return {
-        "image": lambda images, texts, labels, index: loss(images, labels, index, "image"),
-        "text": lambda images, texts, labels, index: loss(texts, labels, index, "text"),
+        "image": lambda images, texts, labels, index: loss(levels_of(loss, images), labels, index, "image"),
+        "text": lambda images, texts, labels, index: loss(levels_of(loss, texts), labels, index, "text"),
     }
 
 

@@ -109,6 +109,23 @@ def cmhh(outputs, labels, memory, alpha=0.5, focus=0.0, beta=None, quantisation=
     return mean(pairs) + quantisation * mean(length([(1 if x >= 0 else -1) - x for x in h]) for h in codes)
 
 
+def scahn(outputs, labels, memory, intra=1.0, pairs=0.01, quantisation=2.0, scale=None):
+    bits = len(outputs[0])
+    scale = bits / 32 if scale is None else scale
+
+    def likelihood(rows, others):
+        thetas = [(dot(h, m) / scale, shared(y, v)) for h, y in rows for m, v in others]
+        return mean(math.log(1 + math.exp(theta)) - s * theta for theta, s in thetas)
+
+    value = 0.0
+    for level in ([row[::-1] for row in outputs], [[x / 2 for x in row] for row in outputs], outputs):
+        rows = list(zip(tanh(level), labels, strict=True))
+        value += likelihood(rows, memory.others()) / 3 + intra * likelihood(rows, memory.selves()) / 3
+        value += pairs * likelihood(rows[::2], rows[1::2]) / 3
+    distances = [(b - x) ** 2 for h, i in zip(tanh(outputs), memory.index, strict=True) for b, x in zip(memory.target[i], h, strict=True)]
+    return value + quantisation * sum(distances) / len(outputs) / bits
+
+
 def dnph(images, texts, labels, loss):
     def information(a, b):
         share = mean(shared(y, v) for y in labels for v in labels)
@@ -161,6 +178,7 @@ ORACLES = {
     "DNpH": dnph,
     "DSPH": dsph,
     "PRDH": prdh,
+    "SCAHN": scahn,
 }
 #: For every constant another value than its default.
 CONSTANTS = {
@@ -171,6 +189,7 @@ CONSTANTS = {
     "DNpH": {},
     "DSPH": {"alpha": 0.5, "separation": -0.2, "proxy_rate": 3.0},
     "PRDH": {"decorrelation": 0.4, "gamma": 0.3, "eta": 0.7},
+    "SCAHN": {"intra": 0.5, "pairs": 0.3, "quantisation": 0.7, "scale": 2.0},
 }
 IMPOSSIBLE = {
     "CHN": [{"margin": 1.5}, {"margin": -0.1}, {"quantisation": -1.0}],
@@ -180,4 +199,5 @@ IMPOSSIBLE = {
     "DNpH": [],
     "DSPH": [{"alpha": -1.0}, {"separation": 2.0}, {"proxy_rate": 0.0}],
     "PRDH": [{"decorrelation": -1.0}, {"gamma": -1.0}, {"eta": -1.0}],
+    "SCAHN": [{"intra": -1.0}, {"pairs": -1.0}, {"quantisation": -1.0}, {"scale": 0.0}],
 }

@@ -5,7 +5,7 @@ import warnings
 
 import pytest
 import torch
-from crossmodal_cases import ALTERNATING, BITS, CLASSES, ITEMS, JOINT, MODALITIES, NAMES, batch, build, calls_of, train_labels
+from crossmodal_cases import ALTERNATING, BITS, CLASSES, ITEMS, JOINT, MODALITIES, NAMES, batch, build, calls_of, levels_of, train_labels
 from crossmodal_oracles import CONSTANTS, IMPOSSIBLE
 from many_cases import each_case
 
@@ -33,7 +33,7 @@ def test_a_batch_is_remembered_in_its_own_buffer_as_a_constant(name, modality):
     loss = build(name)
     before = {buffer: getattr(loss, buffer).clone() for buffer in BUFFERS}
     images, _, labels, index = batch()
-    loss(images.requires_grad_(), labels, index, modality)
+    loss(levels_of(loss, images.requires_grad_()), labels, index, modality)
     rest = torch.ones(ITEMS, dtype=torch.bool).index_fill(0, index, False)
     assert torch.equal(getattr(loss, modality)[index], loss.relax(images.detach()))
     assert torch.equal(getattr(loss, modality)[rest], before[modality][rest])
@@ -65,8 +65,9 @@ def test_the_codes_to_aim_at_are_signs_of_the_sum_once_an_epoch(name):
     loss.start(rows, torch.tensor([[-2.0, 1.0], [0.0, 0.0], [-2.0, 1.0], [1.0, 1.0]]))
     expected = torch.tensor([[-1.0, -1.0], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]], dtype=torch.float64)
     assert torch.equal(loss.target, expected)
-    loss(torch.full((1, 2), -9.0, dtype=torch.float64), train_labels(4)[:1], torch.tensor([3]), "image")
-    loss(torch.full((1, 2), -9.0, dtype=torch.float64), train_labels(4)[:1], torch.tensor([3]), "text")
+    outputs = levels_of(loss, torch.full((1, 2), -9.0, dtype=torch.float64))
+    loss(outputs, train_labels(4)[:1], torch.tensor([3]), "image")
+    loss(outputs, train_labels(4)[:1], torch.tensor([3]), "text")
     assert torch.equal(loss.target, expected)
     loss.on_epoch_end()
     expected[3] = -1
@@ -143,6 +144,7 @@ def test_outputs_that_are_not_finite_stop(name, wrong):
 def test_what_must_come_first_is_named(name):
     images, _, labels, index = batch()
     loss = CROSSMODAL_LOSSES[name](bits=BITS, classes=CLASSES, train_size=ITEMS, similar_probability=0.3)
+    images = levels_of(loss, images)
     with pytest.raises(UsageError, match="on_fit_start"):
         loss(images, labels, index, "image")
     with pytest.raises(UsageError, match=r"labels \(9, 4\), not \(8, 4\)"):
@@ -156,6 +158,7 @@ def test_what_must_come_first_is_named(name):
 def test_items_that_cannot_be_are_refused(name):
     loss = build(name, lacking=True)
     images, _, labels, index = batch()
+    images = levels_of(loss, images)
     for wrong in (-1, ITEMS):
         with pytest.raises(UsageError, match="indices from"):
             loss(images, labels, index.index_fill(0, torch.tensor([1]), wrong), "image")

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from crossmodal_cases import CLASSES, MODALITIES, NAMES
+from crossmodal_cases import CLASSES, MODALITIES, NAMES, levels_of
 
 from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
 
@@ -23,7 +23,9 @@ def learnt(name, steps=80):
     optimizer = torch.optim.Adam([{"params": towers, "lr": 0.02}, *loss.parameter_groups(0.002)])
     for step in range(steps):
         for half in torch.randperm(ITEMS, generator=torch.Generator().manual_seed(step)).chunk(2):
-            passes = [(tower[half], labels[half], half, modality) for tower, modality in zip(towers, MODALITIES, strict=True)]
+            passes = [
+                (levels_of(loss, tower[half]), labels[half], half, modality) for tower, modality in zip(towers, MODALITIES, strict=True)
+            ]
             for arguments in passes if loss.alternates else [(*(tower[half] for tower in towers), labels[half], half)]:
                 optimizer.zero_grad()
                 loss(*arguments).backward()

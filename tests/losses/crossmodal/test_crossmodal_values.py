@@ -18,6 +18,7 @@ from crossmodal_cases import (
     calls_of,
     chosen,
     expected,
+    levels_of,
     slopes,
     value_and_gradients,
 )
@@ -64,8 +65,9 @@ def test_gradient_against_finite_differences(name):
                 assert torch.autograd.gradcheck(lambda x, y, v=labels, i=index, f=loss: f(x, y, v, i), (images, texts))
                 continue
             for modality in MODALITIES:
-                loss(images, labels, index, modality)  # remembered; what follows varies the batch alone
-                assert torch.autograd.gradcheck(lambda x, v=labels, i=index, m=modality, f=loss: f.phase(f.relax(x), v, i, m), (images,))
+                outputs = levels_of(loss, images).detach().requires_grad_()
+                loss(outputs, labels, index, modality)  # remembered; what follows varies the batch alone
+                assert torch.autograd.gradcheck(lambda x, v=labels, i=index, m=modality, f=loss: f.phase(f.relax(x), v, i, m), (outputs,))
 
 
 def test_parameters_against_finite_differences():
@@ -114,6 +116,25 @@ def test_hamming_likelihood_by_hand():
     outputs = torch.tensor([[100.0, 100.0]], dtype=torch.float64)
     value = loss(outputs, torch.tensor([[1, 0]]), torch.tensor([0]), "image").item()
     assert value == pytest.approx(math.log(2) / 8, abs=1e-5)
+
+
+def test_levels_by_hand():
+    loss = build("SCAHN", labels=torch.tensor([[1, 0], [0, 1]]), bits=2, classes=2, scale=1.0, intra=0.5, pairs=0.25, quantisation=4.0)
+    rows = 100 * torch.tensor([[1.0, 1.0], [-1.0, -1.0]], dtype=torch.float64)
+    loss.start(rows, rows)
+    # Two levels: (1, 1) and (1, -1) of item 0; (1, -1) and (1, 1) of item 1, which are remembered, but F[1] = (1, 1) afterwards.
+    outputs = 100 * torch.tensor([[[1.0, 1.0], [1.0, -1.0]], [[1.0, -1.0], [1.0, 1.0]]], dtype=torch.float64)
+    value = loss(outputs, torch.tensor([[1, 0], [0, 1]]), torch.tensor([0, 1]), "image").item()
+
+    def f(theta, s):
+        return math.log(1 + math.exp(theta)) - s * theta
+
+    # Across, G = (1, 1), (-1, -1): level 1: item 0: 2 similar, -2 not; item 1: 0, 0; level 2: item 0: 0, 0; item 1: 2 not, -2 similar.
+    across = (f(2, 1) + f(-2, 0) + 2 * f(0, 0) + 2 * f(0, 0) + f(2, 0) + f(-2, 1)) / 8
+    # Within, F = (1, -1), (1, 1): level 1: item 0: 0, 2 not; item 1: 2 not, 0; level 2: item 0: 2 similar, 0; item 1: 0, 2 similar.
+    within = (4 * f(0, 0) + 2 * f(2, 0) + 2 * f(2, 1)) / 8
+    # Both items against each other: 0 at either level. Fused: (1, -1) from (1, 1): 4; (1, 1) from (-1, -1): 8; mean 6, over 2 bits.
+    assert value == pytest.approx(across + 0.5 * within + 0.25 * f(0, 0) + 4 * 6 / 2, abs=1e-6)
 
 
 def test_proxies_and_pairs_by_hand():
@@ -184,15 +205,17 @@ def test_float32_agrees_with_float64(name):
 def test_half_precision_is_computed_in_float32(name, narrow):
     for way in calls_of(build(name)):
         images, texts, labels, index = batch(dtype=narrow)
-        loss = build(name, dtype=torch.float32)
-        call = torch.autocast("cpu", torch.bfloat16)(calls_of(loss)[way])  # the way down is not a matter of the loss
-        value, gradients = value_and_gradients(call, images, texts, labels, index)
-        wide, wide_gradients = value_and_gradients(
-            calls_of(build(name, dtype=torch.float32))[way], images.float(), texts.float(), labels, index
-        )
-        torch.testing.assert_close(value, wide, rtol=0, atol=0)
-        for gradient, wide_gradient in zip(gradients, wide_gradients, strict=True):
-            torch.testing.assert_close(gradient, wide_gradient.to(narrow), rtol=0, atol=0)
+        found = []
+        for dtype in (narrow, torch.float32):
+            loss = build(name, dtype=torch.float32)
+            outputs = [images, texts] if way == "both" else [levels_of(loss, images if way == "image" else texts)]
+            outputs = [one.detach().to(dtype).requires_grad_() for one in outputs]
+            with torch.autocast("cpu", torch.bfloat16):  # the way down is not a matter of the loss
+                value = loss(*outputs, labels, index, *([] if way == "both" else [way]))
+            value.backward()
+            found.append((value, *(one.grad.to(narrow) for one in outputs)))
+        for half, wide in zip(*found, strict=True):
+            torch.testing.assert_close(half, wide, rtol=0, atol=0)
 
 
 @each_case("name", NAMES)
@@ -203,7 +226,8 @@ def test_no_array_is_larger_than_a_batch_times_the_train_fold(name):
     for call in calls_of(loss).values():
         with Largest() as largest:
             value_and_gradients(call, outputs, outputs, labels[:4], torch.arange(4))
-        assert largest.numel <= (max(4 * 200, 200 * BITS) if loss.alternates else 4 * max(BITS, CLASSES))
+        levels = 3 if loss.levels else 1
+        assert largest.numel <= (max(levels * 4 * 200, 200 * BITS) if loss.alternates else 4 * max(BITS, CLASSES))
 
 
 @each_case("name", JOINT)

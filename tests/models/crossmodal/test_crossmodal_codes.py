@@ -7,11 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from ranking_oracle_of_views import leave_partner_out
 
-from biodeephashing.backbones.texts import TEXT_BACKBONES, build_text_network
 from biodeephashing.checksums import digest
 from biodeephashing.codes import pack
 from biodeephashing.commands.evaluate import evaluate
@@ -106,14 +104,6 @@ def test_validation_by_hand():
     assert leave_one_out_average_precision(codes, labels, other_view=others) == 1.0
     with pytest.raises(BioDeepHashingError, match="codes differ"):
         RetrievalTask(codes, others, labels, labels, leave_one_out=True)
-
-
-@pytest.mark.parametrize("name", ["mlp", "mlp:8", "mlp:8,6", "linear"])
-def test_text_backbones_carry_their_width(name):
-    network = build_text_network(name, words=5, bits=4)
-    assert network(torch.zeros(1, 5)).shape == (1, 4)
-    assert network.backbone(torch.zeros(3, 5)).shape == (3, network.backbone.num_features)
-    assert set(TEXT_BACKBONES) == {"linear", "mlp"}
 
 
 def test_images_can_be_shown_as_they_are(run):

@@ -24,7 +24,7 @@ from biodeephashing.models.CrossModal.train import main as script
 from biodeephashing.training.checkpoints import read_checkpoint
 from biodeephashing.training.devices import lay_out
 
-RULES = {"DCMH": "kp", "DSPH": "fa", "DNpH": "dfa", "CHN": "wm", "CMHH": "drtp", "PRDH": "brsf", "Contrastive": "usf"}
+RULES = {"DCMH": "kp", "DSPH": "fa", "DNpH": "dfa", "CHN": "wm", "CMHH": "drtp", "PRDH": "brsf", "Contrastive": "usf", "SCAHN": "dfa"}
 
 
 ALONE = SimpleNamespace(  # what a feeding asks of a trainer with one device
@@ -36,7 +36,8 @@ ALONE = SimpleNamespace(  # what a feeding asks of a trainer with one device
 def built(settings: Settings) -> tuple[CrossModalModule, CrossModalFeeding]:
     prepared = PreparedDataset(settings.database)
     texts = TextTransformation.of(prepared, settings.text_weights, settings.captions)
-    feeding = CrossModalFeeding(prepared, texts, settings, alternates=CROSSMODAL_LOSSES[settings.loss].alternates)
+    loss = CROSSMODAL_LOSSES[settings.loss]
+    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss.alternates, pairwise=loss.pairwise)
     return build_module(settings, feeding, fresh=True), feeding
 
 
@@ -59,8 +60,10 @@ def test_every_loss_trains_two_towers(settings, loss, capsys):
     assert run.status == "finished"
     assert out.count("val_mAP_i2t") == out.count("val_mAP_t2i") == 2
     content = read_checkpoint(run.best_checkpoint)
-    assert content["network"]["hash_layer.weight"].shape == (12, 500)
-    assert content["text"]["network"]["hash_layer.weight"].shape == (12, 16)
+    weights = "hash_layer.heads.2.1.weight", "hash_layer.heads.0.0.weight"
+    image, text = weights if CROSSMODAL_LOSSES[loss].levels else ["hash_layer.weight"] * 2
+    assert content["network"][image].shape == (12, 500)
+    assert content["text"]["network"][text].shape == (12, 16)
     assert all(torch.isfinite(value).all() for part in (content, content["text"]) for value in part["network"].values())
     assert math.isfinite(content["val_mAP"])
 
@@ -99,9 +102,10 @@ def test_an_epoch_is_one_pass_of_each_tower_as_by_hand(settings, first):
     assert list(feeding.passes()) == [f"{first}s", "texts" if first == "image" else "images"]
 
 
-@pytest.mark.parametrize(("loss", "rule"), [("DCMH", "kp"), ("DSPH", "wm"), ("DNpH", "image.*=frsf,text.*=bp")])
+@pytest.mark.parametrize(("loss", "rule"), [("DCMH", "kp"), ("DSPH", "wm"), ("DNpH", "image.*=frsf,text.*=bp"), ("SCAHN", "dfa")])
 def test_a_resumed_training_equals_an_uninterrupted_one(settings, monkeypatch, loss, rule):
-    chosen = replace(settings, loss=loss, mode=rule, epochs=3, clip_norm=1.0, constrain_norm=rule == "wm")
+    sampling = "independent" if rule == "kp" else "permutation"
+    chosen = replace(settings, loss=loss, mode=rule, sampling=sampling, epochs=3, clip_norm=1.0, constrain_norm=rule == "wm")
     whole = train_and_break_off(monkeypatch, chosen, epoch=1)
     resumed = train(chosen, quiet=True)
     one, other = (read_checkpoint(run.last_checkpoint) for run in (whole, resumed))
@@ -120,7 +124,7 @@ def _flat(value: object) -> object:
     return value.tolist() if isinstance(value, torch.Tensor) else value
 
 
-@pytest.mark.parametrize("loss", ["DCMH", "DSPH"])
+@pytest.mark.parametrize("loss", ["DCMH", "DSPH", "SCAHN"])
 def test_bp_is_plain_autograd_in_both_towers(settings, loss):
     chosen = replace(settings, loss=loss)
     ours = gradients(replace(chosen, mode="bp"))
@@ -129,13 +133,25 @@ def test_bp_is_plain_autograd_in_both_towers(settings, loss):
     assert all(gradient.abs().sum() > 0 for gradient in ours.values())
 
 
-@pytest.mark.parametrize("loss", ["DCMH", "DSPH"])
+@pytest.mark.parametrize("loss", ["DCMH", "DSPH", "SCAHN"])
 def test_a_rule_in_the_image_tower_leaves_the_text_tower_exact(settings, loss):
     exact, mixed = (gradients(replace(settings, loss=loss, mode=mode)) for mode in ("bp", "image.*=fa,text.*=bp"))
     same = {name: torch.equal(exact[name], mixed[name]) for name in exact}
     assert all(same[name] for name in same if name.startswith("text."))
-    assert same["image.hash_layer.weight"]  # the error at the hash layer is exact under every rule
+    heads = [name for name in same if name.startswith("image.hash_layer.") and name.endswith("weight") and exact[name].ndim == 2]
+    assert heads
+    assert all(same[name] for name in heads)  # the error at the hash layer is exact under every rule
     assert not same["image.backbone.features.0.weight"]
+
+
+def test_independent_batches_are_another_run_with_as_many_steps(settings):
+    chosen = replace(settings, sampling="independent")
+    assert chosen.name.endswith("-sampling=independent")
+    _, feeding = built(chosen)
+    feeding.trainer = ALONE
+    passes = [[batch[next(iter(batch))][2].tolist() for batch in one] for one in feeding.train_dataloader().loaders]
+    assert [[len(rows) for rows in one] for one in passes] == [[8, 8, 4], [8, 8, 4]]
+    assert any(set(rows) & set(one[0]) for one in passes for rows in one[1:])
 
 
 def test_copied_feedback_steps_with_its_own_tower(settings, monkeypatch):
