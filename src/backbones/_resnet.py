@@ -33,14 +33,14 @@ class StagedResNet(ResNet, Staged):
 
     def stages(self, images: Tensor) -> list[Tensor]:
         """Map images (B, 3, H, W) to the mean of each stage over all pixels."""
-        found, x = [], images
+        features, x = [], images
         for name, part in self.named_children():
             if name == "avgpool":
                 break
             x = part(x)
             if name.startswith("layer"):
-                found.append(x.mean(dim=(2, 3)))
-        return found
+                features.append(x.mean(dim=(2, 3)))
+        return features
 
 
 def resnet_backbone(name: str, block: type[BasicBlock | Bottleneck], layers: Sequence[int]) -> Backbone:

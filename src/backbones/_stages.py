@@ -60,9 +60,6 @@ class FusedHashLayer(nn.Module):
         codes = torch.stack([head(features) for head, features in zip(self.heads, stages, strict=True)], dim=1)
         return torch.cat([codes, (self.attention * codes.tanh()).sum(dim=1, keepdim=True)], dim=1)
 
-    def reset_parameters(self) -> None:
-        """Do nothing: the heads are drawn like PyTorch's linear layers from the start."""
-
 
 def fused_hash_layer(backbone: nn.Module, name: str, *, bits: int, fusion: int) -> tuple[Staged, FusedHashLayer]:
     """Return a backbone that gives its stages, and a new hash layer over the last of them.

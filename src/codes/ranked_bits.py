@@ -32,16 +32,16 @@ def ranked_bits(weights: Sequence[NDArray[Any]], end: str = "largest") -> NDArra
     return np.argsort(-sums if end == "largest" else sums, kind="stable")
 
 
-def keep_bits(packed: NDArray[np.uint8], bits: int, kept: NDArray[np.int64]) -> NDArray[np.uint8]:
+def keep_bits(packed: NDArray[np.uint8], bits: int, columns: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return packed codes of some of the bits of packed codes.
 
     Args:
         packed: codes, (n, ceil(bits / 8)).
         bits: their length.
-        kept: the bits, in their new order.
+        columns: the bits to keep, in their new order.
 
     Example:
         >>> keep_bits(np.array([[0b10100000]], np.uint8), 3, np.array([2, 1])).tolist()  # 1 0
         [[128]]
     """
-    return pack(unpack(packed, bits)[:, kept])
+    return pack(unpack(packed, bits)[:, columns])

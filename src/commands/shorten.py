@@ -51,15 +51,15 @@ def _weights(run: Run) -> list[NDArray[np.float32]]:
     """Return the weights of the fusion of each tower, (levels, bits)."""
     content = read_checkpoint(run.best_checkpoint)
     networks = [part.get("network", {}) for part in (content, content.get("text", {}))]
-    found = [network["hash_layer.attention"].float().numpy() for network in networks if "hash_layer.attention" in network]
-    if not found:
+    weights = [network["hash_layer.attention"].float().numpy() for network in networks if "hash_layer.attention" in network]
+    if not weights:
         raise RunError(f"{run} fuses no codes of several levels, by which its bits could be ranked: -loss SCAHN trains such towers")
-    return found
+    return weights
 
 
-def _mean_average_precision(codes: RunCodes, direction: str, kept: NDArray[np.int64]) -> float:
+def _mean_average_precision(codes: RunCodes, direction: str, columns: NDArray[np.int64]) -> float:
     queries, database = (
-        LabeledCodes(replace(side.codes, codes=keep_bits(side.codes.codes, side.codes.bits, kept), bits=len(kept)), side.labels)
+        LabeledCodes(replace(side.codes, codes=keep_bits(side.codes.codes, side.codes.bits, columns), bits=len(columns)), side.labels)
         for side in codes.pair("query", direction)
     )
     return float(per_query(queries, database, [_EXPECTED])[_EXPECTED].values.mean())

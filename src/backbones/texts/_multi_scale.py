@@ -33,11 +33,11 @@ class MultiScale(nn.Module):
         """Map rows (B, d) to (B, 6, d)."""
         row = rows.unsqueeze(1)
         width = rows.shape[1]
-        found = [row]
+        channels = [row]
         for window, scale in zip(WINDOWS, self.scales, strict=True):
             means = avg_pool1d(row, min(window, width))
-            found.append(interpolate(scale(means).relu(), size=width))
-        return torch.cat(found, dim=1)
+            channels.append(interpolate(scale(means).relu(), size=width))
+        return torch.cat(channels, dim=1)
 
 
 class RowNorm(nn.Module):

@@ -49,11 +49,11 @@ class MLP(Staged):
 
     def stages(self, rows: Tensor) -> list[Tensor]:
         """Map rows (B, d) to the outputs of each hidden layer."""
-        found = []
+        features = []
         for first in range(0, len(self.hidden), 2):
             rows = self.hidden[first : first + 2](rows)
-            found.append(rows)
-        return found
+            features.append(rows)
+        return features
 
     def head(self, width: int, bits: int) -> nn.Sequential:
         """Return a linear map."""

@@ -76,11 +76,11 @@ class MSResidualText(Staged):
     def stages(self, rows: Tensor) -> list[Tensor]:
         """Map rows (B, d) to the outputs of each block, (B, 384), (B, 512), (B, 512) and (B, 512)."""
         x = self.scales(rows).transpose(1, 2).unsqueeze(1)
-        found = []
+        features = []
         for block in self.blocks:
             x = block(x)
-            found.append(x.flatten(1))
-        return found
+            features.append(x.flatten(1))
+        return features
 
     def head(self, width: int, bits: int) -> nn.Sequential:
         """Return a hidden layer of 256 units, rectified and normalised, and a linear map."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from ...backbones import HashNetwork
@@ -82,7 +82,8 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
         "text": _text_network(texts, settings.tower("text"), fusion),
     }
     for network in towers.values():
-        network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
+        if isinstance(network.hash_layer, nn.Linear):
+            network.hash_layer.reset_parameters()  # from near zero, codes that a loss remembers at the start would say too little
     loss = _build_loss(settings, views)
     example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     check_input(towers["image"], example, settings)

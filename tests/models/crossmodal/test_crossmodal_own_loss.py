@@ -178,3 +178,16 @@ def test_files_are_not_overwritten(tmp_path):
 def test_several_processes_find_the_file(settings, tmp_path):
     file = new_loss("Shared", tmp_path)
     assert train(replace(settings, loss=f"{file}:Shared", mode="bp", epochs=1, devices=2), quiet=True).status == "finished"
+
+
+@pytest.mark.parametrize("name", ["SCAHN", "JointLoss"])
+def test_a_loss_of_ones_own_may_take_several_levels(settings, tmp_path, name):
+    file = tmp_path / "Levelled.py"
+    objective = "    def objective(self, x, y, labels, index):\n        return self.total(all=(x - y[:, -1:]).square().mean())\n"
+    body = f"    levels = True\n\n{objective}" if name == "JointLoss" else "    pass\n"
+    file.write_text(f"from biodeephashing.losses.crossmodal import {name}\n\n\nclass Levelled({name}):\n{body}")
+    chosen = replace(settings, loss=f"{file}:Levelled", text_architecture="bio-mlp:16,12", epochs=1)
+    run = train(chosen, quiet=True)
+    file.unlink()  # prediction needs the towers alone
+    predict(run.settings(), quiet=True)
+    assert read_checkpoint(run.best_checkpoint)["network"]["hash_layer.attention"].shape == (3, 12)
