@@ -1,6 +1,6 @@
 """Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
 
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, SIMILARITIES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
 from .chn import CHN
 from .cmhh import CMHH
 from .contrastive import Contrastive
@@ -16,6 +16,7 @@ __all__ = [
     "DCMH",
     "DSPH",
     "PRDH",
+    "SIMILARITIES",
     "AlternatingLoss",
     "Contrastive",
     "CrossModalLoss",

@@ -119,6 +119,7 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
     shared = {
         "bits": settings.number_of_bits, "classes": labels.shape[1], "train_size": len(labels),
         "similar_probability": similar_probability(labels), "multi_label": bool((labels.sum(dim=1) > 1).any()),
+        "similarity": settings.similarity,
     }  # fmt: skip
     if settings.loss_file:
         check_loss(kind, shared, constants)

@@ -18,6 +18,7 @@ from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
 
 TOWERS = ("image", "text")
+SIMILARITIES = ("shared", "jaccard")
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
 
 
@@ -89,6 +90,10 @@ class Settings(TrainingSettings):
     label_noise: float = setting(
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
         check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
+    )  # fmt: skip
+    similarity: str = setting(
+        "shared", "similarity", "how similar a loss takes two items to be: shared, 1 where they share a class and else 0; or jaccard, the "
+        "share of their classes that they have in common", choices=SIMILARITIES, recorded="changed", before="device",
     )  # fmt: skip
     loss_file: str = setting(
         "", "loss_file", "where a loss of your own lies; -loss FILE.py:CLASS sets it", recorded="changed", **TRAIN_ONLY
