@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,7 +117,7 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
         raise UsageError(
             f"-bs 1: {settings.loss} compares the pairs of a batch with each other, and one alone has no other: give at least 2"
         )
-    shared = {
+    shared: dict[str, Any] = {
         "bits": settings.number_of_bits, "classes": labels.shape[1], "train_size": len(labels),
         "similar_probability": similar_probability(labels), "multi_label": bool((labels.sum(dim=1) > 1).any()),
         "similarity": settings.similarity,
