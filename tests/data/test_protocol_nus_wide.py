@@ -84,7 +84,7 @@ class TestNusWide:
             rare = [f"Rare{row} " if database == "nuswide-alltags" else "" for row in items]
             tags = [f"{before}sea{' blue' if row % 2 else ''}" for before, row in zip(rare, items, strict=True)]
             assert load_texts(database, fold).texts == tags
-        assert Vocabulary.of(database).words == words
+        assert Vocabulary.of(database).words == ("blue", "sea")
         assert (dict(split.overlaps), len(split.classes)) == (
             {"train-database": sizes["train"], "val-database": sizes["val"]},
             len(columns),

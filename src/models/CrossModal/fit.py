@@ -110,7 +110,7 @@ def _text_network(texts: View, tower: TrainingSettings) -> HashNetwork:
 def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:
     """Build the loss of a run for the facts of the train fold."""
     kind, labels = loss_class(settings), views["image"].labels
-    constants = parse_constants(settings.constants)
+    constants: Mapping[str, Any] = parse_constants(settings.constants)
     for name in constants.keys() & keywords_of(CrossModalLoss).keys():
         raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
     if settings.batch_size == 1 and not kind.alternates:
