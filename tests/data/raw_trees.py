@@ -74,7 +74,7 @@ def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
     monkeypatch.setattr(NUS_WIDE, "PER_CLASS", {"train": 5, "query": 2, "val": 1})
     monkeypatch.setattr(NUS_WIDE, "SIZES_10", {"train": 9, "query": 7, "val": 5})
     monkeypatch.setattr(NUS_WIDE, "LEAST", 30)
-    monkeypatch.setattr(NUS_WIDE, "LEAST_TAGGED", 20)
+    monkeypatch.setattr(NUS_WIDE, "LEAST_TAGGED", 10)
     monkeypatch.setattr(NUS_WIDE, "FEW", 2)
     concepts = [f"concept{number:02d}" for number in range(81)]
     labels = np.zeros((90, 81), np.uint8)
