@@ -78,12 +78,13 @@ def evaluate_codes(
     if output:
         _check_output(output, no_skip)
     external = read_external(queries, database, query_labels, database_labels, Reading(bits, kind, transpose, Margins(heading, index)))
+    specs = _measures(external, measures)
     query, items = external.sides
     if leave_one_out:
         check_same(query, items)
     understood = [*external.understood, *_relation(query, items, leave_one_out)]
     _say(quiet, "\n".join(understood))
-    numbers = _numbers(external, measures, leave_one_out=leave_one_out)
+    numbers = _numbers(external, specs, leave_one_out=leave_one_out)
     facts = {"bits": query.codes.bits, "inputs": external.inputs, "understood": understood, "leave_one_out": leave_one_out}
     return _reported(numbers | facts, output, quiet)
 
@@ -124,17 +125,18 @@ def evaluate_hash_file(
         raise UsageError("-query_labels and -database_labels go together: give both, or neither for the labels in the file of -mat")
     labels = None if query_labels is None or database_labels is None else (query_labels, database_labels)
     directions = read_hash_file(file, labels, replace(reading, gaps=True))
+    specs = {name: _measures(external, measures) for name, external in directions.items()}
     understood = list(dict.fromkeys(line for external in directions.values() for line in external.understood))
     _say(quiet, "\n".join(understood))
-    blocks = {name: _numbers(external, measures) for name, external in directions.items()}
+    blocks = {name: _numbers(external, specs[name]) for name, external in directions.items()}
     inputs = {name: external.inputs for name, external in directions.items()}
     bits = next(iter(directions.values())).codes[0].bits
     return _reported({**joined(blocks), "bits": bits, "inputs": inputs, "understood": understood}, output, quiet)
 
 
-def _numbers(external: ExternalCodes, measures: Sequence[APSpec], *, leave_one_out: bool = False) -> dict[str, Any]:
+def _numbers(external: ExternalCodes, specs: Sequence[APSpec], *, leave_one_out: bool = False) -> dict[str, Any]:
     query, items = external.sides
-    numbers, _ = fold_metrics(query, items, _measures(external, measures), leave_one_out=leave_one_out)
+    numbers, _ = fold_metrics(query, items, specs, leave_one_out=leave_one_out)
     return numbers | {"code_health": {"query": query.health, "database": items.health}}
 
 
