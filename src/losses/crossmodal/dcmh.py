@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -47,7 +47,7 @@ class DCMH(AlternatingLoss):
         0.3133
     """
 
-    graded: ClassVar[bool] = True
+    graded = True
 
     def __init__(self, *, gamma: float = 1.0, eta: float = 0.0, **shared: Any) -> None:
         super().__init__(**shared)

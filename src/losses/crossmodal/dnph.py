@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from .._pairs import unit_rows
@@ -39,7 +37,7 @@ class DNpH(JointLoss):
         2.25
     """
 
-    graded: ClassVar[bool] = True
+    graded = True
 
     def objective(self, image_codes: Tensor, text_codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K) of both modalities, labels (B, C) and indices (B,)."""

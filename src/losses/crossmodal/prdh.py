@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor
 
@@ -48,7 +48,7 @@ class PRDH(AlternatingLoss):
         0.6265
     """
 
-    graded: ClassVar[bool] = True
+    graded = True
 
     def __init__(self, *, decorrelation: float = 1.0, gamma: float = 1.0, eta: float = 0.0, **shared: Any) -> None:
         super().__init__(**shared)
