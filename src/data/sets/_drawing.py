@@ -45,7 +45,7 @@ def drawn_order(count: int, seed: int) -> NDArray[np.int64]:
 
     Example:
         >>> drawn_order(5, 0).tolist()
-        [2, 3, 1, 0, 4]
+        [3, 2, 1, 0, 4]
     """
     return np.argsort(np.random.PCG64(np.random.SeedSequence(seed)).random_raw(count), kind="stable")
 
