@@ -36,14 +36,14 @@ def _overview(entries: list[tuple[str, Entry]]) -> str:
     if issubclass(entries[0][1], HashingLoss):
         columns += ["relaxation", "constants (default)", "`penalty`"]
     elif issubclass(entries[0][1], CrossModalLoss):
-        columns += ["towers learn", "constants (default)"]
+        columns += ["towers learn", "`-similarity jaccard`", "constants (default)"]
     rows = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for name, entry in entries:
         cells = [f"[`{name}`](#{name.lower()})", _prose(_parts(entry)[""][0])]
         if issubclass(entry, HashingLoss):
             cells += [_relaxation(entry), _listed(entry), "weighs" if entry.has_penalty else "no effect"]
         elif issubclass(entry, CrossModalLoss):
-            cells += ["in turn" if entry.alternates else "together", _listed(entry)]
+            cells += ["in turn" if entry.alternates else "together", "taken" if entry.graded else "refused", _listed(entry)]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows)
 
@@ -88,7 +88,7 @@ def _arguments(paragraphs: list[str]) -> dict[str, str]:
 
 
 def _constants(entry: type[HashingLoss] | type[CrossModalLoss]) -> dict[str, Any]:
-    shared = keywords_of(HashingLoss)  # all of a cross-modal loss are among them
+    shared = keywords_of(CrossModalLoss if issubclass(entry, CrossModalLoss) else HashingLoss)
     return {key: default for key, default in keywords_of(entry).items() if key not in shared}
 
 

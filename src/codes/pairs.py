@@ -60,6 +60,31 @@ def label_cosine(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
     return (labels @ others.T).div_(counts.sqrt_().clamp_min_(1))
 
 
+def label_overlap(labels: Tensor, others: Tensor, dtype: torch.dtype) -> Tensor:
+    r"""Return which share of their classes rows and others have in common, as P. Jaccard measured it (The distribution of the flora, 1912).
+
+    .. math:: s_{ij} = \frac{|y_i \cap y_j|}{|y_i \cup y_j|}
+
+    Exactly 1 for the same classes and exactly 0 without a common one; a row without any class has 0, with itself included.
+
+    Args:
+        labels: classes of each row, 0 or 1 of any type, (B, C).
+        others: those of the others, (N, C).
+        dtype: type of the result.
+
+    Returns:
+        (B, N) within [0, 1].
+
+    Example:
+        >>> label_overlap(torch.tensor([[1, 1, 1, 0]]), torch.tensor([[0, 1, 0, 1], [0, 0, 0, 0]]), torch.float32).tolist()
+        [[0.25, 0.0]]
+    """
+    labels, others = labels.to(dtype), others.to(dtype)
+    common = labels @ others.T
+    union = (labels.sum(1)[:, None] + others.sum(1)[None, :]).sub_(common)
+    return common.div_(union.clamp_min_(1))
+
+
 def side_weights(probability: float) -> tuple[float, float]:
     r"""Return the weights that let similar and dissimilar pairs count the same over the training set.
 

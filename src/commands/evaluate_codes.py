@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from ..eval import APSpec
 from ..eval.arrays.text_files import Margins
-from ..eval.external.codes import ExternalCodes, Reading, read_external
+from ..eval.external.codes import NOTHING_KNOWN, ExternalCodes, Reading, read_external
+from ..eval.external.hash_files import read_hash_file
+from ..eval.records.directions import joined
 from ..eval.records.fold_metrics import LabeledCodes, fold_metrics
 from ..eval.records.metric_names import ALWAYS, requested_measures, unique
 from ..eval.records.same_items import check_same, count_contained, same_items
@@ -74,26 +77,80 @@ def evaluate_codes(
     """
     if output:
         _check_output(output, no_skip)
-    reading = Reading(bits, kind, transpose, Margins(heading, index))
-    external = read_external(queries, database, query_labels, database_labels, reading)
+    external = read_external(queries, database, query_labels, database_labels, Reading(bits, kind, transpose, Margins(heading, index)))
     specs = _measures(external, measures)
-    query, items = (LabeledCodes(codes, labels) for codes, labels in zip(external.codes, external.labels, strict=True))
+    query, items = external.sides
     if leave_one_out:
         check_same(query, items)
     understood = [*external.understood, *_relation(query, items, leave_one_out)]
-    if not quiet:
-        print("\n".join(understood))
-    health = {"query": query.health, "database": items.health}
-    facts = {"code_health": health, "bits": external.codes[0].bits, "inputs": external.inputs}
+    _say(quiet, "\n".join(understood))
+    numbers = _numbers(external, specs, leave_one_out=leave_one_out)
+    facts = {"bits": query.codes.bits, "inputs": external.inputs, "understood": understood, "leave_one_out": leave_one_out}
+    return _reported(numbers | facts, output, quiet)
+
+
+def evaluate_hash_file(
+    file: Path,
+    query_labels: str | None = None,
+    database_labels: str | None = None,
+    *,
+    reading: Reading = NOTHING_KNOWN,
+    measures: Sequence[APSpec] = (),
+    output: Path | None = None,
+    no_skip: bool = False,
+    quiet: bool = False,
+) -> dict[str, Any]:
+    """Measure codes of images and texts in a MATLAB file in all four directions, by the rules of :func:`evaluate_codes`.
+
+    Args:
+        file: ``<bits>-hash.mat``, see :func:`~biodeephashing.eval.external.hash_files.read_hash_file`.
+        query_labels: labels of the queries in another file; None for those in the file itself.
+        database_labels: the same of the database.
+        reading: what is known of the file.
+        measures: average precisions to compute beside those that always are.
+        output: see :func:`evaluate_codes`, as the following ones.
+        no_skip: replace that file if it is there.
+        quiet: print nothing.
+
+    Returns:
+        What the JSON file holds: a block for each direction, and the means of i2t and t2i.
+
+    Raises:
+        DataError: for files that cannot be used, or codes and labels that do not fit together.
+        UsageError: if there are no labels or those of one side only, and as :func:`evaluate_codes` does.
+    """
+    if output:
+        _check_output(output, no_skip)
+    if (query_labels is None) != (database_labels is None):
+        raise UsageError("-query_labels and -database_labels go together: give both, or neither for the labels in the file of -mat")
+    labels = None if query_labels is None or database_labels is None else (query_labels, database_labels)
+    directions = read_hash_file(file, labels, replace(reading, gaps=True))
+    specs = {name: _measures(external, measures) for name, external in directions.items()}
+    understood = list(dict.fromkeys(line for external in directions.values() for line in external.understood))
+    _say(quiet, "\n".join(understood))
+    blocks = {name: _numbers(external, specs[name]) for name, external in directions.items()}
+    inputs = {name: external.inputs for name, external in directions.items()}
+    bits = next(iter(directions.values())).codes[0].bits
+    return _reported({**joined(blocks), "bits": bits, "inputs": inputs, "understood": understood}, output, quiet)
+
+
+def _numbers(external: ExternalCodes, specs: Sequence[APSpec], *, leave_one_out: bool = False) -> dict[str, Any]:
+    query, items = external.sides
     numbers, _ = fold_metrics(query, items, specs, leave_one_out=leave_one_out)
-    result = numbers | facts | {"understood": understood, "leave_one_out": leave_one_out}
+    return numbers | {"code_health": {"query": query.health, "database": items.health}}
+
+
+def _reported(result: dict[str, Any], output: Path | None, quiet: bool) -> dict[str, Any]:
+    """Write and print a result."""
     if output:
         write_json(output, result, indent=4)
-    if not quiet:
-        print(summary({"query": result}, _caption(result)))
-        if output:
-            print(f"\nwritten: {output}")
+    _say(quiet, summary({"query": result}, _caption(result)) + (f"\n\nwritten: {output}" if output else ""))
     return result
+
+
+def _say(quiet: bool, message: str) -> None:
+    if not quiet:
+        print(message)
 
 
 def _check_output(output: Path, no_skip: bool) -> None:
@@ -145,11 +202,21 @@ def from_arguments(arguments: Namespace) -> None:
     """Evaluate the codes that ``eval_codes.py`` names.
 
     Raises:
-        UsageError: for codes of no bits.
+        UsageError: for codes of no bits, and for files that are missing or do not go together.
     """
     values = vars(arguments)
     if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
+    how = {"measures": requested_measures(*given_measures(arguments)), "output": values.get("output"), "no_skip": arguments.no_skip}
+    if "mat" in arguments:
+        if clash := [f"-{name}" for name in ("queries", "database") if name in values] + ["-leave_one_out"] * arguments.leave_one_out:
+            raise UsageError(f"-mat holds queries and database, each as images and as texts: leave out {' and '.join(clash)}")
+        margins = Margins(values.get("heading"), values.get("index"))
+        reading = Reading(values.get("bits"), values.get("kind"), arguments.transpose, margins)
+        evaluate_hash_file(arguments.mat, values.get("query_labels"), values.get("database_labels"), reading=reading, **how)
+        return
+    if missing := [f"-{name}" for name in CODE_FILES if name not in values]:
+        raise UsageError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed, or -mat FILE of images and texts")
     evaluate_codes(
         *(values[name] for name in CODE_FILES),
         bits=values.get("bits"),
@@ -158,7 +225,5 @@ def from_arguments(arguments: Namespace) -> None:
         heading=values.get("heading"),
         index=values.get("index"),
         leave_one_out=arguments.leave_one_out,
-        measures=requested_measures(*given_measures(arguments)),
-        output=values.get("output"),
-        no_skip=arguments.no_skip,
+        **how,
     )

@@ -12,6 +12,8 @@ from ..runs import METHODS, Run, check_method
 from ..settings import CommonSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
     from torch import nn
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 Table = TypeVar("Table", bound=CommonSettings, contravariant=True)
 
-__all__ = ["METHODS", "Classifier", "Classifies", "Method", "check_method", "classifier_of", "load_method", "method_of"]
+__all__ = ["METHODS", "Classifier", "Classifies", "Method", "WritesMore", "check_method", "classifier_of", "load_method", "method_of"]
 
 
 class Method(Protocol[Table]):
@@ -96,6 +98,19 @@ class Classifies(Protocol):
 
         Args:
             run: a finished run.
+            settings: its settings.
+        """
+
+
+@runtime_checkable
+class WritesMore(Protocol):
+    """A method whose prediction may leave further files, made of the codes."""
+
+    def further_files(self, run: Run, settings: Any) -> Iterator[Path]:
+        """Write the files that settings ask for, and yield each.
+
+        Args:
+            run: a run whose requested folds are predicted.
             settings: its settings.
         """
 

@@ -21,7 +21,7 @@ from ..runs.predictions_json import Fingerprint, Predictions, read_predictions, 
 from ..settings import CommonSettings
 from ..tracking import open_tracker
 from ..training.same_split import check_split
-from . import method_of
+from . import WritesMore, method_of
 from .encoder import Encoded
 from .loading import check_finished
 
@@ -79,6 +79,9 @@ def write_codes(run: Run, settings: CommonSettings, *, quiet: bool, encode: Enco
     write_hparams(run.hparams_file, hparams | {"datafolds": list(settings.datafolds)})
     if items:
         _track(task, items, time.monotonic() - started)
+    if isinstance(method, WritesMore):
+        for file in method.further_files(run, settings):
+            task.print(f"written: {file}")
 
 
 def _known_folds(task: _Task) -> dict[str, Mapping[str, Mapping[str, Any]]]:

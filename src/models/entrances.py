@@ -104,7 +104,7 @@ def prediction_settings(table: type[CommonSettings], arguments: Namespace) -> Co
         identifies = row.named != "never" or field.name in ("database", "experiment_name")
         if identifies and field.name in flags and flags[field.name] != getattr(settings, field.name):
             raise UsageError(f"-{row.flag} {flags[field.name]} contradicts the run that -p names: it has {getattr(settings, field.name)}")
-    once: dict[str, Any] = {field.name: field.default for field, _ in table.table() if field.name in ("no_skip", "tsv", "datafolds")}
+    once: dict[str, Any] = {field.name: field.default for field, _ in table.table() if field.name in ("no_skip", "tsv", "mat", "datafolds")}
     return dataclasses.replace(settings, **(once | flags))
 
 

@@ -187,6 +187,10 @@ class Run:
         """Codes of a fold or a view of it as text, one row of ±1 per item."""
         return self.directory / f"{_part(fold, view)}-hashes.tsv"
 
+    def hash_file(self, bits: int) -> Path:
+        """Codes of both views of query and database with their labels, as a MATLAB file."""
+        return self.directory / f"{bits}-hash.mat"
+
     def evaluation_file(self, fold: str) -> Path:
         """Evaluation of a fold against the database."""
         return self.evaluation / f"{fold}-prediction_mAP.json"

@@ -93,7 +93,9 @@ def evaluate_codes_parser() -> StrictParser:
         "(whose signs are the codes), or packed whole numbers (-bits).",
     )
     for name, words in CODE_FILES.items():
-        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
+        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, metavar="FILE", help=words)
+    words = "in place of -queries and -database, and of labels that it holds too: codes of images and texts, q_img, q_txt, r_img, r_txt"
+    parser.add_argument("-mat", "--mat", type=Path, default=SUPPRESS, metavar="FILE.mat", help=words)
     parser.add_argument(
         "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
     )

@@ -72,7 +72,10 @@ def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
     """90 images of which every ninth could not be fetched; concepts 0, 1 and 2 are frequent. Returns the labels of all concepts."""
     monkeypatch.setattr(NUS_WIDE, "SIZES", {"train": 20, "query": 10, "val": 10})
     monkeypatch.setattr(NUS_WIDE, "PER_CLASS", {"train": 5, "query": 2, "val": 1})
+    monkeypatch.setattr(NUS_WIDE, "SIZES_10", {"train": 9, "query": 7, "val": 5})
     monkeypatch.setattr(NUS_WIDE, "LEAST", 30)
+    monkeypatch.setattr(NUS_WIDE, "LEAST_TAGGED", 10)
+    monkeypatch.setattr(NUS_WIDE, "FEW", 2)
     concepts = [f"concept{number:02d}" for number in range(81)]
     labels = np.zeros((90, 81), np.uint8)
     for column, step in ((0, 3), (1, 1), (2, 2)):
@@ -86,6 +89,11 @@ def nus_wide(home: Path, monkeypatch: pytest.MonkeyPatch, turned: bool = False) 
     }
     files |= {f"AllLabels/Labels_{name}.txt": "".join(f"{value}\n" for value in labels[:, c]) for c, name in enumerate(concepts)}
     files |= {f"images/{name}".replace("\\", "/"): "" for row, name in enumerate(names) if row % 9}
+    tags = [[f"Rare{row}", "sea", "blue"][: (0, 1, 2, 3, 2, 3)[row % 6]] for row in range(90)]
+    files["NUS_WID_Tags/All_Tags.txt"] = "".join(f"{10**6 + row}      {' '.join(tags[row])} \r\n" for row in range(89, -1, -1))
+    files["NUS_WID_Tags/TagList1k.txt"] = "sea\r\nblue\r\nnikon\r\n"
+    bags = [[str(int(tag in of_one)) for tag in ("sea", "blue", "nikon")] for of_one in tags]
+    files["NUS_WID_Tags/AllTags1k.txt"] = "".join("\t".join(bag) + "\t\r\n" for bag in bags)
     written(files, home / "data/raw/NUS_WIDE", turned)
     return labels
 
@@ -147,6 +155,9 @@ PREPARED: dict[str, tuple[PublicDataset, Maker]] = {
     "coco": (MS_COCO.DATASET, coco),
     "NUS_WIDE": (NUS_WIDE.DATASET, nus_wide),
     "nuswide_21": (NUS_WIDE.DATASET, nus_wide),
+    "nuswide-tags": (NUS_WIDE.DATASET, nus_wide),
+    "nuswide-tags-10": (NUS_WIDE.DATASET, nus_wide),
+    "nuswide-alltags": (NUS_WIDE.DATASET, nus_wide),
     "coco-captions": (MS_COCO.DATASET, coco),
     "MIRFLICKR25K": (MIRFLICKR25K.DATASET, mirflickr),
     "mirflickr-tags": (MIRFLICKR25K.DATASET, mirflickr),

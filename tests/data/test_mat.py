@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
+from version_73 import write_v73
 
 from biodeephashing.data import FeatureFold, PreparedDataset, Vocabulary, load_features, load_fold, load_texts, read_label_names
 from biodeephashing.data.mat.content import folds_of, prepare_mat
@@ -33,26 +34,6 @@ def cells(texts: list[Any]) -> np.ndarray:
     column = np.empty((len(texts), 1), dtype=object)
     column[:, 0] = texts
     return column
-
-
-def write_v73(file: Path, variables: dict[str, Any]) -> None:
-    """Write variables as MATLAB's version 7.3 has them: axes in reverse order, strings as numbers, cells as references."""
-    with h5py.File(file, "w", userblock_size=512) as content:
-        references = content.create_group("#refs#")
-        for name, value in variables.items():
-            if isinstance(value, list):
-                made = np.empty((1, len(value)), dtype=h5py.ref_dtype)
-                for row, text in enumerate(value):
-                    letters = references.create_dataset(f"{name}{row}", data=np.array([[ord(letter)] for letter in text], dtype=np.uint16))
-                    letters.attrs["MATLAB_class"] = np.bytes_("char")
-                    made[0, row] = letters.ref
-                data, kind = content.create_dataset(name, data=made, dtype=h5py.ref_dtype), "cell"
-            elif value.dtype.kind == "U":
-                letters = np.array([[ord(letter) for letter in text.ljust(40)] for text in value], dtype=np.uint16)
-                data, kind = content.create_dataset(name, data=letters.T), "char"
-            else:
-                data, kind = content.create_dataset(name, data=value.transpose()), value.dtype.name.replace("float64", "double")
-            data.attrs["MATLAB_class"] = np.bytes_(kind)
 
 
 def photos(folder: Path, names: list[str]) -> Path:

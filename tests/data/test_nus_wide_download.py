@@ -271,6 +271,14 @@ class TestAll:
         assert len(NUS_WIDE.fetch(tmp_path / "NUS-WIDE-urls.txt")[0]) == 3
         url = site.serve_files({**lists(), **PHOTOS})
         assert NUS_WIDE.fetch(url=url, images=f"{url}/", pause=0) == ([], 5, {})
+        tags = io.BytesIO()
+        with zipfile.ZipFile(tags, "w") as opened:
+            for name in ("All_Tags", "AllTags1k", "TagList1k", "AllTags81"):
+                opened.writestr(f"NUS_WID_Tags/{name}.txt", "7 sea\n")
+        url = site.serve_files({"NUS_WID_Tags.zip": tags.getvalue()})
+        assert NUS_WIDE.fetch(url=url, tags=True, pause=0)[0] == []
+        folder = project_home / "data" / "raw" / "NUS_WIDE" / "NUS_WID_Tags"
+        assert sorted(path.name for path in folder.iterdir()) == ["AllTags1k.txt", "All_Tags.txt", "TagList1k.txt"]
 
     def test_photographs_that_are_on_disk(self, project_home: Path, site: Site, tmp_path: Path) -> None:
         """Lists come from the server, two photographs from the disk (one of them has no address any more), three from Flickr."""

@@ -9,7 +9,7 @@ import pytest
 from prepared_sets import dealt, names
 from raw_trees import nus_wide, photo
 
-from biodeephashing.data import load_fold
+from biodeephashing.data import Vocabulary, load_fold, load_texts
 from biodeephashing.data.sets import NUS_WIDE
 from biodeephashing.errors import DataError
 
@@ -57,6 +57,64 @@ class TestNusWide:
         (tmp_path / "test.txt").write_text("".join(lines[1:]))
         split, _ = NUS_WIDE.DATASET.prepare("nuswide_81", lists=tmp_path, no_skip=True)
         assert split.note == "2 of the 3 lines of test.txt"
+
+    @pytest.mark.parametrize(
+        ("database", "columns", "sizes"),
+        [
+            ("nuswide-tags", [1, 2, 0], {"train": 20, "query": 10, "val": 10}),
+            ("nuswide-tags-10", [1, 2], {"train": 9, "query": 7, "val": 5}),
+            ("nuswide-alltags", [1, 2, 0], {"train": 20, "query": 10, "val": 10}),
+        ],
+    )
+    def test_tags(
+        self, project_home: Path, monkeypatch: pytest.MonkeyPatch, database: str, columns: list[int], sizes: dict[str, int]
+    ) -> None:
+        """Of each six images one has no tag, one a rare one alone, two "sea" and two "sea" and "blue" as well."""
+        labels = nus_wide(project_home, monkeypatch)[:, columns]
+        split, _ = NUS_WIDE.DATASET.prepare(database)
+        of_concepts = [row for row in range(90) if labels[row].any() and row % 6 > 1]
+        present = [row for row in of_concepts if row % 9]
+        assert split.note == f"{len(present)} of {len(of_concepts)} images"
+        folds = dealt(len(present), sizes)
+        folds["database"] = [row for row in range(len(present)) if row not in folds["query"]]
+        for fold, rows in folds.items():
+            items = [present[row] for row in rows]
+            assert names(database, fold) == [f"{row:04d}_{10**6 + row}.jpg" for row in items]
+            assert np.array_equal(load_fold(database, fold).labels, labels[items])
+            rare = [f"Rare{row} " if database == "nuswide-alltags" else "" for row in items]
+            tags = [f"{before}sea{' blue' if row % 2 else ''}" for before, row in zip(rare, items, strict=True)]
+            assert load_texts(database, fold).texts == tags
+        assert Vocabulary.of(database).words == ("blue", "sea")
+        assert (dict(split.overlaps), len(split.classes)) == (
+            {"train-database": sizes["train"], "val-database": sizes["val"]},
+            len(columns),
+        )
+
+    def test_a_tree_without_tags_asks_for_them(self, project_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        nus_wide(project_home, monkeypatch)
+        for name, database in (("AllTags1k", "nuswide-tags"), ("TagList1k", "nuswide-tags-10"), ("All_Tags", "nuswide-alltags")):
+            (project_home / f"data/raw/NUS_WIDE/NUS_WID_Tags/{name}.txt").unlink()
+            with pytest.raises(DataError, match=rf"{name}\.txt is missing: run `python src/data/download/NUS_WIDE\.py -tags`"):
+                NUS_WIDE.DATASET.prepare(database)
+        NUS_WIDE.DATASET.prepare("NUS_WIDE")
+
+    @pytest.mark.parametrize(
+        ("name", "old", "new", "complaint"),
+        [
+            ("AllTags1k.txt", "1\t1\t0\t", "1\t0\t", r"line 4 of .*AllTags1k\.txt does not hold a 0 or 1 for each of the 3 tags"),
+            ("AllTags1k.txt", "1\t1\t0\t", "1\t2\t0\t", r"line 4 of .*AllTags1k\.txt does not hold"),
+            ("AllTags1k.txt", "0\t0\t0\t\n", "", r"AllTags1k\.txt has 89 lines, but Imagelist\.txt names 90 images"),
+            ("All_Tags.txt", "1000088", "sea", r"line 2 of .*All_Tags\.txt begins with 'sea'"),
+        ],
+    )
+    def test_strange_tags(self, project_home: Path, monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str, complaint: str) -> None:
+        nus_wide(project_home, monkeypatch)
+        file = project_home / "data/raw/NUS_WIDE/NUS_WID_Tags" / name
+        text = file.read_text()
+        assert old in text
+        file.write_text(text.replace(old, new, 1))
+        with pytest.raises(DataError, match=complaint):
+            NUS_WIDE.DATASET.prepare("nuswide-tags" if name == "AllTags1k.txt" else "nuswide-alltags")
 
     @pytest.mark.parametrize(
         ("name", "old", "new", "complaint"),

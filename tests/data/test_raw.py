@@ -14,7 +14,7 @@ from scripts import run_script
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from biodeephashing.cli import main
-from biodeephashing.data.fetch.archives import Part
+from biodeephashing.data.fetch.archives import Part, path_among
 from biodeephashing.data.fetch.published import Archive, Published
 from biodeephashing.data.sets import MIRFLICKR25K, MS_COCO, NUS_WIDE, VOC2012
 from biodeephashing.errors import DataError, UsageError
@@ -201,6 +201,12 @@ class TestPublished:
     @pytest.mark.parametrize(("script", "files"), [(MS_COCO, 123_287 + 4), (MIRFLICKR25K, 50_000 + 38), (NUS_WIDE, 81 + 3)])
     def test_counts(self, script, files: int) -> None:  # type: ignore[no-untyped-def]
         assert sum(part.count for archive in script.PUBLISHED.archives for part in archive.parts) == files
+
+    def test_tags_of_nus_wide(self) -> None:
+        *others, tags = NUS_WIDE.WITH_TAGS.archives
+        assert tuple(others) == NUS_WIDE.PUBLISHED.archives
+        members = [f"NUS_WID_Tags/{name}.txt" for name in ("All_Tags", "AllTags1k", "TagList1k", "AllTags81")]
+        assert [path_among(tags.parts)(member) for member in members] == [*members[:3], None]
 
     @pytest.mark.parametrize(
         ("script", "member", "path"),

@@ -16,12 +16,14 @@ from foreign_files import BITS, NAMES, files_of, write
 from ranking_oracle import Sample
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
+from version_73 import write_v73
 
 from biodeephashing.commands.evaluate import evaluate
 from biodeephashing.commands.evaluate_codes import evaluate_codes
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import UsageError
 from biodeephashing.eval import APSpec, RetrievalTask, mean_average_precision
+from biodeephashing.eval.arrays import read_array
 from biodeephashing.eval.eval_codes import main
 from biodeephashing.eval.metrics import code_health
 from biodeephashing.eval.records import ALWAYS, key_of
@@ -67,6 +69,15 @@ def test_the_numbers_of_a_run_are_those_of_its_files(fabricated, tmp_path):
     }
     assert {key: got[key] for key in want if key in got} == {key: want[key] for key in want if key in got}
     assert got["inputs"]["queries"]["sha256"] == want["features_sha256"]["query"]
+
+
+def test_version_73_gives_the_same_numbers(sample, tmp_path):
+    want = evaluate_codes(*files_of(tmp_path, sample, ".mat", "signs"), quiet=True)
+    arrays = {name: read_array(file).values for name, file in zip(NAMES, files_of(tmp_path, sample, ".npy", "signs"), strict=True)}
+    write_v73(tmp_path / "new.mat", arrays)
+    got = evaluate_codes(*(f"{tmp_path / 'new.mat'}:{name}" for name in NAMES), quiet=True)
+    said = ("inputs", "understood")
+    assert {key: got[key] for key in got if key not in said} == {key: want[key] for key in want if key not in said}
 
 
 @pytest.mark.parametrize("ending", [".npy", ".mat", ".txt"])

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...mat_files import Variable
 from ..texts.words import words_of
-from .variables import Variable, variables_of
+from .variables import variables_of
 
 # By what they are; torchcmh, DCMH, the followers of DCMHT, and single arrays that circulate.
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -67,14 +68,14 @@ def read_items(files: Sequence[Path], tags: Sequence[str] | None = None) -> Item
     labels = _table(roles["labels"], count)
     if not np.isin(labels, (0, 1)).all():
         raise DataError(f"{roles['labels']} holds labels other than 0 and 1")
-    captions = roles["texts"].texts is not None
+    captions = roles["texts"].kind == "strings"
     lines = _lines(roles["texts"], count) if captions else _tags(roles["texts"], count, tags)
     if captions and tags is not None:
         raise DataError(f"names of tags belong to a table of 0 and 1, but {roles['texts']} holds strings")
     images = roles["images"]
-    paths = ["/".join(filter(None, row)) for row in _strings(images, count)] if images.texts is not None else []
-    pixels = _pixels(images, count) if images.texts is None and len(images.shape) == 4 else None
-    features = _table(images, count) if images.texts is None and pixels is None else None
+    paths = ["/".join(filter(None, row)) for row in _strings(images, count)] if images.kind == "strings" else []
+    pixels = _pixels(images, count) if images.kind == "numbers" and len(images.shape) == 4 else None
+    features = _table(images, count) if not paths and pixels is None else None
     return Items(labels.astype(np.uint8), lines, captions, paths, pixels, features, ", ".join(map(str, sources)))
 
 
@@ -111,7 +112,7 @@ def _common_axis(roles: Mapping[str, Variable]) -> int:
 
 def _table(variable: Variable, count: int) -> NDArray[Any]:
     """Return numbers as (n, columns)."""
-    if variable.texts is not None or len(variable.shape) != 2:
+    if variable.kind == "strings" or len(variable.shape) != 2:
         raise DataError(f"{variable} is no table of numbers with a row for each of {count:,} items")
     values = variable.load()
     return values if values.shape[0] == count else values.T
@@ -119,8 +120,8 @@ def _table(variable: Variable, count: int) -> NDArray[Any]:
 
 def _strings(variable: Variable, count: int) -> list[list[str]]:
     """Return the strings of each item: of a cell array of n, n x k or 1 x n, or of lines of a char array."""
-    assert variable.texts is not None
-    texts = variable.texts.reshape(-1, 1) if variable.texts.ndim == 1 else variable.texts
+    texts = variable.load()
+    texts = texts.reshape(-1, 1) if texts.ndim == 1 else texts
     rows = texts if texts.shape[0] == count else texts.T
     return [[text.strip() for text in row] for row in rows.tolist()]
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from ...errors import DataError
+from ...mat_files import variables_of
 from ..features.rows import as_values
 from ..prepare.content import Features, numbered_names
 from ..prepare.label_table import lines_of
@@ -132,13 +131,9 @@ def _parts_of(file: Path, arrays: Arrays, count: int) -> dict[str, NDArray[np.in
 
 
 def _arrays_of_mat(file: Path) -> Arrays:
-    """Return the plain arrays of a MATLAB file up to version 7."""
+    """Return the numbers of a MATLAB file."""
     check_file(file)
-    try:
-        content = loadmat(file)
-    except (ValueError, TypeError, NotImplementedError, MatReadError, OSError) as error:
-        raise DataError(f"{file} is no MATLAB file up to version 7, or damaged: {error}") from error
-    return {name: array for name, array in content.items() if isinstance(array, np.ndarray) and not name.startswith("__")}
+    return {name: variable.load() for name, variable in variables_of(file).items() if variable.kind == "numbers"}
 
 
 def _arrays_of_npz(file: Path) -> Arrays:

@@ -7,14 +7,13 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from ...errors import DataError
 from ...runs import only_process, raw_folder, replacing_folder
@@ -25,6 +24,7 @@ from ..prepare.label_table import link
 from ..prepare.splits import Protocol
 from ..texts.words import words_of
 from ._characters import LABELS, labels_of
+from ._drawing import SIDE, draw_character, drawn_order
 from .dataset import Flags, PublicDataset
 
 _RULE = (
@@ -45,7 +45,6 @@ TELLTALE = words_of(
     "latin greek cyrillic armenian georgian hebrew arabic canadian syllabics braille lao nko tifinagh lisu ogham letter capital small "
     "combining modifier digit number arrow mathematical box drawings domino tile card playing hexagram tetragram face"
 )
-_SIDE, _SIZE, _BASELINE, _LARGEST = 128, 92, 95, 126  # of the canvas, the font, and a character, in pixels
 _UNSEEN = ("Zs", "Zl", "Zp", "Cc", "Cf")
 _MOVED = 0x295  # its category is not the same in all versions of Unicode
 _NAME = re.compile(r"u([0-9A-F]{4,6})_([\w-]+)\.png")
@@ -81,9 +80,7 @@ def drawable(font: int) -> list[int]:
 
 
 def draw(glyph: Glyph) -> NDArray[np.uint8]:
-    """Draw a character in black on white: as large as its font has it, and on its baseline, so that small and raised ones can be told.
-
-    On 128 × 128 pixels at size 92, smaller where it would not fit, then reduced four times.
+    """Draw a character, see :func:`draw_character`.
 
     Returns:
         (32, 32) uint8, 0 is black.
@@ -92,19 +89,7 @@ def draw(glyph: Glyph) -> NDArray[np.uint8]:
         >>> draw(Glyph(ord("-"), 0)).shape, int(draw(Glyph(ord("-"), 0)).min())
         ((32, 32), 0)
     """
-    character, size = chr(glyph.code), _SIZE
-    for _ in range(4):
-        left, top, right, bottom = _font(glyph.font, size).getbbox(character, anchor="ls")
-        if (largest := max(right - left, bottom - top)) <= _LARGEST:
-            break
-        size = int(size * _LARGEST / largest)
-    left, top, right, bottom = _font(glyph.font, size).getbbox(character, anchor="ls")
-    baseline = max(_BASELINE, 1 - top)
-    baseline = min(baseline, _SIDE - 1 - bottom)
-    canvas = Image.new("L", (_SIDE, _SIDE), 255)
-    where = ((_SIDE - (right - left)) / 2 - left, baseline)
-    ImageDraw.Draw(canvas).text(where, character, fill=0, font=_font(glyph.font, size), anchor="ls")
-    return np.asarray(canvas.reduce(4))
+    return draw_character(chr(glyph.code), _font_file(glyph.font))
 
 
 def words(code: int) -> list[str]:
@@ -152,15 +137,10 @@ def divide(groups: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
         groups: number of the group of each image, (n,).
     """
     distinct = np.unique(groups)
-    shuffled, first, second = distinct[_drawn(len(distinct), 0)], round(len(distinct) / 10), round(len(distinct) / 20)
+    shuffled, first, second = distinct[drawn_order(len(distinct), 0)], round(len(distinct) / 10), round(len(distinct) / 20)
     chosen = {"query": shuffled[:first], "val": shuffled[first : first + second], "database": shuffled[first + second :]}
     folds = {fold: np.flatnonzero(np.isin(groups, members)) for fold, members in chosen.items()}
-    return folds | {"train": np.sort(folds["database"][_drawn(len(folds["database"]), 1)[:TRAIN]])}
-
-
-def _drawn(count: int, seed: int) -> NDArray[np.int64]:
-    """Return an order as those of training are made: by raw 64-bit draws, which NumPy promises to keep."""
-    return np.argsort(np.random.PCG64(np.random.SeedSequence(seed)).random_raw(count), kind="stable")
+    return folds | {"train": np.sort(folds["database"][drawn_order(len(folds["database"]), 1)[:TRAIN]])}
 
 
 def _content(protocol: str) -> DatasetContent:
@@ -215,7 +195,7 @@ def _read(folder: Path) -> tuple[list[Glyph], NDArray[np.uint8]]:
             raise DataError(f"{folder / glyph.file} {error}: {advice}") from error
 
     images = in_threads(pixels, glyphs, "GLYPHS: reading")
-    if {image.shape for image in images} != {(_SIDE // 4, _SIDE // 4)}:
+    if {image.shape for image in images} != {(SIDE, SIDE)}:
         raise DataError(f"{folder} holds images of another size than those of GLYPHS, or none: {advice}")
     return glyphs, np.stack(images)
 
@@ -234,11 +214,6 @@ def _is_named(code: int) -> bool:
 
 def _font_file(font: int) -> Path:
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{FONTS[font]}.ttf"
-
-
-@lru_cache(maxsize=512)
-def _font(font: int, size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(_font_file(font)), size, layout_engine=ImageFont.Layout.BASIC)
 
 
 DATASET = PublicDataset(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from ..fetch.published import Archive, Published
 from ..prepare.content import DatasetContent, Texts
 from ..prepare.label_table import LabelTable, lines_of
 from ..prepare.splits import Protocol
-from ..texts.words import words_of
+from ..texts.words import with_frequent_word
 from .dataset import Flags, PublicDataset
 
 _RULE = "a shuffled list of 4,000 train, 1,000 query, 1,000 val and else database is assigned to the images"
@@ -117,9 +116,7 @@ def read_tags(folder: Path) -> list[str]:
 def _with_tags(table: LabelTable, lines: Sequence[str]) -> LabelTable:
     """Return the table of the images that have a label and a frequent tag, without the labels ``_r1``."""
     columns = [column for column, name in enumerate(table.classes) if not name.endswith("_r1")]
-    counts = Counter(word for line in lines for word in words_of(line))
-    tagged = np.array([any(counts[word] >= LEAST for word in words_of(line)) for line in lines], dtype=bool)
-    rows = np.flatnonzero(tagged & table.labels[:, columns].any(axis=1))
+    rows = np.flatnonzero(with_frequent_word(lines, LEAST) & table.labels[:, columns].any(axis=1))
     return dataclasses.replace(table, texts=Texts(lines, LEAST)).rows(rows).columns(columns)
 
 

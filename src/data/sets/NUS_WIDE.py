@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,11 @@ from ..fetch.archives import Part
 from ..fetch.photos import Failure, Photo
 from ..fetch.published import Archive, Published, import_paths
 from ..prepare import image_lists, splits
-from ..prepare.content import DatasetContent, is_safe
+from ..prepare.content import DatasetContent, Texts, is_safe
 from ..prepare.label_table import LabelTable, lines_of
 from ..prepare.splits import Protocol
+from ..texts.words import with_frequent_word
+from . import _nus_wide_tags
 from ._hashnet import length_note, read_hashnet, with_val
 from .dataset import Flags, PublicDataset
 
@@ -27,30 +31,43 @@ _LISTED = (
     "the lists train.txt, test.txt (queries) and database.txt of the HashNet release; "
     "val: {} images of the database that are in no other list, drawn after one shuffle; they stay in the database"
 )
+_DEALT = "10,500 train, 2,100 query, 2,100 val"
+_TAGGED = (
+    "the {} most frequent concepts, and the images on disk that have one of them and one of {}; a shuffled list of {} and else database is "
+    "assigned to these; the database also holds the training and the val images"
+)
+_SHARED = ("train-database", "val-database")
 PROTOCOLS = {
-    "NUS_WIDE": Protocol(
-        "disjoint", f"{_USED}; a shuffled list of 10,500 train, 2,100 query, 2,100 val and else database is assigned to these"
-    ),
+    "NUS_WIDE": Protocol("disjoint", f"{_USED}; a shuffled list of {_DEALT} and else database is assigned to these"),
     "nuswide_21": Protocol(
         "nuswide_21",
         f"{_USED}; after one shuffle, from the rarest to the most frequent concept: for each 500 train, 100 query and 100 val images "
         "that no other took; the database holds all but the queries",
-        shared=("train-database", "val-database"),
+        shared=_SHARED,
     ),
-    "nuswide_21_m": Protocol("nuswide_21_m", _LISTED.format("2,100"), shared=("train-database", "val-database")),
-    "nuswide_81": Protocol("nuswide_81", _LISTED.format("5,000"), shared=("train-database", "val-database")),
+    "nuswide_21_m": Protocol("nuswide_21_m", _LISTED.format("2,100"), shared=_SHARED),
+    "nuswide_81": Protocol("nuswide_81", _LISTED.format("5,000"), shared=_SHARED),
+    "nuswide-tags": Protocol("nuswide-tags", _TAGGED.format(21, "1,000 frequent tags", _DEALT), shared=_SHARED),
+    "nuswide-tags-10": Protocol(
+        "nuswide-tags-10", _TAGGED.format(10, "1,000 frequent tags", "5,000 train, 2,000 query, 2,000 val"), shared=_SHARED
+    ),
+    "nuswide-alltags": Protocol("nuswide-alltags", _TAGGED.format(21, "the tags that 100 of them have", _DEALT), shared=_SHARED),
 }
 DOWNLOAD_FLAGS: Flags = {
     "-from": {"help": "archive, NUS-WIDE-urls.txt, or folder of such and of photographs"},
     "-url": {"help": "folder on a mirror that holds the lists under their published names"},
     "-images": {"metavar": "URL", "help": "folder on a server that holds the photographs, in place of Flickr"},
     "-connections": {"default": 16, "help": "photographs to fetch at a time"},
+    "-tags": {"action": "store_true", "help": "the tags of the photographs, too, for nuswide-tags, nuswide-tags-10 and nuswide-alltags"},
     "-again": {"action": "store_true", "help": "ask again for photographs that were not available before"},
 }
 PREPARE_FLAGS: Flags = {"-protocol": {}, "-lists": {"used_by": "nuswide_21_m and nuswide_81"}, "-no_skip": {}, "-skip_unreadable": {}}
 SIZES = {"train": 10_500, "query": 2_100, "val": 2_100}
+SIZES_10 = {"train": 5_000, "query": 2_000, "val": 2_000}  # of nuswide-tags-10
 PER_CLASS = {"train": 500, "query": 100, "val": 100}
 LEAST = 5_000  # images of a concept that is used
+LEAST_TAGGED = 100  # images of a tag that is used, of all tags
+FEW = 10  # concepts of nuswide-tags-10
 LISTED = {  # labels in a line and lines of the lists of the HashNet release
     "nuswide_21_m": (21, {"train": 10_500, "query": 2_100}),
     "nuswide_81": (81, {"train": 10_000, "query": 5_000}),
@@ -70,18 +87,19 @@ PUBLISHED = Published(  # no checksums are published
         Archive(f"{_SERVER}/NUS-WIDE-urls.rar", (Part("NUS-WIDE-urls.txt"),), size=1 << 28, unpacked=1 << 30),
     ),
 )
+WITH_TAGS = dataclasses.replace(
+    PUBLISHED, archives=(*PUBLISHED.archives, Archive(f"{_SERVER}/NUS_WID_Tags.zip", _nus_wide_tags.PARTS, size=1 << 28, unpacked=1 << 31))
+)
 _ORDER = (1, 0, 3, 2)  # of the addresses of the large, middle, small and original size: the middle one, 500 pixels, is the usual one
 
 
-def download(
-    source: Path | None = None, url: str | None = None, *, images: str | None = None, again: bool = False, connections: int = 16
-) -> tuple[str, bool]:
+def download(source: Path | None = None, url: str | None = None, **options: Any) -> tuple[str, bool]:
     """Bring the lists of NUS-WIDE and every photograph that is still available to ``data/raw/NUS_WIDE/``; see :func:`fetch`.
 
     Returns:
         What there is to say about it, and whether it is complete.
     """
-    missing, present, failures = fetch(source, url, images=images, again=again, connections=connections)
+    missing, present, failures = fetch(source, url, **options)
     if missing:
         return PUBLISHED.summary(missing), False
     lines = [f"{present:,} photographs of NUS-WIDE are in data/raw/NUS_WIDE/images/"]
@@ -97,6 +115,7 @@ def fetch(
     url: str | None = None,
     *,
     images: str | None = None,
+    tags: bool = False,
     again: bool = False,
     connections: int = 16,
     pause: float = 1.0,
@@ -109,6 +128,7 @@ def fetch(
         source: lists, archives or photographs on disk; None downloads everything.
         url: a mirror of the lists.
         images: a directory on a server that has the photographs under their names; None is Flickr.
+        tags: whether the tags of the photographs belong to the lists.
         again: whether to request again what was not available before.
         connections: photographs at a time.
         pause: seconds before a second attempt.
@@ -124,7 +144,7 @@ def fetch(
     raw = raw_folder("NUS_WIDE")
     if source and source.is_dir() and import_paths(source, raw, _photograph) and not _holds_lists(source):
         source = None
-    missing = PUBLISHED.fetch(source, url, connections=min(connections, 4), pause=pause)
+    missing = (WITH_TAGS if tags else PUBLISHED).fetch(source, url, connections=min(connections, 4), pause=pause)
     if missing:
         return missing, 0, {}
     listed, unreadable = read_photos(raw / "NUS-WIDE-urls.txt")
@@ -204,14 +224,27 @@ def _content(protocol: str, lists: Path | None = None) -> DatasetContent:
         folds = with_val(folds, sizes["query"])
         note = length_note(listed, sizes)
         return table.content(folds, PROTOCOLS[protocol], source=image_lists.source_of(listed), note=note)
-    table = frequent(read(raw), LEAST)
+    table = frequent(read(raw), LEAST) if protocol in ("NUS_WIDE", "nuswide_21") else _with_tags(raw, protocol)
     rows = np.flatnonzero(table.present())
     note = f"{len(rows):,} of {len(table):,} images" if len(rows) < len(table) else ""
     table = table.rows(rows)
-    if protocol == "NUS_WIDE":
-        return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE, note=note)
+    if protocol != "nuswide_21":
+        sizes = SIZES_10 if protocol == "nuswide-tags-10" else SIZES
+        return table.random_split(sizes, PROTOCOLS[protocol], source=SOURCE, note=note)
     folds = splits.per_label(table.labels, PER_CLASS, names=table.classes)
     return table.content(splits.merge_folds(folds, PROTOCOLS[protocol].shared), PROTOCOLS[protocol], source=SOURCE, note=note)
+
+
+def _with_tags(folder: Path, protocol: str) -> LabelTable:
+    """Return the images that have one of the concepts of a protocol, and one of its tags."""
+    table, all_tags = read(folder), protocol == "nuswide-alltags"
+    least = LEAST_TAGGED if all_tags else 1
+    lines = (_nus_wide_tags.read_all_tags if all_tags else _nus_wide_tags.read_frequent_tags)(folder, table.paths)
+    table = frequent(dataclasses.replace(table, texts=Texts(lines, least)), LEAST)
+    if protocol == "nuswide-tags-10":
+        table = table.columns(range(min(FEW, len(table.classes))))
+    assert table.texts is not None
+    return table.rows(np.flatnonzero(with_frequent_word(table.texts.lines, least)))
 
 
 def frequent(table: LabelTable, least: int) -> LabelTable:
@@ -244,7 +277,7 @@ def _holds_lists(source: Path) -> bool:
     texts = [path.relative_to(source.parent).as_posix() for path in source.rglob("*.txt")]
     return any(
         (source / archive.name).is_file() or any(part.path_of(text) for part in archive.parts for text in texts)
-        for archive in PUBLISHED.archives
+        for archive in WITH_TAGS.archives
     )
 
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import re
 import string
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 _SEPARATORS = re.compile(r"[\s,;/|]+")
 _EDGES = string.punctuation + "“”‘’«»„…–—¡¿"
@@ -21,6 +26,18 @@ def words_of(text: str) -> list[str]:
     """
     stripped = (word.strip(_EDGES) for word in _SEPARATORS.split(text.lower()))
     return list(dict.fromkeys(word for word in stripped if word))
+
+
+def with_frequent_word(texts: Sequence[str], least: int) -> NDArray[np.bool_]:
+    """Return which texts have a word that at least so many of them have.
+
+    Example:
+        >>> with_frequent_word(["sea", "a blue sea", "", "eel"], 2).tolist()
+        [True, True, False, False]
+    """
+    words = [words_of(text) for text in texts]
+    counts = Counter(word for of_one in words for word in of_one)
+    return np.array([any(counts[word] >= least for word in of_one) for of_one in words], dtype=bool)
 
 
 def captions_of(text: str) -> list[str]:

@@ -136,11 +136,13 @@ def _shape_of(stream: IO[bytes]) -> tuple[int, ...]:
 
 
 def _read_mat(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:
-    from ._mat_files import load_mat, look_into_mat
+    from ...mat_files import variables_of  # SciPy, for those who have such files
 
-    shapes, numbers = look_into_mat(file)
+    variables = variables_of(file)
+    shapes = {name: one.shape for name, one in variables.items()}
+    numbers = {name: one.shape for name, one in variables.items() if one.kind == "numbers"}
     variable = _choose(file, shapes, numbers, variable, labels)
-    return variable, load_mat(file, variable)
+    return variable, variables[variable].load()
 
 
 def _read_torch(file: Path, variable: str, labels: bool) -> tuple[str, NDArray[Any]]:

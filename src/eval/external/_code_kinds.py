@@ -75,7 +75,7 @@ def check_certain(stored: LoadedArray) -> None:
 
 
 def read_codes(
-    sides: Sequence[LoadedArray], kinds: Sequence[str], bits: int | None, checksums: Sequence[str]
+    sides: Sequence[LoadedArray], kinds: Sequence[str], bits: int | None, checksums: Sequence[str], gaps: bool
 ) -> tuple[list[FoldCodes], str]:
     """Return the codes of queries and database, with their features where both sides hold them, and how they are packed.
 
@@ -88,9 +88,10 @@ def read_codes(
     packed = read_packed(sides, words, bits) if words else [_pack(side, kind, bits) for side, kind in zip(sides, kinds, strict=True)]
     sides_read = []
     for side, kind, codes, checksum in zip(sides, kinds, packed, checksums, strict=True):
-        zeros = int(np.count_nonzero(side.values == 0)) if kind in (SIGNS, FEATURES) else 0
         width = bits or (words.size * words.columns if words else side.values.shape[1])
-        sides_read.append(FoldCodes(codes, width, zeros, side.values if ranked else None, checksum, checksum if ranked else None))
+        absent = tuple(np.flatnonzero(~side.values.any(axis=1)).tolist()) if gaps and kind == SIGNS else ()
+        zeros = int(np.count_nonzero(side.values == 0)) - len(absent) * width if kind in (SIGNS, FEATURES) else 0
+        sides_read.append(FoldCodes(codes, width, zeros, side.values if ranked else None, checksum, checksum if ranked else None, absent))
     return sides_read, str(words or "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..arrays.array_files import LoadedArray, read_array
 from ..arrays.text_files import UNKNOWN, Margins
 from ..ranking.pair_checks import Labels
 from ..records.code_files import FoldCodes
+from ..records.fold_metrics import LabeledCodes
 from ._code_kinds import check_certain, kind_of, read_codes, width_of
 from ._labels import as_vectors, read_labels
 from ._margins import settle_headings
@@ -31,12 +33,14 @@ class Reading:
         kind: what codes are: "bits" (-1 or 0, and 1), "packed" or "features".
         transpose: whether codes have a column per item. Without it tables are turned where only one way fits.
         margins: whether tables in text files have a heading and an index column.
+        gaps: whether, among ±1, a row of 0 alone is an item that has no such code.
     """
 
     bits: int | None = None
     kind: str | None = None
     transpose: bool = False
     margins: Margins = UNKNOWN
+    gaps: bool = False
 
 
 NOTHING_KNOWN = Reading()
@@ -58,6 +62,12 @@ class ExternalCodes:
     labels: tuple[Labels, Labels]
     inputs: dict[str, dict[str, Any]]
     understood: tuple[str, ...]
+
+    @cached_property
+    def sides(self) -> tuple[LabeledCodes, LabeledCodes]:
+        """Queries and database, without the items that have no code."""
+        query, items = (LabeledCodes.present(*one) for one in zip(self.codes, self.labels, strict=True))
+        return query, items
 
 
 def read_external(queries: str, database: str, query_labels: str, database_labels: str, reading: Reading = NOTHING_KNOWN) -> ExternalCodes:
@@ -86,7 +96,7 @@ def read_external(queries: str, database: str, query_labels: str, database_label
     codes, labels = ([_turn(one) for one in side] if turn else side for side, turn in zip((codes, labels), turned, strict=True))
     kinds = [kind_of(side, reading.bits, reading.kind) for side in codes]
     checksums = {one.file: digest(one.file) for one in stored}
-    (first, second), words = read_codes(codes, kinds, reading.bits, [checksums[side.file] for side in codes])
+    (first, second), words = read_codes(codes, kinds, reading.bits, [checksums[side.file] for side in codes], reading.gaps)
     classes, taken, said = read_labels(labels)
     facts = zip(ROLES, stored, [*kinds, taken, taken], (turned[0], turned[0], turned[1], turned[1]), strict=True)
     inputs = {role: _facts(one, kind, turn) | {"sha256": checksums[one.file]} for role, one, kind, turn in facts}
@@ -100,8 +110,9 @@ def _read(texts: Sequence[str], reading: Reading, *, labels: bool) -> list[Loade
 
 
 def _length(codes: FoldCodes, words: str) -> str:
-    many = len(codes.codes) != 1
-    return f": {len(codes.codes):,} code{'s' * many} of {codes.bits} bits{f' in {words}' if words else ''}"
+    count = len(codes.codes) - len(codes.absent)
+    gaps = f"; {len(codes.absent):,} rows of 0 are items without, left out" if codes.absent else ""
+    return f": {count:,} code{'s' * (count != 1)} of {codes.bits} bits{f' in {words}' if words else ''}{gaps}"
 
 
 def _facts(stored: LoadedArray, kind: str, turned: bool) -> dict[str, Any]:

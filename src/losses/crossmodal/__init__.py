@@ -1,6 +1,6 @@
 """Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
 
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, SIMILARITIES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
 from .chn import CHN
 from .cmhh import CMHH
 from .contrastive import Contrastive
@@ -18,6 +18,7 @@ __all__ = [
     "DSPH",
     "PRDH",
     "SCAHN",
+    "SIMILARITIES",
     "AlternatingLoss",
     "Contrastive",
     "CrossModalLoss",

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
 
+from ...codes.pairs import label_overlap, similarity
 from ...codes.signs import signs
-from ...errors import RunError, UsageError
+from ...errors import RunError, UsageError, unknown_name
 from ...registry import Registry
 from .._objective import Objective, widen
 
 Modality = Literal["image", "text"]
+SIMILARITIES = {"shared": similarity, "jaccard": label_overlap}  # what -similarity offers
 
 
 class CrossModalLoss(Objective):
@@ -24,6 +27,8 @@ class CrossModalLoss(Objective):
     rule carries it further down.
 
     Args:
+        similarity: what s of two items is, where a formula has it: "shared", 1 where they share a class and else 0; or "jaccard", the
+            share of their classes that they have in common, for methods that are :attr:`graded`.
         **shared: bits, classes, train_size, similar_probability and multi_label, see :class:`Objective`; the constants of the method.
 
     Raises:
@@ -32,18 +37,28 @@ class CrossModalLoss(Objective):
 
     #: Whether the towers learn in turn.
     alternates: ClassVar[bool]
+    #: Whether its formula holds for degrees of similarity between 0 and 1, from :attr:`similar`.
+    graded: ClassVar[bool] = False
     #: Whether labels are learned from; without, they only evaluate.
     needs_labels: ClassVar[bool] = True
     #: Whether towers give codes of several levels, the last of them fused: (B, levels, K) wherever others have (B, K).
     levels: ClassVar[bool] = False
     #: Whether every second item of a batch is drawn at random for the item before it.
     pairwise: ClassVar[bool] = False
+    #: Returns s, within [0, 1], of items with labels (B, C) and others (N, C), as (B, N) of a type.
+    similar: Callable[[Tensor, Tensor, torch.dtype], Tensor]
     #: Parts of the last value by name, as they enter the sum, without gradient.
     terms: dict[str, Tensor]
 
-    def __init__(self, **shared: Any) -> None:
+    def __init__(self, *, similarity: str = "shared", **shared: Any) -> None:
         super().__init__(**shared)
         self.terms = {}
+        if similarity not in SIMILARITIES:
+            raise unknown_name("similarity", similarity, SIMILARITIES)
+        if similarity != "shared" and not self.graded:
+            able = ", ".join(name for name, kind in CROSSMODAL_LOSSES.items() if kind.graded)
+            raise UsageError(f"similarity {similarity}: {type(self).__name__} has no degrees of similarity in its formula; {able} have")
+        self.similar = SIMILARITIES[similarity]
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Return the codes (B, K) that stand for raw outputs (B, K) while training: their tanh, unless the method says otherwise."""

@@ -55,6 +55,7 @@ class CMHH(AlternatingLoss):
         0.0046
     """
 
+    graded = True
     starts_from_towers = False
 
     def __init__(
@@ -71,18 +72,23 @@ class CMHH(AlternatingLoss):
     def phase(self, codes: Tensor, labels: Tensor, index: Tensor, modality: Modality) -> Tensor:
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
         remembered, others = self.remembered(other_modality(modality), codes.dtype)
-        similar = similarity(labels, others, codes.dtype)
+        similar = self.similar(labels, others, codes.dtype)
         distances = ((self.bits - codes @ remembered.T) / 2).clamp_min(0)
         near = (-self.beta * distances).exp()
-        right = (1 - similar) + (2 * similar - 1) * near  # the likelihood of what is so: p or 1 - p
-        weights = (1 - self.alpha) + (2 * self.alpha - 1) * similar
-        pairs = -weights * (right + LEAST).log()
-        if self.focus > 0:
-            pairs = pairs * (1 - right).pow(self.focus)
+        if self.similar is similarity:  # of the two terms one is 0
+            weights = (1 - self.alpha) + (2 * self.alpha - 1) * similar
+            pairs = weights * self._surprise((1 - similar) + (2 * similar - 1) * near)
+        else:
+            pairs = self.alpha * similar * self._surprise(near) + (1 - self.alpha) * (1 - similar) * self._surprise(1 - near)
         terms = {"nll": pairs.sum() / max(1, pairs.numel())}
         if self.quantisation > 0:
             terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs(codes) - codes, dim=1).mean()
         return self.total(**terms)
+
+    def _surprise(self, likelihood: Tensor) -> Tensor:
+        """Return what pairs (B, n) cost by the likelihood of what they are, before they are weighed."""
+        surprise = -(likelihood + LEAST).log()
+        return surprise * (1 - likelihood).pow(self.focus) if self.focus > 0 else surprise
 
     def collapse_cure(self) -> str:
         """Return the advice that counters the focus, where there is one."""

@@ -47,6 +47,8 @@ class DCMH(AlternatingLoss):
         0.3133
     """
 
+    graded = True
+
     def __init__(self, *, gamma: float = 1.0, eta: float = 0.0, **shared: Any) -> None:
         super().__init__(**shared)
         self.gamma = number("gamma", gamma, least=0.0)
@@ -60,7 +62,7 @@ class DCMH(AlternatingLoss):
         """Return the loss of codes (B, K), labels (B, C) and indices (B,) of a modality."""
         remembered, others = self.remembered(other_modality(modality), codes.dtype)
         pairs = len(codes) * max(1, len(remembered))
-        likelihood = pair_likelihood(codes, remembered, labels, others)
+        likelihood = pair_likelihood(codes, remembered, labels, others, self.similar)
         terms = {"nll": likelihood / pairs, "quantisation": self.gamma * (self.target[index] - codes).square().sum() / pairs}
         if self.eta > 0:
             terms["balance"] = self.eta * (codes.sum(0) + self.rest(index, modality, codes.dtype)).square().sum() / pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .._pairs import similarity, unit_rows
+from .._pairs import unit_rows
 from ._base import CROSSMODAL_LOSSES, JointLoss
 
 
@@ -37,10 +37,12 @@ class DNpH(JointLoss):
         2.25
     """
 
+    graded = True
+
     def objective(self, image_codes: Tensor, text_codes: Tensor, labels: Tensor, index: Tensor) -> Tensor:
         """Return the loss of codes (B, K) of both modalities, labels (B, C) and indices (B,)."""
         images, texts = unit_rows(image_codes)[0], unit_rows(text_codes)[0]
-        similar = similarity(labels, images.dtype)
+        similar = self.similar(labels, labels, images.dtype)
         share = similar.mean()
 
         def information(units: Tensor, others: Tensor) -> Tensor:

@@ -48,6 +48,8 @@ class PRDH(AlternatingLoss):
         0.6265
     """
 
+    graded = True
+
     def __init__(self, *, decorrelation: float = 1.0, gamma: float = 1.0, eta: float = 0.0, **shared: Any) -> None:
         super().__init__(**shared)
         self.decorrelation = number("decorrelation", decorrelation, least=0.0)
@@ -64,7 +66,7 @@ class PRDH(AlternatingLoss):
         def likelihood(compared: Modality) -> Tensor:
             remembered, others = self.remembered(compared, codes.dtype)
             pairs = len(codes) * max(1, len(remembered))
-            return pair_likelihood(codes, remembered, labels, others) / pairs
+            return pair_likelihood(codes, remembered, labels, others, self.similar) / pairs
 
         centred = codes - codes.mean(0)
         covariance = centred.T @ centred / len(codes)

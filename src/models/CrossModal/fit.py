@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -123,16 +124,17 @@ def _text_network(texts: View, tower: TrainingSettings, fusion: int | None) -> H
 def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss:
     """Build the loss of a run for the facts of the train fold."""
     kind, labels = loss_class(settings), views["image"].labels
-    constants = parse_constants(settings.constants)
+    constants: Mapping[str, Any] = parse_constants(settings.constants)
     for name in constants.keys() & keywords_of(CrossModalLoss).keys():
         raise UsageError(f"-constants {name}=...: {name} is not a constant of the method, the run sets it")
     if settings.batch_size == 1 and not kind.alternates:
         raise UsageError(
             f"-bs 1: {settings.loss} compares the pairs of a batch with each other, and one alone has no other: give at least 2"
         )
-    shared = {
+    shared: dict[str, Any] = {
         "bits": settings.number_of_bits, "classes": labels.shape[1], "train_size": len(labels),
         "similar_probability": similar_probability(labels), "multi_label": bool((labels.sum(dim=1) > 1).any()),
+        "similarity": settings.similarity,
     }  # fmt: skip
     if settings.loss_file:
         check_loss(kind, shared, constants)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ...data import Metadata, PreparedDataset
 from ...interrupts import defer_interrupts
@@ -37,6 +38,13 @@ class CrossModal(NetworkMethod):
         for fold, encoded in zip(folds, images, strict=True):
             rows = texts_of(prepared, fold, texts.transformation)
             yield {"image": encoded[""], "text": encode_items(texts, rows, settings, name=f"{fold.fold} text", quiet=quiet)}
+
+    def further_files(self, run: Run, settings: Settings) -> Iterator[Path]:
+        """Write the codes for other code bases, if asked."""
+        if settings.mat:
+            from .hash_file import write_mat  # imports the evaluation, which encoding does not need
+
+            yield write_mat(run)
 
 
 METHOD: Method[Settings] = CrossModal()

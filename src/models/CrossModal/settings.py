@@ -18,12 +18,13 @@ from ...settings.common import LONGEST_NAME, legal
 from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
-from ...settings.setting import AT_LEAST_0, TRAIN_ONLY, with_default
+from ...settings.setting import AT_LEAST_0, PREDICT_ONLY, TRAIN_ONLY, with_default
 from .augmentation import image_changes, text_changes
 from .torchcmh import is_torchcmh, translated
 
 TOWERS = ("image", "text")
 PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
+SIMILARITIES = ("shared", "jaccard")
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
 
 
@@ -119,6 +120,14 @@ class Settings(TrainingSettings):
         0.0, "label_noise", "share of the items of train of which one label is exchanged for a wrong one, drawn by -seed",
         check=(lambda value: 0 <= value <= 1, "from 0 to 1"), recorded="changed", before="device",
     )  # fmt: skip
+    similarity: str = setting(
+        "shared", "similarity", "how similar a loss takes two items to be: shared, 1 where they share a class and else 0; or jaccard, the "
+        "share of their classes that they have in common", choices=SIMILARITIES, recorded="changed", before="device",
+    )  # fmt: skip
+    mat: bool = setting(
+        False, "mat", "also write codes and labels of query and database as a MATLAB file (<bits>-hash.mat)", recorded="changed",
+        **PREDICT_ONLY,
+    )  # fmt: skip
     loss_file: str = setting(
         "", "loss_file", "where a loss of your own lies; -loss FILE.py:CLASS sets it", recorded="changed", **TRAIN_ONLY
     )
@@ -201,6 +210,8 @@ class Settings(TrainingSettings):
         for own, common in (("text_mode", "mode"), ("text_learning_rate", "learning_rate"), ("text_hash_rate", "hash_rate")):
             if getattr(self, own) == getattr(self, common):
                 self.put(own, type(getattr(self, own))())
+        if self.mat and not {"query", "database"} <= set(self.datafolds):
+            raise UsageError(f"-mat writes codes of query and database, and -dfs leaves out some: {' '.join(self.datafolds)}")
         if self.align_every:
             raise UsageError("-align_every measures one network, and this method trains two: leave it out")
         if self.precision == "16-mixed":

@@ -8,6 +8,7 @@ from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
 NAMES = sorted(CROSSMODAL_LOSSES)
 ALTERNATING = [name for name in NAMES if CROSSMODAL_LOSSES[name].alternates]
 JOINT = [name for name in NAMES if not CROSSMODAL_LOSSES[name].alternates]
+GRADED = ["CMHH", "DCMH", "DNpH", "PRDH"]
 MODALITIES = ("image", "text")
 BITS, CLASSES, ITEMS = 6, 4, 9
 

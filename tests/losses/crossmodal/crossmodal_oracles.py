@@ -54,6 +54,11 @@ def shared(y, v):
     return 1 if dot(y, v) > 0 else 0
 
 
+def jaccard(y, v):
+    one, other = ({place for place, there in enumerate(labels) if there} for labels in (y, v))
+    return len(one & other) / len(one | other) if one | other else 0.0
+
+
 def nll(h, y, m, v):
     theta = dot(h, m) / 2
     return math.log(1 + math.exp(theta)) - shared(y, v) * theta
@@ -102,10 +107,9 @@ def cmhh(outputs, labels, memory, alpha=0.5, focus=0.0, beta=None, quantisation=
     for h, y in zip(codes, labels, strict=True):
         for m, v in memory.others():
             p = math.exp(-beta * max(0, (len(h) - dot(h, m)) / 2))
-            if shared(y, v):
-                pairs.append(-alpha * (1 - p) ** focus * math.log(p + 1e-5))
-            else:
-                pairs.append(-(1 - alpha) * p**focus * math.log(1 - p + 1e-5))
+            near = -alpha * (1 - p) ** focus * math.log(p + 1e-5)
+            far = -(1 - alpha) * p**focus * math.log(1 - p + 1e-5)
+            pairs.append(shared(y, v) * near + (1 - shared(y, v)) * far)
     return mean(pairs) + quantisation * mean(length([(1 if x >= 0 else -1) - x for x in h]) for h in codes)
 
 

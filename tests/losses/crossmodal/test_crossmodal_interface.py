@@ -5,12 +5,27 @@ import warnings
 
 import pytest
 import torch
-from crossmodal_cases import ALTERNATING, BITS, CLASSES, ITEMS, JOINT, MODALITIES, NAMES, batch, build, calls_of, levels_of, train_labels
+from crossmodal_cases import (
+    ALTERNATING,
+    BITS,
+    CLASSES,
+    GRADED,
+    ITEMS,
+    JOINT,
+    MODALITIES,
+    NAMES,
+    batch,
+    build,
+    calls_of,
+    levels_of,
+    train_labels,
+)
 from crossmodal_oracles import CONSTANTS, IMPOSSIBLE
 from many_cases import each_case
 
 from biodeephashing.errors import RunError, UnknownNameError, UsageError
-from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss
+from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES, SIMILARITIES, AlternatingLoss, CrossModalLoss, JointLoss
+from biodeephashing.models.CrossModal import settings
 
 BUFFERS = ["image", "image_present", "target", "text", "text_present"]
 
@@ -25,6 +40,20 @@ def test_a_loss_alternates_or_takes_both(name):
 def test_labels_do_not_matter_where_they_are_not_needed(name):
     images, texts, labels, index = batch()
     assert build(name)(images, texts, labels, index) == build(name)(images, texts, 1 - labels, index)
+
+
+@each_case("name", NAMES)
+def test_degrees_of_similarity_are_refused_where_the_formula_has_none(name):
+    assert CROSSMODAL_LOSSES[name].graded == (name in GRADED)
+    if name not in GRADED:
+        with pytest.raises(UsageError, match=f"similarity jaccard: {name} .*CMHH, DCMH, DNpH, PRDH have"):
+            build(name, similarity="jaccard")
+    with pytest.raises(UnknownNameError, match="did you mean 'jaccard'"):
+        build(name, similarity="jacard")
+
+
+def test_the_settings_offer_the_similarities_that_losses_know():
+    assert tuple(SIMILARITIES) == settings.SIMILARITIES
 
 
 @each_case("modality", MODALITIES)

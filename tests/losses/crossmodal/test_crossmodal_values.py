@@ -2,6 +2,7 @@
 
 import math
 
+import crossmodal_oracles
 import pytest
 import torch
 from crossmodal_cases import (
@@ -9,6 +10,7 @@ from crossmodal_cases import (
     BITS,
     CLASSES,
     EXTREMES,
+    GRADED,
     ITEMS,
     JOINT,
     MODALITIES,
@@ -20,12 +22,14 @@ from crossmodal_cases import (
     expected,
     levels_of,
     slopes,
+    train_labels,
     value_and_gradients,
 )
 from crossmodal_oracles import CONSTANTS, ORACLES
 from largest import Largest
 from many_cases import each_case
 
+from biodeephashing.codes.pairs import label_overlap
 from biodeephashing.losses import keywords_of
 from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES, CrossModalLoss
 
@@ -51,6 +55,35 @@ def test_value_and_gradient_against_slow_numbers(name, lacking, seed):
             assert value.item() == pytest.approx(oracle(images, texts), rel=1e-12)
             for gradient, slope in zip(gradients, slopes(oracle, images, texts), strict=True):
                 torch.testing.assert_close(gradient, slope, rtol=1e-6, atol=1e-9)
+
+
+@each_case("seed", range(2))
+@pytest.mark.parametrize("name", GRADED)
+def test_degrees_of_similarity_against_slow_numbers(name, seed, monkeypatch):
+    monkeypatch.setattr(crossmodal_oracles, "shared", crossmodal_oracles.jaccard)
+    degrees = label_overlap(train_labels(), train_labels(), torch.float64)
+    assert len(degrees.unique()) > 3
+    for constants in chosen(name):
+        loss = build(name, similarity="jaccard", **constants)
+        for way, call in calls_of(loss).items():
+            images, texts, labels, index = batch(seed=seed)
+            value, gradients = value_and_gradients(call, images, texts, labels, index)
+            oracle = expected(loss, way, images, texts, labels, index, **constants)
+            images, texts = images.tolist(), texts.tolist()
+            assert value.item() == pytest.approx(oracle(images, texts), rel=1e-12)
+            for gradient, slope in zip(gradients, slopes(oracle, images, texts), strict=True):
+                torch.testing.assert_close(gradient, slope, rtol=1e-6, atol=1e-9)
+
+
+@each_case("name", GRADED)
+def test_degrees_of_single_classes_are_what_is_shared(name):
+    labels = torch.eye(CLASSES, dtype=torch.int64)[torch.arange(ITEMS) % CLASSES]
+    for way in calls_of(build(name)):
+        values = [
+            calls_of(build(name, labels=labels, similarity=similarity))[way](*batch(labels=labels)).item()
+            for similarity in ("shared", "jaccard")
+        ]
+        assert values[0] == pytest.approx(values[1], rel=1e-14)
 
 
 @each_case("name", NAMES)
@@ -163,7 +196,8 @@ def test_terms_add_up_to_the_value_and_carry_no_gradient(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_value_and_gradient_are_finite(name, case):
     labels, outputs, index = EXTREMES[case]
-    for constants in chosen(name):
+    degrees = [{"similarity": "jaccard"}] if name in GRADED else []
+    for constants in [*chosen(name), *degrees]:
         for starts in (None, torch.zeros(ITEMS, BITS), 1000 * torch.ones(ITEMS, BITS)):
             loss = build(name, labels=labels, dtype=torch.float32, **constants)
             if loss.alternates:
