@@ -45,7 +45,7 @@ class SimulatedCluster:
 
     def listening(self) -> set[str]:
         """Return the addresses that the sockets of all its processes listen on."""
-        return {address for process in descendants(os.getpid()) for address in _listening(process)}
+        return {address for process in descendants(os.getpid()) for address in listening(process)}
 
 
 class Command:
@@ -110,7 +110,8 @@ def is_of_ray(process: int) -> bool:
     return command.exists() and b"ray" in command.read_bytes()
 
 
-def _listening(process: int) -> set[str]:
+def listening(process: int) -> set[str]:
+    """Return the addresses that the sockets of a process listen on."""
     inodes = set()
     for link in Path(f"/proc/{process}/fd").glob("*"):
         target = os.readlink(link) if link.is_symlink() else ""  # noqa: PTH115 - it may go meanwhile
