@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from simulated_cluster import Command, descendants, listening, wait_until
+from simulated_cluster import Command, descendants, listening, name_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("cluster")]
 
@@ -16,7 +16,6 @@ FLAGS = [word for name, value in SETTINGS.items() for word in (f"--{name}", str(
 
 
 def test_it_listens_on_loopback_asks_for_a_token_reports_nothing_and_ends_with_the_command(tiny_database, project_home):
-    pytest.importorskip("ray", reason="needs Ray: the extra cluster")
     token = project_home / ".ray" / "auth_token"
     token.parent.mkdir()
     token.write_text("0" * 64)
@@ -26,12 +25,14 @@ def test_it_listens_on_loopback_asks_for_a_token_reports_nothing_and_ends_with_t
     wait_until(lambda: any((project_home / "models").rglob("status=*")) or command.process.poll() is not None)
     started = descendants(command.process.pid)
     addresses = {address for process in started for address in listening(process)}
-    variables = [Path(f"/proc/{process}/environ").read_bytes() for process in started if Path(f"/proc/{process}").exists()]
+    servers = [Path(f"/proc/{process}") for process in started if name_of(process) in ("gcs_server", "raylet")]
+    variables = [server.joinpath("environ").read_bytes() for server in servers]
     status, told, complained = command.end()
     assert status == 0, complained
     assert "query mAP" in told
     assert addresses == {"127.0.0.1"}
     assert token.stat().st_mode & 0o777 == 0o600
+    assert len(variables) == 2
     for variable in (b"RAY_AUTH_MODE=token", b"RAY_USAGE_STATS_ENABLED=0"):
         assert all(variable in each for each in variables)
     wait_until(lambda: not any(os.path.exists(f"/proc/{process}") for process in started))  # noqa: PTH110
