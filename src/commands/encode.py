@@ -21,6 +21,7 @@ from ..runs import Run
 from ..runs.shards import SPARSE_STRIDE, Manifest, ShardFolder
 from ..runs.split_json import read_split_facts
 from ..settings import CommonSettings
+from ..settings.flags import collect_settings
 from ..settings.parsers import SHARD_ROWS
 from ..settings.units import HERE, Placement, given_placement
 from ..training.devices import device_of
@@ -109,9 +110,16 @@ def from_arguments(arguments: Namespace) -> None:
         BioDeepHashingError: for what cannot be done, or if a shard failed.
     """
     placement = given_placement(arguments)
-    given = {name: value for name, value in vars(arguments).items() if name in ("rows", "format", "device", "num_workers", "no_skip")}
-    batch_size = {"batch_size": arguments.predict_batch_size} if "predict_batch_size" in arguments else {}
-    request = EncodingRequest(unreadable=arguments.skip_unreadable, **given, **batch_size)
+    settings = collect_settings(CommonSettings, arguments)
+    request = EncodingRequest(
+        rows=arguments.rows,
+        batch_size=settings.predict_batch_size,
+        format=arguments.format,
+        unreadable=arguments.skip_unreadable,
+        device=settings.device,
+        num_workers=settings.num_workers,
+        no_skip=settings.no_skip,
+    )
     failures = encode(arguments.path, arguments.images, arguments.output, request, placement=placement)
     if failures:
         raise BioDeepHashingError(f"{len(failures):,} shards failed:\n" + "\n".join(failures))
@@ -131,7 +139,7 @@ def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:
         run=f"{run.method}/{run.database}/{run.experiment}/{run.name}",
         checkpoint_sha256=digest(run.best_checkpoint),
         bits=settings.number_of_bits,
-        preprocessing=preprocessing_of(run).record(),
+        preprocessing={name: value for name, value in preprocessing_of(run).record().items() if name != "source"},  # words
         batch_size=request.batch_size,
         precision=settings.precision,
         rows=request.rows,
