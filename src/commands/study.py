@@ -14,6 +14,8 @@ from ..interrupts import defer_interrupts
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.flags import given_images
+from ..settings.strict_parser import command_line
+from ..settings.units import HERE, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
 from ._grid import run_grid
@@ -23,14 +25,14 @@ Table = TypeVar("Table", bound=CommonSettings)
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
-def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
+def study(trials: Sequence[CommonSettings], *, placement: Placement = HERE, title: str = "study") -> list[str]:
     """Train, predict and evaluate every trial of a grid, several at a time, and compare the learning rules.
 
     A trial that fails does not stop the others; a finished trial is skipped; an interrupted grid resumes where it was.
 
     Args:
         trials: the settings of each run; all of one experiment on one dataset.
-        jobs: processes at a time; 0 for one per core, or one per GPU.
+        placement: who runs them, and which of them.
         title: name of the grid's MLflow run.
 
     Returns:
@@ -42,7 +44,8 @@ def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "stud
     names = [Run.of(trial) for trial in trials]
     if not trials or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
-    return run_grid(trials, run_trial, jobs=jobs, title=title)
+    own = placement.part.take(trials)
+    return run_grid(own, run_trial, placement=placement, title=title) if own else []
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
@@ -94,7 +97,7 @@ def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     Raises:
         UsageError: for settings that cannot be used.
     """
-    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
+    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "skip_unreadable", *PLACEMENT_FLAGS)}
     return expand(table, read_config(table, arguments.config) | flags, str(arguments.config or "command line"))
 
 
@@ -105,14 +108,23 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
         UsageError: for a grid that cannot be run.
         BioDeepHashingError: if a trial failed.
     """
-    if arguments.jobs < 0:
-        raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
+    placement = given_placement(arguments)
     trials = trials_of(arguments, table)
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
-    failures = study(trials, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
-    if len(failures) < len(trials) and trials[0].tracking == "on":
-        compare(trials[0].database, trials[0].experiment_name)
-        print(f"all runs, curves and settings: {how_to_open()}")
+    failures = study(trials, placement=placement, title=arguments.config.stem if arguments.config else "study")
+    attempted = len(placement.part.take(trials))
+    _conclude(trials[0], placement.part, succeeded=attempted - len(failures), attempted=attempted)
     if failures:
-        raise BioDeepHashingError(f"{len(failures)} of {len(trials)} trials failed:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"{len(failures)} of {attempted} trials failed:\n" + "\n".join(failures))
+
+
+def _conclude(trial: CommonSettings, part: Part, *, succeeded: int, attempted: int) -> None:
+    """Compare the runs of a grid, or print how to once its other parts are done too."""
+    if not part.is_whole:
+        print(f"part {part}: {succeeded} of {attempted} trials are done")
+        if trial.tracking == "on":
+            print(f"after all parts: {command_line('src/eval/compare.py')} -db {trial.database} -exp {trial.experiment_name}")
+    elif succeeded and trial.tracking == "on":
+        compare(trial.database, trial.experiment_name)
+        print(f"all runs, curves and settings: {how_to_open()}")

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -264,7 +265,7 @@ def check_disjoint(notes: Mapping[str, ShardNote]) -> None:
         RunError: naming two of them.
     """
     ordered = sorted(notes.items(), key=lambda item: (item[1].first, item[1].rows))
-    for (name, note), (other, following) in zip(ordered, ordered[1:], strict=False):
+    for (name, note), (other, following) in pairwise(ordered):
         if note.first + note.rows > following.first:
             raise RunError(
                 f"{name} and {other} overlap: ids {note.first:,} to {note.first + note.rows - 1:,}, and from {following.first:,} on"
