@@ -69,7 +69,7 @@ class _Report:
         if outcome.error is None:
             self._print(f"{label}: {outcome.result}")
             return
-        reason = _reason(outcome.error)
+        reason = reason_of(outcome.error)
         self.failures.append(f"  {label}: {reason}")
         self._print(f"{label}: FAILED: {reason}")
 
@@ -78,8 +78,8 @@ class _Report:
         self.bar.update()
 
 
-def _reason(error: Exception) -> str:
-    """Return why a trial failed: a sentence for people, or the whole traceback of a defect."""
+def reason_of(error: Exception) -> str:
+    """Return why a unit of work failed: a sentence for people, or the whole traceback of a defect."""
     if isinstance(error, (BioDeepHashingError, OSError)):
         return describe(error)
     return cuda_oom_hint(error) or "".join(traceback.format_exception(error)).rstrip()

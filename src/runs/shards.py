@@ -19,7 +19,6 @@ from ..checksums import digest
 from ..errors import RunError
 from .files import read_json, write_json
 
-FORMATS = ("npy", "parquet")
 SPARSE_STRIDE = 2**24  # ids of a shard where images are not counted before they are read
 
 _Record = TypeVar("_Record")
@@ -149,6 +148,39 @@ class ShardFolder:
         codes = self.codes_file(shard, manifest.format)
         return [codes, self.labels_file(shard)] if manifest.format == "npy" and manifest.classes else [codes]
 
+    def enter(self, manifest: Manifest) -> None:
+        """Write the manifest into a new or empty directory; one that has a manifest must have an equal one.
+
+        Raises:
+            RunError: if there are other shards, naming what differs, or other files.
+        """
+        others = [path.name for path in self.path.glob("[!.]*")]  # before the manifest: another process may write it now, and then shards
+        if self.manifest_file.exists():
+            if lines := differences(self.manifest(), manifest):
+                raise RunError(f"{self.path} holds shards of something else:\n  " + "\n  ".join(lines))
+        elif others:
+            raise RunError(f"{self.path} is no directory of shards: it holds {min(others)}, and no {self.manifest_file.name}")
+        else:
+            write_json(self.manifest_file, dataclasses.asdict(manifest))
+
+    def clear(self) -> None:
+        """Remove all shards, and the manifest last: what is left after an interruption is never taken for other shards."""
+        notes, parts = self.path.glob("part-*.json"), self.path.glob("part-*")
+        for file in (self.done_file, *notes, *parts, *self.left_over(), self.manifest_file):
+            file.unlink(missing_ok=True)
+
+    def left_over(self) -> list[Path]:
+        """Return the temporary files of shards: of processes that are at work, or were killed."""
+        return list(self.path.glob(".*.part-*"))
+
+    def missing(self, manifest: Manifest) -> list[int]:
+        """Return the numbers of the shards that have no note.
+
+        Args:
+            manifest: that of this directory.
+        """
+        return [shard for shard in range(manifest.shards) if not self.note_file(shard).is_file()]
+
     def manifest(self) -> Manifest:
         """Read the manifest.
 
@@ -158,10 +190,6 @@ class ShardFolder:
         if not self.manifest_file.is_file():
             raise RunError(f"{self.path} is no directory of shards: {self.manifest_file.name} is missing")
         return _read(self.manifest_file, Manifest)
-
-    def write_manifest(self, manifest: Manifest) -> None:
-        """Write the manifest."""
-        write_json(self.manifest_file, dataclasses.asdict(manifest))
 
     def note(self, shard: int) -> ShardNote | None:
         """Read the note of a shard; None where there is none yet.
@@ -186,7 +214,7 @@ class ShardFolder:
             RunError: naming the shard, if one is missing, a note is damaged, or ids of shards overlap.
         """
         notes = {shard: note for shard in range(manifest.shards) if (note := self.note(shard)) is not None}
-        if not partial and (missing := [shard for shard in range(manifest.shards) if shard not in notes]):
+        if not partial and (missing := self.missing(manifest)):
             named = ", ".join(self.note_file(shard).stem for shard in missing[:5])
             raise RunError(f"{self.path} lacks {len(missing):,} of {manifest.shards:,} shards: {named}{', ...' if missing[5:] else ''}")
         check_disjoint({self.note_file(shard).stem: note for shard, note in notes.items()})

@@ -19,6 +19,8 @@ CODE_FILES = {
     "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
     "database_labels": "classes of the database",
 }
+SHARD_FORMATS = ("npy", "parquet")
+SHARD_ROWS = 2**20
 CODE_KINDS = ("bits", "packed", "features")
 
 
@@ -56,6 +58,28 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
             parser.add_argument(*flags, action="store_true", dest=field.name, default=SUPPRESS, help=setting.help)
         else:
             parser.add_argument(*flags, nargs="+", dest=field.name, default=SUPPRESS, metavar="VALUE", help=setting.help)
+    return parser
+
+
+def encode_parser() -> StrictParser:
+    """Return the parser of ``encode.py``."""
+    parser = StrictParser(description="Write codes of any number of images in shards, by a trained run; shards that are whole are kept.")
+    parser.add_argument(
+        "-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md)"
+    )
+    words = (
+        "DB:FOLD; a directory of images; a text file with a path in each line; or a Parquet file or tar archive, "
+        "several as a pattern in quotation marks"
+    )
+    parser.add_argument("-images", "--images", required=True, default=SUPPRESS, metavar="SOURCE", help=words)
+    parser.add_argument("-o", "--output", type=Path, required=True, default=SUPPRESS, metavar="FOLDER", help="where the shards go")
+    words = "most images of a shard, a multiple of -pbs; a Parquet file or an archive is one shard"
+    parser.add_argument("-rows", "--rows", type=whole_number, default=SHARD_ROWS, metavar="N", help=words)
+    parser.add_argument("-format", "--format", choices=SHARD_FORMATS, default=SHARD_FORMATS[0], help="what the files of codes are")
+    add_skip_unreadable(parser)
+    used = ("num_workers", "no_skip", "device", "predict_batch_size")
+    add_settings(parser, CommonSettings, "predict", skip=[field.name for field, _ in CommonSettings.table() if field.name not in used])
+    add_placement(parser)
     return parser
 
 

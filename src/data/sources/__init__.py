@@ -2,7 +2,7 @@
 
 from ._interface import Images, Shard, Source
 from ._open import open_source
-from ._parquet import parquet
+from ._parquet import arrow
 from .readable import ReadableImages
 
-__all__ = ["Images", "ReadableImages", "Shard", "Source", "open_source", "parquet"]
+__all__ = ["Images", "ReadableImages", "Shard", "Source", "arrow", "open_source"]

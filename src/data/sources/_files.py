@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +71,8 @@ def fold_source(database: str, fold: str, rows: int) -> Source:
     if not metadata.present.all():
         missing = int((~metadata.present).sum())
         raise DataError(f"{missing:,} items of {database}:{fold} are texts without an image: predict.py makes codes of both views")
-    shards = _cut(len(metadata), rows, partial(_of_fold, database, fold))
-    return Source("fold", f"{database}:{fold}", digest(metadata.file), shards, len(metadata), prepared.split.classes)
+    shards = _cut(len(metadata), rows, lambda first, end: partial(_of_fold, database, fold, first, end))
+    return Source("fold", f"{database}:{fold}", digest(metadata.file), shards, prepared.split.classes)
 
 
 def directory_source(folder: Path, rows: int) -> Source:
@@ -89,7 +88,8 @@ def directory_source(folder: Path, rows: int) -> Source:
     paths, sha256 = _listed(folder)
     if not paths:
         raise DataError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
-    return Source("directory", folder.resolve().name, sha256, _cut(len(paths), rows, partial(_of_directory, folder, sha256)), len(paths))
+    shards = _cut(len(paths), rows, lambda first, end: partial(_of_directory, folder, sha256, first, end))
+    return Source("directory", folder.resolve().name, sha256, shards)
 
 
 def list_source(file: Path, rows: int) -> Source:
@@ -114,9 +114,9 @@ def list_source(file: Path, rows: int) -> Source:
             offset, count = offset + len(line), count + 1
     if not count:
         raise DataError(f"{file} is empty: a list has the path of an image in each line")
-    pairs = enumerate(pairwise([*bounds, offset]))
-    shards = tuple(Shard(number, number * rows, partial(_of_list, file, number * rows, *pair)) for number, pair in pairs)
-    return Source("list", file.name, state.hexdigest(), shards, count)
+    ends = [*bounds[1:], offset]
+    shards = _cut(count, rows, lambda first, end: partial(_of_list, file, first, bounds[first // rows], ends[first // rows]))
+    return Source("list", file.name, state.hexdigest(), shards)
 
 
 def fingerprint(files: Sequence[tuple[str, int]]) -> str:
@@ -132,10 +132,10 @@ def fingerprint(files: Sequence[tuple[str, int]]) -> str:
     return state.hexdigest()
 
 
-def _cut(count: int, rows: int, read: Callable[[int, int], Images]) -> tuple[Shard, ...]:
-    return tuple(
-        Shard(number, first, partial(read, first, min(first + rows, count))) for number, first in enumerate(range(0, count, rows))
-    )
+def _cut(count: int, rows: int, reader: Callable[[int, int], Callable[[], Images]]) -> tuple[Shard, ...]:
+    """Return the shards of some images; the reader of each follows from its first row and its end."""
+    bounds = ((first, min(first + rows, count)) for first in range(0, count, rows))
+    return tuple(Shard(number, first, end - first, reader(first, end)) for number, (first, end) in enumerate(bounds))
 
 
 @lru_cache(maxsize=1)
@@ -145,9 +145,7 @@ def _prepared(database: str) -> PreparedDataset:
 
 def _of_fold(database: str, fold: str, first: int, end: int) -> Images:
     metadata = _prepared(database).fold(fold)
-    return ImageFiles(
-        home(), metadata.paths[first:end], partial(_in_line, metadata.file, first), labels=metadata.labels[first:end]
-    )
+    return ImageFiles(home(), metadata.paths[first:end], partial(_in_line, metadata.file, first), labels=metadata.labels[first:end])
 
 
 @lru_cache(maxsize=1)

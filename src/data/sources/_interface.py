@@ -46,11 +46,13 @@ class Shard:
     Args:
         number: counted from 0.
         first: id of its first image.
+        images: number of images; None where they are not counted before they are read.
         read: returns its images.
     """
 
     number: int
     first: int
+    images: int | None
     read: Callable[[], Images]
 
 
@@ -63,7 +65,6 @@ class Source:
         name: what it is called: the fold, or the last part of its path.
         sha256: checksum of the metadata or the list, or of the names and sizes of all files.
         shards: its shards, in their order.
-        images: number of images; None where they are not counted before they are read.
         classes: class names, in the order of the label columns; empty without labels.
     """
 
@@ -71,5 +72,9 @@ class Source:
     name: str
     sha256: str
     shards: tuple[Shard, ...]
-    images: int | None
     classes: tuple[str, ...] = ()
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the number of images is known before they are read, so that their ids are their rows."""
+        return all(shard.images is not None for shard in self.shards)

@@ -60,16 +60,16 @@ def parquet_source(files: Sequence[Path], names: Sequence[str], title: str, clas
     for number, file in enumerate(files):
         count, columns = _facts(file)
         labelled.add("labels" in columns)
-        shards.append(Shard(number, first, partial(_of_file, file, count, tuple(classes))))
+        shards.append(Shard(number, first, count, partial(_of_file, file, count, tuple(classes))))
         first += count
     if len(labelled) > 1:
         raise DataError(f"some of the files {title} have a column labels, and others not")
     sha256 = fingerprint([(name, file.stat().st_size) for name, file in zip(names, files, strict=True)])
-    return Source("parquet", title, sha256, tuple(shards), first, tuple(classes) if labelled == {True} else ())
+    return Source("parquet", title, sha256, tuple(shards), tuple(classes) if labelled == {True} else ())
 
 
-def parquet() -> Any:
-    """Return the module that reads and writes Parquet files.
+def arrow() -> Any:
+    """Return pyarrow, which reads and writes Parquet files.
 
     Raises:
         UsageError: if it is not installed.
@@ -81,7 +81,7 @@ def parquet() -> Any:
             f"pyarrow cannot be imported ({error}): Parquet files need the extra `parquet`, `pip install 'biodeephashing[parquet]'`, "
             "and in a checkout `pip install -e '.[parquet]'`"
         ) from error
-    return pyarrow.parquet
+    return pyarrow
 
 
 def _facts(file: Path) -> tuple[int, set[str]]:
@@ -96,7 +96,7 @@ def _facts(file: Path) -> tuple[int, set[str]]:
 
 
 def _opened(file: Path) -> Any:
-    reader = parquet()
+    reader = arrow().parquet
     try:
         return reader.ParquetFile(file)
     except (OSError, ValueError) as error:  # pyarrow's errors are both

@@ -53,8 +53,8 @@ def tar_source(files: Sequence[Path], names: Sequence[str], title: str) -> Sourc
         title: what they are called together.
     """
     sha256 = fingerprint([(name, file.stat().st_size) for name, file in zip(names, files, strict=True)])
-    shards = (Shard(number, number * SPARSE_STRIDE, partial(_of_archive, file)) for number, file in enumerate(files))
-    return Source("tar", title, sha256, tuple(shards), None)
+    shards = tuple(Shard(number, number * SPARSE_STRIDE, None, partial(_of_archive, file)) for number, file in enumerate(files))
+    return Source("tar", title, sha256, shards)
 
 
 def _of_archive(file: Path) -> Images:

@@ -1,0 +1,158 @@
+"""Write codes of any number of images in shards."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+from ..checksums import digest
+from ..data.sources import Source, arrow, open_source
+from ..errors import BioDeepHashingError, RunError, UsageError
+from ..executors import Executor, LocalPool
+from ..executors.gpus import assign
+from ..models.encoder import preprocessing_of
+from ..models.loading import finished_run, network_settings_of
+from ..models.shards import ShardJob, encode_shard
+from ..runs import Run
+from ..runs.shards import SPARSE_STRIDE, Manifest, ShardFolder
+from ..runs.split_json import read_split_facts
+from ..settings import CommonSettings
+from ..settings.parsers import SHARD_ROWS
+from ..settings.units import HERE, Placement, given_placement
+from ..training.devices import device_of
+from ._shard_report import ShardReport
+
+
+@dataclass(frozen=True)
+class EncodingRequest:
+    """How images are encoded in shards.
+
+    Args:
+        rows: most images of a shard.
+        batch_size: images of a forward pass.
+        format: "npy" or "parquet".
+        unreadable: largest share of the images of a shard that may be unreadable.
+        device: where to compute: "auto", "cpu" or "cuda".
+        num_workers: processes that decode images, for each shard that is encoded at a time.
+        no_skip: remove the shards that are there, and begin anew.
+
+    Raises:
+        UsageError: if the shards would not be whole batches, or the parts of a directory would each begin it anew.
+    """
+
+    rows: int = SHARD_ROWS
+    batch_size: int = 64
+    format: str = "npy"
+    unreadable: Fraction = Fraction()
+    device: str = "auto"
+    num_workers: int = 1
+    no_skip: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.rows < 1 or self.rows % self.batch_size:
+            near = max(self.batch_size, 1) * max(1, round(self.rows / max(self.batch_size, 1)))
+            raise UsageError(
+                f"-rows {self.rows} is no multiple of -pbs {self.batch_size}, so batches would end with shards: -rows {near} is"
+            )
+        if self.format == "parquet":
+            arrow()
+
+
+def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, *, placement: Placement = HERE) -> list[str]:
+    """Write the shards of a source that are missing or damaged, and the totals once none is missing.
+
+    Args:
+        run: a finished run, or a handle of it.
+        images: the source, see :func:`~biodeephashing.data.sources.open_source`.
+        folder: where the shards go.
+        request: how.
+        placement: who encodes them, and which of them.
+
+    Returns:
+        One message per failed shard.
+
+    Raises:
+        UsageError: for what cannot be asked for.
+        DataError: if the source cannot be used.
+        RunError: if the run is not finished, or the directory holds other shards or files.
+    """
+    if request.no_skip and not placement.part.is_whole:
+        raise UsageError(
+            f"-no_skip removes all shards, and -part {placement.part} is not alone: give -no_skip to one command without -part"
+        )
+    run = finished_run(run)
+    device_of(CommonSettings(device=request.device))  # refuses one that is not there
+    source = open_source(images, rows=request.rows, classes=(read_split_facts(run.directory) or {}).get("classes", ()))
+    manifest, shards = _manifest(run, source, request), ShardFolder(folder)
+    _enter(shards, manifest, no_skip=request.no_skip)
+    left_over, report = shards.left_over(), ShardReport(shards, manifest)
+    if due := report.due(placement.part.take(source.shards)):
+        shards.done_file.unlink(missing_ok=True)
+        job = ShardJob(run, shards, manifest, request.unreadable, request.device, request.num_workers)
+        executor: Executor = LocalPool(placement.jobs, assign(CommonSettings(device=request.device)))
+        with closing(executor.run(partial(encode_shard, job=job), due)) as outcomes:
+            report.follow(outcomes, due)
+    report.conclude(placement.part)
+    for file in left_over if shards.done_file.is_file() else ():
+        file.unlink(missing_ok=True)
+    return report.failures
+
+
+def from_arguments(arguments: Namespace) -> None:
+    """Encode what ``encode.py`` asks for.
+
+    Raises:
+        BioDeepHashingError: for what cannot be done, or if a shard failed.
+    """
+    placement = given_placement(arguments)
+    given = {name: value for name, value in vars(arguments).items() if name in ("rows", "format", "device", "num_workers", "no_skip")}
+    batch_size = {"batch_size": arguments.predict_batch_size} if "predict_batch_size" in arguments else {}
+    request = EncodingRequest(unreadable=arguments.skip_unreadable, **given, **batch_size)
+    failures = encode(arguments.path, arguments.images, arguments.output, request, placement=placement)
+    if failures:
+        raise BioDeepHashingError(f"{len(failures):,} shards failed:\n" + "\n".join(failures))
+
+
+def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:
+    """Return what is to be encoded by what.
+
+    Raises:
+        UsageError: if ids of shards could overlap.
+        RunError: if the run hashes ready features.
+    """
+    if not source.is_counted and request.rows > SPARSE_STRIDE:
+        raise UsageError(f"-rows {request.rows} is too many for archives, whose ids leave room for {SPARSE_STRIDE:,} images each")
+    settings = network_settings_of(run)
+    return Manifest(
+        run=f"{run.method}/{run.database}/{run.experiment}/{run.name}",
+        checkpoint_sha256=digest(run.best_checkpoint),
+        bits=settings.number_of_bits,
+        preprocessing=preprocessing_of(run).record(),
+        batch_size=request.batch_size,
+        precision=settings.precision,
+        rows=request.rows,
+        format=request.format,
+        source={"kind": source.kind, "name": source.name, "sha256": source.sha256},
+        classes=source.classes,
+        ids="rows" if source.is_counted else "sparse",
+        shards=len(source.shards),
+    )
+
+
+def _enter(folder: ShardFolder, manifest: Manifest, *, no_skip: bool) -> None:
+    """Begin a directory of shards, or go on with one.
+
+    Raises:
+        RunError: if it holds other shards, or files.
+    """
+    if no_skip and folder.manifest_file.is_file():
+        folder.clear()
+    try:
+        folder.enter(manifest)
+    except RunError as error:
+        advice = "-no_skip removes them and begins anew" if folder.manifest_file.is_file() else "name another with -o"
+        raise RunError(f"{error}\n{advice}") from error
