@@ -4,47 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
 from ..metrics.bits import BitCounts, count_bits
 from ..ranking.blocks import blocks_of
 from ..ranking.feature_distances import FeatureDistances
 from ..ranking.histograms import Counts, DistanceHistogram, Reals
-from ..ranking.task import RetrievalTask
+from .items import PackedItems
 from .precisions import PrecisionSums
 
 _MEMORY = 32 * 2**20  # of the histograms of a block beside their sum
-
-
-@dataclass(frozen=True)
-class PackedItems:
-    """Queries, or the items of a shard, as small as they are stored.
-
-    Args:
-        codes: packed codes, uint8 (n, ceil(bits / 8)).
-        labels: packed labels, uint8 (n, ceil(classes / 8)).
-        bits: length of a code.
-        classes: number of classes.
-    """
-
-    codes: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    bits: int
-    classes: int
-
-    def task(self, queries: PackedItems) -> RetrievalTask:
-        """Return queries against these items.
-
-        Raises:
-            BioDeepHashingError: if there are no items, or codes and labels do not fit together.
-        """
-        labels = queries.labels, self.labels
-        return RetrievalTask(queries.codes, self.codes, *labels, bits=self.bits, classes=self.classes)
 
 
 @dataclass(frozen=True)
@@ -172,8 +143,3 @@ def count_shards(queries: PackedItems, shards: Iterable[PackedItems]) -> ShardCo
                 counts[block, :, : task.levels] += task.shared_histograms(block)
             bits += count_bits(shard.codes, shard.bits)
     return ShardCounts(counts, bits)
-
-
-def added(counts: Iterable[ShardCounts]) -> ShardCounts:
-    """Return the sum of counts, one at least."""
-    return reduce(add, counts)

@@ -39,8 +39,7 @@ class NearestLists:
     def first(self, count: int) -> NearestLists:
         """Return the first of these items in their order."""
         order = np.lexsort((self.ids, self.separations, self.distances), axis=1)[:, :count]
-        parts = self.distances, self.separations, self.ids, self.relevant
-        return NearestLists(*(np.take_along_axis(part, order, axis=1) for part in parts))
+        return NearestLists(**{name: np.take_along_axis(part, order, axis=1) for name, part in vars(self).items()})
 
 
 def nearest_lists(task: RetrievalTask, count: int, first_id: int, *, ties: str = "index") -> NearestLists:
@@ -84,8 +83,8 @@ def merge_lists(parts: Sequence[NearestLists], count: int) -> NearestLists:
         parts: the first ``count`` items, or all, of each shard.
         count: how many items; all of them where there are fewer.
     """
-    names = ("distances", "separations", "ids", "relevant")
-    return NearestLists(*(np.concatenate([getattr(part, name) for part in parts], axis=1) for name in names)).first(count)
+    together = {name: np.concatenate([vars(part)[name] for part in parts], axis=1) for name in vars(parts[0])}
+    return NearestLists(**together).first(count)
 
 
 def listed_average_precision(lists: NearestLists, spec: APSpec, relevant: Counts) -> AveragePrecision:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +11,7 @@ from ...errors import BioDeepHashingError
 from ..metrics.spec import APSpec
 from ..ranking.blocks import MEMORY, CountedTask, blocks_of
 from ..ranking.histograms import Counts, DistanceHistogram, Reals
-
-if TYPE_CHECKING:
-    from .counts import PackedItems
+from .items import PackedItems
 
 
 @dataclass(frozen=True)
@@ -54,11 +51,11 @@ class PrecisionSums:
 
 def cuts_of(counts: CountedTask, specs: Sequence[APSpec]) -> Counts:
     """Return how many items of each query count under some specs, (queries, cuts); each k and each radius once."""
-    asked = list(dict.fromkeys((spec.k, spec.radius) for spec in specs))
-    cuts = np.empty((counts.queries, len(asked)), dtype=np.int64)
+    distinct = list(dict.fromkeys((spec.k, spec.radius) for spec in specs))
+    cuts = np.empty((counts.queries, len(distinct)), dtype=np.int64)
     for block in blocks_of(counts, MEMORY):
         groups = DistanceHistogram.of(counts.histograms(block))
-        cuts[block] = np.stack([groups.cut(*cut) for cut in asked], axis=1)
+        cuts[block] = np.stack([groups.cut(*cut) for cut in distinct], axis=1)
     return cuts
 
 

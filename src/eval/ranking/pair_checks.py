@@ -30,9 +30,7 @@ def check_same(columns: tuple[NDArray[np.unsignedinteger], ...], *, other_view: 
         raise BioDeepHashingError("one item alone cannot be ranked against others")
 
 
-def check_codes_and_labels(
-    codes: tuple[Codes, Codes], labels: tuple[Labels, Labels], bits: int | None, classes: int | None = None
-) -> None:
+def check_codes_and_labels(codes: tuple[Codes, Codes], labels: tuple[Labels, Labels], bits: int | None, classes: int | None = None) -> None:
     """Refuse packed codes and labels that do not belong together.
 
     Args:
