@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 from tqdm import tqdm
 
 from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
-from ..executors import Executor, LocalPool, Outcome
-from ..executors.gpus import assign
+from ..executors import Outcome, open_executor
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.units import HERE, Placement
@@ -32,15 +31,17 @@ def run_grid(trials: Sequence[CommonSettings], work: Work, *, placement: Placeme
         placement: who runs them.
         title: name of the grid's MLflow run.
     """
-    executor: Executor = LocalPool(placement.jobs, assign(trials[0]))
-    parent = None
-    if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
-        parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
-    with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
-        report = _Report(trials, bar)
-        with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
-            for outcome in outcomes:
-                report.take(outcome)
+    with open_executor(placement, trials[0]) as executor:
+        for line in executor.places:
+            print(line)
+        parent = None
+        if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
+            parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
+        with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
+            report = _Report(trials, bar)
+            with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
+                for outcome in outcomes:
+                    report.take(outcome)
     return report.failures
 
 

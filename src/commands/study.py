@@ -6,22 +6,24 @@ import itertools
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
 from ..interrupts import defer_interrupts
-from ..runs import Run
+from ..runs import Run, only_process
 from ..settings import CommonSettings
 from ..settings.flags import given_images
 from ..settings.strict_parser import command_line
-from ..settings.units import HERE, PLACEMENT_FLAGS, Part, Placement, given_placement
+from ..settings.units import HERE, LOCAL, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
 from ._grid import run_grid
 from .compare import compare
 
 Table = TypeVar("Table", bound=CommonSettings)
+PATIENCE = 120  # seconds
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
@@ -45,7 +47,8 @@ def study(trials: Sequence[CommonSettings], *, placement: Placement = HERE, titl
     if not trials or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
     own = placement.part.take(trials)
-    return run_grid(own, run_trial, placement=placement, title=title) if own else []
+    work = run_trial if placement.on == LOCAL else partial(run_trial, patience=PATIENCE)
+    return run_grid(own, work, placement=placement, title=title) if own else []
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
@@ -73,14 +76,23 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
     return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_trial(settings: CommonSettings, parent: str | None) -> str:
-    """Train, predict and evaluate one trial, and return a line with its result."""
+def run_trial(settings: CommonSettings, parent: str | None, *, patience: float = 0) -> str:
+    """Train, predict and evaluate one trial, and return a line with its result.
+
+    Args:
+        settings: the settings of the run.
+        parent: MLflow id of the grid the run belongs to, if any.
+        patience: seconds to wait for the lock of a run in training: the node of an earlier attempt may still hold it.
+    """
     with defer_interrupts():
         from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
 
-    started = time.monotonic()
-    skipped = train.reason_to_skip(Run.of(settings), settings) is not None
-    run = train.train(settings, quiet=True, parent=parent)
+    started, run = time.monotonic(), Run.of(settings)
+    if patience and run.status == "training":
+        with only_process(run.directory / ".lock", wait=patience, busy=f"another process has been training {run} for {patience:g} s"):
+            pass
+    skipped = train.reason_to_skip(run, settings) is not None
+    train.train(settings, quiet=True, parent=parent)
     predict.predict(settings, quiet=True)
     results = evaluate.evaluate(run, no_skip=settings.no_skip, quiet=True)
     done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
