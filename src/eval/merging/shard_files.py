@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from ...errors import RunError, UsageError
 from ...runs.shards import Manifest, ShardFolder, ShardNote
 from ..arrays.array_files import read_npy
 from .items import PackedItems
+
+Bytes: TypeAlias = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -82,21 +85,25 @@ def item_count(notes: Mapping[int, ShardNote]) -> int:
     return sum(note.rows - len(note.refused) for note in notes.values())
 
 
-def _read_npy(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _read_npy(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[Bytes, Bytes]:
     codes, labels = read_npy(folder.codes_file(shard, "npy")), read_npy(folder.labels_file(shard))
     if refused := [image - note.first for image, _ in note.refused]:  # their codes are zeros and say nothing
         codes, labels = np.delete(codes, refused, axis=0), np.delete(labels, refused, axis=0)
     return codes, labels
 
 
-def _read_parquet(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Read the columns of codes and labels; images without a code have no row."""
+def _read_parquet(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[Bytes, Bytes]:
+    """Read the columns of codes and labels, of fixed width; images without a code have no row."""
     try:
         import pyarrow.parquet
     except ImportError as error:
-        raise UsageError(
-            f"{folder.path} holds Parquet files, which need the extra parquet: pip install 'biodeephashing[parquet]'"
-        ) from error
+        raise UsageError(f"{folder.path} holds Parquet files: they need pip install 'biodeephashing[parquet]'") from error
     table = pyarrow.parquet.read_table(folder.codes_file(shard, "parquet"), columns=["code", "labels"])
-    codes, labels = (np.frombuffer(b"".join(table[name].to_pylist()), np.uint8).reshape(len(table), -1) for name in ("code", "labels"))
-    return codes, labels
+    return _rows(table["code"]), _rows(table["labels"])
+
+
+def _rows(column: Any) -> Bytes:
+    """Return a column of byte strings as rows of bytes."""
+    width = column.type.byte_width
+    parts = [np.frombuffer(chunk.buffers()[1], np.uint8, width * len(chunk), width * chunk.offset) for chunk in column.chunks]
+    return np.concatenate([np.empty(0, np.uint8), *parts]).reshape(-1, width)

@@ -74,6 +74,6 @@ def _check_products(taken: Counts, relevant: Counts) -> None:
     if (products >= _WIDEST).any():
         row = int(products.argmax())
         raise BioDeepHashingError(
-            f"a cut takes {taken[row]:,} items of a distance group with {relevant[row]:,} relevant ones: too many for the tie rule expected, "
-            "whose products of counts have 64 bits; cuts below 3,000,000,000 are possible"
+            f"a cut takes {taken[row]:,} items of a distance group with {relevant[row]:,} relevant ones: too many for the tie rule "
+            "expected, whose products of counts have 64 bits; any cut below 3,000,000,000 is possible"
         )

@@ -14,7 +14,7 @@ from .feature_distances import FeatureDistances
 from .histograms import Counts, DistanceHistogram, Reals
 from .pair_checks import Labels, check_codes_and_labels, check_same
 from .rows import Array, as_array, checked_features, packed
-from .threads import TOGETHER, in_threads
+from .threads import in_threads
 
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 

@@ -37,7 +37,10 @@ class Sharded:
         query_codes, codes, query_labels, labels = self.sample.arrays
         own, items = self.sample.features
         return [
-            (RetrievalTask(query_codes, codes[rows], query_labels, labels[rows], bits=self.sample.bits, features=(own, items[rows])), rows.start)
+            (
+                RetrievalTask(query_codes, codes[rows], query_labels, labels[rows], bits=self.sample.bits, features=(own, items[rows])),
+                rows.start,
+            )
             for rows in self.rows
             if rows.start < rows.stop
         ]

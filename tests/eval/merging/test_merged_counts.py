@@ -33,7 +33,7 @@ def bits_of(result) -> list[bytes]:
     return [array.tobytes() for array in (*arrays, *result.ndcg.values())]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(problem=problems(), parts=st.integers(1, 3))
 def test_closed_forms_have_the_same_bits(problem, parts):
     counts = reduce(add, (count_shards(problem.queries, problem.shards[part::parts]) for part in range(parts)))
@@ -44,7 +44,7 @@ def test_closed_forms_have_the_same_bits(problem, parts):
     assert (got.shares.tobytes(), got.correlations.tobytes()) == (want.shares.tobytes(), want.correlations.tobytes())
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(problem=problems(), border=st.integers(0, 6))
 def test_ranking_by_rows_goes_on_in_the_next_shard(problem, border):
     ranges = problem.shards[:border], problem.shards[border:]

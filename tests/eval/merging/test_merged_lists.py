@@ -18,7 +18,7 @@ from biodeephashing.eval.metrics import DENOMINATORS
 from biodeephashing.eval.ranking import nearest_items
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(problem=problems(), k=st.one_of(st.integers(1, 70), st.just(1000)), ties=st.sampled_from(["index", "feature"]))
 def test_lists_are_those_of_one_sort(problem, k, ties):
     sample = problem.sample

@@ -15,7 +15,11 @@ from biodeephashing.eval.ranking import DistanceHistogram
 
 FEW = len(NODES)
 RANGES = [
-    *((a, t) for a in (0, 1, 50, FAR_DISCOUNTS - 1, FAR_DISCOUNTS, FAR_DISCOUNTS + 1, 1000, 10**6) for t in (1, 2, FEW, FEW + 1, 100, 1000)),
+    *(
+        (a, t)
+        for a in (0, 1, 50, FAR_DISCOUNTS - 1, FAR_DISCOUNTS, FAR_DISCOUNTS + 1, 1000, 10**6)
+        for t in (1, 2, FEW, FEW + 1, 100, 1000)
+    ),
     *((a, t) for a in (0, 200, 10**5) for t in (10**7, 10**9, 10**10)),
     *((10**9, t) for t in (1, FEW, FEW + 1, 50, 10**5, 9 * 10**9)),
 ]
