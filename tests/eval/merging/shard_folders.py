@@ -29,10 +29,19 @@ def write_shards(run: Run, path: Path, sizes: Sequence[int], *, refused: Sequenc
     codes, labels = np.load(run.codes_file("database")), np.packbits(load_fold(run.database, "database").labels.astype(bool), axis=1)
     codes[list(refused)] = 0
     known = {
-        "run": str(run), "checkpoint_sha256": predictions.fingerprint.sha256, "bits": predictions.bits, "preprocessing": {}, "batch_size": 4,
-        "precision": "32", "rows": max(sizes), "format": "npy", "source": {"kind": "fold"}, "classes": tuple(read_split(run.database).classes),
-        "ids": "rows", "shards": len(sizes),
-    }  # fmt: skip
+        "run": str(run),
+        "checkpoint_sha256": predictions.fingerprint.sha256,
+        "bits": predictions.bits,
+        "preprocessing": {},
+        "batch_size": 4,
+        "precision": "32",
+        "rows": max(sizes),
+        "format": "npy",
+        "source": {"kind": "fold"},
+        "classes": tuple(read_split(run.database).classes),
+        "ids": "rows",
+        "shards": len(sizes),
+    }
     manifest = Manifest(**known | changed)  # type: ignore[arg-type]
     path.mkdir(parents=True, exist_ok=True)
     folder.enter(manifest)

@@ -204,7 +204,7 @@ def test_shards_of_something_else(fabricated, queries, tmp_path, changed, messag
 def test_damaged_shards_are_named(queries, shards, tmp_path):
     codes = np.load(shards / "part-00003.npy")
     np.save(shards / "part-00003.npy", codes[::-1])
-    with pytest.raises(RunError, match="part-00003 of .* checksum"):
+    with pytest.raises(RunError, match=r"part-00003 of .* checksum"):
         evaluate_shards(queries, shards, output=tmp_path / "r.json", quiet=True)
     assert not (tmp_path / "r.json").exists()
 
