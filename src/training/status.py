@@ -10,6 +10,7 @@ from ..runs import Run, only_process
 from ..runs.hparams_json import write_hparams
 from ..settings import CommonSettings
 from .feeding import recorded_settings
+from .launched import leads, meet
 from .same_split import record_split
 
 
@@ -17,7 +18,8 @@ from .same_split import record_split
 def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iterator[None]:
     """Train a run inside the block: its settings, its split and its status are recorded, and no other process trains it meanwhile.
 
-    A method that trains nothing marks its run as finished by an empty block.
+    A method that trains nothing marks its run as finished by an empty block. Of several processes of a launch the first one records;
+    the others train, between its start and its end.
 
     Args:
         run: the run.
@@ -27,6 +29,11 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
     Raises:
         RunError: if another process trains the run. Whatever the block raises marks the run as interrupted.
     """
+    if not leads():
+        meet()
+        yield
+        meet()
+        return
     with only_process(run.directory / ".lock", wait=0, busy=f"another process is training this run: {run}"):
         if anew:
             _clear(run)
@@ -34,11 +41,13 @@ def recorded_training(run: Run, settings: CommonSettings, *, anew: bool) -> Iter
         try:
             write_hparams(run.hparams_file, recorded_settings(settings))
             record_split(run)
+            meet()
             yield
         except BaseException:
             run.mark("interrupted")
             raise
         run.mark("finished")
+    meet()
 
 
 def _clear(run: Run) -> None:
