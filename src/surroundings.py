@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,31 @@ def settle() -> None:
         # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     _lend_home()
+
+
+@contextmanager
+def redirected_libraries(log: Path) -> Iterator[None]:
+    """Let what C libraries and child processes write to standard error go to a file during the block; Python writes where it did.
+
+    Args:
+        log: the file, which is added to.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    usual, terminal = sys.stderr, os.dup(2)
+    usual.flush()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        with os.fdopen(terminal, "w", encoding=usual.encoding, errors=usual.errors) as stream:
+            if isinstance(usual, _Lasting):
+                sys.stderr = _lasting(stream)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(terminal, 2)
+    finally:
+        sys.stderr = usual
 
 
 def _lend_home() -> None:

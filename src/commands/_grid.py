@@ -12,34 +12,36 @@ from typing import Any, TypeAlias
 from tqdm import tqdm
 
 from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
-from ..executors import Executor, LocalPool, Outcome
-from ..executors.gpus import assign
+from ..executors import Outcome, open_executor
 from ..runs import Run
 from ..settings import CommonSettings
+from ..settings.units import HERE, Placement
 from ..surroundings import has_terminal
 from ..tracking import start_parent
 
 Work: TypeAlias = Callable[..., str]
 
 
-def run_grid(trials: Sequence[CommonSettings], work: Work, *, jobs: int, title: str) -> list[str]:
+def run_grid(trials: Sequence[CommonSettings], work: Work, *, placement: Placement = HERE, title: str) -> list[str]:
     """Do the work of every trial, several at a time, and return one message per failed trial.
 
     Args:
         trials: the settings of each run.
         work: called with the settings of a trial and the grid's MLflow run; returns a line with the result.
-        jobs: processes at a time; 0 for one per core, or one per GPU.
+        placement: who runs them.
         title: name of the grid's MLflow run.
     """
-    executor: Executor = LocalPool(jobs, assign(trials[0]))
-    parent = None
-    if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
-        parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
-    with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
-        report = _Report(trials, bar)
-        with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
-            for outcome in outcomes:
-                report.take(outcome)
+    with open_executor(placement, trials[0]) as executor:
+        for line in executor.places:
+            print(line)
+        parent = None
+        if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
+            parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
+        with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
+            report = _Report(trials, bar)
+            with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
+                for outcome in outcomes:
+                    report.take(outcome)
     return report.failures
 
 

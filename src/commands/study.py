@@ -6,31 +6,35 @@ import itertools
 import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
 from ..interrupts import defer_interrupts
-from ..runs import Run
+from ..runs import Run, only_process
 from ..settings import CommonSettings
 from ..settings.flags import given_images
+from ..settings.strict_parser import command_line
+from ..settings.units import HERE, LOCAL, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
 from ._grid import run_grid
 from .compare import compare
 
 Table = TypeVar("Table", bound=CommonSettings)
+PATIENCE = 120  # seconds
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
-def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
+def study(trials: Sequence[CommonSettings], *, placement: Placement = HERE, title: str = "study") -> list[str]:
     """Train, predict and evaluate every trial of a grid, several at a time, and compare the learning rules.
 
     A trial that fails does not stop the others; a finished trial is skipped; an interrupted grid resumes where it was.
 
     Args:
         trials: the settings of each run; all of one experiment on one dataset.
-        jobs: processes at a time; 0 for one per core, or one per GPU.
+        placement: who runs them, and which of them.
         title: name of the grid's MLflow run.
 
     Returns:
@@ -42,7 +46,9 @@ def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "stud
     names = [Run.of(trial) for trial in trials]
     if not trials or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
-    return run_grid(trials, run_trial, jobs=jobs, title=title)
+    own = placement.part.take(trials)
+    work = run_trial if placement.on == LOCAL else partial(run_trial, patience=PATIENCE)
+    return run_grid(own, work, placement=placement, title=title) if own else []
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
@@ -70,14 +76,23 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
     return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_trial(settings: CommonSettings, parent: str | None) -> str:
-    """Train, predict and evaluate one trial, and return a line with its result."""
+def run_trial(settings: CommonSettings, parent: str | None, *, patience: float = 0) -> str:
+    """Train, predict and evaluate one trial, and return a line with its result.
+
+    Args:
+        settings: the settings of the run.
+        parent: MLflow id of the grid the run belongs to, if any.
+        patience: seconds to wait for the lock of a run in training: the node of an earlier attempt may still hold it.
+    """
     with defer_interrupts():
         from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
 
-    started = time.monotonic()
-    skipped = train.reason_to_skip(Run.of(settings), settings) is not None
-    run = train.train(settings, quiet=True, parent=parent)
+    started, run = time.monotonic(), Run.of(settings)
+    if patience and run.status == "training":
+        with only_process(run.directory / ".lock", wait=patience, busy=f"another process has been training {run} for {patience:g} s"):
+            pass
+    skipped = train.reason_to_skip(run, settings) is not None
+    train.train(settings, quiet=True, parent=parent)
     predict.predict(settings, quiet=True)
     results = evaluate.evaluate(run, no_skip=settings.no_skip, quiet=True)
     done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
@@ -94,7 +109,7 @@ def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     Raises:
         UsageError: for settings that cannot be used.
     """
-    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
+    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "skip_unreadable", *PLACEMENT_FLAGS)}
     return expand(table, read_config(table, arguments.config) | flags, str(arguments.config or "command line"))
 
 
@@ -105,14 +120,23 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
         UsageError: for a grid that cannot be run.
         BioDeepHashingError: if a trial failed.
     """
-    if arguments.jobs < 0:
-        raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
+    placement = given_placement(arguments)
     trials = trials_of(arguments, table)
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
-    failures = study(trials, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
-    if len(failures) < len(trials) and trials[0].tracking == "on":
-        compare(trials[0].database, trials[0].experiment_name)
-        print(f"all runs, curves and settings: {how_to_open()}")
+    failures = study(trials, placement=placement, title=arguments.config.stem if arguments.config else "study")
+    attempted = len(placement.part.take(trials))
+    _conclude(trials[0], placement.part, succeeded=attempted - len(failures), attempted=attempted)
     if failures:
-        raise BioDeepHashingError(f"{len(failures)} of {len(trials)} trials failed:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"{len(failures)} of {attempted} trials failed:\n" + "\n".join(failures))
+
+
+def _conclude(trial: CommonSettings, part: Part, *, succeeded: int, attempted: int) -> None:
+    """Compare the runs of a grid, or print how to once its other parts are done too."""
+    if not part.is_whole:
+        print(f"part {part}: {succeeded} of {attempted} trials are done")
+        if trial.tracking == "on":
+            print(f"after all parts: {command_line('src/eval/compare.py')} -db {trial.database} -exp {trial.experiment_name}")
+    elif succeeded and trial.tracking == "on":
+        compare(trial.database, trial.experiment_name)
+        print(f"all runs, curves and settings: {how_to_open()}")

@@ -10,6 +10,7 @@ from .common import CommonSettings
 from .flags import add_measures, add_settings, add_skip_unreadable, whole_number
 from .setting import kind_of
 from .strict_parser import StrictParser
+from .units import add_placement
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
@@ -45,7 +46,7 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
     """Return the parser of ``study.py`` with the settings of a method."""
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     _add_config(parser, "YAML file of settings, lists for several values; flags win")
-    parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
+    add_placement(parser)
     add_skip_unreadable(parser)
     for field, setting in table.table():
         if "train" not in setting.phases:

@@ -15,8 +15,28 @@ from ..runs import Run
 from ..runs.hparams_json import hparams_of
 from ..settings import TrainingSettings
 from ..tracking import Tracker, open_tracker
+from .attempt import Attempt, SupersededError
 from .checkpoints import write_checkpoint
 from .trained_module import TrainedModule
+
+
+class Fence(pl.Callback):
+    """Ends a training that another process has taken over before the callbacks after it write or log anything.
+
+    Args:
+        attempt: the attempt to train the run.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Look for another process after each epoch."""
+        self.attempt.check()
+
+    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Look for another process after the last epoch."""
+        self.attempt.check()
 
 
 class Checkpoints(Checkpoint):
@@ -25,13 +45,14 @@ class Checkpoints(Checkpoint):
     Being one of Lightning's checkpoint callbacks it comes after early stopping, whose state a resume needs too.
 
     Args:
-        run: its directory holds them.
+        attempt: the attempt to train the run, whose directory holds them.
         settings: the run's settings.
         can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
     """
 
-    def __init__(self, run: Run, settings: TrainingSettings, *, can_move: bool = True) -> None:
-        self.run = run
+    def __init__(self, attempt: Attempt, settings: TrainingSettings, *, can_move: bool = True) -> None:
+        self.attempt = attempt
+        self.run = attempt.run
         self.settings = settings
         self.can_move = can_move
         self.best_value = -1.0
@@ -61,6 +82,7 @@ class Checkpoints(Checkpoint):
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
 
     def _write(self, module: TrainedModule, path: Path, epoch: int, value: float) -> None:
+        self.attempt.check()
         write_checkpoint(
             path,
             {
@@ -176,5 +198,7 @@ class MetricLogger(pl.Callback):
         self._tracker.close("FINISHED")
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the MLflow run as killed or failed."""
+        """Close the MLflow run as killed or failed, unless it goes on in another process."""
+        if isinstance(exception, SupersededError):
+            return
         self._tracker.close("KILLED" if isinstance(exception, KeyboardInterrupt) else "FAILED")

@@ -16,7 +16,8 @@ from ..runs import Run
 from ..settings import TrainingSettings
 from ..surroundings import has_terminal, launch
 from .alignment import AlignmentCurves
-from .callbacks import BoardLogger, Checkpoints, EpochProgressBar, MetricLogger
+from .attempt import Attempt
+from .callbacks import BoardLogger, Checkpoints, EpochProgressBar, Fence, MetricLogger
 from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .devices import accelerator
@@ -82,12 +83,13 @@ def train_module(
         BioDeepHashingError: if training fails; the run is then marked as interrupted.
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
-    with recorded_training(run, settings, anew=settings.no_skip):
+    with recorded_training(run, settings, anew=settings.no_skip) as attempt:
         if resume is None or not _is_done(resume, settings):
             if resume is not None and not reporting.quiet:
                 print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
-            _fit(run, settings, reporting, module, feeding, plan, resuming=resume is not None)
+            _fit(attempt, settings, reporting, module, feeding, plan, resuming=resume is not None)
         if leads():
+            attempt.check()
             finish()
 
 
@@ -98,7 +100,7 @@ def _is_done(checkpoint: dict[str, Any], settings: TrainingSettings) -> bool:
 
 
 def _fit(
-    run: Run,
+    attempt: Attempt,
     settings: TrainingSettings,
     reporting: Reporting,
     module: TrainedModule,
@@ -107,10 +109,12 @@ def _fit(
     *,
     resuming: bool,
 ) -> None:
-    checkpoints = Checkpoints(run, settings, can_move=module.can_move)
+    run = attempt.run
+    checkpoints = Checkpoints(attempt, settings, can_move=module.can_move)
     metric_logger = MetricLogger(run, settings, checkpoints, plan, quiet=reporting.quiet, parent=reporting.parent, fresh=settings.no_skip)
     stopping = EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta)
     callbacks: list[pl.Callback] = [
+        Fence(attempt),
         *([stopping] if module.can_move else []),
         metric_logger,
         *([AlignmentCurves(run, settings.align_every, metric_logger)] if settings.align_every else []),
@@ -132,7 +136,7 @@ def _fit(
         max_epochs=settings.epochs,
         gradient_clip_val=(settings.clip_norm or None) if module.automatic_optimization else None,  # else the module clips
         callbacks=callbacks,
-        plugins=[WholeFileCheckpointIO(), TorchElasticEnvironment() if launched else LightningEnvironment()],
+        plugins=[WholeFileCheckpointIO(attempt), TorchElasticEnvironment() if launched else LightningEnvironment()],
         logger=BoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),
         enable_progress_bar=show_bar,
         enable_model_summary=False,
