@@ -161,7 +161,7 @@ def _fit(
 
 
 class _OwnSignals(pl.Callback):
-    """Keeps the handlers of signals as they were: Lightning's own one for SIGTERM sends to the other processes, which may be at another step.
+    """Keeps the handlers of signals: Lightning's own one for SIGTERM talks to the other processes, which may be at another step.
 
     Args:
         handlers: by signal.
