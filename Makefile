@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crossmodal page test test-slow lint format typecheck floors check docs site clean
+.PHONY: help venv demo demo-crossmodal cluster-demo page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -31,6 +31,10 @@ demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three se
 demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and texts of characters, and compare them (4 minutes)
 	$(BIN)/python src/data/process/GLYPHS.py
 	$(BIN)/python src/models/CrossModal/study.py -config configs/demo_crossmodal.yaml
+
+cluster-demo: $(VENV)/.installed-dev  ## run a grid on three simulated nodes, one process killed on the way: the same bits (2 minutes, Linux)
+	$(BIN)/python src/data/process/DIGITS.py
+	OMP_NUM_THREADS=1 $(BIN)/python examples/cluster_demo.py
 
 page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
 	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'

@@ -78,6 +78,7 @@ def secure(address: str) -> None:
         RunError: if nothing answers at the address.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."  # nothing that its threads would print among the results, such as a node's last state
     host, _, port = address.rpartition(":")
     if address == LOCAL or host.startswith("127.") or host == "localhost":
         os.environ.update(LOOPBACK_ONLY)

@@ -97,6 +97,12 @@ def descendants(process: int) -> list[int]:
     return direct + [further for child in direct for further in descendants(child)]
 
 
+def worker_of(node: Any) -> int | None:
+    """Return a process of a node that does a unit, or could, if there is one."""
+    raylet = node.all_processes["raylet"][0].process.pid
+    return next((process for process in descendants(raylet) if name_of(process).startswith("ray::_do")), None)
+
+
 def name_of(process: int) -> str:
     """Return the name of a process, "" where it is gone."""
     file = Path(f"/proc/{process}/comm")

@@ -61,6 +61,7 @@ def test_a_grid_whose_process_and_node_are_killed_gives_the_bits_of_a_serial_one
     assert status == 0, complained
     assert complained.count("begins again") == 2
     assert "Traceback" not in complained
+    assert "raylet" not in told + complained
     for run, serial in zip(runs, runs_of("serial", tiny_database), strict=True):
         one, other = read_checkpoint(run.best_checkpoint), read_checkpoint(serial.best_checkpoint)
         assert equal(one["network"], other["network"])
