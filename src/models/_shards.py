@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,8 @@ from ..runs.shards import ShardNote
 from ._shard_job import ShardJob
 from .encoder import Encoder
 
+# Below a process that an executor spawned they would be spawned too, and import PyTorch for every shard.
+_START_METHOD = "fork" if sys.platform == "linux" else None
 _SHOWN = 3  # unreadable images that an error message names
 
 
@@ -84,7 +87,8 @@ def _coded(readable: ReadableImages, encoder: Encoder, job: ShardJob) -> _Coded:
     """
     count, size, zeros = len(readable.images), job.manifest.batch_size, 0
     packed, present = np.zeros((count, job.manifest.code_bytes), dtype=np.uint8), np.zeros(count, dtype=np.bool_)
-    batches = loader(readable, batch_size=size, num_workers=job.num_workers, pin_memory=encoder.device.type == "cuda")
+    on_gpu = encoder.device.type == "cuda"
+    batches = loader(readable, batch_size=size, num_workers=job.num_workers, pin_memory=on_gpu, start_method=_START_METHOD)
     unread = 0
     for number, (batch, _, rows) in enumerate(batches):
         start, end = number * size, min((number + 1) * size, count)
