@@ -42,11 +42,11 @@ def open_cluster(placement: Placement, settings: CommonSettings | None = None) -
     """
     if find_spec("ray") is None:
         raise UsageError('-on ray needs Ray: pip install "biodeephashing[cluster]"')
+    variables = {} if placement.address == LOCAL else _variables()
     secure(placement.address)
     log = experiments_folder() / "ray.log"
     with redirected_libraries(log):
         ray = import_module("._ray", __package__)  # an optional extra, which takes seconds
-        variables = {} if placement.address == LOCAL else _variables()
         ray.connect(placement.address, variables, log)
         try:
             nodes = ray.nodes()
@@ -78,6 +78,7 @@ def secure(address: str) -> None:
         RunError: if nothing answers at the address.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_DEDUP_LOGS_SKIP_REGEX"] = "."  # nothing that its threads would print among the results, such as a node's last state
     host, _, port = address.rpartition(":")
     if address == LOCAL or host.startswith("127.") or host == "localhost":
         os.environ.update(LOOPBACK_ONLY)

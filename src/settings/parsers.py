@@ -14,8 +14,8 @@ from .units import add_placement
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
-    "queries": "codes of the queries",
-    "database": "codes of the database",
+    "queries": "codes of the queries; with a database in shards RUN:FOLD, a fold of the run that encoded it",
+    "database": "codes of the database, or the directory of its shards, as encode.py writes them",
     "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
     "database_labels": "classes of the database",
 }
@@ -118,7 +118,7 @@ def evaluate_codes_parser() -> StrictParser:
         "(whose signs are the codes), or packed whole numbers (-bits).",
     )
     for name, words in CODE_FILES.items():
-        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
+        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, metavar="FILE", help=words)
     parser.add_argument(
         "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
     )
@@ -128,8 +128,14 @@ def evaluate_codes_parser() -> StrictParser:
     for name, words in (("heading", "the first row of text files is a heading"), ("index", "their first column counts or names the rows")):
         parser.add_argument(f"-{name}", f"--{name}", type=_yes, default=SUPPRESS, metavar="yes|no", help=words)
     parser.add_argument("-leave_one_out", "--leave_one_out", action="store_true", help="rank each query against the others, not itself")
-    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
+    words = "where to write the numbers; with -part the directory of what parts count"
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there, or count a part again")
+    words = "measure the shards that are there where some are missing; the result says so"
+    parser.add_argument("-partial", "--partial", action="store_true", help=words)
+    words = "add up what the parts of a database in shards counted, in place of -queries and -database"
+    parser.add_argument("-merge", "--merge", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
+    add_placement(parser, skip=("jobs",))
     add_measures(parser)
     return parser
 
