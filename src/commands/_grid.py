@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
+from ..errors import BioDeepHashingError, cuda_oom_hint, describe, explain_os_error, plain_warnings
 from ..executors import Outcome, open_executor
 from ..runs import Run
 from ..settings import CommonSettings
@@ -81,6 +81,8 @@ class _Report:
 
 def reason_of(error: Exception) -> str:
     """Return why a unit of work failed: a sentence for people, or the whole traceback of a defect."""
-    if isinstance(error, (BioDeepHashingError, OSError)):
+    if isinstance(error, OSError):
+        return explain_os_error(error)
+    if isinstance(error, BioDeepHashingError):
         return describe(error)
     return cuda_oom_hint(error) or "".join(traceback.format_exception(error)).rstrip()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 from tqdm import tqdm
 
 from ..data.sources import Shard
-from ..executors import Outcome
+from ..executors import Executor, Outcome
 from ..runs.shards import Manifest, ShardFolder, ShardNote
 from ..settings.units import Part
 from ..surroundings import has_terminal
@@ -42,16 +43,20 @@ class ShardReport:
             print(f"skipped: {whole:,} of {len(shards):,} shards are whole (-no_skip begins anew)")
         return due
 
-    def follow(self, outcomes: Iterable[Outcome[Shard, ShardNote]], due: Sequence[Shard]) -> None:
-        """Print a line for each shard as it ends.
+    def follow(self, executor: Executor, work: Callable[[Shard], ShardNote], due: Sequence[Shard]) -> None:
+        """Let an executor make shards, and print a line for each as it ends.
 
         Args:
-            outcomes: how shards ended.
-            due: all that will end.
+            executor: makes them.
+            work: makes one.
+            due: the shards.
         """
+        for line in executor.places:
+            print(line)
         counts = [shard.images for shard in due]
         total = None if None in counts else sum(count for count in counts if count is not None)
-        with tqdm(total=total, desc=f"0/{len(due)} shards", unit="image", disable=not has_terminal()) as bar:
+        bar = tqdm(total=total, desc=f"0/{len(due)} shards", unit="image", disable=not has_terminal())
+        with bar, closing(executor.run(work, due)) as outcomes:
             for number, outcome in enumerate(outcomes, start=1):
                 self._take(outcome, bar)
                 bar.set_description(f"{number:,}/{len(due):,} shards")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -12,8 +11,7 @@ from pathlib import Path
 from ..checksums import digest
 from ..data.sources import Source, arrow, open_source
 from ..errors import BioDeepHashingError, RunError, UsageError
-from ..executors import Executor, LocalPool
-from ..executors.gpus import assign
+from ..executors import open_executor
 from ..models.encoder import preprocessing_of
 from ..models.loading import finished_run, network_settings_of
 from ..models.shards import ShardJob, encode_shard
@@ -21,6 +19,7 @@ from ..runs import Run
 from ..runs.shards import SPARSE_STRIDE, Manifest, ShardFolder
 from ..runs.split_json import read_split_facts
 from ..settings import CommonSettings
+from ..settings.flags import collect_settings
 from ..settings.parsers import SHARD_ROWS
 from ..settings.units import HERE, Placement, given_placement
 from ..training.devices import device_of
@@ -53,10 +52,10 @@ class EncodingRequest:
     no_skip: bool = False
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.rows < 1 or self.rows % self.batch_size:
-            near = max(self.batch_size, 1) * max(1, round(self.rows / max(self.batch_size, 1)))
+        if self.rows < 1 or self.rows % self.batch_size:
+            near = self.batch_size * max(1, round(self.rows / self.batch_size))
             raise UsageError(
-                f"-rows {self.rows} is no multiple of -pbs {self.batch_size}, so batches would end with shards: -rows {near} is"
+                f"-rows {self.rows} is no multiple of -pbs {self.batch_size}, and a shard is made of whole batches: {near} is one"
             )
         if self.format == "parquet":
             arrow()
@@ -85,17 +84,17 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
             f"-no_skip removes all shards, and -part {placement.part} is not alone: give -no_skip to one command without -part"
         )
     run = finished_run(run)
-    device_of(CommonSettings(device=request.device))  # refuses one that is not there
+    settings = CommonSettings(device=request.device, num_workers=request.num_workers, tracking="off")
+    device_of(settings)  # refuses one that is not there
     source = open_source(images, rows=request.rows, classes=(read_split_facts(run.directory) or {}).get("classes", ()))
     manifest, shards = _manifest(run, source, request), ShardFolder(folder)
     _enter(shards, manifest, no_skip=request.no_skip)
     left_over, report = shards.left_over(), ShardReport(shards, manifest)
     if due := report.due(placement.part.take(source.shards)):
         shards.done_file.unlink(missing_ok=True)
-        job = ShardJob(run, shards, manifest, request.unreadable, request.device, request.num_workers)
-        executor: Executor = LocalPool(placement.jobs, assign(CommonSettings(device=request.device)))
-        with closing(executor.run(partial(encode_shard, job=job), due)) as outcomes:
-            report.follow(outcomes, due)
+        job = ShardJob(run, ShardFolder(folder.absolute()), manifest, request.unreadable, request.device, request.num_workers)
+        with open_executor(placement, settings) as executor:
+            report.follow(executor, partial(encode_shard, job=job), due)
     report.conclude(placement.part)
     for file in left_over if shards.done_file.is_file() else ():
         file.unlink(missing_ok=True)
@@ -109,12 +108,19 @@ def from_arguments(arguments: Namespace) -> None:
         BioDeepHashingError: for what cannot be done, or if a shard failed.
     """
     placement = given_placement(arguments)
-    given = {name: value for name, value in vars(arguments).items() if name in ("rows", "format", "device", "num_workers", "no_skip")}
-    batch_size = {"batch_size": arguments.predict_batch_size} if "predict_batch_size" in arguments else {}
-    request = EncodingRequest(unreadable=arguments.skip_unreadable, **given, **batch_size)
+    settings = collect_settings(CommonSettings, arguments)
+    request = EncodingRequest(
+        rows=arguments.rows,
+        batch_size=settings.predict_batch_size,
+        format=arguments.format,
+        unreadable=arguments.skip_unreadable,
+        device=settings.device,
+        num_workers=settings.num_workers,
+        no_skip=settings.no_skip,
+    )
     failures = encode(arguments.path, arguments.images, arguments.output, request, placement=placement)
     if failures:
-        raise BioDeepHashingError(f"{len(failures):,} shards failed:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"{len(failures):,} shards failed; the same command tries these again:\n" + "\n".join(failures))
 
 
 def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:
@@ -131,7 +137,7 @@ def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:
         run=f"{run.method}/{run.database}/{run.experiment}/{run.name}",
         checkpoint_sha256=digest(run.best_checkpoint),
         bits=settings.number_of_bits,
-        preprocessing=preprocessing_of(run).record(),
+        preprocessing={name: value for name, value in preprocessing_of(run).record().items() if name != "source"},  # words
         batch_size=request.batch_size,
         precision=settings.precision,
         rows=request.rows,
@@ -147,8 +153,11 @@ def _enter(folder: ShardFolder, manifest: Manifest, *, no_skip: bool) -> None:
     """Begin a directory of shards, or go on with one.
 
     Raises:
+        UsageError: if it is a file.
         RunError: if it holds other shards, or files.
     """
+    if folder.path.is_file():
+        raise UsageError(f"-o {folder.path} is a file, and shards go into a directory: name another")
     if no_skip and folder.manifest_file.is_file():
         folder.clear()
     try:

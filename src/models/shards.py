@@ -47,7 +47,7 @@ class ShardJob:
 
 
 @dataclass(frozen=True)
-class _Coded:
+class Coded:
     """Codes of the images of a shard, zeros where there is none.
 
     Args:
@@ -107,36 +107,39 @@ def _encoder(run: Run, device: str, precision: str, checkpoint_sha256: str) -> E
     return Encoder.of(run, device=device, precision=precision)
 
 
-def _coded(readable: ReadableImages, encoder: Encoder, job: ShardJob) -> _Coded:
+def _coded(readable: ReadableImages, encoder: Encoder, job: ShardJob) -> Coded:
     """Return the codes of the images of a shard.
 
     Raises:
         DataError: if too many images cannot be decoded.
     """
-    count, size = len(readable.images), job.manifest.batch_size
-    packed, present, zeros = np.zeros((count, job.manifest.code_bytes), dtype=np.uint8), np.zeros(count, dtype=np.bool_), 0
+    count, size, zeros = len(readable.images), job.manifest.batch_size, 0
+    packed, present = np.zeros((count, job.manifest.code_bytes), dtype=np.uint8), np.zeros(count, dtype=np.bool_)
     batches = loader(readable, batch_size=size, num_workers=job.num_workers, pin_memory=encoder.device.type == "cuda")
-    for number, (batch, _, rows) in enumerate(batches, start=1):
+    unread = 0
+    for number, (batch, _, rows) in enumerate(batches):
+        start, end = number * size, min((number + 1) * size, count)
         if len(rows):
             features = encoder.features(batch)
             packed[rows.numpy()] = codes.pack(features)
             present[rows.numpy()] = True
             zeros += int((features == 0).sum())
-        missing = np.flatnonzero(~present[: number * size])
-        if len(missing) > job.unreadable * count:
-            named = "; ".join(f"{readable.images.where(row)} {readable.fault(row)}" for row in missing[:_SHOWN].tolist())
-            raise DataError(f"{len(missing):,} of its first {min(number * size, count):,} images cannot be decoded, more than "
-                            f"-skip_unreadable {float(job.unreadable):g} of {count:,} allows: {named}")  # fmt: skip
-    return _Coded(packed, present, zeros)
+        unread += end - start - len(rows)
+        if unread > job.unreadable * count:
+            first = np.flatnonzero(~present[:end])[:_SHOWN].tolist()
+            named = "; ".join(f"{readable.images.where(row)} {readable.fault(row)}" for row in first)
+            raise DataError(f"{unread:,} of its first {end:,} images cannot be decoded, more than -skip_unreadable "
+                            f"{float(job.unreadable):g} of {count:,} allows: {named}")  # fmt: skip
+    return Coded(packed, present, zeros)
 
 
-def _write(shard: Shard, job: ShardJob, images: Images, coded: _Coded) -> dict[str, str]:
+def _write(shard: Shard, job: ShardJob, images: Images, coded: Coded) -> dict[str, str]:
     """Write the files of a shard, and return the checksum of each by its name."""
     folder, number = job.folder, shard.number
     labels = None if images.labels is None else np.packbits(images.labels, axis=1)
     if job.manifest.format == "parquet":
         file = folder.codes_file(number, "parquet")
-        return {file.name: _saved(file, lambda stream: _write_parquet(stream, shard.first, images.keys, labels, coded))}
+        return {file.name: _saved(file, lambda stream: write_parquet(stream, shard.first, images.keys, labels, coded))}
     arrays = {folder.codes_file(number, "npy"): coded.codes} | ({} if labels is None else {folder.labels_file(number): labels})
     return {file.name: _saved(file, lambda stream, array=array: np.save(stream, array)) for file, array in arrays.items()}  # type: ignore[misc]
 
@@ -149,7 +152,7 @@ def _saved(file: Path, write: Callable[[IO[bytes]], None]) -> str:
         return digest(temporary)
 
 
-def _write_parquet(stream: IO[bytes], first: int, keys: Sequence[str] | None, labels: NDArray[np.uint8] | None, coded: _Coded) -> None:
+def write_parquet(stream: IO[bytes], first: int, keys: Sequence[str] | None, labels: NDArray[np.uint8] | None, coded: Coded) -> None:
     """Write ids, codes, keys and labels of the images that could be read."""
     pyarrow = arrow()
 

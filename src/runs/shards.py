@@ -322,6 +322,6 @@ def _as_tuple(value: Any) -> Any:
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {part}" for key, part in value.items())
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence) and not isinstance(value, str) and value:
         return f"{len(value)} ({', '.join(map(str, value[:5]))}{', ...' if value[5:] else ''})"
-    return str(value) if value != "" else "none"
+    return "none" if value in ("", [], ()) else str(value)

@@ -30,7 +30,7 @@ def open_source(text: str, *, rows: int, classes: Sequence[str] = ()) -> Source:
         DataError: if there is nothing of that name, or it cannot be used.
         UsageError: for Parquet files without pyarrow.
     """
-    path = Path(text).expanduser()
+    path = Path(text).expanduser().absolute()  # who encodes a shard may have another working directory
     database, colon, fold = text.rpartition(":")
     if colon and not path.exists() and "/" not in text:
         return fold_source(database, fold, rows)
@@ -38,13 +38,14 @@ def open_source(text: str, *, rows: int, classes: Sequence[str] = ()) -> Source:
         return directory_source(path, rows)
     if path.suffix.lower() not in _FILES and path.is_file():
         return list_source(path, rows)
-    files = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - may be absolute
+    files = [path] if path.is_file() else sorted(Path(name) for name in glob.glob(str(path), recursive=True))  # noqa: PTH207 - the pattern is absolute
     if not files:
         raise DataError(f"there is no file, directory or dataset {text}; images are DB:FOLD ({', '.join(FOLDS)}), a directory, a list, "
                         "or Parquet files or tar archives, several of them as a pattern in quotation marks")  # fmt: skip
     endings = sorted({file.suffix.lower() for file in files})
     if len(endings) > 1 or endings[0] not in _FILES:
-        raise DataError(f"{text} stands for files that end in {', '.join(endings)}: several together are all .parquet, or all .tar")
+        several = ", ".join(ending or "nothing" for ending in endings)
+        raise DataError(f"{text} stands for files that end in {several}: several together are all .parquet, or all .tar")
     common = Path(os.path.commonpath([file.parent for file in files]))
     names = [file.relative_to(common).as_posix() for file in files]
     if endings[0] == ".tar":
