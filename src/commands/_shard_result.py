@@ -87,7 +87,7 @@ def _understood(counted: Counted, items: int) -> list[str]:
     left_out = f"; {counted.refused:,} images that could not be read are left out" if counted.refused else ""
     return [
         f"queries: {queries['run']}:{queries['fold']}, {queries['count']:,} codes of {manifest.bits} bits",
-        f"database: {len(counted.notes):,} shards of {manifest.run}, {items:,} items{left_out}",
+        f"database: encoded by {manifest.run}; shards: {len(counted.notes):,}, items: {items:,}{left_out}",
         *([f"partial: {describe_missing(counted)}"] if counted.missing else []),
         "no tie rule feature: shards hold no features; distinct codes and collisions are not counted over shards",
     ]

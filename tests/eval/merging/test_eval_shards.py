@@ -77,8 +77,7 @@ def test_the_numbers_are_those_of_one_piece(fabricated, queries, tmp_path, chang
     got = evaluate_shards(queries, folder.path, measures=MEASURES, output=tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text()) == got
     said = capsys.readouterr().out
-    assert "5 shards" in said
-    assert "32 items" in said
+    assert "shards: 5, items: 32\n" in said
     assert not got["partial"]
     assert got["bit_zero_count"] == 1 + sum(range(len(SIZES)))
     agree(got, evaluate(fabricated, measures=MEASURES, no_features=True, quiet=True)["query"])
