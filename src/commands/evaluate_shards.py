@@ -113,7 +113,7 @@ def evaluate_part(
     items, facts = read_queries(queries, own.manifest)
     counted, file = Counted(facts, own.manifest, own.notes), counts_file(folder, part.number, part.of)
     unit = ShardUnit(part.number, items, own, quiet)
-    if file.is_file() and not no_skip and read_counts(file).counted == counted:
+    if file.is_file() and not no_skip and read_counts(file)[0] == counted:
         _say(quiet, f"skipped: {file} is up to date (-no_skip counts again)")
     else:
         write_counts(file, counted, count_unit(unit))
@@ -122,15 +122,13 @@ def evaluate_part(
     if waiting := [file.name for file in files if not file.is_file()]:
         _say(quiet, f"the tie rule index needs a second call of this part once all are counted: {len(waiting)} to come, {waiting[0]} first")
         return
-    parts = [read_counts(file) for file in files]
-    _, total = join(parts, partial=partial)
+    _, total = join(files, partial=partial)
     cuts, file = _index_cuts(total, specs), index_file(folder, part.number, part.of)
     known = None if no_skip else read_precisions(file, total)
     if known is not None and np.array_equal(known.cuts, cuts):
         _say(quiet, f"skipped: {file} is up to date")
         return
-    earlier = [one.counts for one in parts[: part.number]]
-    starts = total.starts(reduce(add, earlier) if earlier else None)
+    starts = total.starts(join(files[: part.number], partial=True)[1] if part.number else None)
     write_precisions(file, rank_unit(RankingUnit(**vars(unit), starts=starts, cuts=cuts)), total)
     _say(quiet, f"written: {file}")
 
@@ -164,7 +162,7 @@ def merge_parts(
     if len(numbers) < of and not partial:
         absent = [counts_file(folder, number, of).name for number in range(of) if number not in numbers]
         raise RunError(f"{folder} lacks {len(absent)} of {of} parts: {', '.join(absent)} (-partial measures the others)")
-    counted, total = join([read_counts(counts_file(folder, number, of)) for number in numbers], partial=partial)
+    counted, total = join([counts_file(folder, number, of) for number in numbers], partial=partial)
     sums = [found for number in numbers if (found := read_precisions(index_file(folder, number, of), total)) is not None]
     if len(sums) == len(numbers):
         return conclude(counted, total.ranked_with(reduce(add, sums)), specs, output=output, quiet=quiet)

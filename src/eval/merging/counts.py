@@ -138,7 +138,8 @@ def count_shards(queries: PackedItems, shards: Iterable[PackedItems]) -> ShardCo
     for shard in shards:
         if len(shard.codes):
             task = shard.task(queries)
-            counts = np.pad(counts, ((0, 0), (0, 0), (0, max(0, task.levels - counts.shape[2]))))
+            if (more := task.levels - counts.shape[2]) > 0:
+                counts = np.pad(counts, ((0, 0), (0, 0), (0, more)))
             for block in blocks_of(task, _MEMORY, shared=True):
                 counts[block, :, : task.levels] += task.shared_histograms(block)
             bits += count_bits(shard.codes, shard.bits)
