@@ -18,16 +18,17 @@ from encoding_cases import BATCH, columns, encode_alone, encoded, files_of, open
 from PIL import Image
 
 from biodeephashing.commands.predict import predict
+from biodeephashing.data.sources import write_table
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
 from biodeephashing.executors import open_executor
 from biodeephashing.models.encode import main
-from biodeephashing.models.shards import Coded, write_parquet
 
 WORKER = """
 import pickle, sys
 from pathlib import Path
 
 work, shard = pickle.loads(Path(sys.argv[1]).read_bytes())
+assert "torch" not in sys.modules  # it is imported where Ctrl-C waits
 work(shard)
 print(*sorted({"lightning", "mlflow", "timm", "pandas"} & set(sys.modules)))
 """
@@ -282,5 +283,5 @@ def test_codes_of_64_bits_take_eight_bytes_a_row(tmp_path):
     count = 100_000
     codes = np.random.default_rng(0).integers(0, 256, (count, 8), dtype=np.uint8)
     with (tmp_path / "codes.parquet").open("wb") as stream:
-        write_parquet(stream, 2**24, None, None, Coded(codes, np.ones(count, dtype=bool), 0))
+        write_table(stream, 2**24 + np.arange(count), codes, None, None, np.ones(count, dtype=bool))
     assert (tmp_path / "codes.parquet").stat().st_size / count < 8.05

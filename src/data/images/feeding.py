@@ -172,6 +172,7 @@ def loader(
     world_size: int = 1,
     pin_memory: bool = False,
     rows: _Rows | None = None,
+    start_method: str | None = None,
 ) -> DataLoader[Batch]:
     """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
 
@@ -187,6 +188,7 @@ def loader(
         world_size: number of devices.
         pin_memory: whether batches lie in page-locked memory, from where they get to a GPU faster.
         rows: returns the rows of the fold that an epoch draws from, none of them left out and as many in each; None for all.
+        start_method: how processes start, as :mod:`multiprocessing` names it; None for its default.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
@@ -202,6 +204,7 @@ def loader(
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
+        multiprocessing_context=start_method if workers else None,
         # Without a generator of its own a loader draws from the global one, and what is drawn there after it changes.
         generator=torch.Generator().manual_seed(seed),
     )

@@ -2,7 +2,6 @@
 
 from ._interface import Images, Shard, Source
 from ._open import open_source
-from ._parquet import arrow
-from .readable import ReadableImages
+from ._parquet import arrow, write_table
 
-__all__ = ["Images", "ReadableImages", "Shard", "Source", "arrow", "open_source"]
+__all__ = ["Images", "Shard", "Source", "arrow", "open_source", "write_table"]

@@ -1,4 +1,4 @@
-"""Parquet files of images as a source: each file is a shard."""
+"""Parquet files: of images as a source, each file a shard, and of codes."""
 
 from __future__ import annotations
 
@@ -82,6 +82,40 @@ def arrow() -> Any:
             "and in a checkout `pip install -e '.[parquet]'`"
         ) from error
     return pyarrow
+
+
+def write_table(
+    stream: IO[bytes],
+    ids: NDArray[np.int64],
+    codes: NDArray[np.uint8],
+    keys: Sequence[str] | None,
+    labels: NDArray[np.uint8] | None,
+    present: NDArray[np.bool_],
+) -> None:
+    """Write codes as a Parquet table; a code of 64 bits takes 8.0 bytes with its id.
+
+    Args:
+        stream: where to.
+        ids: of the images, (n,).
+        codes: packed codes, (n, bytes).
+        keys: names of the images, or None.
+        labels: packed labels, (n, bytes), or None.
+        present: which images are written, (n,).
+    """
+    pyarrow = arrow()
+
+    def packed(rows: NDArray[np.uint8]) -> Any:
+        buffers = [None, pyarrow.py_buffer(rows[present].tobytes())]
+        return pyarrow.FixedSizeBinaryArray.from_buffers(pyarrow.binary(rows.shape[1]), int(present.sum()), buffers)
+
+    columns = {"id": pyarrow.array(ids[present]), "code": packed(codes)}
+    if keys is not None:
+        columns["key"] = pyarrow.array([keys[row] for row in np.flatnonzero(present).tolist()], pyarrow.string())
+    if labels is not None:
+        columns["labels"] = packed(labels)
+    # ids that follow each other take no space as differences, and codes are hardly ever the same
+    details = {"compression": "zstd", "use_dictionary": False, "column_encoding": {"id": "DELTA_BINARY_PACKED"}}
+    pyarrow.parquet.write_table(pyarrow.table(columns), stream, **details)
 
 
 def _facts(file: Path) -> tuple[int, set[str]]:
