@@ -10,6 +10,7 @@ from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line
+from ..training.launched import check_launch, leader_decides, leader_first, leads
 from ..training.reporting import Reporting
 from ..training.same_split import check_split
 
@@ -29,9 +30,9 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         BioDeepHashingError: if settings, data or weights cannot be used, or training diverges.
     """
     run = Run.of(settings)
-    reason = reason_to_skip(run, settings)
+    reason = leader_decides(lambda: reason_to_skip(run, settings))
     if reason:
-        if run.status == "finished":
+        if leads() and run.status == "finished":
             check_split(run)
         if not quiet:
             print(f"skipped: {reason}")
@@ -65,6 +66,11 @@ def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_
         images: the path of own images (``-db FOLDER:PATH``), or None.
         skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
     """
-    for line in prepare_source(images, skip_unreadable):
-        print(line)
-    print(next_commands(train(settings)))
+    with leader_first():
+        check_launch(settings)
+    lines = leader_decides(lambda: prepare_source(images, skip_unreadable))
+    if leads():
+        print("".join(f"{line}\n" for line in lines), end="")
+    run = train(settings, quiet=not leads())
+    if leads():
+        print(next_commands(run))

@@ -42,11 +42,11 @@ def open_cluster(placement: Placement, settings: CommonSettings | None = None) -
     """
     if find_spec("ray") is None:
         raise UsageError('-on ray needs Ray: pip install "biodeephashing[cluster]"')
+    variables = {} if placement.address == LOCAL else _variables()
     secure(placement.address)
     log = experiments_folder() / "ray.log"
     with redirected_libraries(log):
         ray = import_module("._ray", __package__)  # an optional extra, which takes seconds
-        variables = {} if placement.address == LOCAL else _variables()
         ray.connect(placement.address, variables, log)
         try:
             nodes = ray.nodes()

@@ -85,7 +85,7 @@ def add_placement(parser: argparse.ArgumentParser, *, skip: Sequence[str] = ()) 
         ("jobs", whole_number, "N", "units at a time; 0: one per core, or one per GPU; with -on ray what fits (default: 0)"),
         ("part", part_of, "I/N", "only the I-th of N parts of the units, counted from 0"),
         ("address", _address, "HOST:PORT", f"with -on ray: the cluster, or {LOCAL}: start one on this machine (default: {HERE.address})"),
-        ("unit_cpus", _positive, "N", "with -on ray: cores that a unit takes (default: -nw + 1)"),
+        ("unit_cpus", _positive, "N", "with -on ray: cores that a unit takes (default: 1, and -nw more)"),
         ("retries", whole_number, "N", f"with -on ray: new starts of a unit whose process or node died (default: {HERE.retries})"),
     ):
         if flag not in skip:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import EarlyStopping
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from ..errors import DataError, RunError, UsageError, cuda_oom_hint
 from ..runs import Run
 from ..settings import TrainingSettings
-from ..surroundings import has_terminal
+from ..surroundings import has_terminal, launch
 from .alignment import AlignmentCurves
 from .attempt import Attempt
 from .callbacks import BoardLogger, Checkpoints, EpochProgressBar, Fence, MetricLogger
@@ -21,6 +22,7 @@ from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .devices import accelerator
 from .feeding import check_preprocessing
+from .launched import leader_decides, leads
 from .reporting import Reporting
 from .same_split import check_split
 from .status import recorded_training
@@ -35,7 +37,7 @@ def check_machine(settings: TrainingSettings) -> None:
     Raises:
         UsageError: naming the flag.
     """
-    on_cpu = accelerator(settings, settings.devices) == "cpu"
+    on_cpu = accelerator(settings, _devices_here(settings)) == "cpu"
     if on_cpu and settings.precision == "16-mixed":  # Lightning would take bf16-mixed in its place
         raise UsageError("training with -precision 16-mixed needs a CUDA device; on a CPU use -precision bf16-mixed or 32")
 
@@ -46,7 +48,7 @@ def interrupted_training(run: Run, settings: TrainingSettings) -> dict[str, Any]
     Raises:
         RunError: if its dataset or its preprocessing has changed since.
     """
-    if settings.no_skip or not run.last_checkpoint.exists():
+    if leader_decides(lambda: settings.no_skip or not run.last_checkpoint.exists()):
         return None
     resume = read_checkpoint(run.last_checkpoint)
     check_split(run)
@@ -86,8 +88,9 @@ def train_module(
             if resume is not None and not reporting.quiet:
                 print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
             _fit(attempt, settings, reporting, module, feeding, plan, resuming=resume is not None)
-        attempt.check()
-        finish()
+        if leads():
+            attempt.check()
+            finish()
 
 
 def _is_done(checkpoint: dict[str, Any], settings: TrainingSettings) -> bool:
@@ -120,15 +123,20 @@ def _fit(
     show_bar = not reporting.quiet and has_terminal()
     if show_bar:
         callbacks.append(EpochProgressBar(leave=False))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    launched, here = launch().size > 1, _devices_here(settings)
+    if launched:
+        callbacks.append(_OwnSignals(handlers))
     trainer = pl.Trainer(
-        accelerator=accelerator(settings, settings.devices),
-        devices=settings.devices,
-        strategy="auto" if settings.devices == 1 else _distributed(module),
+        accelerator=accelerator(settings, here),
+        devices=here,
+        num_nodes=settings.devices // here,
+        strategy="auto" if settings.devices == 1 else _distributed(module, launched=launched),
         precision=PRECISIONS[settings.precision],
         max_epochs=settings.epochs,
         gradient_clip_val=(settings.clip_norm or None) if module.automatic_optimization else None,  # else the module clips
         callbacks=callbacks,
-        plugins=[WholeFileCheckpointIO(attempt)],
+        plugins=[WholeFileCheckpointIO(attempt), TorchElasticEnvironment() if launched else LightningEnvironment()],
         logger=BoardLogger(str(run.logs.parent), name=run.logs.name, default_hp_metric=False),
         enable_progress_bar=show_bar,
         enable_model_summary=False,
@@ -136,7 +144,6 @@ def _fit(
         use_distributed_sampler=False,
         log_every_n_steps=10,
     )
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         trainer.fit(module, datamodule=feeding, ckpt_path=run.last_checkpoint if resuming else None, weights_only=True)
     except SystemExit as stop:  # Lightning turns Ctrl-C into an exit of its own
@@ -153,9 +160,34 @@ def _fit(
             _restore(number, handler)
 
 
-def _distributed(module: TrainedModule) -> str:
-    """Return Lightning's name of the strategy for several processes: a module that steps by itself may leave parameters out of a step."""
-    return "ddp_spawn" if module.automatic_optimization else "ddp_spawn_find_unused_parameters_true"
+class _OwnSignals(pl.Callback):
+    """Keeps the handlers of signals: Lightning's own one for SIGTERM talks to the other processes, which may be at another step.
+
+    Args:
+        handlers: by signal.
+    """
+
+    def __init__(self, handlers: Mapping[signal.Signals, Any]) -> None:
+        self.handlers = handlers
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Take the place of Lightning's handlers, which are set by now."""
+        for number, handler in self.handlers.items():
+            _restore(number, handler)
+
+
+def _devices_here(settings: TrainingSettings) -> int:
+    """Return how many of the run's devices are on this machine."""
+    return launch().here if launch().size > 1 else settings.devices
+
+
+def _distributed(module: TrainedModule, *, launched: bool) -> str:
+    """Return Lightning's name of the strategy for several processes, which it spawns unless they were launched.
+
+    A module that steps by itself may leave parameters out of a step.
+    """
+    strategy = "ddp" if launched else "ddp_spawn"
+    return strategy if module.automatic_optimization else f"{strategy}_find_unused_parameters_true"
 
 
 def _restore(number: int, handler: Any) -> None:

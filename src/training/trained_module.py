@@ -8,10 +8,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import RunError
 from ..settings import TrainingSettings
+from ..surroundings import launch
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -25,6 +26,7 @@ class TrainedModule(pl.LightningModule, ABC):
 
     #: Whether validation can tell one epoch from another.
     can_move: bool = True
+    loss: nn.Module
 
     def __init__(self, settings: TrainingSettings) -> None:
         super().__init__()
@@ -47,6 +49,11 @@ class TrainedModule(pl.LightningModule, ABC):
         """Seed the epoch from seed, epoch and rank alone, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
+
+    def take_loss(self) -> None:
+        """Take the loss as rank 0 of a launch has built it, with what it computed from the train fold; a spawned process has it so."""
+        if launch().size > 1:
+            self.loss = self.trainer.strategy.broadcast(self.loss)
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 from simulated_cluster import SimulatedCluster, descendants, is_of_ray, wait_until
@@ -14,8 +13,6 @@ from simulated_cluster import SimulatedCluster, descendants, is_of_ray, wait_unt
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """Start the cluster; all its processes are gone afterwards."""
-    if find_spec("ray") is None:
-        pytest.skip("needs Ray: the extra cluster")
     token = tmp_path_factory.mktemp("token") / "token"
     token.write_text(secrets.token_hex(32))
     with pytest.MonkeyPatch.context() as patch:

@@ -45,7 +45,7 @@ class SimulatedCluster:
 
     def listening(self) -> set[str]:
         """Return the addresses that the sockets of all its processes listen on."""
-        return {address for process in descendants(os.getpid()) for address in _listening(process)}
+        return {address for process in descendants(os.getpid()) for address in listening(process)}
 
 
 class Command:
@@ -97,6 +97,12 @@ def descendants(process: int) -> list[int]:
     return direct + [further for child in direct for further in descendants(child)]
 
 
+def name_of(process: int) -> str:
+    """Return the name of a process, "" where it is gone."""
+    file = Path(f"/proc/{process}/comm")
+    return file.read_text().strip() if file.exists() else ""
+
+
 def kill(process: int) -> None:
     os.kill(process, signal.SIGKILL)
 
@@ -110,7 +116,8 @@ def is_of_ray(process: int) -> bool:
     return command.exists() and b"ray" in command.read_bytes()
 
 
-def _listening(process: int) -> set[str]:
+def listening(process: int) -> set[str]:
+    """Return the addresses that the sockets of a process listen on."""
     inodes = set()
     for link in Path(f"/proc/{process}/fd").glob("*"):
         target = os.readlink(link) if link.is_symlink() else ""  # noqa: PTH115 - it may go meanwhile
@@ -123,5 +130,6 @@ def _listening(process: int) -> set[str]:
             if fields[3] == "0A" and fields[9] in inodes:
                 digits = fields[1].partition(":")[0]
                 words = [int(digits[8 * word : 8 * word + 8], 16) for word in range(length)]
-                found.add(socket.inet_ntop(family, struct.pack(f"={length}I", *words)))
+                address = socket.inet_ntop(family, struct.pack(f"={length}I", *words))
+                found.add(address.removeprefix("::ffff:"))  # an IPv4 address in a socket for both
     return found

@@ -1,5 +1,7 @@
 """A grid on a cluster whose processes and nodes die: the same bits as one process after the other."""
 
+import secrets
+
 import pytest
 import torch
 from simulated_cluster import Command, holder_of, kill, wait_until
@@ -14,8 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.xdist_group("cl
 
 STUDY = "src/models/PenaltyStrategies/study.py"
 SHARED = {
-    "architecture": "bio-lenet", "transformations": "none", "loss": "DCH", "number_of_bits": 8, "batch_size": 8, "epochs": 12, "patience": 12,
-    "num_workers": 0, "device": "cpu", "tracking": "off",
+    "architecture": "bio-lenet", "transformations": "none", "loss": "DCH", "number_of_bits": 8, "batch_size": 8, "epochs": 12,
+    "patience": 12, "num_workers": 0, "device": "cpu", "tracking": "off",
 }  # fmt: skip
 FLAGS = [word for name, value in SHARED.items() for word in (f"--{name}", str(value))]
 
@@ -70,3 +72,21 @@ def test_a_grid_whose_process_and_node_are_killed_gives_the_bits_of_a_serial_one
     assert complained.count("diverged") == 4
     assert "begins again" not in complained
     assert told.count("was trained already") == 4
+
+
+def test_nobody_without_the_token_gets_in_and_nobody_outside_this_machine(cluster, tiny_database, project_home, tmp_path):
+    assert cluster.listening() == {"127.0.0.1"}
+    words = [STUDY, "-db", tiny_database, *FLAGS, "-exp", "stranger", "-on", "ray", "-address", cluster.address, "-unit_cpus", "1"]
+    status, told, complained = Command(words, project_home, RAY_AUTH_TOKEN=secrets.token_hex(32)).end()
+    assert (status, told) == (1, "")
+    assert "does not take this process" in complained
+    assert "token" in complained
+    assert not (project_home / "models").exists()
+
+
+def test_a_unit_that_fits_no_node_is_refused(cluster, tiny_database, project_home):
+    words = [STUDY, "-db", tiny_database, *FLAGS, "-on", "ray", "-address", cluster.address, "-unit_cpus", "2"]
+    status, _, complained = Command(words, project_home).end()
+    assert status == 2
+    assert "a unit takes 2 cores" in complained
+    assert not (project_home / "models").exists()
