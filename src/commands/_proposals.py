@@ -36,7 +36,7 @@ class Proposals:
         self._study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed % 2**32))
         self._asked: list[Any] = []
 
-    def ask(self, count: int) -> list[dict[str, float]]:
+    def ask(self, count: int) -> list[dict[str, Any]]:
         """Return settings to try, by long name; two may be alike where ranges are small."""
         self._asked = [self._study.ask() for _ in range(count)]
         return [{name: _value(trial, name, of) for name, of in self.ranges.items()} for trial in self._asked]

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeVar
 
-from torch.distributed import DistError, PrefixStore, Store, rendezvous
+from torch.distributed import DistError
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from ..errors import INTERRUPTED, BioDeepHashingError, RunError, UsageError
 from ..settings import CommonSettings, TrainingSettings

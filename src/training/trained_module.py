@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import RunError
 from ..settings import TrainingSettings
 from ..surroundings import launch
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Part = TypeVar("Part")
 
 
 class TrainedModule(pl.LightningModule, ABC):
@@ -26,7 +27,6 @@ class TrainedModule(pl.LightningModule, ABC):
 
     #: Whether validation can tell one epoch from another.
     can_move: bool = True
-    loss: nn.Module
 
     def __init__(self, settings: TrainingSettings) -> None:
         super().__init__()
@@ -50,10 +50,10 @@ class TrainedModule(pl.LightningModule, ABC):
         torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
 
-    def take_loss(self) -> None:
-        """Take the loss as rank 0 of a launch has built it, with what it computed from the train fold; a spawned process has it so."""
-        if launch().size > 1:
-            self.loss = self.trainer.strategy.broadcast(self.loss)
+    def built_by_leader(self, part: Part) -> Part:
+        """Return a part of the module as rank 0 of a launch has built it, with what it computed from the train fold alone."""
+        shared: Part = self.trainer.strategy.broadcast(part) if launch().size > 1 else part
+        return shared
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.
