@@ -127,6 +127,8 @@ def sweep(
     first = arms[0]
     if trials < 1:
         raise UsageError(f"-trials {trials} is not possible: it must be at least 1 trial")
+    if rungs.first >= first.epochs:
+        raise UsageError(f"-rung {rungs.first} is not before the end, -ep {first.epochs}: no trial could be left behind there")
     if not placement.part.is_whole:
         raise UsageError(f"-part {placement.part} does a part of a grid that is known before it begins, and that of -trials is not")
     if first.no_skip or first.soft_skip:
