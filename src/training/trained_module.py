@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import RunError
@@ -32,6 +35,7 @@ class TrainedModule(pl.LightningModule, ABC):
         super().__init__()
         self.settings = settings
         self._losses: list[Tensor] = []
+        self._collapsed: set[str] = set()
 
     @abstractmethod
     def checkpoint_content(self) -> dict[str, Any]:
@@ -69,6 +73,23 @@ class TrainedModule(pl.LightningModule, ABC):
     def diverged_outputs(self) -> RunError:
         """Return the error for outputs that are not finite."""
         return RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
+
+    def warn_of_collapse(self, packed: NDArray[np.uint8], items: str, cure: str) -> None:
+        """Warn once where all items of the val fold have the same code.
+
+        Args:
+            packed: their codes, (N, bytes).
+            items: what they are, in words.
+            cure: what may help.
+        """
+        if items in self._collapsed or not self.trainer.is_global_zero or len(packed) < 2 or (packed != packed[0]).any():
+            return
+        self._collapsed.add(items)
+        warnings.warn(
+            f"all {len(packed):,} val {items} have the same code after epoch {self.current_epoch + 1}; "
+            f"if the next epochs do not part them, {cure}",
+            stacklevel=1,  # in this package: what Lightning seems to warn of is not shown
+        )
 
     def join(self, *shares: Tensor) -> tuple[Tensor, ...]:
         """Join the shares of all processes along the batch, so that pairs across processes count too.
