@@ -17,7 +17,7 @@ COMMANDS = sorted(
 )
 HEAVY = {
     *("kaggle", "lightning", "matplotlib", "mlflow", "numba", "numpy", "pandas", "PIL", "requests"),
-    *("scipy", "sklearn", "timm", "torch", "torchmetrics", "torchvision", "yaml"),
+    *("scipy", "sklearn", "timm", "ray", "torch", "torchmetrics", "torchvision", "yaml"),
 }
 PROBE = """
 import runpy, sys

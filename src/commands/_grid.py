@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
+from ..errors import BioDeepHashingError, cuda_oom_hint, describe, explain_os_error, plain_warnings
 from ..executors import Executor, Outcome, open_executor
 from ..runs import Run
 from ..settings import CommonSettings
@@ -96,7 +96,7 @@ class Report:
             self.results[outcome.unit] = outcome.result
             self._print(f"{label}: {outcome.result}")
             return
-        reason = _reason(outcome.error)
+        reason = reason_of(outcome.error)
         self.failures.append(f"  {label}: {reason}")
         self._print(f"{label}: FAILED: {reason}")
 
@@ -105,8 +105,10 @@ class Report:
         self.bar.update()
 
 
-def _reason(error: Exception) -> str:
-    """Return why a trial failed: a sentence for people, or the whole traceback of a defect."""
-    if isinstance(error, (BioDeepHashingError, OSError)):
+def reason_of(error: Exception) -> str:
+    """Return why a unit of work failed: a sentence for people, or the whole traceback of a defect."""
+    if isinstance(error, OSError):
+        return explain_os_error(error)
+    if isinstance(error, BioDeepHashingError):
         return describe(error)
     return cuda_oom_hint(error) or "".join(traceback.format_exception(error)).rstrip()

@@ -18,6 +18,8 @@ from ..eval.records.summary import summary
 from ..runs import write_json
 from ..settings.flags import given_measures
 from ..settings.parsers import CODE_FILES
+from . import evaluate_shards
+from ._code_flags import OF_SHARDS, check_output, check_unused
 
 
 def evaluate_codes(
@@ -73,7 +75,7 @@ def evaluate_codes(
         1.0
     """
     if output:
-        _check_output(output, no_skip)
+        check_output(output, no_skip)
     reading = Reading(bits, kind, transpose, Margins(heading, index))
     external = read_external(queries, database, query_labels, database_labels, reading)
     specs = _measures(external, measures)
@@ -94,17 +96,6 @@ def evaluate_codes(
         if output:
             print(f"\nwritten: {output}")
     return result
-
-
-def _check_output(output: Path, no_skip: bool) -> None:
-    if output.suffix != ".json":
-        raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
-    if output.is_dir():
-        raise UsageError(f"-o {output}: there is a directory of that name; choose another")
-    if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
-        raise UsageError(f"-o {output}: {above} is a file, not a directory")
-    if output.exists() and not no_skip:
-        raise UsageError(f"{output} exists already and was not changed: choose another name, or replace it with -no_skip")
 
 
 def _measures(external: ExternalCodes, requested: Sequence[APSpec]) -> list[APSpec]:
@@ -142,12 +133,18 @@ def _caption(result: dict[str, Any]) -> str:
 
 
 def from_arguments(arguments: Namespace) -> None:
-    """Evaluate the codes that ``eval_codes.py`` names.
+    """Evaluate the codes that ``eval_codes.py`` names, in files or in shards.
 
     Raises:
-        UsageError: for codes of no bits.
+        UsageError: for codes of no bits, and for flags that are missing or do not go together.
     """
     values = vars(arguments)
+    if "merge" in values or ("database" in values and Path(values["database"]).is_dir()):
+        evaluate_shards.from_arguments(arguments)
+        return
+    if lacking := [f"-{name}" for name in CODE_FILES if name not in values]:
+        raise UsageError(f"the following arguments are required: {', '.join(lacking)}")
+    check_unused(values, OF_SHARDS, "is for a database in shards: -database names their directory")
     if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
     evaluate_codes(

@@ -73,7 +73,10 @@ def connect(address: str, variables: Mapping[str, str], log: Path) -> None:
     try:
         ray.init(address, runtime_env={"env_vars": dict(variables)}, log_to_driver=False, configure_logging=False, **details)
     except (RayError, RuntimeError, ValueError, OSError) as error:
-        raise RunError(f"the cluster at {address} does not take this process: {_first_line(error)}; more is in {log}") from error
+        raise RunError(
+            f"the cluster at {address} does not take this process: {_first_line(error)}. Is the token of this user that of the cluster, "
+            f"and are Python and Ray the same? {log} has more"
+        ) from error
     finally:
         signal.signal(signal.SIGTERM, handler)  # Ray's own would end the process without a word
 

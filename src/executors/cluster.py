@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import RunError, UsageError
@@ -40,11 +40,13 @@ def open_cluster(placement: Placement, settings: CommonSettings | None = None) -
         UsageError: if Ray is not installed, or no node has what a unit takes.
         RunError: if the cluster cannot be reached, or its nodes do not fit together.
     """
+    if find_spec("ray") is None:
+        raise UsageError('-on ray needs Ray: pip install "biodeephashing[cluster]"')
+    variables = {} if placement.address == LOCAL else _variables()
     secure(placement.address)
     log = experiments_folder() / "ray.log"
     with redirected_libraries(log):
-        ray = _backend()
-        variables = {} if placement.address == LOCAL else _variables()
+        ray = import_module("._ray", __package__)  # an optional extra, which takes seconds
         ray.connect(placement.address, variables, log)
         try:
             nodes = ray.nodes()
@@ -76,23 +78,22 @@ def secure(address: str) -> None:
         RunError: if nothing answers at the address.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == LOCAL:
+    host, _, port = address.rpartition(":")
+    if address == LOCAL or host.startswith("127.") or host == "localhost":
         os.environ.update(LOOPBACK_ONLY)
+    if address == LOCAL and TOKEN not in os.environ:
+        _close_token(_token_file())
+    if TOKEN in os.environ or _token_file().is_file():
         os.environ.setdefault(MODE, "token")
-        if TOKEN not in os.environ:
-            _close_token(_token_file())
-    else:
-        host, _, port = address.rpartition(":")
-        if host.startswith("127.") or host == "localhost":
-            os.environ.update(LOOPBACK_ONLY)
+    if os.environ.get(MODE) != "token":
+        warnings.warn(
+            f"the cluster at {address} asks for no token: whoever reaches it can run code on its nodes; see docs/scale.md", stacklevel=2
+        )
+    if address != LOCAL:
         try:
             socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
         except OSError as error:
             raise RunError(f"no cluster answers at {address} ({error}): start it with `ray start --head`, or correct -address") from error
-    if os.environ.get(MODE) == "disabled" or not (TOKEN in os.environ or _token_file().is_file()):
-        warnings.warn(
-            f"the cluster at {address} asks for no token: whoever reaches it can run code on its nodes; see docs/scale.md", stacklevel=2
-        )
 
 
 def check_tracking(facts: Sequence[Facts]) -> None:
@@ -143,12 +144,3 @@ def _close_token(file: Path) -> None:
         return
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
         stream.write(secrets.token_hex(32))
-
-
-def _backend() -> Any:
-    try:
-        return import_module("._ray", __package__)
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise UsageError('-on ray needs Ray: pip install "biodeephashing[cluster]"') from error

@@ -15,11 +15,13 @@ from .units import add_placement
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
-    "queries": "codes of the queries",
-    "database": "codes of the database",
+    "queries": "codes of the queries; with a database in shards RUN:FOLD, a fold of the run that encoded it",
+    "database": "codes of the database, or the directory of its shards, as encode.py writes them",
     "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
     "database_labels": "classes of the database",
 }
+SHARD_FORMATS = ("npy", "parquet")
+SHARD_ROWS = 2**20
 CODE_KINDS = ("bits", "packed", "features")
 
 
@@ -61,6 +63,28 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
     return parser
 
 
+def encode_parser() -> StrictParser:
+    """Return the parser of ``encode.py``."""
+    parser = StrictParser(description="Write codes of any number of images in shards, by a trained run; shards that are whole are kept.")
+    parser.add_argument(
+        "-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md)"
+    )
+    words = (
+        "DB:FOLD; a directory of images; a text file with a path in each line; or a Parquet file or tar archive, "
+        "several as a pattern in quotation marks"
+    )
+    parser.add_argument("-images", "--images", required=True, default=SUPPRESS, metavar="SOURCE", help=words)
+    parser.add_argument("-o", "--output", type=Path, required=True, default=SUPPRESS, metavar="FOLDER", help="where the shards go")
+    words = "most images of a shard, a multiple of -pbs; a Parquet file or an archive is one shard"
+    parser.add_argument("-rows", "--rows", type=whole_number, default=SHARD_ROWS, metavar="N", help=words)
+    parser.add_argument("-format", "--format", choices=SHARD_FORMATS, default=SHARD_FORMATS[0], help="what the files of codes are")
+    add_skip_unreadable(parser)
+    used = ("num_workers", "no_skip", "device", "predict_batch_size")
+    add_settings(parser, CommonSettings, "predict", skip=[field.name for field, _ in CommonSettings.table() if field.name not in used])
+    add_placement(parser)
+    return parser
+
+
 def rotate_parser(table: type[CommonSettings], parent: type[CommonSettings]) -> StrictParser:
     """Return the parser of ``rotate.py`` with the settings that a rotation has beside those of its parent."""
     parser = StrictParser(description="Rotate the codes of finished runs: each gives a run of its own, and no image is read.")
@@ -96,7 +120,7 @@ def evaluate_codes_parser() -> StrictParser:
         "(whose signs are the codes), or packed whole numbers (-bits).",
     )
     for name, words in CODE_FILES.items():
-        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, required=True, metavar="FILE", help=words)
+        parser.add_argument(f"-{name}", f"--{name}", default=SUPPRESS, metavar="FILE", help=words)
     parser.add_argument(
         "-bits", "--bits", type=whole_number, default=SUPPRESS, metavar="N", help="length of a code; needed for packed codes"
     )
@@ -106,8 +130,14 @@ def evaluate_codes_parser() -> StrictParser:
     for name, words in (("heading", "the first row of text files is a heading"), ("index", "their first column counts or names the rows")):
         parser.add_argument(f"-{name}", f"--{name}", type=_yes, default=SUPPRESS, metavar="yes|no", help=words)
     parser.add_argument("-leave_one_out", "--leave_one_out", action="store_true", help="rank each query against the others, not itself")
-    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
+    words = "where to write the numbers; with -part the directory of what parts count"
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there, or count a part again")
+    words = "measure the shards that are there where some are missing; the result says so"
+    parser.add_argument("-partial", "--partial", action="store_true", help=words)
+    words = "add up what the parts of a database in shards counted, in place of -queries and -database"
+    parser.add_argument("-merge", "--merge", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
+    add_placement(parser, skip=("jobs",))
     add_measures(parser)
     return parser
 

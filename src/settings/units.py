@@ -72,18 +72,24 @@ HERE = Placement()
 PLACEMENT_FLAGS = tuple(field.name for field in fields(Placement))
 
 
-def add_placement(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of :class:`Placement` to the parser of a command; one that is not given leaves nothing in the namespace."""
+def add_placement(parser: argparse.ArgumentParser, *, skip: Sequence[str] = ()) -> None:
+    """Add the flags of :class:`Placement` to the parser of a command; one that is not given leaves nothing in the namespace.
+
+    Args:
+        parser: the parser to extend.
+        skip: flags to leave out.
+    """
     group = parser.add_argument_group("units of work", "who does them, and which; see docs/scale.md")
     for flag, kind, metavar, words in (
         ("on", _executor, "NAME", f"{LOCAL}: processes of this machine, or ray: a cluster (default: {HERE.on})"),
         ("jobs", whole_number, "N", "units at a time; 0: one per core, or one per GPU; with -on ray what fits (default: 0)"),
-        ("part", part_of, "I/N", "only the I-th of N parts, from 0: units whose number leaves remainder I on division by N"),
+        ("part", part_of, "I/N", "only the I-th of N parts of the units, counted from 0"),
         ("address", _address, "HOST:PORT", f"with -on ray: the cluster, or {LOCAL}: start one on this machine (default: {HERE.address})"),
-        ("unit_cpus", _positive, "N", "with -on ray: cores that a unit takes (default: -nw + 1)"),
+        ("unit_cpus", _positive, "N", "with -on ray: cores that a unit takes (default: 1, and -nw more)"),
         ("retries", whole_number, "N", f"with -on ray: new starts of a unit whose process or node died (default: {HERE.retries})"),
     ):
-        group.add_argument(f"-{flag}", f"--{flag}", type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
+        if flag not in skip:
+            group.add_argument(f"-{flag}", f"--{flag}", type=kind, default=argparse.SUPPRESS, metavar=metavar, help=words)
 
 
 def given_placement(namespace: argparse.Namespace) -> Placement:

@@ -1,0 +1,8 @@
+"""Sources of images that are encoded in shards: folds, directories, lists, Parquet files and tar archives."""
+
+from ._interface import Images, Shard, Source
+from ._open import open_source
+from ._parquet import arrow
+from .readable import ReadableImages
+
+__all__ = ["Images", "ReadableImages", "Shard", "Source", "arrow", "open_source"]
