@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -11,19 +10,20 @@ from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
-from ..interrupts import defer_interrupts
-from ..runs import Run, only_process
-from ..settings import CommonSettings
+from ..runs import Run
+from ..settings import CommonSettings, TrainingSettings
 from ..settings.flags import given_images
+from ..settings.ranges import SWEEP_FLAGS, given_rungs, range_of
 from ..settings.strict_parser import command_line
 from ..settings.units import HERE, LOCAL, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
-from ._grid import run_grid
+from ._grid import PATIENCE, run_grid
+from ._trial import run_trial
 from .compare import compare
+from .sweep import sweep
 
 Table = TypeVar("Table", bound=CommonSettings)
-PATIENCE = 120  # seconds
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
@@ -76,29 +76,6 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
     return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_trial(settings: CommonSettings, parent: str | None, *, patience: float = 0) -> str:
-    """Train, predict and evaluate one trial, and return a line with its result.
-
-    Args:
-        settings: the settings of the run.
-        parent: MLflow id of the grid the run belongs to, if any.
-        patience: seconds to wait for the lock of a run in training: the node of an earlier attempt may still hold it.
-    """
-    with defer_interrupts():
-        from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
-
-    started, run = time.monotonic(), Run.of(settings)
-    if patience and run.status == "training":
-        with only_process(run.directory / ".lock", wait=patience, busy=f"another process has been training {run} for {patience:g} s"):
-            pass
-    skipped = train.reason_to_skip(run, settings) is not None
-    train.train(settings, quiet=True, parent=parent)
-    predict.predict(settings, quiet=True)
-    results = evaluate.evaluate(run, no_skip=settings.no_skip, quiet=True)
-    done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
-    return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
-
-
 def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     """Return the trials of a grid that ``study.py`` names by flags and YAML file; flags win.
 
@@ -109,8 +86,17 @@ def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     Raises:
         UsageError: for settings that cannot be used.
     """
-    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "skip_unreadable", *PLACEMENT_FLAGS)}
-    return expand(table, read_config(table, arguments.config) | flags, str(arguments.config or "command line"))
+    return expand(table, _values(arguments, table), _source(arguments))
+
+
+def _values(arguments: Namespace, table: type[CommonSettings]) -> dict[str, Any]:
+    """Return what flags and YAML file say of each setting: a value, a list or a range."""
+    others = ("config", "skip_unreadable", *PLACEMENT_FLAGS, *SWEEP_FLAGS)
+    return read_config(table, arguments.config) | {key: value for key, value in vars(arguments).items() if key not in others}
+
+
+def _source(arguments: Namespace) -> str:
+    return str(arguments.config or "command line")
 
 
 def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
@@ -121,6 +107,9 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
         BioDeepHashingError: if a trial failed.
     """
     placement = given_placement(arguments)
+    if _is_sweep(arguments, table):
+        _sweep(arguments, table, placement)
+        return
     trials = trials_of(arguments, table)
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
@@ -129,6 +118,41 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
     _conclude(trials[0], placement.part, succeeded=attempted - len(failures), attempted=attempted)
     if failures:
         raise BioDeepHashingError(f"{len(failures)} of {attempted} trials failed:\n" + "\n".join(failures))
+
+
+def _is_sweep(arguments: Namespace, table: type[CommonSettings]) -> bool:
+    """Return whether a command line asks for a sweep.
+
+    Raises:
+        UsageError: for ranges without a number of trials, or the other way round.
+    """
+    ranged = [name for name, value in _values(arguments, table).items() if isinstance(value, Mapping)]
+    given = [name for name in SWEEP_FLAGS if name in arguments]
+    if ranged and "trials" not in given:
+        raise UsageError(f"{_source(arguments)}: {ranged[0]} has a range: say with -trials N how many values to try for each rule")
+    if given and not ranged:
+        raise UsageError(
+            f"-{given[0]} is for a sweep over ranges, and there is none: write one into the file of -config, "
+            "learning_rate: {low: 1e-5, high: 1e-3, log: true}"
+        )
+    return bool(ranged)
+
+
+def _sweep(arguments: Namespace, table: type[CommonSettings], placement: Placement) -> None:
+    values, source = _values(arguments, table), _source(arguments)
+    ranges = {name: range_of(table, name, value, source) for name, value in values.items() if isinstance(value, Mapping)}
+    listed = {name: value for name, value in values.items() if name not in ranges}
+    trials = expand(table, listed | {name: of.low for name, of in ranges.items()}, source)
+    seeds = list(dict.fromkeys(trial.seed for trial in trials))
+    arms = [trial for trial in trials if trial.seed == seeds[0] and isinstance(trial, TrainingSettings)]
+    for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
+        print(line)
+    title = arguments.config.stem
+    failures = sweep(
+        arms, ranges, trials=arguments.trials, rungs=given_rungs(arguments), seeds=seeds[1:], placement=placement, title=title
+    )  # fmt: skip
+    if failures:
+        raise BioDeepHashingError(f"{len(failures)} trials failed:\n" + "\n".join(failures))
 
 
 def _conclude(trial: CommonSettings, part: Part, *, succeeded: int, attempted: int) -> None:

@@ -15,19 +15,21 @@ from ..training.reporting import Reporting
 from ..training.same_split import check_split
 
 
-def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None = None) -> Run:
+def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None = None, until: int | None = None) -> Run:
     """Train a run, go on with an interrupted one, or skip a finished one.
 
     Args:
         settings: the run's settings.
         quiet: print nothing.
         parent: MLflow id of the grid the run belongs to, if any.
+        until: epochs after which the training pauses; None for none.
 
     Returns:
         The run, finished; or, with ``soft_skip``, as another process left it.
 
     Raises:
         BioDeepHashingError: if settings, data or weights cannot be used, or training diverges.
+        PausedError: if it pauses; the run is marked as interrupted.
     """
     run = Run.of(settings)
     reason = leader_decides(lambda: reason_to_skip(run, settings))
@@ -37,7 +39,7 @@ def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None =
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent))
+    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent, until=until))
     return run
 
 

@@ -191,10 +191,6 @@ class HashingLoss(Objective):
         """
         return None
 
-    def collapse_cure(self) -> str:
-        """Return, as advice to the user, what may keep all images from having one code."""
-        return "lower -lr, or start from pretrained weights (-weights)"
-
     def extra_repr(self) -> str:
         """Return what ``print`` shows of the loss."""
         weights = ", ".join(f"{type(p).__name__}={w:g}" for p, w in zip(self.additive, self.additive_weights, strict=True))

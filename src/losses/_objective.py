@@ -64,6 +64,10 @@ class Objective(nn.Module, ABC):
         """Take note that the optimizer made a step: nothing, unless the method has a schedule."""
         return
 
+    def collapse_cure(self) -> str:
+        """Return, as advice to the user, what may keep all items from having one code."""
+        return "lower -lr, or start from pretrained weights (-weights)"
+
     def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
         """Return the optimizer's groups for the method's own parameters: one at the given rate, or none.
 

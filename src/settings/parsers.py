@@ -8,6 +8,7 @@ from pathlib import Path
 from ..errors import unknown_name
 from .common import CommonSettings
 from .flags import add_measures, add_settings, add_skip_unreadable, whole_number
+from .ranges import add_sweep
 from .setting import kind_of
 from .strict_parser import StrictParser
 from .units import add_placement
@@ -49,6 +50,7 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     _add_config(parser, "YAML file of settings, lists for several values; flags win")
     add_placement(parser)
+    add_sweep(parser)
     add_skip_unreadable(parser)
     for field, setting in table.table():
         if "train" not in setting.phases:

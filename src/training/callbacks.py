@@ -48,20 +48,25 @@ class Checkpoints(Checkpoint):
         attempt: the attempt to train the run, whose directory holds them.
         settings: the run's settings.
         can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
+        until: epochs after which the training pauses; None for none.
     """
 
-    def __init__(self, attempt: Attempt, settings: TrainingSettings, *, can_move: bool = True) -> None:
+    def __init__(self, attempt: Attempt, settings: TrainingSettings, *, can_move: bool = True, until: int | None = None) -> None:
         self.attempt = attempt
         self.run = attempt.run
         self.settings = settings
         self.can_move = can_move
         self.best_value = -1.0
         self.best_epoch = -1
+        self.values: list[float] = []  # val mAP of every epoch
+        self.until = until
+        self.paused = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the checkpoints of the epoch; the one for a resume last, once all others exist."""
         assert isinstance(module, TrainedModule)
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
+        self.values.append(value)
         improved = value > self.best_value or not self.can_move
         if improved:
             self.best_value, self.best_epoch = value, epoch
@@ -72,14 +77,17 @@ class Checkpoints(Checkpoint):
             if (epoch + 1) % max(1, self.settings.patience // 2) == 0:
                 self._write(module, self.run.directory / f"epoch={epoch}-val_mAP={value:.8f}.ckpt", epoch, value)
         trainer.save_checkpoint(self.run.last_checkpoint, weights_only=False)
+        if epoch + 1 == self.until and epoch + 1 < self.settings.epochs and not trainer.should_stop:
+            self.paused = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "values": self.values}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best epoch of the interrupted process."""
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
+        self.values = list(state_dict.get("values", []))  # which earlier versions did not keep
 
     def _write(self, module: TrainedModule, path: Path, epoch: int, value: float) -> None:
         self.attempt.check()
@@ -191,11 +199,12 @@ class MetricLogger(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log the metrics of the whole training, and print whether it stopped early."""
-        if trainer.should_stop and trainer.is_global_zero and not self.quiet:
+        paused = self.checkpoints.paused
+        if trainer.should_stop and not paused and trainer.is_global_zero and not self.quiet:
             print(f"stopped early: no gain of {self.settings.min_delta:g} in val_mAP for {self.settings.patience} epochs (-pt, -min_delta)")
         best = {"best_val_mAP": self.checkpoints.best_value, "best_epoch": float(self.checkpoints.best_epoch)}
         self._tracker.log_metrics({**best, "train_seconds": time.monotonic() - self._started})
-        self._tracker.close("FINISHED")
+        self._tracker.close("KILLED" if paused else "FINISHED")
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Close the MLflow run as killed or failed, unless it goes on in another process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any, TypeVar
 
-from torch.distributed import DistError, PrefixStore, Store, rendezvous
+from torch.distributed import DistError
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from ..errors import INTERRUPTED, BioDeepHashingError, RunError, UsageError
 from ..settings import CommonSettings, TrainingSettings
@@ -156,7 +159,7 @@ def leader_decides(decide: Callable[[], Value]) -> Value:
 
 
 def _find_others(own: Launch) -> Store:
-    """Return a store that all processes of the launch have in common; those of ``srun`` get what ``torchrun`` sets for its own."""
+    """Return a store that the processes of the launch have in common; those of ``srun`` get what ``torchrun`` sets for its own."""
     if own.by == "srun":
         first = re.sub(r"\[(\d+)[^]]*]", r"\1", os.environ["SLURM_STEP_NODELIST"]).partition(",")[0]  # node[01-04,07] begins with node01
         port = 15_000 + int(os.environ["SLURM_JOB_ID"]) % 10_000
@@ -165,7 +168,29 @@ def _find_others(own: Launch) -> Store:
         os.environ |= {name: str(value) for name, value in known.items()}
         os.environ |= {"MASTER_ADDR": os.environ.get("MASTER_ADDR", first), "MASTER_PORT": os.environ.get("MASTER_PORT", str(port))}
     store, _, _ = next(rendezvous("env://"))
-    return PrefixStore("biodeephashing", store)
+    return _own_part(own, PrefixStore("biodeephashing", store))
+
+
+def _own_part(own: Launch, store: Store) -> Store:
+    """Return the part of a store that these processes alone use: ``torchrun`` keeps it for those that it starts after them.
+
+    Rank 0 makes a word for the part; it goes by it once all others have said that they read it, each with a word of its own.
+    """
+    word, others = secrets.token_hex(8), range(1, own.size)
+    if own.rank == 0:
+        store.set("part", word)
+        part = PrefixStore(word, store)
+        while not all(part.check([str(rank)]) for rank in others):
+            time.sleep(_PAUSE)
+        part.set("all", json.dumps([part.get(str(rank)).decode() for rank in others]))
+        return part
+    while True:
+        if store.check(["part"]):
+            part = PrefixStore(store.get("part").decode(), store)
+            part.set(str(own.rank), word)
+            if part.check(["all"]) and word in json.loads(part.get("all")):
+                return part
+        time.sleep(_PAUSE)
 
 
 def _end(meeting: _Meeting, error: BaseException) -> None:

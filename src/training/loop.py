@@ -23,7 +23,7 @@ from .checkpoints import read_checkpoint
 from .devices import accelerator
 from .feeding import check_preprocessing
 from .launched import leader_decides, leads
-from .reporting import Reporting
+from .reporting import PausedError, Reporting
 from .same_split import check_split
 from .status import recorded_training
 from .trained_module import TrainedModule
@@ -81,22 +81,39 @@ def train_module(
 
     Raises:
         BioDeepHashingError: if training fails; the run is then marked as interrupted.
+        PausedError: after the epoch that ``reporting`` says; likewise.
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     with recorded_training(run, settings, anew=settings.no_skip) as attempt:
-        if resume is None or not _is_done(resume, settings):
+        until = min(reporting.until or settings.epochs, settings.epochs)
+        if resume is None or not _is_done(resume, until):
             if resume is not None and not reporting.quiet:
                 print(f"resuming after epoch {resume['epoch'] + 1} of {settings.epochs} ({run.last_checkpoint.name})")
             _fit(attempt, settings, reporting, module, feeding, plan, resuming=resume is not None)
+        if until < settings.epochs and not _is_done(read_checkpoint(run.last_checkpoint), settings.epochs):
+            raise PausedError(f"{run} pauses after epoch {until} of {settings.epochs}")
         if leads():
             attempt.check()
             finish()
 
 
-def _is_done(checkpoint: dict[str, Any], settings: TrainingSettings) -> bool:
-    """Return whether an earlier process did all epochs, or stopped early, and was killed before it set the marker."""
+def _is_done(checkpoint: dict[str, Any], epochs: int) -> bool:
+    """Return whether a process did so many epochs, or stopped early, perhaps an earlier one that was killed before it set the marker."""
     stopped = any(state.get("stopped_epoch", 0) > 0 for state in checkpoint["callbacks"].values())
-    return stopped or checkpoint["epoch"] + 1 >= settings.epochs
+    return stopped or checkpoint["epoch"] + 1 >= epochs
+
+
+def validated(run: Run) -> list[float]:
+    """Return val mAP after each epoch that a run has finished.
+
+    Raises:
+        RunError: if an earlier version, which did not keep it, has trained some of them.
+    """
+    checkpoint = read_checkpoint(run.last_checkpoint)
+    values: list[float] = next((state["values"] for state in checkpoint["callbacks"].values() if "values" in state), [])
+    if len(values) <= checkpoint["epoch"]:
+        raise RunError(f"{run} was trained by an earlier version, which kept no val mAP of each epoch: train it again with -no_skip")
+    return values
 
 
 def _fit(
@@ -110,7 +127,7 @@ def _fit(
     resuming: bool,
 ) -> None:
     run = attempt.run
-    checkpoints = Checkpoints(attempt, settings, can_move=module.can_move)
+    checkpoints = Checkpoints(attempt, settings, can_move=module.can_move, until=reporting.until)
     metric_logger = MetricLogger(run, settings, checkpoints, plan, quiet=reporting.quiet, parent=reporting.parent, fresh=settings.no_skip)
     stopping = EarlyStopping("val_mAP", mode="max", patience=settings.patience, min_delta=settings.min_delta)
     callbacks: list[pl.Callback] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +48,6 @@ class HashingModule(TrainedModule):
         self._transformation = input_of(settings)
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
         self._start: Mapping[str, Any] = {}
-        self._collapsed = False
 
     def start_from(self, checkpoint: Mapping[str, Any]) -> None:
         """Begin with the network, and the feedback of its rules, that the best epoch of another run had.
@@ -63,7 +61,7 @@ class HashingModule(TrainedModule):
     def setup(self, stage: str) -> None:
         """Convert the network, in every process of a distributed training."""
         silence_third_party()
-        self.take_loss()
+        self.loss = self.built_by_leader(self.loss)
         self.learner.convert(self._start)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self, (name for name, _ in self.named_buffers() if name.startswith("loss.memory.")))  # of joined batches
@@ -117,22 +115,11 @@ class HashingModule(TrainedModule):
     def on_validation_epoch_end(self) -> None:
         """Log the mAP of the val fold: each image against all others, expected over ties."""
         val = self._gathered(0)
-        self._warn_of_collapse(val[0])
+        self.warn_of_collapse(val[0], self.settings.items, self.loss.collapse_cure())
         companions = None if self.validation is None else self.validation.companions
         ranked = [val] if companions is None else [val, [part[companions] for part in self._gathered(1)]]
         packed, labels = (np.concatenate(parts) for parts in zip(*ranked, strict=True))
         self.log("val_mAP", leave_one_out_average_precision(packed, labels, queries=len(val[0])))
-
-    def _warn_of_collapse(self, packed: NDArray[np.uint8]) -> None:
-        """Warn once where all images of the val fold have the same code."""
-        if self._collapsed or not self.trainer.is_global_zero or len(packed) < 2 or (packed != packed[0]).any():
-            return
-        self._collapsed = True
-        warnings.warn(
-            f"all {len(packed):,} val {self.settings.items} have the same code after epoch {self.current_epoch + 1}; "
-            f"if the next epochs do not part them, {self.loss.collapse_cure()}",
-            stacklevel=1,  # in this package: what Lightning seems to warn of is not shown
-        )
 
     def _gathered(self, fold: int) -> list[NDArray[np.uint8]]:
         """Return packed codes and labels of the images of a validated fold, each once and in the order of the fold."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..errors import RunError
 from ..settings import TrainingSettings
 from ..surroundings import launch
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Part = TypeVar("Part")
 
 
 class TrainedModule(pl.LightningModule, ABC):
@@ -26,12 +30,12 @@ class TrainedModule(pl.LightningModule, ABC):
 
     #: Whether validation can tell one epoch from another.
     can_move: bool = True
-    loss: nn.Module
 
     def __init__(self, settings: TrainingSettings) -> None:
         super().__init__()
         self.settings = settings
         self._losses: list[Tensor] = []
+        self._collapsed: set[str] = set()
 
     @abstractmethod
     def checkpoint_content(self) -> dict[str, Any]:
@@ -50,10 +54,10 @@ class TrainedModule(pl.LightningModule, ABC):
         torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
 
-    def take_loss(self) -> None:
-        """Take the loss as rank 0 of a launch has built it, with what it computed from the train fold; a spawned process has it so."""
-        if launch().size > 1:
-            self.loss = self.trainer.strategy.broadcast(self.loss)
+    def built_by_leader(self, part: Part) -> Part:
+        """Return a part of the module as rank 0 of a launch has built it, with what it computed from the train fold alone."""
+        shared: Part = self.trainer.strategy.broadcast(part) if launch().size > 1 else part
+        return shared
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.
@@ -69,6 +73,23 @@ class TrainedModule(pl.LightningModule, ABC):
     def diverged_outputs(self) -> RunError:
         """Return the error for outputs that are not finite."""
         return RunError(f"training diverged in epoch {self.current_epoch}: the network's outputs are not finite. Lower -lr or -scale.")
+
+    def warn_of_collapse(self, packed: NDArray[np.uint8], items: str, cure: str) -> None:
+        """Warn once where all items of the val fold have the same code.
+
+        Args:
+            packed: their codes, (N, bytes).
+            items: what they are, in words.
+            cure: what may help.
+        """
+        if items in self._collapsed or not self.trainer.is_global_zero or len(packed) < 2 or (packed != packed[0]).any():
+            return
+        self._collapsed.add(items)
+        warnings.warn(
+            f"all {len(packed):,} val {items} have the same code after epoch {self.current_epoch + 1}; "
+            f"if the next epochs do not part them, {cure}",
+            stacklevel=1,  # in this package: what Lightning seems to warn of is not shown
+        )
 
     def join(self, *shares: Tensor) -> tuple[Tensor, ...]:
         """Join the shares of all processes along the batch, so that pairs across processes count too.

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import paired_dataset
 import pytest
 from training_cases import equal, weights
 
@@ -16,7 +17,7 @@ from biodeephashing.commands.train import train
 from biodeephashing.errors import UsageError
 from biodeephashing.models.entrances import refuse_launch
 from biodeephashing.models.PenaltyStrategies import Settings
-from biodeephashing.runs import Run
+from biodeephashing.runs import Run, settings_of
 from biodeephashing.settings import CommonSettings
 from biodeephashing.surroundings import Launch, launch
 from biodeephashing.training.checkpoints import read_checkpoint
@@ -146,6 +147,29 @@ def test_every_launch_gives_the_bits_of_spawned_processes(settings):
         assert equal(read_checkpoint(run.last_checkpoint)["state_dict"], want), name
         assert {path.name for path in run.directory.iterdir()} == files
         assert run.settings() == replace(settings, devices=2, experiment_name=name)
+
+
+@pytest.mark.slow
+def test_every_method_that_has_devices_can_be_launched(settings):
+    """Two phases, codes that are solved for, and a loss that starts from outputs of rank 0; what comes after is done once."""
+    common = {
+        "transformations": "none", "architecture": "bio-lenet", "mode": "frsf", "batch_size": 8, "number_of_bits": 6, "num_workers": 0,
+        "device": "cpu", "tracking": "off", "epochs": 2, "learning_rate": 1e-3,
+    }  # fmt: skip
+    methods = [
+        settings_of("LLC")(database=settings.database, codebook_epochs=2, **common),
+        settings_of("ADSH")(database=settings.database, samples=20, round_epochs=2, **common),
+        settings_of("CrossModal")(database=paired_dataset.prepare_pairs(), loss="DCMH", text_architecture="bio-mlp:16", **common),
+    ]
+    launched = [srun([*flags(own, experiment_name="srun"), "-devices", "2"], script=own.method) for own in methods]
+    for own, processes in zip(methods, launched, strict=True):
+        spawned = train(replace(own, devices=2), quiet=True)
+        told = ends(processes)
+        assert [status for status, _, _ in told] == [0, 0], told
+        assert told[1][1] == ""
+        run = Run.of(replace(own, devices=2, experiment_name="srun"))
+        assert equal(read_checkpoint(run.last_checkpoint)["state_dict"], read_checkpoint(spawned.last_checkpoint)["state_dict"]), own.method
+        assert {path.name for path in run.directory.iterdir()} == {path.name for path in spawned.directory.iterdir()}
 
 
 def worker(launcher: subprocess.Popen, rank: int) -> int:

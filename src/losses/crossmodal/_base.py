@@ -104,6 +104,8 @@ class AlternatingLoss(CrossModalLoss):
     """
 
     alternates: ClassVar[bool] = True
+    #: Whether F and G begin as what the untrained towers give; else they are drawn from N(0, 1).
+    starts_from_towers: ClassVar[bool] = True
 
     #: F, G and B, (N, K).
     image: Tensor
@@ -127,7 +129,7 @@ class AlternatingLoss(CrossModalLoss):
         """Fill F and G with the outputs of the untrained towers, relaxed, and B with the signs of their sum.
 
         Args:
-            image_outputs: raw outputs by dataset index, (N, K); None draws them from N(0, 1), as published.
+            image_outputs: raw outputs by dataset index, (N, K); None draws them from N(0, 1), see :attr:`starts_from_towers`.
             text_outputs: the same of the text tower.
             seed: of the draw.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import torch
@@ -29,15 +28,15 @@ class CMHH(AlternatingLoss):
         \varepsilon = 10^{-5}
 
     Here h are the tanh of the outputs of the tower that learns for a batch of M items, and m the n latest codes of the other one.
-    The published focus, γ = 2, takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one
-    code; γ = 0 is safer, not safe. An epoch whose codes are all equal is warned of.
+    The codes m begin as draws from N(0, 1), under tanh: the outputs of untrained towers are nearly equal, and stay so.
+    A focus of γ = 2 takes the push from dissimilar pairs until they are nearly equal, and is prone to give all items one code.
 
     References:
         Cross-Modal Hamming Hashing (Cao, Liu, Long, Wang; ECCV 2018).
 
     Args:
         alpha: α, weight of similar pairs; 1 - α is that of the others.
-        focus: γ, 0 or at least 1.
+        focus: γ, 0 or at least 1; published: 2.
         beta: β, how fast the likelihood falls with the distance; None takes 8/K.
         quantisation: λ, weight of the distance of the codes to their signs.
         **shared: see :class:`CrossModalLoss`. Published with it are SGD of momentum 0.9 at 0.02 for images and 0.2 for texts, halved
@@ -48,7 +47,7 @@ class CMHH(AlternatingLoss):
 
     Example:
         >>> import torch
-        >>> loss = CMHH(bits=2, classes=2, train_size=2, similar_probability=0.5, focus=0)
+        >>> loss = CMHH(bits=2, classes=2, train_size=2, similar_probability=0.5)
         >>> loss.on_fit_start(torch.eye(2))
         >>> loss.start(100 * torch.ones(2, 2), torch.tensor([[100.0, 100], [100, -100]]))
         >>> value = loss(torch.tensor([[100.0, 100.0]]), torch.eye(2)[:1], torch.tensor([0]), "image")
@@ -56,8 +55,10 @@ class CMHH(AlternatingLoss):
         0.0046
     """
 
+    starts_from_towers = False
+
     def __init__(
-        self, *, alpha: float = 0.5, focus: float = 2.0, beta: float | None = None, quantisation: float = 0.0, **shared: Any
+        self, *, alpha: float = 0.5, focus: float = 0.0, beta: float | None = None, quantisation: float = 0.0, **shared: Any
     ) -> None:
         super().__init__(**shared)
         self.alpha = number("alpha", alpha, least=0.0, most=1.0)
@@ -83,11 +84,6 @@ class CMHH(AlternatingLoss):
             terms["quantisation"] = self.quantisation * torch.linalg.vector_norm(signs(codes) - codes, dim=1).mean()
         return self.total(**terms)
 
-    def on_epoch_end(self) -> None:
-        """Renew the codes to aim at, and warn of a tower that gives all items one code."""
-        super().on_epoch_end()
-        for modality in ("image", "text"):
-            codes = self.remembered(modality, self.image.dtype)[0] >= 0
-            if len(codes) > 1 and (codes == codes[0]).all():
-                advice = "focus=0 is safer" if self.focus > 0 else "a lower learning rate may help"
-                warnings.warn(f"CMHH: the {modality} tower gives all items one code; {advice}", stacklevel=2)
+    def collapse_cure(self) -> str:
+        """Return the advice that counters the focus, where there is one."""
+        return "take -constants focus=0" if self.focus > 0 else super().collapse_cure()

@@ -89,7 +89,7 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     if isinstance(loss, AlternatingLoss):
         loss.set_present(*(torch.from_numpy(view.present) for view in views.values()))
         if fresh and leads():  # the other processes of a launch get the loss as it is then
-            loss.start(_outputs(towers["image"], images, settings), _outputs(towers["text"], texts, settings))
+            _start(loss, towers, views, settings)
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower, mode = settings.tower(modality), settings.mode_of(modality)
         check_batches(towers[modality], shown, tower)
@@ -125,6 +125,14 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
     if settings.loss_file:
         check_loss(kind, shared, constants)
     return kind(**shared, **constants)
+
+
+def _start(loss: AlternatingLoss, towers: Mapping[str, HashNetwork], views: Mapping[str, View], settings: Settings) -> None:
+    """Fill what a loss remembers of the train fold, with the outputs of the untrained towers or with draws."""
+    if loss.starts_from_towers:
+        loss.start(*(_outputs(towers[modality], view, settings) for modality, view in views.items()))
+    else:
+        loss.start(None, None, settings.seed)
 
 
 def _outputs(network: HashNetwork, view: View, settings: Settings) -> Tensor:

@@ -58,7 +58,7 @@ class CrossModalModule(TrainedModule):
     def setup(self, stage: str) -> None:
         """Convert both networks, in every process of a distributed training."""
         silence_third_party()
-        self.take_loss()
+        self.loss = self.built_by_leader(self.loss)
         for learner in self.learners.values():
             learner.convert({})
         self.loss.on_fit_start(self.trainer.datamodule.labels)  # before a resume loads the state of the loss
@@ -148,6 +148,7 @@ class CrossModalModule(TrainedModule):
             if not torch.isfinite(gathered[modality]).all():
                 raise self.diverged_outputs()
             packed[modality] = codes.pack(gathered[modality].numpy()[order])
+            self.warn_of_collapse(packed[modality], f"{modality}s", self.loss.collapse_cure())
         labels = gathered["labels"].numpy()[order].astype(np.uint8)
         self._across = {
             f"val_mAP_{query[0]}2{item[0]}": leave_one_out_average_precision(packed[query], labels, other_view=packed[item])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,7 @@ class LLC(NetworkMethod):
             _train_codebook(run, settings, reporting)
         else:
             if settings.phase == BOTH:
-                _finish_codebook(settings.parent, reporting)
+                _finish_codebook(settings.parent, replace(reporting, until=None))
                 if not reporting.quiet:
                     print(f"second phase, the codes: {run}")
             _train_codes(run, settings, reporting)

@@ -95,7 +95,7 @@ def chn(outputs, labels, memory, margin=0.8, quantisation=0.01):
     return mean(pairs) + quantisation * mean(corners)
 
 
-def cmhh(outputs, labels, memory, alpha=0.5, focus=2.0, beta=None, quantisation=0.0):
+def cmhh(outputs, labels, memory, alpha=0.5, focus=0.0, beta=None, quantisation=0.0):
     codes = tanh(outputs)
     beta = 8 / len(codes[0]) if beta is None else beta
     pairs = []
@@ -165,7 +165,7 @@ ORACLES = {
 #: For every constant another value than its default.
 CONSTANTS = {
     "CHN": {"margin": 0.5, "quantisation": 0.3},
-    "CMHH": {"alpha": 0.3, "focus": 0.0, "beta": 0.5, "quantisation": 0.2},
+    "CMHH": {"alpha": 0.3, "focus": 2.0, "beta": 0.5, "quantisation": 0.2},
     "Contrastive": {"temperature": 0.7, "quantisation": 0.4},
     "DCMH": {"gamma": 0.3, "eta": 0.7},
     "DNpH": {},

@@ -125,13 +125,6 @@ def test_defaults_need_no_warning(name):
         assert loss.warnings_for("adam") == []
 
 
-def test_one_code_for_all_is_warned_of():
-    loss = build("CMHH")
-    loss.start(torch.ones(ITEMS, BITS), torch.randn(ITEMS, BITS))
-    with pytest.warns(UserWarning, match="image tower gives all items one code.*focus=0"):
-        loss.on_epoch_end()
-
-
 @each_case("wrong", [float("nan"), float("inf")])
 @pytest.mark.parametrize("name", [name for name in ALTERNATING if name in ("DCMH", "PRDH")])
 def test_outputs_that_are_not_finite_stop(name, wrong):

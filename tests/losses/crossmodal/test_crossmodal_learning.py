@@ -7,8 +7,8 @@ from crossmodal_cases import CLASSES, MODALITIES, NAMES
 from biodeephashing.losses.crossmodal import CROSSMODAL_LOSSES
 
 ITEMS, BITS = 40, 16
-# At CMHH's published focus, 2, all items are prone to get one code; among so few items the quantisation would keep the first signs.
-CONSTANTS = {"CMHH": {"focus": 0.0}, "DCMH": {"gamma": 0.0}, "PRDH": {"gamma": 0.0}}
+# Among so few items the quantisation would keep the first signs.
+CONSTANTS = {"DCMH": {"gamma": 0.0}, "PRDH": {"gamma": 0.0}}
 
 
 def learnt(name, steps=80):

@@ -108,7 +108,7 @@ def test_cosine_margin_by_hand():
 
 
 def test_hamming_likelihood_by_hand():
-    loss = build("CMHH", labels=torch.tensor([[1, 0], [0, 1]]), bits=2, classes=2, beta=math.log(2))
+    loss = build("CMHH", labels=torch.tensor([[1, 0], [0, 1]]), bits=2, classes=2, focus=2, beta=math.log(2))
     loss.start(torch.zeros(2, 2), 100 * torch.tensor([[1.0, -1.0], [1.0, -1.0]], dtype=torch.float64))
     # Distance 1 of both texts, so p = 1/2: 0.5 (1/4) log 2 each, but for the 1e-5 in the logarithm.
     outputs = torch.tensor([[100.0, 100.0]], dtype=torch.float64)

@@ -65,6 +65,17 @@ def test_every_loss_trains_two_towers(settings, loss, capsys):
     assert math.isfinite(content["val_mAP"])
 
 
+@pytest.mark.parametrize("loss", [name for name, kind in CROSSMODAL_LOSSES.items() if kind.alternates])
+def test_codes_remembered_at_the_start(settings, loss):
+    module, feeding = built(replace(settings, loss=loss))
+    (inputs, _, rows), buffer = feeding.train_views["text"].batch([2, 0, 1]), module.loss.text
+    with torch.inference_mode():
+        outputs = module.loss.relax(module.towers["text"].eval()(feeding.texts.to_network_input(inputs)))
+    assert torch.allclose(buffer[rows], outputs, atol=1e-6) == module.loss.starts_from_towers
+    if loss == "CMHH":  # drawn: tanh of N(0, 1)
+        assert 0.55 < buffer.std().item() < 0.7
+
+
 @pytest.mark.parametrize("first", ["image", "text"])
 def test_an_epoch_is_one_pass_of_each_tower_as_by_hand(settings, first):
     chosen = replace(settings, first=first, architecture="lenet", text_architecture="mlp:16", mode="bp", epochs=1, schedule="constant")
@@ -259,3 +270,11 @@ def test_what_means_the_same_has_one_name():
     settings = Settings(architecture="bio-lenet", mode="fa")
     assert replace(settings, text_mode="fa", text_learning_rate=1e-3, text_hash_rate=1.0).name == settings.name
     assert "-text_arch=bio-mlp-" in settings.name
+
+
+def test_one_code_for_all_images_is_warned_of_once(settings):
+    with pytest.warns(UserWarning, match="same code") as caught:
+        train(replace(settings, loss="CMHH", constants="focus=2", learning_rate=1.0, epochs=3, clip_norm=1.0))
+    said = [str(warning.message) for warning in caught if "same code" in str(warning.message)]
+    assert len(said) == len({message.split(" have")[0] for message in said}) >= 1
+    assert all("focus=0" in message for message in said)
