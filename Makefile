@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crossmodal page test test-slow lint format typecheck floors check docs site clean
+.PHONY: help venv demo demo-crossmodal cluster-demo page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -32,6 +32,10 @@ demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and
 	$(BIN)/python src/data/process/GLYPHS.py
 	$(BIN)/python src/models/CrossModal/study.py -config configs/demo_crossmodal.yaml
 
+cluster-demo: $(VENV)/.installed-dev  ## run a grid on three simulated nodes, one process killed on the way: the same bits (2 minutes, Linux)
+	$(BIN)/python src/data/process/DIGITS.py
+	OMP_NUM_THREADS=1 $(BIN)/python examples/cluster_demo.py
+
 page: $(VENV)/.installed  ## search with the demo's bp and fa runs on a page in the browser (make demo first)
 	$(BIN)/python src/search/serve.py -p 'DIGITS/demo/*-seed=0*-mode=bp' 'DIGITS/demo/*-seed=0*-mode=fa'
 
@@ -39,7 +43,7 @@ test: $(VENV)/.installed-dev  ## run the tests, all but the slow ones
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 test-slow: $(VENV)/.installed-dev  ## run the slow tests: what takes seconds and seldom fails
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow
 
 lint: $(VENV)/.installed-dev  ## ruff: style and format
 	$(BIN)/ruff check .

@@ -150,7 +150,7 @@ def guard(command: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         return _say("interrupted; the same command goes on from the last finished epoch or file", INTERRUPTED)
     except OSError as error:
-        return _say(_explain_os_error(error), 1)
+        return _say(explain_os_error(error), 1)
     except RuntimeError as error:
         if "DataLoader worker" in str(error):
             return _say(f"{error} A process that decodes images was ended from outside; if memory ran out, use a smaller -nw", 1)
@@ -158,7 +158,7 @@ def guard(command: Callable[[], object]) -> int:
             return _say(complaint, 1)
         if (cause := _full_disk_behind(error)) is None:
             raise
-        return _say(_explain_os_error(cause), 1)
+        return _say(explain_os_error(cause), 1)
     return status if isinstance(status, int) else 0
 
 
@@ -211,7 +211,13 @@ def _full_disk_behind(error: BaseException | None) -> OSError | None:
     return None
 
 
-def _explain_os_error(error: OSError) -> str:
+def explain_os_error(error: OSError) -> str:
+    """Return the one message a person should read for a file that cannot be read or written.
+
+    Example:
+        >>> explain_os_error(OSError(errno.ENOSPC, "No space left on device", "codes.npy"))[:31]
+        'the disk is full (codes.npy); f'
+    """
     path = error.filename2 or error.filename  # of two files, as in copying, the second is the one that is written
     where = f" ({path})" if path else ""
     text = describe(error)

@@ -1,17 +1,56 @@
-"""The standard streams and the home directory of a process; each may be missing."""
+"""The surroundings of a process: standard streams and home directory, which may be missing, and the processes started with it."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 # What writing to a reader that went away raises: a pipe (`| head`), a connection, a terminal that was closed.
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.EIO)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Which one a process is of those that were started to train together.
+
+    Args:
+        by: the command that started them, "torchrun" or "srun"; empty for a process that was started alone.
+        rank: its number; rank 0 leads.
+        size: how many they are.
+        here: how many of them run on this machine; 0 where the machines of ``srun`` have different numbers.
+    """
+
+    by: str = ""
+    rank: int = 0
+    size: int = 1
+    here: int = 1
+
+
+def launch() -> Launch:
+    """Return who started this process, by the environment that ``torchrun`` and Slurm's ``srun`` give it.
+
+    A job of several tasks whose script starts Python without ``srun`` has one process: it counts as started alone.
+
+    Example:
+        >>> launch()
+        Launch(by='', rank=0, size=1, here=1)
+    """
+    given = os.environ
+    if "TORCHELASTIC_RUN_ID" in given:
+        return Launch("torchrun", int(given["RANK"]), int(given["WORLD_SIZE"]), int(given["LOCAL_WORLD_SIZE"]))
+    if "SLURM_STEP_ID" in given and int(given.get("SLURM_NTASKS", "1")) > 1:
+        even = re.fullmatch(r"(\d+)(\(x\d+\))?", given["SLURM_STEP_TASKS_PER_NODE"])  # 4(x2): four on each of two machines
+        return Launch("srun", int(given["SLURM_PROCID"]), int(given["SLURM_NTASKS"]), int(even[1]) if even else 0)
+    return Launch()
 
 
 def has_terminal() -> bool:
@@ -48,6 +87,31 @@ def settle() -> None:
         # A log file should grow while the work goes on, and a name that a terminal cannot show should not end it.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     _lend_home()
+
+
+@contextmanager
+def redirected_libraries(log: Path) -> Iterator[None]:
+    """Let what C libraries and child processes write to standard error go to a file during the block; Python writes where it did.
+
+    Args:
+        log: the file, which is added to.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    usual, terminal = sys.stderr, os.dup(2)
+    usual.flush()
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        with os.fdopen(terminal, "w", encoding=usual.encoding, errors=usual.errors) as stream:
+            if isinstance(usual, _Lasting):
+                sys.stderr = _lasting(stream)
+            try:
+                yield
+            finally:
+                sys.stderr.flush()
+                os.dup2(terminal, 2)
+    finally:
+        sys.stderr = usual
 
 
 def _lend_home() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,11 @@ settings.load_profile("no clock")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what is marked ``gpu`` on a machine without one; from here, so that the summary folds all of it into one line."""
+    """Skip what is marked ``gpu`` on a machine without one, and ``cluster`` without Ray; from here, so that the summary folds each."""
     if "gpu" in item.keywords and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+    if "cluster" in item.keywords and find_spec("ray") is None:
+        pytest.skip("needs Ray: the extra cluster")
 
 
 @pytest.fixture(autouse=True)

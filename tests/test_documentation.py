@@ -24,7 +24,9 @@ from biodeephashing.settings.yaml_file import read_yaml
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
-MODULES = [biodeephashing.__name__] + [m.name for m in pkgutil.walk_packages(biodeephashing.__path__, "biodeephashing.")]
+NEEDS_RAY = "biodeephashing.executors._ray"  # an optional extra, which wants its environment set before it is imported
+FOUND = [module.name for module in pkgutil.walk_packages(biodeephashing.__path__, "biodeephashing.")]
+MODULES = [biodeephashing.__name__] + [name for name in FOUND if name != NEEDS_RAY]
 ROOMS = {room: list(names) for room, names in groupby(MODULES, key=lambda name: ".".join(name.split(".")[:2]))}
 ENTRANCES = {
     "src/data/process/DIGITS.py": "biodeephashing.data.process.DIGITS",

@@ -73,7 +73,7 @@ print(status, "biodeephashing.{module}" in sys.modules)
 """
 
 
-@pytest.mark.parametrize(("entrance", "module"), [("train", "models.PenaltyStrategies.method"), ("predict", "models.encode")])
+@pytest.mark.parametrize(("entrance", "module"), [("train", "models.PenaltyStrategies.method"), ("predict", "models.predictions")])
 def test_imports_are_done_first(tiny_database: str, entrance: str, module: str) -> None:
     script = IMPORTING.format(entrance=entrance, module=module)
     command = [sys.executable, "-c", script, "-exp", "x", "-db", tiny_database, "-loss", "DCH", "-arch", "lenet", "-nbits", "8"]

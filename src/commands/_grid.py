@@ -11,39 +11,60 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, cuda_oom_hint, describe, plain_warnings
-from ..executors import Executor, LocalPool, Outcome
-from ..executors.gpus import assign
+from ..errors import BioDeepHashingError, cuda_oom_hint, describe, explain_os_error, plain_warnings
+from ..executors import Executor, Outcome, open_executor
 from ..runs import Run
 from ..settings import CommonSettings
+from ..settings.units import HERE, Placement
 from ..surroundings import has_terminal
 from ..tracking import start_parent
 
-Work: TypeAlias = Callable[..., str]
+Work: TypeAlias = Callable[..., Any]
+PATIENCE = 120  # seconds
 
 
-def run_grid(trials: Sequence[CommonSettings], work: Work, *, jobs: int, title: str) -> list[str]:
+def run_grid(trials: Sequence[CommonSettings], work: Work, *, placement: Placement = HERE, title: str) -> list[str]:
     """Do the work of every trial, several at a time, and return one message per failed trial.
 
     Args:
         trials: the settings of each run.
-        work: called with the settings of a trial and the grid's MLflow run; returns a line with the result.
-        jobs: processes at a time; 0 for one per core, or one per GPU.
+        work: called with the settings of a trial and the grid's MLflow run; returns its result, which is printed.
+        placement: who runs them.
         title: name of the grid's MLflow run.
     """
-    executor: Executor = LocalPool(jobs, assign(trials[0]))
-    parent = None
-    if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
-        parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
+    with open_executor(placement, trials[0]) as executor:
+        for line in executor.places:
+            print(line)
+        parent = None
+        if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
+            parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
+        return hand_out(executor, trials, partial(work, parent=parent), varying_names(trials)).failures
+
+
+def hand_out(executor: Executor, trials: Sequence[CommonSettings], work: Work, varying: Sequence[str]) -> Report:
+    """Let an executor do the work of some trials, print the outcome of each, and return all.
+
+    Args:
+        executor: who does it.
+        trials: the settings of each run.
+        work: called with the settings of a trial.
+        varying: long names of the settings that tell them apart.
+    """
     with tqdm(total=len(trials), unit="run", desc="grid", disable=not has_terminal()) as bar:
-        report = _Report(trials, bar)
-        with closing(executor.run(partial(_do, work=partial(work, parent=parent), varying=report.varying), trials)) as outcomes:
+        report = Report(varying, bar)
+        with closing(executor.run(partial(_do, work=work, varying=varying), trials)) as outcomes:
             for outcome in outcomes:
                 report.take(outcome)
-    return report.failures
+    return report
 
 
-def _do(trial: CommonSettings, work: Callable[[CommonSettings], str], varying: Sequence[str]) -> str:
+def varying_names(trials: Sequence[CommonSettings]) -> list[str]:
+    """Return the long names of the settings that name a run in which some trials differ."""
+    named = [field.name for field, setting in type(trials[0]).table() if setting.named != "never"]
+    return [name for name in named if len({getattr(trial, name) for trial in trials}) > 1]
+
+
+def _do(trial: CommonSettings, work: Work, varying: Sequence[str]) -> Any:
     """Do the work of a trial in the process of an executor, whose warnings are those of the main one and name the trial."""
     with warnings.catch_warnings(), plain_warnings(f"{_label(trial, varying)}: "):  # each trial warns anew of what the last one did
         return work(trial)
@@ -54,21 +75,28 @@ def _label(trial: CommonSettings, varying: Sequence[str]) -> str:
     return " ".join(f"{name}={getattr(trial, name)}" for name in varying) or trial.name
 
 
-class _Report:
-    """Reports each trial by the settings that vary in its grid."""
+class Report:
+    """Reports each trial by the settings that vary in its grid.
 
-    def __init__(self, trials: Sequence[CommonSettings], bar: Any) -> None:
-        named = [field.name for field, setting in type(trials[0]).table() if setting.named != "never"]
-        self.varying = [name for name in named if len({getattr(trial, name) for trial in trials}) > 1]
+    Args:
+        varying: their long names.
+        bar: counts the trials.
+    """
+
+    def __init__(self, varying: Sequence[str], bar: Any) -> None:
+        self.varying = varying
         self.bar = bar
         self.failures: list[str] = []
+        self.results: dict[CommonSettings, Any] = {}
 
-    def take(self, outcome: Outcome[CommonSettings, str]) -> None:
+    def take(self, outcome: Outcome[CommonSettings, Any]) -> None:
+        """Take note of an outcome, and print it."""
         label = _label(outcome.unit, self.varying)
         if outcome.error is None:
+            self.results[outcome.unit] = outcome.result
             self._print(f"{label}: {outcome.result}")
             return
-        reason = _reason(outcome.error)
+        reason = reason_of(outcome.error)
         self.failures.append(f"  {label}: {reason}")
         self._print(f"{label}: FAILED: {reason}")
 
@@ -77,8 +105,10 @@ class _Report:
         self.bar.update()
 
 
-def _reason(error: Exception) -> str:
-    """Return why a trial failed: a sentence for people, or the whole traceback of a defect."""
-    if isinstance(error, (BioDeepHashingError, OSError)):
+def reason_of(error: Exception) -> str:
+    """Return why a unit of work failed: a sentence for people, or the whole traceback of a defect."""
+    if isinstance(error, OSError):
+        return explain_os_error(error)
+    if isinstance(error, BioDeepHashingError):
         return describe(error)
     return cuda_oom_hint(error) or "".join(traceback.format_exception(error)).rstrip()

@@ -107,6 +107,7 @@ def _evaluated(database: str, experiment: str, metric: str) -> tuple[list[Tracke
     runs = tracked_runs(database, experiment)
     if not runs:
         raise _unknown_experiment(database, experiment)
+    runs = [run for run in runs if "pruned" not in run.tags or metric in run.metrics]  # trials of a sweep that were not chosen
     unfinished = [run for run in runs if run.status != "FINISHED"]
     finished = [run for run in runs if run.status == "FINISHED"]
     evaluated = [run for run in finished if metric in run.metrics]

@@ -21,6 +21,8 @@ from ..eval.records.summary import summary
 from ..runs import write_json
 from ..settings.flags import given_measures
 from ..settings.parsers import CODE_FILES
+from . import evaluate_shards
+from ._code_flags import OF_SHARDS, check_output, check_unused, say
 
 
 def evaluate_codes(
@@ -76,14 +78,15 @@ def evaluate_codes(
         1.0
     """
     if output:
-        _check_output(output, no_skip)
-    external = read_external(queries, database, query_labels, database_labels, Reading(bits, kind, transpose, Margins(heading, index)))
+        check_output(output, no_skip)
+    reading = Reading(bits, kind, transpose, Margins(heading, index))
+    external = read_external(queries, database, query_labels, database_labels, reading)
     specs = _measures(external, measures)
     query, items = external.sides
     if leave_one_out:
         check_same(query, items)
     understood = [*external.understood, *_relation(query, items, leave_one_out)]
-    _say(quiet, "\n".join(understood))
+    say(quiet, "\n".join(understood))
     numbers = _numbers(external, specs, leave_one_out=leave_one_out)
     facts = {"bits": query.codes.bits, "inputs": external.inputs, "understood": understood, "leave_one_out": leave_one_out}
     return _reported(numbers | facts, output, quiet)
@@ -120,14 +123,14 @@ def evaluate_hash_file(
         UsageError: if there are no labels or those of one side only, and as :func:`evaluate_codes` does.
     """
     if output:
-        _check_output(output, no_skip)
+        check_output(output, no_skip)
     if (query_labels is None) != (database_labels is None):
         raise UsageError("-query_labels and -database_labels go together: give both, or neither for the labels in the file of -mat")
     labels = None if query_labels is None or database_labels is None else (query_labels, database_labels)
     directions = read_hash_file(file, labels, replace(reading, gaps=True))
     specs = {name: _measures(external, measures) for name, external in directions.items()}
     understood = list(dict.fromkeys(line for external in directions.values() for line in external.understood))
-    _say(quiet, "\n".join(understood))
+    say(quiet, "\n".join(understood))
     blocks = {name: _numbers(external, specs[name]) for name, external in directions.items()}
     inputs = {name: external.inputs for name, external in directions.items()}
     bits = next(iter(directions.values())).codes[0].bits
@@ -144,24 +147,8 @@ def _reported(result: dict[str, Any], output: Path | None, quiet: bool) -> dict[
     """Write and print a result."""
     if output:
         write_json(output, result, indent=4)
-    _say(quiet, summary({"query": result}, _caption(result)) + (f"\n\nwritten: {output}" if output else ""))
+    say(quiet, summary({"query": result}, _caption(result)) + (f"\n\nwritten: {output}" if output else ""))
     return result
-
-
-def _say(quiet: bool, message: str) -> None:
-    if not quiet:
-        print(message)
-
-
-def _check_output(output: Path, no_skip: bool) -> None:
-    if output.suffix != ".json":
-        raise UsageError(f"-o {output}: the result is a JSON file, so its name must end in .json")
-    if output.is_dir():
-        raise UsageError(f"-o {output}: there is a directory of that name; choose another")
-    if not (above := next(folder for folder in output.absolute().parents if folder.exists())).is_dir():
-        raise UsageError(f"-o {output}: {above} is a file, not a directory")
-    if output.exists() and not no_skip:
-        raise UsageError(f"{output} exists already and was not changed: choose another name, or replace it with -no_skip")
 
 
 def _measures(external: ExternalCodes, requested: Sequence[APSpec]) -> list[APSpec]:
@@ -199,24 +186,33 @@ def _caption(result: dict[str, Any]) -> str:
 
 
 def from_arguments(arguments: Namespace) -> None:
-    """Evaluate the codes that ``eval_codes.py`` names.
+    """Evaluate the codes that ``eval_codes.py`` names, in files or in shards.
 
     Raises:
-        UsageError: for codes of no bits, and for files that are missing or do not go together.
+        UsageError: for codes of no bits, and for flags that are missing or do not go together.
     """
     values = vars(arguments)
+    how = {"measures": requested_measures(*given_measures(arguments)), "output": values.get("output"), "no_skip": arguments.no_skip}
     if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")
-    how = {"measures": requested_measures(*given_measures(arguments)), "output": values.get("output"), "no_skip": arguments.no_skip}
-    if "mat" in arguments:
-        if clash := [f"-{name}" for name in ("queries", "database") if name in values] + ["-leave_one_out"] * arguments.leave_one_out:
+    if "mat" in values:
+        if (
+            clash := [f"-{name}" for name in ("queries", "database", "merge") if name in values]
+            + ["-leave_one_out"] * arguments.leave_one_out
+        ):
             raise UsageError(f"-mat holds queries and database, each as images and as texts: leave out {' and '.join(clash)}")
         margins = Margins(values.get("heading"), values.get("index"))
         reading = Reading(values.get("bits"), values.get("kind"), arguments.transpose, margins)
         evaluate_hash_file(arguments.mat, values.get("query_labels"), values.get("database_labels"), reading=reading, **how)
         return
-    if missing := [f"-{name}" for name in CODE_FILES if name not in values]:
-        raise UsageError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed, or -mat FILE of images and texts")
+    if "merge" in values or ("database" in values and Path(values["database"]).is_dir()):
+        evaluate_shards.from_arguments(arguments)
+        return
+    if lacking := [f"-{name}" for name in CODE_FILES if name not in values]:
+        shards = f"; as a database in shards {values['database']} would have to be a directory" if "database" in values else ""
+        needed = f"{', '.join(lacking)} {'is' if len(lacking) == 1 else 'are'} needed, or -mat FILE of images and texts"
+        raise UsageError(f"{needed}{shards}")
+    check_unused(values, OF_SHARDS, "is for a database in shards: -database names their directory")
     evaluate_codes(
         *(values[name] for name in CODE_FILES),
         bits=values.get("bits"),

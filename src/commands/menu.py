@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": "examine the images and labels of a prepared dataset",
     "train": "train a network to hash images",
     "predict": "write the codes of a trained run",
+    "encode": "write codes of any number of images in shards, by a trained run",
     "rotate": "rotate the codes of finished runs, each of which gives a run of its own: rotate H2Q -p RUN ...",
     "evaluate": "measure how well the codes of runs retrieve",
     "compare": "compare the learning rules of an experiment, or two runs query by query",
@@ -35,6 +36,7 @@ _PER_DATASET = {"prepare": "process", "download": "download"}
 _PER_METHOD = ("train", "predict", "study")
 _ENTRANCES = {
     "doctor": "data.doctor",
+    "encode": "models.encode",
     "rotate": "models.rotation.entrance",
     "evaluate": "eval.eval_map",
     "evaluate-codes": "eval.eval_codes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..data.own.images import check_source
-from ..models.encode import write_codes
+from ..models.predictions import write_codes
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line

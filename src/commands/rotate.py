@@ -10,7 +10,7 @@ from functools import partial
 
 from ..errors import BioDeepHashingError, RunError, describe
 from ..models import load_method
-from ..models.encode import write_codes
+from ..models.predictions import write_codes
 from ..models.rotation.method import RotationMethod
 from ..models.rotation.parent import Parent
 from ..models.rotation.settings import ParentSettings, RotationSettings

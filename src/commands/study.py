@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import itertools
-import time
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from ..data.own.images import prepare_source
 from ..errors import BioDeepHashingError, UsageError
-from ..interrupts import defer_interrupts
 from ..runs import Run
-from ..settings import CommonSettings
+from ..settings import CommonSettings, TrainingSettings
 from ..settings.flags import given_images
+from ..settings.ranges import SWEEP_FLAGS, given_rungs, range_of
+from ..settings.strict_parser import command_line
+from ..settings.units import HERE, LOCAL, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
-from ._grid import run_grid
+from ._grid import PATIENCE, run_grid
+from ._trial import run_trial
 from .compare import compare
+from .sweep import sweep
 
 Table = TypeVar("Table", bound=CommonSettings)
 ONE_VALUE = ("experiment_name", "database", "no_skip", "tracking", "device", "devices", "soft_skip")
 
 
-def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "study") -> list[str]:
+def study(trials: Sequence[CommonSettings], *, placement: Placement = HERE, title: str = "study") -> list[str]:
     """Train, predict and evaluate every trial of a grid, several at a time, and compare the learning rules.
 
     A trial that fails does not stop the others; a finished trial is skipped; an interrupted grid resumes where it was.
 
     Args:
         trials: the settings of each run; all of one experiment on one dataset.
-        jobs: processes at a time; 0 for one per core, or one per GPU.
+        placement: who runs them, and which of them.
         title: name of the grid's MLflow run.
 
     Returns:
@@ -42,7 +46,9 @@ def study(trials: Sequence[CommonSettings], *, jobs: int = 0, title: str = "stud
     names = [Run.of(trial) for trial in trials]
     if not trials or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
-    return run_grid(trials, run_trial, jobs=jobs, title=title)
+    own = placement.part.take(trials)
+    work = run_trial if placement.on == LOCAL else partial(run_trial, patience=PATIENCE)
+    return run_grid(own, work, placement=placement, title=title) if own else []
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:
@@ -70,20 +76,6 @@ def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[T
     return [table.from_mapping(dict(zip(keys, combination, strict=True)), source) for combination in itertools.product(*axes)]
 
 
-def run_trial(settings: CommonSettings, parent: str | None) -> str:
-    """Train, predict and evaluate one trial, and return a line with its result."""
-    with defer_interrupts():
-        from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
-
-    started = time.monotonic()
-    skipped = train.reason_to_skip(Run.of(settings), settings) is not None
-    run = train.train(settings, quiet=True, parent=parent)
-    predict.predict(settings, quiet=True)
-    results = evaluate.evaluate(run, no_skip=settings.no_skip, quiet=True)
-    done = "was trained already" if skipped else f"{time.monotonic() - started:.0f} s"
-    return f"{results['query']['mAP_expected']:.4f} query mAP ({done})"
-
-
 def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     """Return the trials of a grid that ``study.py`` names by flags and YAML file; flags win.
 
@@ -94,8 +86,18 @@ def trials_of(arguments: Namespace, table: type[Table]) -> list[Table]:
     Raises:
         UsageError: for settings that cannot be used.
     """
-    flags = {key: value for key, value in vars(arguments).items() if key not in ("config", "jobs", "skip_unreadable")}
-    return expand(table, read_config(table, arguments.config, flags) | flags, str(arguments.config or "command line"))
+    return expand(table, _values(arguments, table), _source(arguments))
+
+
+def _values(arguments: Namespace, table: type[CommonSettings]) -> dict[str, Any]:
+    """Return what flags and YAML file say of each setting: a value, a list or a range."""
+    others = ("config", "skip_unreadable", *PLACEMENT_FLAGS, *SWEEP_FLAGS)
+    flags = {key: value for key, value in vars(arguments).items() if key not in others}
+    return read_config(table, arguments.config, flags) | flags
+
+
+def _source(arguments: Namespace) -> str:
+    return str(arguments.config or "command line")
 
 
 def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
@@ -105,14 +107,61 @@ def from_arguments(arguments: Namespace, table: type[CommonSettings]) -> None:
         UsageError: for a grid that cannot be run.
         BioDeepHashingError: if a trial failed.
     """
-    if arguments.jobs < 0:
-        raise UsageError(f"-jobs {arguments.jobs}: it must be at least 0")
+    placement = given_placement(arguments)
+    if _is_sweep(arguments, table):
+        _sweep(arguments, table, placement)
+        return
     trials = trials_of(arguments, table)
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
-    failures = study(trials, jobs=arguments.jobs, title=arguments.config.stem if arguments.config else "study")
-    if len(failures) < len(trials) and trials[0].tracking == "on":
-        compare(trials[0].database, trials[0].experiment_name)
-        print(f"all runs, curves and settings: {how_to_open()}")
+    failures = study(trials, placement=placement, title=arguments.config.stem if arguments.config else "study")
+    attempted = len(placement.part.take(trials))
+    _conclude(trials[0], placement.part, succeeded=attempted - len(failures), attempted=attempted)
     if failures:
-        raise BioDeepHashingError(f"{len(failures)} of {len(trials)} trials failed:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"{len(failures)} of {attempted} trials failed:\n" + "\n".join(failures))
+
+
+def _is_sweep(arguments: Namespace, table: type[CommonSettings]) -> bool:
+    """Return whether a command line asks for a sweep.
+
+    Raises:
+        UsageError: for ranges without a number of trials, or the other way round.
+    """
+    ranged = [name for name, value in _values(arguments, table).items() if isinstance(value, Mapping)]
+    given = [name for name in SWEEP_FLAGS if name in arguments]
+    if ranged and "trials" not in given:
+        raise UsageError(f"{_source(arguments)}: {ranged[0]} has a range: say with -trials N how many values to try for each rule")
+    if given and not ranged:
+        raise UsageError(
+            f"-{given[0]} is for a sweep over ranges, and there is none: write one into the file of -config, "
+            "learning_rate: {low: 1e-5, high: 1e-3, log: true}"
+        )
+    return bool(ranged)
+
+
+def _sweep(arguments: Namespace, table: type[CommonSettings], placement: Placement) -> None:
+    values, source = _values(arguments, table), _source(arguments)
+    ranges = {name: range_of(table, name, value, source) for name, value in values.items() if isinstance(value, Mapping)}
+    listed = {name: value for name, value in values.items() if name not in ranges}
+    trials = expand(table, listed | {name: of.low for name, of in ranges.items()}, source)
+    seeds = list(dict.fromkeys(trial.seed for trial in trials))
+    arms = [trial for trial in trials if trial.seed == seeds[0] and isinstance(trial, TrainingSettings)]
+    for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
+        print(line)
+    title = arguments.config.stem
+    failures = sweep(
+        arms, ranges, trials=arguments.trials, rungs=given_rungs(arguments), seeds=seeds[1:], placement=placement, title=title
+    )  # fmt: skip
+    if failures:
+        raise BioDeepHashingError(f"{len(failures)} trials failed:\n" + "\n".join(failures))
+
+
+def _conclude(trial: CommonSettings, part: Part, *, succeeded: int, attempted: int) -> None:
+    """Compare the runs of a grid, or print how to once its other parts are done too."""
+    if not part.is_whole:
+        print(f"part {part}: {succeeded} of {attempted} trials are done")
+        if trial.tracking == "on":
+            print(f"after all parts: {command_line('src/eval/compare.py')} -db {trial.database} -exp {trial.experiment_name}")
+    elif succeeded and trial.tracking == "on":
+        compare(trial.database, trial.experiment_name)
+        print(f"all runs, curves and settings: {how_to_open()}")

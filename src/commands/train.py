@@ -10,33 +10,36 @@ from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line
+from ..training.launched import check_launch, leader_decides, leader_first, leads
 from ..training.reporting import Reporting
 from ..training.same_split import check_split
 
 
-def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None = None) -> Run:
+def train(settings: CommonSettings, *, quiet: bool = False, parent: str | None = None, until: int | None = None) -> Run:
     """Train a run, go on with an interrupted one, or skip a finished one.
 
     Args:
         settings: the run's settings.
         quiet: print nothing.
         parent: MLflow id of the grid the run belongs to, if any.
+        until: epochs after which the training pauses; None for none.
 
     Returns:
         The run, finished; or, with ``soft_skip``, as another process left it.
 
     Raises:
         BioDeepHashingError: if settings, data or weights cannot be used, or training diverges.
+        PausedError: if it pauses; the run is marked as interrupted.
     """
     run = Run.of(settings)
-    reason = reason_to_skip(run, settings)
+    reason = leader_decides(lambda: reason_to_skip(run, settings))
     if reason:
-        if run.status == "finished":
+        if leads() and run.status == "finished":
             check_split(run)
         if not quiet:
             print(f"skipped: {reason}")
         return run
-    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent))
+    method_of(run).train(run, settings, Reporting(quiet=quiet, parent=parent, until=until))
     return run
 
 
@@ -65,6 +68,11 @@ def train_and_advise(settings: CommonSettings, images: Path | None = None, skip_
         images: the path of own images (``-db FOLDER:PATH``), or None.
         skip_unreadable: the largest share of them that may be left out because they cannot be decoded.
     """
-    for line in prepare_source(images, skip_unreadable):
-        print(line)
-    print(next_commands(train(settings)))
+    with leader_first():
+        check_launch(settings)
+    lines = leader_decides(lambda: prepare_source(images, skip_unreadable))
+    if leads():
+        print("".join(f"{line}\n" for line in lines), end="")
+    run = train(settings, quiet=not leads())
+    if leads():
+        print(next_commands(run))

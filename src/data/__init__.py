@@ -1,6 +1,7 @@
 """From files to tensors: prepared datasets, their metadata and split, and the loader that feeds a network.
 
 - ``sets``: public datasets; ``own``: somebody's own images.
+- ``sources``: images that are encoded in shards, of these or from anywhere.
 - ``fetch``: downloads and archives; ``prepare``: label tables, splits and what is written.
 - ``metadata``, ``split``: a prepared dataset; ``images``: its images, decoded, cached, augmented and loaded; ``texts``: their texts;
   ``features``: ready features in place of either; ``samples``: items with partners, drawn by ``partners``.

@@ -30,7 +30,12 @@ class Executor(Protocol):
 
     A unit that fails does not stop the others. Closing the generator interrupts the running units as Ctrl-C would, and drops the
     waiting ones.
+
+    Attributes:
+        places: where it runs them, a line for each machine of several.
     """
+
+    places: Sequence[str]
 
     def run(self, work: Callable[[Unit], Result], units: Sequence[Unit]) -> Generator[Outcome[Unit, Result], None, None]:
         """Do the work of all units.

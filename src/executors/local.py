@@ -7,15 +7,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import cycle, islice
 from typing import Any
 
 from ..errors import RunError
-from ._interface import Outcome, Result, Unit
-from .gpus import see
+from ..settings import CommonSettings
+from ..settings.units import Placement
+from ._interface import Executor, Outcome, Result, Unit
+from .gpus import assign, see
 
 SHUTDOWN_SECONDS = 20  # seconds that a unit has to stop once the executor's process is gone
 
@@ -31,6 +34,7 @@ class LocalPool:
     def __init__(self, jobs: int = 0, gpus: Sequence[str] = ()) -> None:
         self.jobs = jobs or len(gpus) or cores()
         self.gpus = gpus
+        self.places: Sequence[str] = ()
 
     def run(self, work: Callable[[Unit], Result], units: Sequence[Unit]) -> Generator[Outcome[Unit, Result], None, None]:
         """Do the work of all units, see :class:`~biodeephashing.executors.Executor`."""
@@ -41,6 +45,12 @@ class LocalPool:
             yield from _outcomes(work, [unit], 1, self.gpus, again)
             if again:
                 yield Outcome(unit, error=RunError("its process was killed (out of memory? fewer -jobs may help)"))
+
+
+@contextmanager
+def open_local(placement: Placement, settings: CommonSettings | None = None) -> Iterator[Executor]:
+    """Yield the processes of this machine, each with GPUs of its own where the runs use any."""
+    yield LocalPool(placement.jobs, assign(settings) if settings else ())
 
 
 def cores() -> int:

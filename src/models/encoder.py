@@ -147,10 +147,7 @@ class Encoder(NetworkEncoder[Transformation]):
             RunError: if there is no such run, it is not finished or hashes ready features, or a file of it is damaged.
         """
         run = finished_run(run)
-        settings, record = network_settings_of(run), read_hparams(run.hparams_file).get("preprocessing")
-        if settings.takes_features:
-            raise RunError(f"{run} hashes ready features, not images: FeatureEncoder.of(run) encodes them")
-        preprocessing = transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
+        settings, preprocessing = network_settings_of(run), preprocessing_of(run)
         network = load_network(settings, run.best_checkpoint)
         return cls(network, preprocessing, device=device_named(device), precision=precision or settings.precision)
 
@@ -185,6 +182,18 @@ class Encoder(NetworkEncoder[Transformation]):
                 alike = []
             alike.append(image)
         yield np.stack(alike)
+
+
+def preprocessing_of(run: Run) -> Preprocessing:
+    """Return what a run does to an image before its network: what ``hparams.json`` records, or of an older run what its settings say.
+
+    Raises:
+        RunError: if the run hashes ready features.
+    """
+    settings, record = network_settings_of(run), read_hparams(run.hparams_file).get("preprocessing")
+    if settings.takes_features:
+        raise RunError(f"{run} hashes ready features, not images: FeatureEncoder.of(run) encodes them")
+    return transformation_of(settings).preprocessing if record is None else Preprocessing.of_record(record)
 
 
 def encode_fold(encoder: NetworkEncoder[Any], fold: Metadata, settings: NetworkSettings, *, quiet: bool = False) -> Encoded:

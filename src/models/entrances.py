@@ -15,9 +15,10 @@ from ..settings import CommonSettings
 from ..settings.flags import collect_settings, given_images, given_settings
 from ..settings.parsers import predict_parser, study_parser, train_parser
 from ..settings.strict_parser import StrictParser
-from ..settings.yaml_file import read_yaml
+from ..settings.yaml_file import read_config, read_yaml
+from ..surroundings import launch
 
-__all__ = ["chosen_method", "predict", "study", "train"]
+__all__ = ["chosen_method", "predict", "refuse_launch", "study", "train"]
 
 
 def train(words: Sequence[str]) -> None:
@@ -26,9 +27,21 @@ def train(words: Sequence[str]) -> None:
     Args:
         words: a command line, its first word the method where it names one.
     """
+    if launch().size == 1:
+        _train(words)
+        return
+    with defer_interrupts():
+        from ..training.launched import launched
+    with launched():
+        _train(words)
+
+
+def _train(words: Sequence[str]) -> None:
     method, words = chosen_method(words)
     table = settings_of(method)
     arguments = _parse(train_parser(table), method, words)
+    if launch().size > 1 and "devices" in table.long_names() and "devices" not in read_config(table, arguments.config):
+        arguments.devices = getattr(arguments, "devices", launch().size)  # one for each process
     settings = collect_settings(table, arguments, arguments.config)
     with defer_interrupts():
         from ..commands.train import train_and_advise
@@ -37,7 +50,12 @@ def train(words: Sequence[str]) -> None:
 
 
 def predict(words: Sequence[str]) -> None:
-    """Parse the command line of a prediction, predict, and print the next command; arguments as in :func:`train`."""
+    """Parse the command line of a prediction, predict, and print the next command; arguments as in :func:`train`.
+
+    Of several processes of a launch rank 0 alone predicts.
+    """
+    if launch().rank:
+        return
     method, words = chosen_method(words, "-p", "--path")
     arguments = _parse(predict_parser(settings_of(method)), method, words)
     settings = prediction_settings(settings_of(method), arguments)
@@ -48,12 +66,33 @@ def predict(words: Sequence[str]) -> None:
 
 
 def study(words: Sequence[str]) -> None:
-    """Parse the command line of a grid, run it, and print the comparison; arguments as in :func:`train`."""
+    """Parse the command line of a grid, run it, and print the comparison; arguments as in :func:`train`.
+
+    Raises:
+        UsageError: if ``torchrun`` or ``srun`` started it more than once.
+    """
+    refuse_launch("study.py")
     method, words = chosen_method(words)
     arguments = _parse(study_parser(settings_of(method)), method, words)
     from ..commands.study import from_arguments
 
     from_arguments(arguments, settings_of(method))
+
+
+def refuse_launch(command: str) -> None:
+    """Refuse several processes of a launch for a command that works in one, in the words of rank 0.
+
+    Args:
+        command: its name.
+
+    Raises:
+        UsageError: if there are several.
+    """
+    started = launch()
+    if started.rank:
+        raise SystemExit(UsageError.exit_status)
+    if started.size > 1:
+        raise UsageError(f"{started.by} started {started.size} processes, and {command} is one: start it without {started.by}")
 
 
 def chosen_method(words: Sequence[str], *run_flags: str) -> tuple[str, list[str]]:

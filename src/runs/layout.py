@@ -146,6 +146,11 @@ class Run:
         return self.directory / "mlflow.json"
 
     @property
+    def attempt_file(self) -> Path:
+        """Which process trains the run, while one does."""
+        return self.directory / "attempt"
+
+    @property
     def alignment_file(self) -> Path:
         """How far each layer was from backpropagation."""
         return self.directory / "alignment.csv"

@@ -8,16 +8,20 @@ from pathlib import Path
 from ..errors import unknown_name
 from .common import CommonSettings
 from .flags import add_measures, add_settings, add_skip_unreadable, whole_number
+from .ranges import add_sweep
 from .setting import kind_of
 from .strict_parser import StrictParser
+from .units import add_placement
 
 METRIC = "query_mAP_expected"  # what rules and runs are compared by
 CODE_FILES = {
-    "queries": "codes of the queries",
-    "database": "codes of the database",
+    "queries": "codes of the queries; with a database in shards RUN:FOLD, a fold of the run that encoded it",
+    "database": "codes of the database, or the directory of its shards, as encode.py writes them",
     "query_labels": "classes of the queries: 0/1 with a column per class, or a class number or name each",
     "database_labels": "classes of the database",
 }
+SHARD_FORMATS = ("npy", "parquet")
+SHARD_ROWS = 2**20
 CODE_KINDS = ("bits", "packed", "features")
 
 
@@ -45,7 +49,8 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
     """Return the parser of ``study.py`` with the settings of a method."""
     parser = StrictParser(description="Train, predict, evaluate and compare a grid of runs. Every setting takes one or more values.")
     _add_config(parser, "YAML file of settings, lists for several values; flags win")
-    parser.add_argument("-jobs", "--jobs", type=int, default=0, metavar="N", help="processes at a time; 0: one per core, or one per GPU")
+    add_placement(parser)
+    add_sweep(parser)
     add_skip_unreadable(parser)
     for field, setting in table.table():
         if "train" not in setting.phases:
@@ -55,6 +60,28 @@ def study_parser(table: type[CommonSettings]) -> StrictParser:
             parser.add_argument(*flags, action="store_true", dest=field.name, default=SUPPRESS, help=setting.help)
         else:
             parser.add_argument(*flags, nargs="+", dest=field.name, default=SUPPRESS, metavar="VALUE", help=setting.help)
+    return parser
+
+
+def encode_parser() -> StrictParser:
+    """Return the parser of ``encode.py``."""
+    parser = StrictParser(description="Write codes of any number of images in shards, by a trained run; shards that are whole are kept.")
+    parser.add_argument(
+        "-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run, as a path or DB/EXP[/NAME] (docs/runs.md)"
+    )
+    words = (
+        "DB:FOLD; a directory of images; a text file with a path in each line; or a Parquet file or tar archive, "
+        "several as a pattern in quotation marks"
+    )
+    parser.add_argument("-images", "--images", required=True, default=SUPPRESS, metavar="SOURCE", help=words)
+    parser.add_argument("-o", "--output", type=Path, required=True, default=SUPPRESS, metavar="FOLDER", help="where the shards go")
+    words = "most images of a shard, a multiple of -pbs; a Parquet file or an archive is one shard"
+    parser.add_argument("-rows", "--rows", type=whole_number, default=SHARD_ROWS, metavar="N", help=words)
+    parser.add_argument("-format", "--format", choices=SHARD_FORMATS, default=SHARD_FORMATS[0], help="what the files of codes are")
+    add_skip_unreadable(parser)
+    used = ("num_workers", "no_skip", "device", "predict_batch_size")
+    add_settings(parser, CommonSettings, "predict", skip=[field.name for field, _ in CommonSettings.table() if field.name not in used])
+    add_placement(parser)
     return parser
 
 
@@ -105,8 +132,14 @@ def evaluate_codes_parser() -> StrictParser:
     for name, words in (("heading", "the first row of text files is a heading"), ("index", "their first column counts or names the rows")):
         parser.add_argument(f"-{name}", f"--{name}", type=_yes, default=SUPPRESS, metavar="yes|no", help=words)
     parser.add_argument("-leave_one_out", "--leave_one_out", action="store_true", help="rank each query against the others, not itself")
-    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help="where to write the numbers")
-    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there")
+    words = "where to write the numbers; with -part the directory of what parts count"
+    parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="RESULT.json", help=words)
+    parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there, or count a part again")
+    words = "measure the shards that are there where some are missing; the result says so"
+    parser.add_argument("-partial", "--partial", action="store_true", help=words)
+    words = "add up what the parts of a database in shards counted, in place of -queries and -database"
+    parser.add_argument("-merge", "--merge", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
+    add_placement(parser, skip=("jobs",))
     add_measures(parser)
     return parser
 

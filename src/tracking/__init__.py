@@ -9,9 +9,15 @@ from typing import Any
 
 from ..errors import TrackingError
 from ..runs import Run
+from ._provenance import git_commit
 from ._tracker import ModelFiles, TrackedRun, Tracker
 
-__all__ = ["ModelFiles", "TrackedRun", "Tracker", "how_to_open", "known_experiments", "open_tracker", "start_parent", "tracked_runs"]
+__all__ = [
+    "URI_VARIABLE", "ModelFiles", "TrackedRun", "Tracker", "git_commit", "how_to_open", "known_experiments", "open_tracker", "start_parent",
+    "tracked_runs",
+]  # fmt: skip
+
+URI_VARIABLE = "MLFLOW_TRACKING_URI"  # the server; without it a store in a file below experiments/
 
 # MLflow's own defaults wait up to ten minutes for a dead server, print links, and report usage to its makers.
 _QUIET = {

@@ -22,8 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import TrackingError
 from ..runs import experiments_folder, home, only_process
-
-URI_VARIABLE = "MLFLOW_TRACKING_URI"
+from . import URI_VARIABLE
 
 _PATIENCE = 5  # seconds until a server counts as unreachable
 _WAIT = 120  # seconds to wait for another process that writes

@@ -15,8 +15,28 @@ from ..runs import Run
 from ..runs.hparams_json import hparams_of
 from ..settings import TrainingSettings
 from ..tracking import Tracker, open_tracker
+from .attempt import Attempt, SupersededError
 from .checkpoints import write_checkpoint
 from .trained_module import TrainedModule
+
+
+class Fence(pl.Callback):
+    """Ends a training that another process has taken over before the callbacks after it write or log anything.
+
+    Args:
+        attempt: the attempt to train the run.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        self.attempt = attempt
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Look for another process after each epoch."""
+        self.attempt.check()
+
+    def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Look for another process after the last epoch."""
+        self.attempt.check()
 
 
 class Checkpoints(Checkpoint):
@@ -25,22 +45,28 @@ class Checkpoints(Checkpoint):
     Being one of Lightning's checkpoint callbacks it comes after early stopping, whose state a resume needs too.
 
     Args:
-        run: its directory holds them.
+        attempt: the attempt to train the run, whose directory holds them.
         settings: the run's settings.
         can_move: whether val mAP can tell one epoch from another; where it cannot, the last one counts as the best.
+        until: epochs after which the training pauses; None for none.
     """
 
-    def __init__(self, run: Run, settings: TrainingSettings, *, can_move: bool = True) -> None:
-        self.run = run
+    def __init__(self, attempt: Attempt, settings: TrainingSettings, *, can_move: bool = True, until: int | None = None) -> None:
+        self.attempt = attempt
+        self.run = attempt.run
         self.settings = settings
         self.can_move = can_move
         self.best_value = -1.0
         self.best_epoch = -1
+        self.values: list[float] = []  # val mAP of every epoch
+        self.until = until
+        self.paused = False
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the checkpoints of the epoch; the one for a resume last, once all others exist."""
         assert isinstance(module, TrainedModule)
         epoch, value = trainer.current_epoch, float(trainer.callback_metrics["val_mAP"])
+        self.values.append(value)
         improved = value > self.best_value or not self.can_move
         if improved:
             self.best_value, self.best_epoch = value, epoch
@@ -51,16 +77,20 @@ class Checkpoints(Checkpoint):
             if (epoch + 1) % max(1, self.settings.patience // 2) == 0:
                 self._write(module, self.run.directory / f"epoch={epoch}-val_mAP={value:.8f}.ckpt", epoch, value)
         trainer.save_checkpoint(self.run.last_checkpoint, weights_only=False)
+        if epoch + 1 == self.until and epoch + 1 < self.settings.epochs and not trainer.should_stop:
+            self.paused = trainer.should_stop = True
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resume needs."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "values": self.values}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best epoch of the interrupted process."""
         self.best_value, self.best_epoch = state_dict["best_value"], state_dict["best_epoch"]
+        self.values = list(state_dict.get("values", []))  # which earlier versions did not keep
 
     def _write(self, module: TrainedModule, path: Path, epoch: int, value: float) -> None:
+        self.attempt.check()
         write_checkpoint(
             path,
             {
@@ -169,12 +199,15 @@ class MetricLogger(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log the metrics of the whole training, and print whether it stopped early."""
-        if trainer.should_stop and trainer.is_global_zero and not self.quiet:
+        paused = self.checkpoints.paused
+        if trainer.should_stop and not paused and trainer.is_global_zero and not self.quiet:
             print(f"stopped early: no gain of {self.settings.min_delta:g} in val_mAP for {self.settings.patience} epochs (-pt, -min_delta)")
         best = {"best_val_mAP": self.checkpoints.best_value, "best_epoch": float(self.checkpoints.best_epoch)}
         self._tracker.log_metrics({**best, "train_seconds": time.monotonic() - self._started})
-        self._tracker.close("FINISHED")
+        self._tracker.close("KILLED" if paused else "FINISHED")
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Close the MLflow run as killed or failed."""
+        """Close the MLflow run as killed or failed, unless it goes on in another process."""
+        if isinstance(exception, SupersededError):
+            return
         self._tracker.close("KILLED" if isinstance(exception, KeyboardInterrupt) else "FAILED")

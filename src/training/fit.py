@@ -19,6 +19,7 @@ from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import device_of
 from .feeding import batches_of, images_of, network_for
+from .launched import leader_first, leads
 from .loop import check_machine, interrupted_training, train_module
 from .module import HashingModule
 from .plan import plan_of
@@ -56,19 +57,20 @@ def fit(
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     silence_third_party()
-    check_precision(settings)
-    check_machine(settings)
-    folds = PreparedDataset(settings.database).folds()
-    validation = Validation.of(*(folds[name].rows(folds[name].present) for name in ("train", "val")))
-    feeding = _feeding(settings, folds, validation)
-    resume = interrupted_training(run, settings)
-    module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
-    if resume is None and start is not None:
-        module.start_from(start)
-    check_batches(module.network, module.example, settings)
-    check_rules(module.network, module.example, settings)
-    sampled = module.loss.epoch_rows(0)
-    plan = plan_of(settings, folds, validation, sampled=None if sampled is None else len(sampled))
+    with leader_first():
+        check_precision(settings)
+        check_machine(settings)
+        folds = PreparedDataset(settings.database).folds()
+        validation = Validation.of(*(folds[name].rows(folds[name].present) for name in ("train", "val")))
+        feeding = _feeding(settings, folds, validation)
+        resume = interrupted_training(run, settings)
+        module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
+        if resume is None and start is not None:
+            module.start_from(start)
+        check_batches(module.network, module.example, settings)
+        check_rules(module.network, module.example, settings)
+        sampled = module.loss.epoch_rows(0)
+        plan = plan_of(settings, folds, validation, sampled=None if sampled is None else len(sampled))
     train_module(run, settings, reporting, module, feeding, plan, resume=resume, finish=finish)
 
 
@@ -99,7 +101,7 @@ def build_module(
     example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(network, example, settings)
-    if module.loss.needs_reference and fresh:
+    if module.loss.needs_reference and fresh and leads():  # the others get them with the loss
         module.loss.set_reference(_features(network, train_fold, settings))
     return module
 

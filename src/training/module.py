@@ -61,6 +61,7 @@ class HashingModule(TrainedModule):
     def setup(self, stage: str) -> None:
         """Convert the network, in every process of a distributed training."""
         silence_third_party()
+        self.loss = self.built_by_leader(self.loss)
         self.learner.convert(self._start)
         self.loss.on_fit_start(self.trainer.datamodule.train_images.labels)  # before a resume loads the state of the loss
         ignore_in_ddp(self, (name for name, _ in self.named_buffers() if name.startswith("loss.memory.")))  # of joined batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -15,8 +15,10 @@ from torch import Tensor
 
 from ..errors import RunError
 from ..settings import TrainingSettings
+from ..surroundings import launch
 
 Batch = tuple[Tensor, Tensor, Tensor]
+Part = TypeVar("Part")
 
 
 class TrainedModule(pl.LightningModule, ABC):
@@ -51,6 +53,11 @@ class TrainedModule(pl.LightningModule, ABC):
         """Seed the epoch from seed, epoch and rank alone, so that a resumed run draws what an uninterrupted one would."""
         torch.manual_seed(((self.settings.seed * 1_000_003 + self.current_epoch) * 1_009 + self.global_rank) % 2**64)
         self._losses.clear()
+
+    def built_by_leader(self, part: Part) -> Part:
+        """Return a part of the module as rank 0 of a launch has built it, with what it computed from the train fold alone."""
+        shared: Part = self.trainer.strategy.broadcast(part) if launch().size > 1 else part
+        return shared
 
     def mean_loss(self) -> float:
         """Return the mean loss of the epoch so far.

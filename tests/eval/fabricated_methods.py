@@ -14,8 +14,8 @@ import pytest
 
 from biodeephashing.codes import pack
 from biodeephashing.data import Metadata
-from biodeephashing.models.encode import write_codes
 from biodeephashing.models.encoder import Encoded
+from biodeephashing.models.predictions import write_codes
 from biodeephashing.runs import METHODS, Run, settings_of
 from biodeephashing.runs.methods import MethodLocation
 from biodeephashing.runs.predictions_json import Fingerprint

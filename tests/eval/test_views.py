@@ -20,7 +20,7 @@ from biodeephashing.commands.list_runs import list_runs
 from biodeephashing.data.metadata import load_fold
 from biodeephashing.errors import RunError
 from biodeephashing.eval import APSpec, RetrievalTask, mean_average_precision
-from biodeephashing.models.encode import write_codes
+from biodeephashing.models.predictions import write_codes
 from biodeephashing.runs import Run
 from biodeephashing.tracking import tracked_runs
 

@@ -17,6 +17,8 @@ from biodeephashing.commands.train import train
 from biodeephashing.errors import RunError
 from biodeephashing.runs import Run, only_process
 from biodeephashing.training.checkpoints import read_checkpoint, write_checkpoint
+from biodeephashing.training.loop import validated
+from biodeephashing.training.reporting import PausedError
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,3 +189,27 @@ def test_an_interrupt_waits_for_the_checkpoint(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(tmp_path / "last.ckpt", {"epoch": 3, "moment": Moment()})
     assert read_checkpoint(tmp_path / "last.ckpt")["epoch"] == 3
+
+
+def test_a_training_pauses_and_resumes_to_the_same_result(settings):
+    """It stops after an epoch of a schedule for all of them, as often as it is told to, and is not trained past one it has reached."""
+    settings = replace(settings, epochs=4, schedule="cosine", min_delta=0.0)
+    whole = train(replace(settings, experiment_name="whole"), quiet=True)
+    run = Run.of(settings)
+    for until, reached in ((1, 1), (3, 3), (2, 3)):
+        with pytest.raises(PausedError, match=f"after epoch {until} of 4"):
+            train(settings, quiet=True, until=until)
+        assert run.status == "interrupted"
+        assert read_checkpoint(run.last_checkpoint)["epoch"] + 1 == reached
+        assert validated(run) == validated(whole)[:reached]
+    train(settings, quiet=True, until=4)
+    assert run.status == "finished"
+    assert equal(weights(run), weights(whole))
+    assert {path.name for path in run.directory.iterdir()} == {path.name for path in whole.directory.iterdir()}
+
+
+def test_a_training_that_stops_early_does_not_pause(settings, capsys):
+    settings = replace(settings, epochs=12, patience=1, min_delta=0.9)
+    run = train(settings, until=2)
+    assert run.status == "finished"
+    assert "stopped early" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.models.PenaltyStrategies.study import main
 from biodeephashing.runs import Run
 from biodeephashing.settings.parsers import study_parser
+from biodeephashing.settings.units import Placement
 
 SHARED = ["-exp", "grid", "-trf", "none", "-arch", "bio-lenet", "-loss", "DCH", "-nbits", "8", "-bs", "8", "-ep", "1", "-nw", "0"]
 
@@ -76,6 +77,16 @@ def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database,
     assert all("was trained already" in run_trial(trial, None) for trial in trials)
 
 
+def test_a_part_runs_its_trials_and_no_others(tiny_database, project_home, capsys):
+    flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa", "frsf", "-lr", "1e-3", "-tracking", "off", "-jobs", "1"]
+    main([*flags, "-part", "1/3"])
+    main([*flags, "-part", "3/4"])
+    assert "part 1/3: 1 of 1 trials" in (told := capsys.readouterr().out)
+    assert "part 3/4: 0 of 0 trials" in told
+    trials = trials_of(study_parser(Settings).parse_args(flags), Settings)
+    assert [Run.of(trial).status for trial in trials] == [None, "finished", None]
+
+
 @pytest.mark.slow
 def test_a_grid_of_two_processes_goes_on_in_one(tiny_database, project_home, capfd):
     flags = [*SHARED, "-db", tiny_database, "-device", "cpu", "-mode", "bp", "fa", "-lr", "1e-3"]
@@ -118,7 +129,7 @@ def test_a_process_takes_no_more_threads_than_asked_for(monkeypatch):
 def test_a_killed_or_defective_cell_does_not_take_the_others_down(capfd, monkeypatch):
     see_gpus(monkeypatch, 0)
     trials = expand(Settings, {"seed": [0, 1, 2, 3, 4], "mode": "fa", "architecture": "bio-lenet", "tracking": "off"}, "example")
-    failures = run_grid(trials, fragile, jobs=2, title="fragile")
+    failures = run_grid(trials, fragile, placement=Placement(jobs=2), title="fragile")
     told, warned = capfd.readouterr()
     assert "warning: seed=0: a remark\n" in warned
     assert "seed=0: seed 0 is fine, on card None" in told
@@ -175,7 +186,7 @@ def test_runs_of_a_grid_share_no_gpu_that_they_could_have_alone(gpus, jobs, seen
     see_gpus(monkeypatch, gpus)
     monkeypatch.setenv("MEETING", str(tmp_path))
     trials = expand(Settings, {"seed": [0, 1, 2, 3], "tracking": "off"}, "example")
-    assert run_grid(trials, look_round, jobs=jobs, title="gpus") == []
+    assert run_grid(trials, look_round, placement=Placement(jobs=jobs), title="gpus") == []
     told = re.findall(r"process (\d+) sees (.*)", capfd.readouterr().out)
     assert len(told) == 4
     assert sorted(share for _, share in set(told)) == seen
@@ -187,6 +198,7 @@ from biodeephashing.executors import local
 from biodeephashing.commands._grid import run_grid
 from biodeephashing.commands.study import expand
 from biodeephashing.models.PenaltyStrategies import Settings
+from biodeephashing.settings.units import Placement
 
 local.SHUTDOWN_SECONDS = 1000  # a busy machine may stand still for longer than a trial is given
 
@@ -199,7 +211,7 @@ def work(settings, parent):
         raise
 
 if __name__ == "__main__":
-    run_grid(expand(Settings, {"seed": [0, 1], "tracking": "off"}, "example"), work, jobs=1, title="endless")
+    run_grid(expand(Settings, {"seed": [0, 1], "tracking": "off"}, "example"), work, placement=Placement(jobs=1), title="endless")
 """
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...errors import BioDeepHashingError
 from ..ranking.histograms import Counts, DistanceHistogram, Reals, denominator_of, safe_divide
 from ..ranking.threads import in_threads
 
 TOGETHER = 512  # queries that a thread takes at a time
+_WIDEST = 2.0**63  # products of two counts from here on do not fit into 64 bits
 
 
 def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominator: str) -> tuple[Reals, Reals]:
@@ -34,6 +36,9 @@ def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominat
     Returns:
         The average precision of each query and the probability that a relevant item lies inside its cut, both (queries,).
 
+    Raises:
+        BioDeepHashingError: if a cut takes t items of a group with r relevant ones, and (t + 1)(r + 1) is 2^63 or more.
+
     Example:
         One relevant item among two at the same distance is first or second with equal chance:
 
@@ -54,9 +59,21 @@ def expected_average_precision(groups: DistanceHistogram, cut: Counts, denominat
     rows = np.flatnonzero(divided >= 0)
     if len(rows):
         n, r, before, relevant_before = (part[rows, divided[rows]] for part in parts)
-        mean, chance = np.empty(len(rows)), np.empty(len(rows))
-        mean_over_draws(n, r, cut[rows] - before, before, relevant_before, precisions[rows], mean, chance)
+        mean, chance, taken = np.empty(len(rows)), np.empty(len(rows)), cut[rows] - before
+        _check_products(taken, r)
+        mean_over_draws(n, r, taken, before, relevant_before, precisions[rows], mean, chance)
         if denominator == "retrieved":
             average[rows] = mean
         found_any[rows] = np.maximum(found_any[rows], chance)
     return average, found_any
+
+
+def _check_products(taken: Counts, relevant: Counts) -> None:
+    """Refuse groups so large that the weights of draws could not be computed in whole numbers."""
+    products = (taken + 1.0) * (relevant + 1.0)
+    if (products >= _WIDEST).any():
+        row = int(products.argmax())
+        raise BioDeepHashingError(
+            f"a cut takes {taken[row]:,} items of a distance group with {relevant[row]:,} relevant ones: too many for the tie rule "
+            "expected, whose products of counts have 64 bits; any cut below 3,000,000,000 is possible"
+        )

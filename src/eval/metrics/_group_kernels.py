@@ -8,6 +8,8 @@ from ..._compiled import kernel
 from ..ranking.histograms import Counts, Reals
 
 FAR = 20  # from this place on the series of harmonic sums is exact to the last digit
+FAR_DISCOUNTS = 128  # from this place on that of sums of discounts is
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(12)
 NEGLIGIBLE = 1e-40  # a weight so small, beside 1 of the most probable draw, that adding it changes no sum in float64
 
 
@@ -36,6 +38,44 @@ def _beyond_logarithm(x: float) -> float:
     """Return digamma(x + 1/2) - log(x) for x beyond FAR."""
     s = 1.0 / (x * x)
     return s * (1 / 24 - s * (7 / 960 - s * (31 / 8064 - s * (127 / 30720 - s * (511 / 67584)))))
+
+
+@kernel
+def sum_discounts(before: Counts, places: Counts, sums: Reals) -> None:
+    """Write the sum of 1 / log2(1 + place) over so many places after the first ones, see :func:`discount_sum`; all three (n,)."""
+    for row in range(len(sums)):
+        sums[row] = _discount_sum(before[row], places[row])
+
+
+@kernel
+def _discount_sum(before: int, places: int) -> float:
+    total = 0.0
+    while places > 0 and (before < FAR_DISCOUNTS or places <= len(NODES)):  # few are as quick one by one
+        before += 1
+        places -= 1
+        total += 1.0 / np.log2(1.0 + before)
+    if places == 0:
+        return total
+    left = before + 1.5
+    end = left + places
+    total += _beyond_integral(end) - _beyond_integral(left)
+    while left < end:
+        right = min(2.0 * left, end)
+        middle, half, piece = (left + right) / 2, (right - left) / 2, 0.0
+        for i in range(len(NODES)):
+            piece += WEIGHTS[i] / np.log(middle + half * NODES[i])
+        total += np.log(2.0) * half * piece
+        left = right
+    return total
+
+
+@kernel
+def _beyond_integral(z: float) -> float:
+    """Return what an end of the sum adds to the integral: of the first and the third derivative of ln 2 / ln z."""
+    log = np.log(z)
+    first = -np.log(2.0) / (z * log**2)
+    third = -np.log(2.0) * (2 * log**2 + 6 * log + 6) / (z**3 * log**4)
+    return -first / 24 + 7 * third / 5760
 
 
 @kernel
@@ -92,6 +132,7 @@ def mean_over_draws(
 
     Their number m has probability :math:`P(m) = \binom rm \binom{n-r}{t-m} / \binom nt`. From the most probable m on, each
     neighbour follows from the ratio of the two, until nothing more can be added: no logarithm, and no factorial that overflows.
+    Products of counts fit into 64 bits where :math:`(t + 1)(r + 1) < 2^{63}`.
 
     Args:
         sizes: items of each divided group, n.

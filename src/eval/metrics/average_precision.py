@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...errors import BioDeepHashingError
-from ..ranking.blocks import MEMORY, blocks_of, collect
+from ..ranking.blocks import MEMORY, CountedTask, blocks_of, collect
 from ..ranking.feature_distances import FeatureDistances
 from ..ranking.histograms import DistanceHistogram, Reals, denominator_of, safe_divide
 from ..ranking.rows import Array
@@ -108,7 +108,7 @@ class APAccumulator:
         BioDeepHashingError: if a spec needs features and the task has none, or one of them is not finite.
     """
 
-    def __init__(self, task: RetrievalTask, specs: Sequence[APSpec], memory: int, *, shared: bool = False) -> None:
+    def __init__(self, task: CountedTask, specs: Sequence[APSpec], memory: int, *, shared: bool = False) -> None:
         by_feature = any(spec.ties == "feature" for spec in specs)
         self.blocks = blocks_of(task, memory, bytes_per_pair=FeatureDistances.bytes_per_pair if by_feature else 0, shared=shared)
         self.results = {spec: AveragePrecision(np.zeros(task.queries), np.zeros(task.queries), spec.empty) for spec in specs}
@@ -171,7 +171,7 @@ def _closed_form(groups: DistanceHistogram, spec: APSpec) -> tuple[Reals, Reals]
 
 
 def _ranked(
-    task: RetrievalTask, block: slice, groups: DistanceHistogram, specs: Sequence[APSpec], order: FeatureDistances | None
+    task: CountedTask, block: slice, groups: DistanceHistogram, specs: Sequence[APSpec], order: FeatureDistances | None
 ) -> list[tuple[Reals, Reals]]:
     """Return the same for specs that share a ranking."""
     if not specs:
@@ -182,7 +182,7 @@ def _ranked(
     return [(safe_divide(sums[:, i], denominators[i]), (retrieved[:, i] > 0).astype(np.float64)) for i in range(len(specs))]
 
 
-def _separations(task: RetrievalTask, block: int) -> FeatureDistances:
+def _separations(task: CountedTask, block: int) -> FeatureDistances:
     if task.features is None:
         raise BioDeepHashingError('the tie rule "feature" needs a task with features')
     return FeatureDistances(*task.features, block)

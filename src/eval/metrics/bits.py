@@ -3,11 +3,55 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ranking.histograms import Reals
+from ...errors import BioDeepHashingError
+from ..ranking.histograms import Counts, Reals
+
+
+@dataclass(frozen=True)
+class BitCounts:
+    """How often each bit of a set of codes is +1, and any two of them are: whole numbers, which add up over parts of the set.
+
+    Args:
+        items: codes, n.
+        ones: codes whose bit k is +1, n_k, (bits,).
+        both: codes whose bits k and l are, n_kl, (bits, bits).
+
+    Example:
+        >>> parts = [count_bits(np.array([[code]], dtype=np.uint8), 3) for code in (0b00100000, 0b11100000)]
+        >>> (parts[0] + parts[1]).ones.tolist()
+        [1, 1, 2]
+    """
+
+    items: int
+    ones: Counts
+    both: Counts
+
+    def __add__(self, other: BitCounts) -> BitCounts:
+        """Return the counts of both sets of codes together."""
+        return BitCounts(self.items + other.items, self.ones + other.ones, self.both + other.both)
+
+    def statistics(self) -> BitStatistics:
+        """Return what :func:`bit_statistics` does of the codes.
+
+        Raises:
+            BioDeepHashingError: for so many codes that products of counts do not fit into 64 bits.
+        """
+        items, ones, bits = self.items, self.ones, len(self.ones)
+        if items**2 >= 2**63:
+            raise BioDeepHashingError(f"correlations of bits are computed of less than {isqrt(2**63) + 1:,} codes, not of {items:,}")
+        variances = (ones * (items - ones)).astype(np.float64)  # times items²
+        correlations = np.full((bits, bits), np.nan)
+        for k in np.flatnonzero(variances):
+            scales = np.sqrt(variances[k] * variances[k:])  # of equal variances exactly that variance: equal bits have exactly 1
+            covariances = items * self.both[k, k:] - ones[k] * ones[k:]
+            row = np.divide(covariances, scales, out=np.full(bits - k, np.nan), where=scales > 0)
+            correlations[k, k:] = correlations[k:, k] = row
+        return BitStatistics(ones / items, correlations)
 
 
 @dataclass(frozen=True)
@@ -45,16 +89,20 @@ def bit_statistics(codes: NDArray[np.uint8], bits: int) -> BitStatistics:
         >>> statistics.shares.tolist(), statistics.correlations[0].tolist()
         ([0.5, 0.5, 1.0], [1.0, 1.0, nan])
     """
-    columns, items = _columns(codes, bits), len(codes)
-    ones = np.bitwise_count(columns).sum(axis=1, dtype=np.int64)
-    variances = (ones * (items - ones)).astype(np.float64)  # times items²
-    correlations = np.full((bits, bits), np.nan)
-    for k in np.flatnonzero(variances):
-        both = np.bitwise_count(columns[k] & columns[k:]).sum(axis=1, dtype=np.int64)
-        scales = np.sqrt(variances[k] * variances[k:])  # of equal variances exactly that variance: equal bits have exactly 1
-        row = np.divide(items * both - ones[k] * ones[k:], scales, out=np.full(bits - k, np.nan), where=scales > 0)
-        correlations[k, k:] = correlations[k:, k] = row
-    return BitStatistics(ones / items, correlations)
+    return count_bits(codes, bits).statistics()
+
+
+def count_bits(codes: NDArray[np.uint8], bits: int) -> BitCounts:
+    """Count how often bits are +1, without an array of items × bits of more than a byte for eight.
+
+    Args:
+        codes: packed codes, uint8 (n, ceil(bits / 8)).
+        bits: length of a code.
+    """
+    columns, both = _columns(codes, bits), np.zeros((bits, bits), dtype=np.int64)
+    for k in range(bits):
+        both[k, k:] = both[k:, k] = np.bitwise_count(columns[k] & columns[k:]).sum(axis=1, dtype=np.int64)
+    return BitCounts(len(codes), both.diagonal().copy(), both)
 
 
 def _columns(codes: NDArray[np.uint8], bits: int) -> NDArray[np.uint64]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..ranking.blocks import CountedTask
 from ..ranking.histograms import Counts, DistanceHistogram, Reals, safe_divide
-from ..ranking.task import RetrievalTask
 
 _STEPS = 25  # depths per power of ten: about a hundred for a database of 100,000
 
@@ -77,7 +77,7 @@ class CurveSums:
         task: queries and database.
     """
 
-    def __init__(self, task: RetrievalTask) -> None:
+    def __init__(self, task: CountedTask) -> None:
         self._queries = task.queries
         self._depths = ranking_depths(task.ranked)
         self._items, self._nonempty = np.zeros((2, task.bins), dtype=np.int64)

@@ -8,19 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
-from .bits import bit_statistics
+from .bits import BitStatistics, bit_statistics
 
 
 @dataclass(frozen=True)
-class CodeHealth:
+class BitHealth:
     """How well a set of codes uses its bits.
 
     Args:
-        unique_codes: distinct codes.
         entropy_mean: mean entropy of a bit over the items [bit], 1 where +1 and -1 are equally frequent.
         entropy_least: least entropy of a bit [bit].
         dead_bits: the bits that have the same value in every item, the first bit being 0.
         correlation_mean: mean absolute correlation of two different bits that are not dead; None where there are no two.
+    """
+
+    entropy_mean: float
+    entropy_least: float
+    dead_bits: list[int]
+    correlation_mean: float | None
+
+    @classmethod
+    def of(cls, statistics: BitStatistics) -> BitHealth:
+        """Return what statistics of bits tell, see :func:`code_health`."""
+        entropies, live = _entropies(statistics.shares), statistics.live
+        return cls(
+            entropy_mean=float(entropies.mean()),
+            entropy_least=float(entropies.min()),
+            dead_bits=np.flatnonzero(~live).tolist(),
+            correlation_mean=_mean_correlation(statistics.correlations[np.ix_(live, live)]),
+        )
+
+
+@dataclass(frozen=True)
+class CodeHealth:
+    """How well a set of codes uses its bits and keeps classes apart.
+
+    Args:
+        unique_codes: distinct codes.
+        entropy_mean, entropy_least, dead_bits, correlation_mean: see :class:`BitHealth`.
         equal_pairs: pairs of items with equal codes.
         collisions: share of those pairs that have no class in common; None where there is no such pair.
     """
@@ -61,18 +86,9 @@ def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]
     """
     if bits < 1 or len(codes) == 0 or codes.shape[1:] != ((bits + 7) // 8,) or len(labels) != len(codes):
         raise BioDeepHashingError(f"codes {codes.shape} (items, bytes), {bits} bits and labels {labels.shape} do not belong together")
-    statistics = bit_statistics(codes, bits)
-    entropies, live = _entropies(statistics.shares), statistics.live
+    bit_health = BitHealth.of(bit_statistics(codes, bits))
     unique, equal, apart = _count_pairs(codes, labels)
-    return CodeHealth(
-        unique_codes=unique,
-        entropy_mean=float(entropies.mean()),
-        entropy_least=float(entropies.min()),
-        dead_bits=np.flatnonzero(~live).tolist(),
-        correlation_mean=_mean_correlation(statistics.correlations[np.ix_(live, live)]),
-        equal_pairs=equal,
-        collisions=apart / equal if equal else None,
-    )
+    return CodeHealth(unique_codes=unique, **vars(bit_health), equal_pairs=equal, collisions=apart / equal if equal else None)
 
 
 def _entropies(shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import UsageError
-from ..ranking.blocks import MEMORY, blocks_of, collect
+from ..ranking.blocks import MEMORY, CountedTask, blocks_of, collect
 from ..ranking.histograms import Counts, DistanceHistogram, Reals, safe_divide
 from ..ranking.task import RetrievalTask
+from ._discounts import discount_sum
 from .average_precision import mean_over_queries
 from .spec import EMPTY, APSpec, check_choice
 
@@ -64,24 +65,21 @@ class DiscountedGains:
         UsageError: for a gain or cut that does not exist, or an exponential gain of more than 1,000 classes.
     """
 
-    def __init__(self, task: RetrievalTask, cuts: Sequence[int | None], gain: str) -> None:
+    def __init__(self, task: CountedTask, cuts: Sequence[int | None], gain: str) -> None:
         checked = [APSpec(k=k).k for k in cuts]  # raises for an invalid cut
         self.values = {k: np.zeros(task.queries) for k in checked}
         self.found = np.zeros(task.queries)
         self._gains = _gains(task.levels, gain)
-        self._discounts = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, task.database + 2))))
+        self._items = task.database
 
     def add(self, block: slice, groups: DistanceHistogram) -> None:
         """Add the queries of a block."""
         means = safe_divide(np.einsum("qdl,l->qd", groups.counts, self._gains), groups.size)
         levels = groups.counts.sum(axis=1)
         self.found[block] = groups.total_relevant > 0
-        depths = np.arange(len(self._discounts))
         for k, values in self.values.items():
-            discounts = self._discounts if k is None else self._discounts[np.minimum(depths, min(k, len(depths)))]
-            values[block] = safe_divide(
-                _discounted(means, groups.size, discounts), _discounted(self._gains[::-1], levels[:, ::-1], discounts)
-            )
+            cut = self._items if k is None else min(k, self._items)
+            values[block] = safe_divide(_discounted(means, groups.size, cut), _discounted(self._gains[::-1], levels[:, ::-1], cut))
 
 
 def _gains(levels: int, gain: str) -> Reals:
@@ -94,13 +92,14 @@ def _gains(levels: int, gain: str) -> Reals:
     return np.exp2(np.arange(levels)) - 1
 
 
-def _discounted(gains: Reals, sizes: Counts, discounts: Reals) -> Reals:
+def _discounted(gains: Reals, sizes: Counts, cut: int) -> Reals:
     """Return the DCG of each query, whose ranking is a row of groups with an equal gain at all places of a group, (queries,).
 
     Args:
         gains: of each group, (queries, groups) or (groups,).
         sizes: places of each group, (queries, groups).
-        discounts: sums of the discounts of the first 0, 1, 2, ... places, (database + 1,).
+        cut: how many places count.
     """
-    ends = discounts[np.cumsum(sizes, axis=1)]
-    return (gains * np.diff(ends, axis=1, prepend=0.0)).sum(axis=1)
+    ends = np.minimum(np.cumsum(sizes, axis=1), cut)
+    before = np.concatenate((np.zeros_like(ends[:, :1]), ends[:, :-1]), axis=1)
+    return (gains * discount_sum(before, ends - before)).sum(axis=1)

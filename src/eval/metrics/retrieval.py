@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ..ranking.blocks import MEMORY, collect
+from ..ranking.blocks import MEMORY, CountedTask, collect
 from ..ranking.histograms import Reals
-from ..ranking.task import RetrievalTask
 from .average_precision import APAccumulator, AveragePrecision
 from .curves import Curves, CurveSums
 from .ndcg import DiscountedGains
@@ -30,7 +29,7 @@ class Retrieval:
 
 
 def retrieval(
-    task: RetrievalTask,
+    task: CountedTask,
     specs: Sequence[APSpec],
     *,
     ndcg: Sequence[int | None] = (),
@@ -56,6 +55,7 @@ def retrieval(
 
     Example:
         >>> import numpy as np
+        >>> from biodeephashing.eval import RetrievalTask
         >>> codes, labels = np.array([[1], [2]], dtype=np.uint8), np.eye(2, dtype=np.uint8)
         >>> result = retrieval(RetrievalTask(codes, codes, labels, labels), [APSpec()], ndcg=[None])
         >>> result.average_precision[APSpec()].mean(), result.curves.recall[0].item(), result.ndcg[None].tolist()

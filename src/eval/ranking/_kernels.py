@@ -187,7 +187,7 @@ def pair_keys(query: int, query_words: Words, words: Words, query_labels: Bytes,
 def rank_by_index(
     first: int,
     cuts: Counts,
-    starts: Counts,
+    places: Counts,
     sums: Reals,
     retrieved: Counts,
     alone: bool,
@@ -203,7 +203,8 @@ def rank_by_index(
     Args:
         first: the first query.
         cuts: how many items count, (queries, cuts).
-        starts: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2).
+        places: items and relevant items before each group, and all of them in a last row, (queries, distances + 1, 2); afterwards
+            those up to the last item of each group, where the rows that follow go on.
         sums: zeros, (queries, cuts), in which precisions are summed.
         retrieved: zeros, (queries, cuts), in which the relevant items within the cut are counted.
         alone: whether each query leaves out the item of its own row.
@@ -211,7 +212,6 @@ def rank_by_index(
     """
     keys, relevant = np.empty(TILE, np.uint16), np.empty(TILE, np.uint8)
     ranks, hits = np.empty(TILE, np.int64), np.empty(TILE, np.int64)
-    places = starts.copy()
     database = words.shape[1]
     for near in range(0, database, SPAN):
         for query in range(len(cuts)):
@@ -219,7 +219,7 @@ def rank_by_index(
                 items = min(TILE, database - start)
                 _fill_keys(keys[:items], relevant[:items], first + query, start, query_words, words, query_labels, labels)
                 if alone:
-                    _move_behind(keys[:items], first + query - start, starts.shape[1] - 1)
+                    _move_behind(keys[:items], first + query - start, places.shape[1] - 1)
                 count = 0
                 for i in range(items):  # no branch on relevance: a processor could not predict it
                     group, mark = keys[i] >> 1, keys[i] & 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .histograms import Reals
 from .pair_checks import Labels
 from .task import RetrievalTask
 
@@ -43,8 +44,30 @@ def nearest_items(task: RetrievalTask, query: int, count: int) -> Neighbours:
         ([1, 3, 2], [0, 0, 1], [False, True, True])
     """
     distances = task.distances(query)
-    rows = np.argsort(distances, kind="stable")[:count].astype(np.int64)
+    rows = first_rows(distances, count)
     return Neighbours(query, rows, distances[rows].astype(np.int64), task.relevance(query)[rows])
+
+
+def first_rows(distances: NDArray[np.uint16], count: int, separations: Reals | None = None) -> NDArray[np.int64]:
+    """Return the rows of the nearest items, by distance, separation and row; only the farthest distance among them is cut.
+
+    Args:
+        distances: of all items, (database,).
+        count: how many rows; all of them where there are fewer.
+        separations: what tied items are ordered by before their rows, (database,); None for nothing.
+
+    Example:
+        >>> first_rows(np.array([2, 1, 1, 0], dtype=np.uint16), 2).tolist()
+        [3, 1]
+    """
+    if count < len(distances):
+        within = np.cumsum(np.bincount(distances))
+        farthest = int(np.searchsorted(within, count))
+        rows = np.flatnonzero(distances <= farthest)
+    else:
+        rows = np.arange(len(distances))
+    keys = (distances[rows],) if separations is None else (separations[rows], distances[rows])
+    return rows[np.lexsort(keys)[:count]]
 
 
 def choose_queries(labels: Labels, count: int) -> list[int]:

@@ -30,23 +30,26 @@ def check_same(columns: tuple[NDArray[np.unsignedinteger], ...], *, other_view: 
         raise BioDeepHashingError("one item alone cannot be ranked against others")
 
 
-def check_codes_and_labels(codes: tuple[Codes, Codes], labels: tuple[Labels, Labels], bits: int | None) -> None:
+def check_codes_and_labels(codes: tuple[Codes, Codes], labels: tuple[Labels, Labels], bits: int | None, classes: int | None = None) -> None:
     """Refuse packed codes and labels that do not belong together.
 
     Args:
         codes: of queries and database, uint8 (n, bytes).
-        labels: of queries and database, (n, classes).
+        labels: of queries and database, (n, classes), or packed.
         bits: length of a code; None for all bits of the bytes.
+        classes: number of classes where labels are packed.
     """
-    for side, own, classes in zip(("query", "database"), codes, labels, strict=True):
-        _check_side(side, own, classes)
+    for side, own, theirs in zip(("query", "database"), codes, labels, strict=True):
+        _check_side(side, own, theirs)
     for what, (one, other) in (("codes of different width", codes), ("labels of different length", labels)):
         if one.shape[1] != other.shape[1]:
             unit = " (bytes)" if what.startswith("codes") else ""
             raise BioDeepHashingError(f"{what} cannot be compared: queries {one.shape}, database {other.shape}{unit}")
-    if bits is not None:
-        for side, own in zip(("query", "database"), codes, strict=True):
-            _check_bits(side, own, bits)
+    for side, own, theirs in zip(("query", "database"), codes, labels, strict=True):
+        if bits is not None:
+            _check_width(side, "codes", own, bits, "bits")
+        if classes is not None:
+            _check_width(side, "labels", theirs, classes, "classes")
 
 
 def _check_side(side: str, codes: Codes, labels: Labels) -> None:
@@ -59,10 +62,14 @@ def _check_side(side: str, codes: Codes, labels: Labels) -> None:
         raise BioDeepHashingError(f"the {side} has {len(codes)} codes but {len(labels)} rows of labels")
 
 
-def _check_bits(side: str, codes: Codes, bits: int) -> None:
-    """Refuse packed codes that are not of that many bits."""
-    width = codes.shape[1]
-    if not 8 * (width - 1) < bits <= 8 * width:
-        raise BioDeepHashingError(f"codes of {bits} bits are not {width} bytes wide, as the {side} codes {codes.shape} are")
-    if (codes[:, -1] & (0xFF >> (bits - 8 * (width - 1)))).any():
-        raise BioDeepHashingError(f"the {side} codes {codes.shape} have ones beyond {bits} bits: pack fills the last byte up with zeros")
+def _check_width(side: str, what: str, rows: NDArray[np.generic], size: int, unit: str) -> None:
+    """Refuse packed rows that are not of that many bits or classes."""
+    width = rows.shape[1]
+    if rows.dtype != np.uint8:
+        raise BioDeepHashingError(f"packed {what} are bytes (uint8), not {rows.dtype} as the {side} {what} {rows.shape} are")
+    if not 8 * (width - 1) < size <= 8 * width:
+        raise BioDeepHashingError(f"{what} of {size} {unit} are not {width} bytes wide, as the {side} {what} {rows.shape} are")
+    if (rows[:, -1] & (0xFF >> (size - 8 * (width - 1)))).any():
+        raise BioDeepHashingError(
+            f"the {side} {what} {rows.shape} have ones beyond {size} {unit}: packing fills the last byte up with zeros"
+        )

@@ -14,7 +14,7 @@ from .feature_distances import FeatureDistances
 from .histograms import Counts, DistanceHistogram, Reals
 from .pair_checks import Labels, check_codes_and_labels, check_same
 from .rows import Array, as_array, checked_features, packed
-from .threads import TOGETHER, in_threads
+from .threads import in_threads
 
 Workspace = tuple[NDArray[np.int64], NDArray[np.uint32], NDArray[np.uint8]]
 
@@ -38,6 +38,7 @@ class RetrievalTask:
         database: codes of the database, written in the same way.
         query_labels: 0/1, (queries, classes).
         database_labels: 0/1, (database, classes).
+        classes: number of classes where labels are packed, eight a byte, uint8 (n, ceil(classes / 8)); None for a column per class.
         features: what the tie rule "feature" orders tied items by, (queries, bits) and (database, bits); None for the codes, where these
             are given as features.
         bits: length of a code where it is not a multiple of 8: distances are counted up to it; None for all bits of the bytes, or all
@@ -65,12 +66,13 @@ class RetrievalTask:
         *,
         features: tuple[Array, Array] | None = None,
         bits: int | None = None,
+        classes: int | None = None,
         leave_one_out: bool = False,
         other_view: bool = False,
     ) -> None:
         labels = as_array("query labels", query_labels), as_array("database labels", database_labels)
         codes, bits, signed = packed(as_array("query codes", queries), as_array("database codes", database), bits)
-        check_codes_and_labels(codes, labels, bits)
+        check_codes_and_labels(codes, labels, bits, classes)
         self.queries, self.database = len(codes[0]), len(codes[1])
         self.bins = (8 * codes[0].shape[1] if bits is None else bits) + 1
         self.features = signed if features is None else checked_features(features, self.queries, self.database)
@@ -79,8 +81,8 @@ class RetrievalTask:
         self.columns = (
             as_words(codes[0]),
             as_words(codes[1]),
-            _label_columns("query", labels[0]),
-            _label_columns("database", labels[1]),
+            _label_columns("query", labels[0], classes),
+            _label_columns("database", labels[1], classes),
         )
         if leave_one_out:
             check_same(self.columns, other_view=other_view)
@@ -168,23 +170,41 @@ class RetrievalTask:
             >>> task.precision_sums(query, groups, np.array([[3]]), FeatureDistances(*features, block=1))[0].tolist()  # 1/1 + 2/2
             [[2.0]]
         """
-        from ._kernels import rank_by_feature, rank_by_index
+        from ._kernels import rank_by_feature
 
         sums, retrieved, starts = np.zeros(cuts.shape), np.zeros(cuts.shape, dtype=np.int64), groups.starts
-        features = None if order is None else order.near(queries, _share_to_order(groups, cuts))
+        if order is None:
+            self.add_precisions(queries, starts, cuts, sums, retrieved)
+            return sums, retrieved
+        separations, own, units, alive = order.near(queries, _share_to_order(groups, cuts))
 
         def rank(part: slice) -> None:
             first, results = queries.start + part.start, (sums[part], retrieved[part])
-            if features is None:
-                rank_by_index(first, cuts[part], starts[part], *results, self.alone, *self.columns)
-            else:
-                separations, own, units, alive = features
-                order_arrays = separations[part], own[part], units, alive
-                with self._workspace() as memory:
-                    rank_by_feature(first, cuts[part], starts[part], *order_arrays, *memory, *results, self.alone, *self.columns)
+            order_arrays = separations[part], own[part], units, alive
+            with self._workspace() as memory:
+                rank_by_feature(first, cuts[part], starts[part], *order_arrays, *memory, *results, self.alone, *self.columns)
 
-        in_threads(rank, len(cuts), TOGETHER if order is None else _BY_FEATURE)
+        in_threads(rank, len(cuts), _BY_FEATURE)
         return sums, retrieved
+
+    def add_precisions(self, queries: slice, places: Counts, cuts: Counts, sums: Reals, retrieved: Counts) -> None:
+        """Add the precisions at the relevant items within each cut, tied items in row order, where this database is part of one.
+
+        Args:
+            queries: the queries to rank.
+            places: items and relevant items of the whole database before the first of these rows in each group, see
+                :attr:`DistanceHistogram.starts`; afterwards those before the rows that follow, (queries, distances + 1, 2).
+            cuts: how many items of each query count, (queries, cuts).
+            sums: to which the precisions are added, (queries, cuts).
+            retrieved: to which the relevant items within each cut are added, (queries, cuts).
+        """
+        from ._kernels import rank_by_index
+
+        def rank(part: slice) -> None:
+            rows = (each[part] for each in (cuts, places, sums, retrieved))
+            rank_by_index(queries.start + part.start, *rows, self.alone, *self.columns)
+
+        in_threads(rank, len(cuts))
 
     @contextmanager
     def _workspace(self) -> Iterator[Workspace]:
@@ -228,8 +248,10 @@ def _share_to_order(groups: DistanceHistogram, cuts: Counts) -> float:
     return float(groups.size[ordered].sum() / groups.size.sum())
 
 
-def _label_columns(side: str, labels: Labels) -> NDArray[np.uint8]:
+def _label_columns(side: str, labels: Labels, packed: int | None) -> NDArray[np.uint8]:
     """Return eight classes a byte, one row of bytes per column of the result, (bytes, n)."""
+    if packed is not None:
+        return np.array(labels.T, dtype=np.uint8, order="C")
     rows, classes = labels.shape
     width = -(-classes // 8)
     columns = np.empty((width, rows), dtype=np.uint8)

@@ -12,7 +12,7 @@ import numpy as np
 from ..metrics.average_precision import AveragePrecision, average_precision_per_query
 from ..metrics.curves import Curves
 from ..metrics.health import code_health
-from ..metrics.retrieval import retrieval
+from ..metrics.retrieval import Retrieval, retrieval
 from ..metrics.spec import APSpec
 from ..ranking.histograms import Reals
 from ..ranking.pair_checks import Labels
@@ -74,19 +74,29 @@ def fold_metrics(
         progress: called after each block of queries with their number.
     """
     result = retrieval(_task(queries, database, leave_one_out), measures, ndcg=[NDCG_CUT], progress=progress)
-    averages = {key_of(measure): result.average_precision[measure] for measure in measures}
-    means = {key: average.mean() for key, average in averages.items()} | further_numbers(result)
-    compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(APSpec(COMPATIBLE, k=k))) in means}
-    rules = ({"tie_mode": COMPATIBLE} if compatible else {}) | {"denominator": DENOMINATOR, "empty": "zero"}
     counts = {
-        "n_queries": len(queries.labels),
-        "n_queries_without_relevant": int((result.curves.relevant == 0).sum()),
         "n_database": len(database.labels),
         "bit_zero_count": queries.codes.zeros + database.codes.zeros,
         "unique_codes": database.health["unique_codes"],
     }
+    return result_metrics(result, measures) | counts, result.curves
+
+
+def result_metrics(result: Retrieval, measures: Sequence[APSpec]) -> dict[str, Any]:
+    """Return every number of a retrieval, with the intervals of average precisions.
+
+    Args:
+        result: what was measured, nDCG at ``NDCG_CUT`` among it.
+        measures: the average precisions, each once.
+    """
+    averages = {key_of(measure): result.average_precision[measure] for measure in measures}
+    means = {key: average.mean() for key, average in averages.items()} | further_numbers(result)
+    compatible: dict[str, Any] = {compatible_key(k): means[key] for k in CUTS if (key := key_of(APSpec(COMPATIBLE, k=k))) in means}
+    rules = ({"tie_mode": COMPATIBLE} if compatible else {}) | {"denominator": DENOMINATOR, "empty": "zero"}
+    relevant = result.curves.relevant
+    counts = {"n_queries": len(relevant), "n_queries_without_relevant": int((relevant == 0).sum())}
     intervals = _intervals({key: average.values for key, average in averages.items()})
-    return compatible | rules | means | {"bootstrap": intervals} | counts, result.curves
+    return compatible | rules | means | {"bootstrap": intervals} | counts
 
 
 def _task(queries: LabeledCodes, database: LabeledCodes, leave_one_out: bool = False) -> RetrievalTask:

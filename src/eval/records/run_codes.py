@@ -114,15 +114,29 @@ def read_run(run: Run, prepared: DataSet, *, folds: Sequence[str] | None = None,
     folds = [fold for fold in FOLDS if fold in predictions.folds] if folds is None else folds
     if not folds:
         raise RunError(f"{run.directory} has codes of {', '.join(predictions.folds) or 'no fold'}, but query or val is needed: predict it")
-    sides = {}
-    for fold in (*folds, "database"):
-        metadata = prepared.fold(fold)
-        checksum = prepared.split.sha256[metadata.file.name]
-        parts = {"texts": "texts.txt", **{f"{view}_features": f"{view}_features.npy" for view in ("image", "text")}}
-        known = prepared.split.sha256
-        made_from = {f"{name}_sha256": known[file] for name, end in parts.items() if (file := f"{fold}_{end}") in known}
-        codes = read_fold(
-            run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, made_from=made_from, with_features=with_features
-        )
-        sides[fold] = {view: LabeledCodes.present(one, metadata.labels) for view, one in codes.items()}
+    sides = {fold: read_side(run, prepared, predictions, fold, with_features=with_features) for fold in (*folds, "database")}
     return RunCodes(run, predictions, prepared, sides)
+
+
+def read_side(run: Run, prepared: DataSet, predictions: Predictions, fold: str, *, with_features: bool = True) -> dict[str, LabeledCodes]:
+    """Read the codes of a fold of a run and the labels they belong to, by view.
+
+    Args:
+        run: a predicted run.
+        prepared: its dataset.
+        predictions: the record of its prediction.
+        fold: the fold.
+        with_features: False leaves the file of the features alone.
+
+    Raises:
+        RunError: if the fold was not predicted, or a file of it cannot be used.
+        DataError: if the dataset is missing or was changed.
+    """
+    metadata, known = prepared.fold(fold), prepared.split.sha256
+    parts = {"texts": "texts.txt", **{f"{view}_features": f"{view}_features.npy" for view in ("image", "text")}}
+    made_from = {f"{name}_sha256": known[file] for name, end in parts.items() if (file := f"{fold}_{end}") in known}
+    checksum = known[metadata.file.name]
+    codes = read_fold(
+        run, fold, predictions, rows=len(metadata), metadata_sha256=checksum, made_from=made_from, with_features=with_features
+    )
+    return {view: LabeledCodes.present(one, metadata.labels) for view, one in codes.items()}

@@ -65,9 +65,10 @@ def _words(key: str) -> str:
 def _counts(item: tuple[str, Mapping[str, Any]]) -> str:
     fold, r = item
     whom = "the others of " if r.get("leave_one_out") else ""
+    distinct = f" with {r['unique_codes']:,} distinct codes" if "unique_codes" in r else ""
     return (
         f"{fold}: {r['n_queries']:,} queries ({r['n_queries_without_relevant']:,} find nothing relevant and count as 0) against "
-        f"{whom}{r['n_database']:,} items with {r['unique_codes']:,} distinct codes; {r['bit_zero_count']:,} exact zeros counted as +1"
+        f"{whom}{r['n_database']:,} items{distinct}; {r['bit_zero_count']:,} exact zeros counted as +1"
     )
 
 

@@ -23,6 +23,7 @@ from ...surroundings import has_terminal
 from ...training.checks import check_batches, check_input, check_rules
 from ...training.devices import device_of
 from ...training.feeding import batches_of, network_for, preprocessing_line
+from ...training.launched import leader_first, leads
 from ...training.loop import check_machine, interrupted_training, train_module
 from ...training.quiet import silence_third_party
 from ...training.reporting import Reporting
@@ -49,14 +50,15 @@ def fit(run: Run, settings: Settings, reporting: Reporting) -> None:
         KeyboardInterrupt: after Ctrl-C; likewise.
     """
     silence_third_party()
-    check_machine(settings)
-    prepared = PreparedDataset(settings.database)
-    texts = transformation_of_texts(prepared, settings)
-    loss = loss_class(settings)
-    feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss.alternates, pairwise=loss.pairwise)
-    validation = Validation.of(feeding.val_fold, feeding.val_fold)
-    resume = interrupted_training(run, settings)
-    module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
+    with leader_first():
+        check_machine(settings)
+        prepared = PreparedDataset(settings.database)
+        texts = transformation_of_texts(prepared, settings)
+        loss = loss_class(settings)
+        feeding = CrossModalFeeding(prepared, texts, settings, alternates=loss.alternates, pairwise=loss.pairwise)
+        validation = Validation.of(feeding.val_fold, feeding.val_fold)
+        resume = interrupted_training(run, settings)
+        module = build_module(settings, feeding, fresh=resume is None, can_move=validation.can_move)
     train_module(run, settings, reporting, module, feeding, _plan(settings, feeding, module, validation), resume=resume)
 
 
@@ -90,7 +92,7 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     check_input(towers["image"], example, settings)
     if isinstance(loss, AlternatingLoss):
         loss.set_present(*(torch.from_numpy(view.present) for view in views.values()))
-        if fresh:
+        if fresh and leads():  # the other processes of a launch get the loss as it is then
             _start(loss, towers, views, settings)
     for modality, shown in (("image", example), ("text", texts.transformation.to_network_input(texts[0][0][None])[0])):
         tower, mode = settings.tower(modality), settings.mode_of(modality)

@@ -58,6 +58,7 @@ class CrossModalModule(TrainedModule):
     def setup(self, stage: str) -> None:
         """Convert both networks, in every process of a distributed training."""
         silence_third_party()
+        self.loss = self.built_by_leader(self.loss)
         for learner in self.learners.values():
             learner.convert({})
         self.loss.on_fit_start(self.trainer.datamodule.labels)  # before a resume loads the state of the loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,8 +17,10 @@ from ...data import Metadata
 from ...errors import RunError
 from ...interrupts import defer_interrupts
 from ...runs import Run, only_process
+from ...surroundings import launch
 from ...training.checkpoints import read_checkpoint
 from ...training.feeding import check_preprocessing
+from ...training.launched import leader_decides, leads
 from ...training.reporting import Reporting
 from ...training.same_split import check_split
 from .. import Classifier, Method
@@ -34,13 +37,14 @@ class LLC(NetworkMethod):
         with defer_interrupts():
             from .codebook_file import copy_codebook
 
-        if run.status == "finished" and not settings.no_skip:
-            copy_codebook(run, settings.save_codebook)
+        if leader_decides(lambda: run.status == "finished" and not settings.no_skip):
+            if leads():
+                copy_codebook(run, settings.save_codebook)
         elif settings.phase == CODEBOOK:
             _train_codebook(run, settings, reporting)
         else:
             if settings.phase == BOTH:
-                _finish_codebook(settings.parent, reporting)
+                _finish_codebook(settings.parent, replace(reporting, until=None))
                 if not reporting.quiet:
                     print(f"second phase, the codes: {run}")
             _train_codes(run, settings, reporting)
@@ -71,7 +75,7 @@ def _train_codebook(run: Run, settings: Settings, reporting: Reporting) -> None:
 def _finish_codebook(settings: Settings, reporting: Reporting) -> None:
     """Train the codebook that a run goes on from; where another process is at it, wait for that one."""
     run = Run.of(settings)
-    if run.status == "finished" and not settings.no_skip:
+    if leader_decides(lambda: run.status == "finished" and not settings.no_skip):
         check_split(run)
         if not reporting.quiet:
             print(f"skipped: {run} is finished (-no_skip trains it again)")
@@ -81,7 +85,7 @@ def _finish_codebook(settings: Settings, reporting: Reporting) -> None:
     try:
         _train_codebook(run, settings, reporting)
     except RunError:
-        if run.status != "training":
+        if run.status != "training" or launch().size > 1:
             raise
         with only_process(run.directory / ".lock"):
             check_finished(run)

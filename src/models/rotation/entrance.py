@@ -8,6 +8,7 @@ from ...errors import unknown_name
 from ...interrupts import defer_interrupts
 from ...runs import METHODS, refuse_foreign, settings_of
 from ...settings.parsers import rotate_parser
+from ..entrances import refuse_launch
 from .settings import ParentSettings, RotationSettings
 
 
@@ -20,6 +21,7 @@ def main(words: Sequence[str]) -> None:
     Raises:
         UsageError: for a method that is no rotation.
     """
+    refuse_launch("rotate.py")
     rotations = [method for method in METHODS if issubclass(settings_of(method), RotationSettings)]
     named = bool(words) and not words[0].startswith("-")
     method, flags = (words[0], words[1:]) if named else (rotations[0], words)

@@ -13,7 +13,11 @@ from ranking_oracle import Sample, all_rankings, distances_of
 from biodeephashing.codes import hamming, pack
 from biodeephashing.errors import UnknownNameError, UsageError
 from biodeephashing.eval import RetrievalTask, normalized_discounted_cumulative_gain, retrieval
+from biodeephashing.eval.merging import ShardCounts
 from biodeephashing.eval.metrics import GAINS
+from biodeephashing.eval.metrics.bits import BitCounts
+from biodeephashing.eval.metrics.ndcg import DiscountedGains
+from biodeephashing.eval.ranking import DistanceHistogram
 from biodeephashing.eval.ranking import _kernels as kernels
 
 CUTS = [None, 1, 4, 17, 10_000]
@@ -185,3 +189,28 @@ def test_cuts_of_any_kind_of_whole_number(cut, same):
     assert normalized_discounted_cumulative_gain(RetrievalTask(*arrays), k=cut) == normalized_discounted_cumulative_gain(
         RetrievalTask(*arrays), k=same
     )
+
+
+def with_table(counts: np.ndarray, gains: np.ndarray, k: int | None) -> np.ndarray:
+    """NDCG of histograms, (queries, distances, levels), by a table of the sums of the discounts of all places."""
+    items = int(counts[0].sum())
+    table = np.append(0.0, np.cumsum(1 / np.log2(np.arange(2, items + 2))))[np.minimum(np.arange(items + 1), k or items)]
+
+    def dcg(gain: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+        return (gain * np.diff(table[np.cumsum(sizes, axis=1)], axis=1, prepend=0.0)).sum(axis=1)
+
+    means = np.einsum("qdl,l->qd", counts, gains) / np.maximum(counts.sum(axis=2), 1)
+    return dcg(means, counts.sum(axis=2)) / dcg(gains[::-1], counts.sum(axis=1)[:, ::-1])
+
+
+@pytest.mark.parametrize("items", [1, 100, 129, 5_000, 10**6])
+def test_large_databases_need_no_table_of_their_places(items):
+    rng = np.random.default_rng(9)
+    shares = rng.dirichlet(np.full(17 * 4, 0.3), size=5)
+    counts = rng.multinomial(items, shares).reshape(5, 17, 4)
+    counts[:, 16, 3] += 1  # something relevant, which comes last
+    bits = BitCounts(items + 1, np.zeros(16, dtype=np.int64), np.zeros((16, 16), dtype=np.int64))
+    gains = DiscountedGains(ShardCounts(counts, bits), [None, 1, 100, 1000], "shared")
+    gains.add(slice(0, 5), DistanceHistogram.of(counts))
+    for k, values in gains.values.items():
+        np.testing.assert_allclose(values, with_table(counts, np.arange(4.0), k), rtol=0, atol=1e-13)

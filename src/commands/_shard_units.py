@@ -1,0 +1,92 @@
+"""Parts of a database in shards as units of work: counted, then ranked by rows, in this process or by an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from ..eval.merging import PackedItems, PrecisionSums, ShardCounts, count_shards, sum_precisions
+from ..eval.merging.shard_files import ShardDatabase
+from ..eval.ranking.histograms import Counts
+from ..executors import Executor
+from ..surroundings import has_terminal
+
+
+@dataclass(frozen=True)
+class ShardUnit:
+    """A part of the shards to count; it can be pickled.
+
+    Args:
+        number: which part, from 0, in the order of the shards.
+        queries: the queries.
+        database: the shards.
+        quiet: show no progress.
+    """
+
+    number: int
+    queries: PackedItems
+    database: ShardDatabase
+    quiet: bool
+
+
+@dataclass(frozen=True)
+class RankingUnit(ShardUnit):
+    """A part of the shards to rank by rows; it can be pickled.
+
+    Args:
+        number, queries, database, quiet: as for counting.
+        starts: where ranking begins in each distance group, see :meth:`ShardCounts.starts`.
+        cuts: how many items of each query count, (queries, cuts).
+    """
+
+    starts: Counts
+    cuts: Counts
+
+
+Unit = TypeVar("Unit", bound=ShardUnit)
+Result = TypeVar("Result")
+
+
+def count_unit(unit: ShardUnit) -> ShardCounts:
+    """Count all pairs of queries and items of a part, and return one sum."""
+    return count_shards(unit.queries, _watched(unit, "counting"))
+
+
+def rank_unit(unit: RankingUnit) -> PrecisionSums:
+    """Rank the items of a part, and return one sum."""
+    return sum_precisions(unit.queries, _watched(unit, "ranking"), unit.starts, unit.cuts)
+
+
+def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: Sequence[Unit], quiet: bool) -> list[Result]:
+    """Do the work of all units, and return the results in the order of the units, be sums of real numbers always the same.
+
+    Args:
+        executor: who does it; None for this process, one unit after the other.
+        work: called with each unit.
+        units: the units.
+        quiet: show no progress.
+
+    Raises:
+        BioDeepHashingError: if a unit failed.
+    """
+    if executor is None:
+        return [work(unit) for unit in units]
+    results = {}
+    hidden = quiet or not has_terminal()
+    with closing(executor.run(work, units)) as outcomes, tqdm(total=len(units), unit="part", leave=False, disable=hidden) as bar:
+        for outcome in outcomes:
+            if outcome.error:
+                raise outcome.error
+            results[outcome.unit.number] = outcome.result
+            bar.update()
+    return [results[unit.number] for unit in units]  # type: ignore[misc]
+
+
+def _watched(unit: ShardUnit, title: str) -> Iterator[PackedItems]:
+    """Read the shards of a unit, and show how many were read."""
+    database, hidden = unit.database, unit.quiet or not has_terminal()
+    yield from tqdm(database.shards(), title, total=len(database.notes), unit="shard", leave=False, disable=hidden)
