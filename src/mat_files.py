@@ -66,8 +66,9 @@ class Variable:
         return values
 
     def take(self, axis: int, index: int) -> NDArray[Any]:
-        """Return what one index of an axis holds, without the others."""
-        return np.take(self.load(), index, axis=axis) if self.part is None else self.part(axis, index)
+        """Return what one index of an axis holds, without the others; raises as :meth:`load` does."""
+        with _as_damage(self.file):
+            return np.take(self.load(), index, axis=axis) if self.part is None else self.part(axis, index)
 
 
 def variables_of(file: Path) -> dict[str, Variable]:

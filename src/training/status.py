@@ -69,7 +69,7 @@ def _recorded(run: Run, settings: CommonSettings, *, anew: bool) -> Iterator[Att
 def _clear(run: Run) -> None:
     """Remove the files of an earlier training of a run: checkpoints, codes, indexes, export, marker, alignment and evaluation."""
     records = (run.predictions_file.name, run.alignment_file.name, run.codebook_file.name)
-    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", *records, "status=*.out")
+    patterns = ("*.ckpt", "*-features.npy", "*-codes.npy", "*-hashes.tsv", "*-hash.mat", *records, "status=*.out")
     for pattern in patterns:
         for path in run.directory.glob(pattern):
             path.unlink()
