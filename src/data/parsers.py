@@ -120,6 +120,7 @@ def mat_parser(description: str | None) -> StrictParser:
     parser.add_argument("-sizes", "--sizes", default=MAT_SIZES, metavar="LIST", help=words)
     words = f"seed of the permutation; without it {MAT_SEED}"
     parser.add_argument("-seed", "--seed", type=whole_number, default=MAT_SEED, metavar="N", help=words)
+    parser.add_argument("-allow_missing", "--allow_missing", **_PREPARE["-allow_missing"])
     parser.add_argument("-no_skip", "--no_skip", **_NO_SKIP)
     return parser
 

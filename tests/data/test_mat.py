@@ -229,3 +229,22 @@ def test_the_script(project_home: Path, tmp_path: Path, capsys: pytest.CaptureFi
     out = capsys.readouterr().out
     assert "torchcmh split (train 10, val 4, query 6, database 24" in out
     assert "CrossModal/train.py -exp bioexp -db MINE" in out
+
+
+def test_missing_images(project_home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two missing images one item has no tag: it is left out, the other is a text alone, and no other item changes its fold."""
+    bags, order = BAGS.copy(), np.random.RandomState(6).permutation(COUNT)
+    alone, gone = (int(row) for row in order[6:8])  # both of train
+    bags[gone] = 0
+    photos(tmp_path / "images", NAMES)
+    for row in (alone, gone):
+        (tmp_path / "images" / NAMES[row]).unlink()
+    savemat(tmp_path / "a.mat", {"FAll": cells(NAMES), "YAll": bags, "LAll": LABELS})
+    arguments = ["-name", "MINE", "-from", str(tmp_path / "a.mat"), "-images", str(tmp_path / "images"), "-sizes", SIZES]
+    with pytest.raises(DataError, match=r"2 of 30 images are missing.*-allow_missing"):
+        MAT.main(arguments)
+    MAT.main([*arguments, "-allow_missing"])
+    assert "2 of 30 images are missing" in capsys.readouterr().out
+    for fold, rows in {"query": order[:6], "train": order[6:16], "val": order[16:20], "database": order[6:]}.items():
+        assert np.array_equal(load_fold("MINE", fold).labels, LABELS[rows[rows != gone]])
+    assert load_fold("MINE", "train").paths[0] == "-"

@@ -36,6 +36,7 @@ def prepare_mat(
     protocol: str = MAT_PROTOCOLS[0],
     sizes: str,
     seed: int,
+    allow_missing: bool = False,
     no_skip: bool = False,
 ) -> tuple[Split, bool]:
     """Write images, texts and labels to ``data/processed/<name>/``, unless they are there already.
@@ -51,6 +52,7 @@ def prepare_mat(
         protocol: how items are divided, "torchcmh" or "rows".
         sizes: ``train=10000,val=1000,query=2000``; the database is everything but the queries.
         seed: of the permutation.
+        allow_missing: do without missing images: their texts stay, items without text are left out.
         no_skip: write it again even if it is there.
 
     Returns:
@@ -80,7 +82,7 @@ def prepare_mat(
             return _content(items, names, folds, stated, texts)
         if images is None:
             raise UsageError(f"{items.source} name image files, the first is {items.paths[0]}: -images FOLDER says where they lie")
-        return _of_paths(items, names, folds, stated, texts, images, prefix)
+        return _of_paths(items, names, folds, stated, texts, images, prefix, allow_missing=allow_missing)
 
     return prepare(name, content, no_skip=no_skip)
 
@@ -147,13 +149,16 @@ def _content(
 
 
 def _of_paths(
-    items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]], protocol: Protocol, texts: Texts, images: Path, prefix: str
+    items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]], protocol: Protocol, texts: Texts, images: Path, prefix: str, *,
+    allow_missing: bool,
 ) -> DatasetContent:  # fmt: skip
     """Return items whose images are files."""
     paths, unused = [_below(path, prefix) for path in items.paths], _unused(items, classes, folds)
     table = LabelTable(images, paths, items.labels, classes, lambda row: f"row {row + 1:,}", unused, "0/1 vectors", texts)
-    table.check_present(f"-images FOLDER says where they lie, and -prefix PATH what of their paths it stands for ({items.paths[0]})")
-    return table.content(folds, protocol, source=items.source)
+    advice = f"-images FOLDER says where they lie, and -prefix PATH what of their paths it stands for ({items.paths[0]})"
+    table, note, kept = table.with_present(advice, allow_missing=allow_missing)
+    renumbered = {fold: np.searchsorted(kept, rows[np.isin(rows, kept)]) for fold, rows in folds.items()}
+    return table.content(renumbered, protocol, source=items.source, note=note)
 
 
 def _unused(items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]]) -> list[str]:

@@ -85,7 +85,7 @@ class LabelTable:
         """Return for each row whether its image is on disk; true for a text alone, which has none."""
         return np.array([path == NO_IMAGE or (self.folder / path).is_file() for path in self.paths], dtype=bool)
 
-    def with_present(self, advice: str, *, allow_missing: bool) -> tuple[LabelTable, str]:
+    def with_present(self, advice: str, *, allow_missing: bool) -> tuple[LabelTable, str, NDArray[np.int64]]:
         """Check that every image is on disk, or make do with those that are.
 
         Args:
@@ -93,26 +93,27 @@ class LabelTable:
             allow_missing: whether an item whose image is missing becomes a text alone, and is left out if it has no text.
 
         Returns:
-            The table, and in words what is missing; empty for nothing.
+            The table, in words what is missing, empty for nothing, and the rows that stay.
 
         Raises:
             DataError: with their number, the first one and where it is written, if images are missing and must not be.
         """
         if not allow_missing:
             self.check_present(f"{advice}, or do without them with -allow_missing")
-            return self, ""
+            return self, "", np.arange(len(self))
         missing = ~self.present()
-        if not missing.any():
-            return self, ""
         lines = self.texts.lines if self.texts else [""] * len(self)
         bare = np.array([not text.strip() for text in lines], dtype=bool) & missing
         paths = [NO_IMAGE if lacking else path for path, lacking in zip(self.paths, missing.tolist(), strict=True)]
+        kept = np.flatnonzero(~bare)
+        if not missing.any():
+            return self, "", kept
         first = int(np.flatnonzero(missing)[0])
         words = (
             f"{missing.sum():,} of {len(self):,} images are missing, the first is {self.paths[first]} ({self.where(first)}): "
             f"{missing.sum() - bare.sum():,} of them texts alone, {bare.sum():,} left out"
         )
-        return dataclasses.replace(self, paths=paths).rows(np.flatnonzero(~bare)), words
+        return dataclasses.replace(self, paths=paths).rows(kept), words, kept
 
     def check_present(self, advice: str) -> None:
         """Check that every image is on disk.

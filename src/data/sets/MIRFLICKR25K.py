@@ -124,7 +124,7 @@ def _content(protocol: str, allow_missing: bool = False) -> DatasetContent:
     table, sizes = read(raw_folder("MIRFLICKR25K")), SIZES
     if protocol == "mirflickr-tags":
         table, sizes = _with_tags(table, read_tags(raw_folder("MIRFLICKR25K"))), TAGS_SIZES
-    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    table, note, _ = table.with_present(ADVICE, allow_missing=allow_missing)
     return table.random_split(sizes, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 

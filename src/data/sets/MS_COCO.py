@@ -176,7 +176,7 @@ def _content(protocol: str, lists: Path | None = None, allow_missing: bool = Fal
     if protocol == "coco-captions":
         captions = read_captions(raw)
         table = dataclasses.replace(table, texts=Texts([captions.get(path, "") for path in table.paths], LEAST))
-    table, note = table.with_present(ADVICE, allow_missing=allow_missing)
+    table, note, _ = table.with_present(ADVICE, allow_missing=allow_missing)
     return table.random_split(SIZES, PROTOCOLS[protocol], source=SOURCE, note=note)
 
 
