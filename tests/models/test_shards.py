@@ -217,9 +217,11 @@ def test_a_directory_of_something_else_is_refused(run, settings, database, tmp_p
     encoded(run, database, folder, no_skip=True)
     assert files_of(folder).keys() == whole.keys()
     assert not np.array_equal(joined(folder), np.load(tmp_path / "codes" / "part-00000.npy"))
-    run.mark("interrupted")
-    with pytest.raises(RunError, match="interrupted"):
-        encoded(run, database, folder)
+    for marked, message in (("finished", "another split of TINY"), ("interrupted", "interrupted")):
+        run.mark(marked)
+        run.split_file.write_text(run.split_file.read_text().replace('"train_metadata.txt": "', '"train_metadata.txt": "0'))
+        with pytest.raises(RunError, match=message):
+            encoded(run, database, folder)
 
 
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, database, tmp_path):
@@ -247,7 +249,7 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, dat
 def test_a_shard_that_fails_stops_no_other(run, tmp_path, capsys):
     text = sources(run.database, tmp_path / "source")["archive"]
     (tmp_path / "source" / "archive-0.tar").write_bytes(b"no archive")
-    with pytest.raises(BioDeepHashingError, match=r"1 shards failed[^\n]*\n  part-00000: .*archive-0.tar cannot be read"):
+    with pytest.raises(BioDeepHashingError, match=r"failed, [^\n]*: 1\n  part-00000: .*archive-0.tar cannot be read"):
         main(["-p", str(run.directory), "-images", text, "-o", str(tmp_path / "codes"), "-nw", "0", "-rows", "64"])
     assert "1 of 2 shards are there" in capsys.readouterr().out
     assert not (tmp_path / "codes" / "done.json").exists()
