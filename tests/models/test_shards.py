@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from encoding_cases import BATCH, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
 from PIL import Image
@@ -222,6 +223,20 @@ def test_a_directory_of_something_else_is_refused(run, settings, database, tmp_p
         run.split_file.write_text(run.split_file.read_text().replace('"train_metadata.txt": "', '"train_metadata.txt": "0'))
         with pytest.raises(RunError, match=message):
             encoded(run, database, folder)
+
+
+@pytest.mark.parametrize("kind", ["images", "list", "stored", "archive"])
+def test_a_source_that_was_changed_since_is_refused(run, tmp_path, kind):
+    text = sources(run.database, tmp_path / "source")[kind]
+    encoded(run, text, tmp_path / "codes")
+    pattern = {"images": "images/a03*", "list": "list.txt"}.get(kind, f"{kind}-1*")
+    (changed,) = (tmp_path / "source").glob(pattern)
+    if kind == "stored":
+        pyarrow.parquet.write_table(pyarrow.parquet.read_table(changed).slice(1), changed)
+    else:
+        changed.write_bytes(changed.read_bytes() + b"more.png")
+    with pytest.raises(RunError, match=r"source: kind .* there, kind .* now"):
+        encoded(run, text, tmp_path / "codes")
 
 
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, database, tmp_path):
