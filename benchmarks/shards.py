@@ -16,23 +16,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from biodeephashing.checksums import digest
-from biodeephashing.eval import APSpec, RetrievalTask, retrieval
-from biodeephashing.eval.merging import PackedItems, count_shards, cuts_of, sum_precisions
-from biodeephashing.eval.merging.shard_files import ShardDatabase
-from biodeephashing.eval.metrics import bit_statistics
-from biodeephashing.runs.shards import Manifest, ShardFolder, ShardNote
+if TYPE_CHECKING:
+    from biodeephashing.eval.merging import PackedItems
+    from biodeephashing.eval.merging.shard_files import ShardDatabase
 
 BITS, CLASSES = 64, 80
-CLOSED = [APSpec(), APSpec(k=1000), APSpec("worst"), APSpec("best")]
-BY_INDEX = [APSpec("index", k=k) for k in (None, 1000, 5000)]
+CLOSED = [("expected", None), ("expected", 1000), ("worst", None), ("best", None)]
+BY_INDEX = [("index", None), ("index", 1000), ("index", 5000)]
 
 
 def drawn(rng: np.random.Generator, size: int) -> PackedItems:
     """Draw codes, and labels of about three classes an item."""
+    from biodeephashing.eval.merging import PackedItems
+
     codes = rng.integers(0, 256, (size, BITS // 8), dtype=np.uint8)
     labels = np.packbits(rng.random((size, CLASSES), dtype=np.float32) < 3 / CLASSES, axis=1)
     return PackedItems(codes, labels, BITS, CLASSES)
@@ -40,6 +40,10 @@ def drawn(rng: np.random.Generator, size: int) -> PackedItems:
 
 def write(path: Path, rows: int, shards: int, *, distinct: int) -> ShardDatabase:
     """Write a directory of shards, so many of them distinct, the others links."""
+    from biodeephashing.checksums import digest
+    from biodeephashing.eval.merging.shard_files import ShardDatabase
+    from biodeephashing.runs.shards import Manifest, ShardFolder, ShardNote
+
     folder, rng = ShardFolder(path), np.random.default_rng(1)
     classes = tuple(f"class {number}" for number in range(CLASSES))
     manifest = Manifest("run", "0" * 64, BITS, {}, 64, "32", rows, "npy", {}, classes, "rows", shards)
@@ -60,24 +64,32 @@ def write(path: Path, rows: int, shards: int, *, distinct: int) -> ShardDatabase
 
 def in_shards(queries: PackedItems, database: ShardDatabase, by_index: bool) -> float:
     """Evaluate shard after shard."""
+    from biodeephashing.eval import APSpec, retrieval
+    from biodeephashing.eval.merging import count_shards, cuts_of, sum_precisions
+
+    specs, ranked = ([APSpec(ties, k=k) for ties, k in rules] for rules in (CLOSED, BY_INDEX * by_index))
     counts = count_shards(queries, database.shards())
     counts.bits.statistics()
-    specs = CLOSED + BY_INDEX * by_index
     if by_index:
-        counts = counts.ranked_with(sum_precisions(queries, database.shards(), counts.starts(), cuts_of(counts, BY_INDEX)))
-    return retrieval(counts, specs, ndcg=[1000]).average_precision[specs[-1]].mean()
+        counts = counts.ranked_with(sum_precisions(queries, database.shards(), counts.starts(), cuts_of(counts, ranked)))
+    return sum(average.mean() for average in retrieval(counts, [*specs, *ranked], ndcg=[1000]).average_precision.values())
 
 
 def in_one_piece(queries: PackedItems, items: PackedItems, by_index: bool) -> float:
     """Evaluate what is in memory, as packed bytes."""
+    from biodeephashing.eval import APSpec, RetrievalTask, retrieval
+    from biodeephashing.eval.metrics import bit_statistics
+
     task = RetrievalTask(queries.codes, items.codes, queries.labels, items.labels, bits=BITS, classes=CLASSES)
     bit_statistics(items.codes, BITS)
-    specs = CLOSED + BY_INDEX * by_index
-    return retrieval(task, specs, ndcg=[1000]).average_precision[specs[-1]].mean()
+    specs = [APSpec(ties, k=k) for ties, k in CLOSED + BY_INDEX * by_index]
+    return sum(average.mean() for average in retrieval(task, specs, ndcg=[1000]).average_precision.values())
 
 
 def joined(database: ShardDatabase) -> PackedItems:
     """Return all items at once."""
+    from biodeephashing.eval.merging import PackedItems
+
     shards = [*database.shards()]
     return PackedItems(np.concatenate([one.codes for one in shards]), np.concatenate([one.labels for one in shards]), BITS, CLASSES)
 
@@ -113,7 +125,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.memory:
             database = write(Path(folder), options.rows, options.shards, distinct=1)
-            in_shards(PackedItems(queries.codes[:2], queries.labels[:2], BITS, CLASSES), database.part(0, options.shards), True)  # compiles
+            in_shards(drawn(np.random.default_rng(0), 2), database.part(0, options.shards), True)  # compiles
             with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123 - the high-water mark starts anew
                 control.write("5")
             before, started = resident("VmRSS"), time.perf_counter()

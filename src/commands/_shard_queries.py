@@ -11,7 +11,8 @@ from ..errors import RunError, UsageError
 from ..eval.merging import PackedItems
 from ..eval.records.code_files import current_predictions
 from ..eval.records.run_codes import read_side
-from ..runs import run_of
+from ..runs import Run, run_of
+from ..runs.predictions_json import Predictions
 from ..runs.shards import Manifest
 
 
@@ -36,16 +37,9 @@ def read_queries(text: str, manifest: Manifest) -> tuple[PackedItems, dict[str, 
     if [*sides] != [""]:
         raise RunError(f"{run} encodes several views ({', '.join(sides)}), and shards hold codes of images alone")
     side, classes = sides[""], tuple(prepared.split.classes)
-    same = {
-        "checkpoint": (predictions.fingerprint.sha256, manifest.checkpoint_sha256),
-        "bits": (predictions.bits, manifest.bits),
-        "classes": (classes, manifest.classes),
-    }
-    if differing := [name for name, (own, theirs) in same.items() if own != theirs]:
-        lines = [f"{name}: {_short(same[name][0])} of the queries, {_short(same[name][1])} of the shards" for name in differing]
-        raise RunError(f"{run} did not encode these shards ({manifest.run} did):\n  " + "\n  ".join(lines))
+    _check_encoder(run, predictions, classes, manifest)
     facts = {
-        "run": str(run),
+        "run": f"{run.method}/{run.database}/{run.experiment}/{run.name}",  # as in the manifest
         "fold": fold,
         "codes_sha256": side.codes.codes_sha256,
         "metadata_sha256": prepared.split.sha256[f"{fold}_metadata.txt"],
@@ -55,6 +49,18 @@ def read_queries(text: str, manifest: Manifest) -> tuple[PackedItems, dict[str, 
     }
     labels = np.packbits(side.labels.astype(bool), axis=1)
     return PackedItems(side.codes.codes, labels, manifest.bits, len(classes)), facts
+
+
+def _check_encoder(run: Run, predictions: Predictions, classes: tuple[str, ...], manifest: Manifest) -> None:
+    """Refuse the queries of a run that did not encode the shards, naming what differs."""
+    pairs = {
+        "checkpoint": (predictions.fingerprint.sha256, manifest.checkpoint_sha256),
+        "bits": (predictions.bits, manifest.bits),
+        "classes": (classes, manifest.classes),
+    }
+    lines = [f"{name}: {_short(own)} of the queries, {_short(its)} of the shards" for name, (own, its) in pairs.items() if own != its]
+    if lines:
+        raise RunError(f"{run} did not encode these shards ({manifest.run} did):\n  " + "\n  ".join(lines))
 
 
 def _short(value: object) -> str:

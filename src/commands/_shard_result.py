@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UsageError
+from ..errors import RunError, UsageError
 from ..eval import APSpec, retrieval
 from ..eval.merging import ShardCounts
 from ..eval.merging.part_files import Counted, describe_missing
@@ -49,7 +49,12 @@ def conclude(
         notes: what is to be known beside the numbers.
         output: a JSON file to write them to.
         quiet: print nothing.
+
+    Raises:
+        RunError: if no item was counted.
     """
+    if not counts.database:
+        raise RunError("the shards hold no item with a code, so nothing can be ranked")
     understood = [*_understood(counted, counts.database), *notes]
     numbers = result_metrics(retrieval(counts, measures, ndcg=[NDCG_CUT]), measures)
     queries, manifest = counted.queries, counted.manifest
@@ -87,7 +92,7 @@ def _understood(counted: Counted, items: int) -> list[str]:
     left_out = f"; {counted.refused:,} images that could not be read are left out" if counted.refused else ""
     return [
         f"queries: {queries['run']}:{queries['fold']}, {queries['count']:,} codes of {manifest.bits} bits",
-        f"database: {len(counted.notes):,} shards of {manifest.run}, {items:,} items{left_out}",
+        f"database: encoded by {manifest.run}; shards: {len(counted.notes):,}, items: {items:,}{left_out}",
         *([f"partial: {describe_missing(counted)}"] if counted.missing else []),
         "no tie rule feature: shards hold no features; distinct codes and collisions are not counted over shards",
     ]

@@ -61,13 +61,14 @@ def rank_unit(unit: RankingUnit) -> PrecisionSums:
     return sum_precisions(unit.queries, _watched(unit, "ranking"), unit.starts, unit.cuts)
 
 
-def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: Sequence[Unit]) -> list[Result]:
+def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: Sequence[Unit], quiet: bool) -> list[Result]:
     """Do the work of all units, and return the results in the order of the units, be sums of real numbers always the same.
 
     Args:
         executor: who does it; None for this process, one unit after the other.
         work: called with each unit.
         units: the units.
+        quiet: show no progress.
 
     Raises:
         BioDeepHashingError: if a unit failed.
@@ -75,11 +76,13 @@ def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: S
     if executor is None:
         return [work(unit) for unit in units]
     results = {}
-    with closing(executor.run(work, units)) as outcomes:
+    hidden = quiet or not has_terminal()
+    with closing(executor.run(work, units)) as outcomes, tqdm(total=len(units), unit="part", leave=False, disable=hidden) as bar:
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
             results[outcome.unit.number] = outcome.result
+            bar.update()
     return [results[unit.number] for unit in units]  # type: ignore[misc]
 
 

@@ -143,7 +143,8 @@ def from_arguments(arguments: Namespace) -> None:
         evaluate_shards.from_arguments(arguments)
         return
     if lacking := [f"-{name}" for name in CODE_FILES if name not in values]:
-        raise UsageError(f"the following arguments are required: {', '.join(lacking)}")
+        shards = f"; as a database in shards {values['database']} would have to be a directory" if "database" in values else ""
+        raise UsageError(f"the following arguments are required: {', '.join(lacking)}{shards}")
     check_unused(values, OF_SHARDS, "is for a database in shards: -database names their directory")
     if values.get("bits") == 0:
         raise UsageError("-bits 0 is not possible: a code has at least 1 bit")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Sequence
+from functools import reduce
+from itertools import accumulate
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +77,12 @@ def evaluate_shards(
     items, facts = read_queries(queries, whole.manifest)
     count, hidden = (1, quiet) if executor is None else (_PARTS, True)
     units = [ShardUnit(number, items, part, hidden) for number in range(count) if (part := whole.part(number, count)).notes]
-    counts = in_order(executor, count_unit, units)
-    total = sum(counts[1:], start=counts[0])
+    counts = in_order(executor, count_unit, units, quiet)
+    *before, total = accumulate(counts)
     cuts = _index_cuts(total, specs)
-    ranking = [RankingUnit(**vars(unit), starts=total.starts(counts[:i]), cuts=cuts) for i, unit in enumerate(units)]
-    sums = in_order(executor, rank_unit, ranking)
-    ranked = total.ranked_with(sum(sums[1:], start=sums[0]))
+    ranking = [RankingUnit(**vars(unit), starts=total.starts(one), cuts=cuts) for unit, one in zip(units, (None, *before), strict=True)]
+    sums = in_order(executor, rank_unit, ranking, quiet)
+    ranked = total.ranked_with(reduce(add, sums))
     return conclude(Counted(facts, whole.manifest, whole.notes), ranked, specs, output=output, quiet=quiet)
 
 
@@ -110,23 +113,22 @@ def evaluate_part(
     items, facts = read_queries(queries, own.manifest)
     counted, file = Counted(facts, own.manifest, own.notes), counts_file(folder, part.number, part.of)
     unit = ShardUnit(part.number, items, own, quiet)
-    if file.is_file() and not no_skip and read_counts(file).counted == counted:
+    if file.is_file() and not no_skip and read_counts(file)[0] == counted:
         _say(quiet, f"skipped: {file} is up to date (-no_skip counts again)")
     else:
         write_counts(file, counted, count_unit(unit))
-        _say(quiet, f"written: {file}: {len(own.notes):,} shards, {item_count(own.notes):,} items")
+        _say(quiet, f"written: {file}, shards: {len(own.notes):,}, items: {item_count(own.notes):,}")
     files = [counts_file(folder, number, part.of) for number in range(part.of)]
     if waiting := [file.name for file in files if not file.is_file()]:
         _say(quiet, f"the tie rule index needs a second call of this part once all are counted: {len(waiting)} to come, {waiting[0]} first")
         return
-    parts = [read_counts(file) for file in files]
-    _, total = join(parts, partial=partial)
+    _, total = join(files, partial=partial)
     cuts, file = _index_cuts(total, specs), index_file(folder, part.number, part.of)
     known = None if no_skip else read_precisions(file, total)
     if known is not None and np.array_equal(known.cuts, cuts):
         _say(quiet, f"skipped: {file} is up to date")
         return
-    starts = total.starts(one.counts for one in parts[: part.number])
+    starts = total.starts(join(files[: part.number], partial=True)[1] if part.number else None)
     write_precisions(file, rank_unit(RankingUnit(**vars(unit), starts=starts, cuts=cuts)), total)
     _say(quiet, f"written: {file}")
 
@@ -160,10 +162,10 @@ def merge_parts(
     if len(numbers) < of and not partial:
         absent = [counts_file(folder, number, of).name for number in range(of) if number not in numbers]
         raise RunError(f"{folder} lacks {len(absent)} of {of} parts: {', '.join(absent)} (-partial measures the others)")
-    counted, total = join([read_counts(counts_file(folder, number, of)) for number in numbers], partial=partial)
+    counted, total = join([counts_file(folder, number, of) for number in numbers], partial=partial)
     sums = [found for number in numbers if (found := read_precisions(index_file(folder, number, of), total)) is not None]
     if len(sums) == len(numbers):
-        return conclude(counted, total.ranked_with(sum(sums[1:], start=sums[0])), specs, output=output, quiet=quiet)
+        return conclude(counted, total.ranked_with(reduce(add, sums)), specs, output=output, quiet=quiet)
     lacking = f"{len(numbers) - len(sums)} of {of} parts have not ranked these counts yet; call each part once more"
     if any(measure.ties == "index" for measure in measures):
         raise UsageError(f"the tie rule index cannot be measured: {lacking}")

@@ -2,6 +2,7 @@
 
 - ``ranking``: every query against every database item, counted and ranked; ``RetrievalTask`` is where all begins.
 - ``metrics``: average precision, curves, nDCG, health of codes; all functions of a task.
+- ``merging``: a database in shards, whose counts add up.
 - ``significance``: intervals and tests, over queries and over seeds.
 - ``arrays``: arrays in files of any kind.
 - ``records``: what runs leave behind, and the result files that are made of it.

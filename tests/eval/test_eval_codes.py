@@ -145,7 +145,7 @@ def test_a_result_in_place_is_left_alone_unless_told(sample, tmp_path):
 def test_the_command_of_the_page(sample, tmp_path):
     import biodeephashing.eval.eval_codes as script
 
-    (line,) = re.findall(r"^ *python src/eval/eval_codes\.py (.* -o .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+    (line,) = re.findall(r"^ *python src/eval/eval_codes\.py (-queries codes\.mat.* -o .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
     savemat(tmp_path / "codes.mat", dict(zip(("qB", "dB", "qL", "dL"), (
         np.sign(sample.query_features), np.sign(sample.database_features), sample.query_labels, sample.database_labels), strict=True)),
     )  # fmt: skip

@@ -105,15 +105,15 @@ class ShardCounts:
             raise BioDeepHashingError('the tie rule "index" needs a second pass over the shards')
         return self.index.within(queries, cuts)
 
-    def starts(self, earlier: Iterable[ShardCounts] = ()) -> Counts:
+    def starts(self, earlier: ShardCounts | None = None) -> Counts:
         """Return where the ranking by rows begins in each group, see :attr:`DistanceHistogram.starts`.
 
         Args:
-            earlier: what was counted in the shards before those that are ranked.
+            earlier: what was counted in the shards before those that are ranked; None where they are the first.
         """
         starts = DistanceHistogram.of(self.histograms(slice(None))).starts
-        for counts in earlier:
-            before = counts.histograms(slice(None))
+        if earlier is not None:
+            before = earlier.histograms(slice(None))
             starts[:, :-1, 0] += before.sum(axis=2)
             starts[:, :-1, 1] += before[:, :, 1]
         return starts
@@ -138,7 +138,8 @@ def count_shards(queries: PackedItems, shards: Iterable[PackedItems]) -> ShardCo
     for shard in shards:
         if len(shard.codes):
             task = shard.task(queries)
-            counts = np.pad(counts, ((0, 0), (0, 0), (0, max(0, task.levels - counts.shape[2]))))
+            if (more := task.levels - counts.shape[2]) > 0:
+                counts = np.pad(counts, ((0, 0), (0, 0), (0, more)))
             for block in blocks_of(task, _MEMORY, shared=True):
                 counts[block, :, : task.levels] += task.shared_histograms(block)
             bits += count_bits(shard.codes, shard.bits)

@@ -8,10 +8,8 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -54,21 +52,6 @@ class Counted:
         return sum(len(note.refused) for note in self.notes.values())
 
 
-@dataclass(frozen=True)
-class CountsFile:
-    """The file of a part, and what it holds.
-
-    Args:
-        name: its name.
-        counted: what was counted.
-        counts: how often.
-    """
-
-    name: str
-    counted: Counted
-    counts: ShardCounts
-
-
 def counts_file(folder: Path, number: int, of: int) -> Path:
     """Return the file of what a part counted."""
     return folder / f"counts-{number}-of-{of}.npz"
@@ -104,8 +87,8 @@ def write_counts(file: Path, counted: Counted, counts: ShardCounts) -> None:
     _write(file, counts=counts.counts, ones=bits.ones, both=bits.both, items=np.array(bits.items), facts=np.array(json.dumps(facts)))
 
 
-def read_counts(file: Path) -> CountsFile:
-    """Read what a part counted.
+def read_counts(file: Path) -> tuple[Counted, ShardCounts]:
+    """Read what a part counted, and how often.
 
     Raises:
         RunError: if the file is damaged.
@@ -115,7 +98,7 @@ def read_counts(file: Path) -> CountsFile:
     manifest = Manifest(**facts["manifest"] | {"classes": tuple(facts["manifest"]["classes"])})
     notes = {int(shard): ShardNote(**note | {"refused": tuple(map(tuple, note["refused"]))}) for shard, note in facts["notes"].items()}
     bits = BitCounts(int(arrays["items"]), arrays["ones"], arrays["both"])
-    return CountsFile(file.name, Counted(facts["queries"], manifest, notes), ShardCounts(arrays["counts"], bits))
+    return Counted(facts["queries"], manifest, notes), ShardCounts(arrays["counts"], bits)
 
 
 def write_precisions(file: Path, sums: PrecisionSums, total: ShardCounts) -> None:
@@ -141,27 +124,30 @@ def checksum(counts: ShardCounts) -> str:
     return hashlib.sha256(np.ascontiguousarray(counts.counts).data).hexdigest()
 
 
-def join(parts: Sequence[CountsFile], *, partial: bool) -> tuple[Counted, ShardCounts]:
-    """Add up what parts counted, which must belong together.
+def join(files: Iterable[Path], *, partial: bool) -> tuple[Counted, ShardCounts]:
+    """Add up what parts counted, which must belong together; one file is held at a time.
 
     Args:
-        parts: the parts, in the order of their numbers.
+        files: those of the parts, one at least, in the order of their numbers.
         partial: whether shards may be missing.
 
     Raises:
         RunError: naming the part or the shard, if parts are of other queries or another database, count items twice, or shards are
             missing.
     """
-    first = parts[0]
-    for part in parts[1:]:
-        _check_together(first, part)
-    named = {f"{_shard_name(shard)} of {part.name}": note for part in parts for shard, note in part.counted.notes.items()}
-    check_disjoint(named)
-    notes = {shard: note for part in parts for shard, note in part.counted.notes.items()}
-    counted = Counted(first.counted.queries, first.counted.manifest, notes)
+    first, *others = files
+    counted, total = read_counts(first)
+    named = {(shard, first.name): note for shard, note in counted.notes.items()}
+    for file in others:
+        part, counts = read_counts(file)
+        _check_together((first.name, counted), (file.name, part))
+        named |= {(shard, file.name): note for shard, note in part.notes.items()}
+        total += counts
+    check_disjoint({f"{_shard_name(shard)} of {name}": note for (shard, name), note in named.items()})
+    counted = Counted(counted.queries, counted.manifest, {shard: note for (shard, _), note in named.items()})
     if counted.missing and not partial:
         raise RunError(f"{describe_missing(counted)}: -partial measures those that were")
-    return counted, reduce(add, (part.counts for part in parts))
+    return counted, total
 
 
 def describe_missing(counted: Counted) -> str:
@@ -171,14 +157,15 @@ def describe_missing(counted: Counted) -> str:
     return f"{len(missing):,} of {counted.manifest.shards:,} shards were not counted: {', '.join(missing[:_SHOWN])}{more}"
 
 
-def _check_together(one: CountsFile, other: CountsFile) -> None:
-    """Refuse parts of other queries, or of another database."""
-    lines = differences(one.counted.manifest, other.counted.manifest)
-    queries, theirs = one.counted.queries, other.counted.queries
+def _check_together(one: tuple[str, Counted], other: tuple[str, Counted]) -> None:
+    """Refuse parts, each with the name of its file, of other queries or of another database."""
+    (name, counted), (other_name, part) = one, other
+    lines = differences(counted.manifest, part.manifest)
+    queries, theirs = counted.queries, part.queries
     lines += [f"queries, {key}: {queries[key]} there, {theirs.get(key)} now" for key in queries if queries[key] != theirs.get(key)]
     if lines:
-        shards = ", ".join(map(_shard_name, [*other.counted.notes][:_SHOWN]))
-        raise RunError(f"{other.name} ({shards}) does not belong to {one.name}:\n  " + "\n  ".join(lines))
+        shards = ", ".join(map(_shard_name, [*part.notes][:_SHOWN]))
+        raise RunError(f"{other_name} ({shards}) does not belong to {name}:\n  " + "\n  ".join(lines))
 
 
 def _shard_name(shard: int) -> str:

@@ -77,8 +77,7 @@ def test_the_numbers_are_those_of_one_piece(fabricated, queries, tmp_path, chang
     got = evaluate_shards(queries, folder.path, measures=MEASURES, output=tmp_path / "r.json")
     assert json.loads((tmp_path / "r.json").read_text()) == got
     said = capsys.readouterr().out
-    assert "5 shards" in said
-    assert "32 items" in said
+    assert "shards: 5, items: 32\n" in said
     assert not got["partial"]
     assert got["bit_zero_count"] == 1 + sum(range(len(SIZES)))
     agree(got, evaluate(fabricated, measures=MEASURES, no_features=True, quiet=True)["query"])
@@ -134,7 +133,7 @@ def test_parts_add_up(queries, shards, tmp_path, of, capsys):
     call("-merge", parts, "-o", tmp_path / "all.json", "-ties", "index", "-radius", "2")
     whole = evaluate_shards(queries, shards, measures=[APSpec("index", radius=2)], quiet=True)
     agree(json.loads((tmp_path / "all.json").read_text()), whole)
-    assert sum(len(read_counts(file).counted.notes) for file in parts.glob("counts-*")) == len(SIZES)
+    assert sum(len(read_counts(file)[0].notes) for file in parts.glob("counts-*")) == len(SIZES)
 
 
 def test_some_shards_and_some_parts(queries, shards, fabricated, tmp_path):
@@ -198,6 +197,12 @@ REFUSED = {
 def test_shards_of_something_else(fabricated, queries, tmp_path, changed, message):
     folder = write_shards(fabricated, tmp_path / "shards", SIZES, **{"format": "parquet"} | changed)
     with pytest.raises(RunError, match=message):
+        evaluate_shards(queries, folder.path, quiet=True)
+
+
+def test_shards_without_items(fabricated, queries, tmp_path):
+    folder = write_shards(fabricated, tmp_path / "shards", [2, 0], refused=[0, 1])
+    with pytest.raises(RunError, match="no item with a code"):
         evaluate_shards(queries, folder.path, quiet=True)
 
 

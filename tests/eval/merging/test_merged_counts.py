@@ -51,7 +51,7 @@ def test_ranking_by_rows_goes_on_in_the_next_shard(problem, border):
     parts = [count_shards(problem.queries, shards) for shards in ranges]
     total = parts[0] + parts[1]
     cuts = cuts_of(total, BY_INDEX)
-    sums = [sum_precisions(problem.queries, ranges[i], total.starts(parts[:i]), cuts) for i in (0, 1)]
+    sums = [sum_precisions(problem.queries, ranges[i], total.starts(parts[0] if i else None), cuts) for i in (0, 1)]
     got = retrieval(total.ranked_with(sums[0] + sums[1]), [*CLOSED, *BY_INDEX], ndcg=[3])
     want = retrieval(problem.whole, [*CLOSED, *BY_INDEX], ndcg=[3])
     for spec in BY_INDEX:
@@ -78,8 +78,8 @@ def test_by_hand():
     parts = [count_shards(problem.queries, [shard]) for shard in problem.shards]
     assert [part.counts[0].tolist() for part in parts] == [[[0, 0], [1, 1], [0, 0]], [[0, 0], [0, 1], [0, 0]]]
     total = parts[0] + parts[1]
-    assert total.starts(parts[:1])[0].tolist() == [[0, 0], [2, 1], [3, 2], [3, 2]]
-    last = sum_precisions(problem.queries, problem.shards[1:], total.starts(parts[:1]), np.array([[3]]))
+    assert total.starts(parts[0])[0].tolist() == [[0, 0], [2, 1], [3, 2], [3, 2]]
+    last = sum_precisions(problem.queries, problem.shards[1:], total.starts(parts[0]), np.array([[3]]))
     assert (last.sums.item(), last.retrieved.item()) == (2 / 3, 1)
 
 

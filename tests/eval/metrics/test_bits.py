@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from biodeephashing.codes import pack
+from biodeephashing.errors import BioDeepHashingError
 from biodeephashing.eval.metrics import bit_statistics
+from biodeephashing.eval.metrics.bits import BitCounts
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of NumPy, where a bit is dead
@@ -50,3 +52,13 @@ def test_many_items_do_not_overflow():
     codes[1::4] = 0b01000000
     found = bit_statistics(codes, 2)  # shares 1/2 and 3/4, both +1 in 1/2 of them
     assert found.correlations[0, 1] == pytest.approx((0.5 - 0.375) / (0.25 * 0.1875) ** 0.5)
+
+
+@pytest.mark.parametrize(("items", "fits"), [(3_037_000_499, True), (3_037_000_500, False)])
+def test_more_codes_than_products_of_counts_have_room_for(items, fits):
+    counts = BitCounts(items, np.array([items // 2] * 2), np.full((2, 2), items // 2))
+    if fits:
+        assert counts.statistics().correlations.tolist() == [[1, 1], [1, 1]]
+    else:
+        with pytest.raises(BioDeepHashingError, match="3,037,000,500 codes"):
+            counts.statistics()
