@@ -73,12 +73,14 @@ class ShardReport:
 
     def _take(self, outcome: Outcome[Shard, ShardNote], bar: tqdm) -> None:
         name, note = self._name(outcome.unit), outcome.result
-        if outcome.error is not None or note is None:
-            self.failures.append(f"  {name}: {reason_of(outcome.error or RuntimeError('it has no note'))}")
-            tqdm.write(f"{name}: FAILED: {self.failures[-1].partition(': ')[2]}")
-            return
-        tqdm.write(f"{name}: {_counted(note.rows, note.zeros, len(note.refused), self.manifest.bits)}")
-        bar.update(note.rows)
+        if note is None:
+            assert outcome.error is not None
+            reason = reason_of(outcome.error)
+            self.failures.append(f"  {name}: {reason}")
+            tqdm.write(f"{name}: FAILED: {reason}")
+        else:
+            tqdm.write(f"{name}: {_counted(note.rows, note.zeros, len(note.refused), self.manifest.bits)}")
+            bar.update(note.rows)
 
     def _name(self, shard: Shard) -> str:
         return self.folder.note_file(shard.number).stem
