@@ -103,7 +103,7 @@ def redirected_libraries(log: Path) -> Iterator[None]:
         os.dup2(file.fileno(), 2)
     try:
         with os.fdopen(terminal, "w", encoding=usual.encoding, errors=usual.errors) as stream:
-            if isinstance(usual, _Lasting):
+            if _leads_to(usual, 2):
                 sys.stderr = _lasting(stream)
             try:
                 yield
@@ -112,6 +112,13 @@ def redirected_libraries(log: Path) -> Iterator[None]:
                 os.dup2(terminal, 2)
     finally:
         sys.stderr = usual
+
+
+def _leads_to(stream: Any, number: int) -> bool:
+    try:
+        return bool(stream.fileno() == number)
+    except io.UnsupportedOperation:  # it collects what is written
+        return False
 
 
 def _lend_home() -> None:

@@ -108,3 +108,28 @@ def test_a_user_without_a_home_gets_one_that_stays(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("HOME", str(tmp_path / "own"))
     settle()
     assert os.environ["HOME"] == str(tmp_path / "own")
+
+
+REDIRECTED = """
+import os, subprocess, sys
+from pathlib import Path
+from biodeephashing.surroundings import redirected_libraries, settle
+
+if sys.argv[2] == "settled":
+    settle()
+with redirected_libraries(Path(sys.argv[1])):
+    os.write(2, b"a C library, ")
+    subprocess.run("printf 'a child process' >&2", shell=True, check=True)
+    sys.stderr.write("Python, ")
+sys.stderr.write("Python after, ")
+sys.stderr.flush()
+os.write(2, b"a C library after")
+"""
+
+
+@pytest.mark.parametrize("stream", ["settled", "as it is"])
+def test_libraries_write_to_a_file_and_python_where_it_did(tmp_path: Path, stream: str) -> None:
+    log = tmp_path / "log"
+    done = subprocess.run([sys.executable, "-c", REDIRECTED, str(log), stream], capture_output=True, text=True, check=True)
+    assert done.stderr == "Python, Python after, a C library after"
+    assert log.read_text() == "a C library, a child process"

@@ -18,7 +18,8 @@ from ..errors import RunError
 from ..runs import experiments_folder, home, only_process
 from ..tracking import git_commit
 
-VERSIONS = {"python": "Python", "package": "biodeephashing", "torch": "PyTorch"}
+VERSIONS = {"python": "Python", "package": "biodeephashing", "commit": "the commit of biodeephashing", "torch": "PyTorch"}
+UNKNOWN = "unknown"  # commit of an installed package, or of a checkout on a node without git
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Facts:
     Args:
         host: the name of its machine.
         python: its version of Python, to the patch release.
-        package: version and commit of this package.
+        package: version of this package.
+        commit: its commit, or "unknown".
         torch: version of PyTorch.
         home: the project root.
         free: bytes that can still be written there.
@@ -39,6 +41,7 @@ class Facts:
     host: str
     python: str
     package: str
+    commit: str
     torch: str
     home: str
     free: int
@@ -72,7 +75,8 @@ def look(file_name: str) -> Facts:
     return Facts(
         host=socket.gethostname(),
         python=platform.python_version(),
-        package=f"{__version__} ({git_commit()})",
+        package=__version__,
+        commit=git_commit(),
         torch=version("torch"),
         home=str(home()),
         free=shutil.disk_usage(home()).free if home().is_dir() else 0,
@@ -93,10 +97,11 @@ def check_agreement(here: Facts, nodes: Sequence[Facts], word: str) -> None:
         RunError: naming the nodes, what differs and what to do.
     """
     for name, title in VERSIONS.items():
-        other = {node.host: getattr(node, name) for node in nodes if getattr(node, name) != getattr(here, name)}
-        if other:
-            listing = ", ".join(f"{found} on {host}" for host, found in other.items())
-            raise RunError(f"{title} is {getattr(here, name)} here, but {listing}: install the same version on all nodes")
+        own = getattr(here, name)
+        other = {node.host: getattr(node, name) for node in nodes if getattr(node, name) not in (own, UNKNOWN)}
+        if other and own != UNKNOWN:
+            listing = ", ".join(f"{version} on {host}" for host, version in other.items())
+            raise RunError(f"{title} is {own} here, but {listing}: install the same one on all nodes")
     strangers = [node.host for node in nodes if node.word != word]
     if strangers:
         raise RunError(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayError, RaySystemError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..errors import BioDeepHashingError, RunError
@@ -134,14 +134,18 @@ class RayCluster:
         task = _do.options(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)  # they are counted, and reported, here
         waiting = deque((unit, self.retries) for unit in units)
         running: dict[Any, tuple[Unit, int]] = {}
+        alone = False  # whether no node is left that a unit fits
         try:
             while waiting or running:
                 while waiting and len(running) < (self.jobs or len(units)):
                     unit, left = waiting.popleft()
                     running[task.remote(work, unit)] = unit, left
                 done, _ = ray.wait(list(running), timeout=PATIENCE)
-                if not done:
-                    self._report_missing_nodes()
+                if done:
+                    alone = False
+                elif not alone and not any(node.fits(self.cpus, self.gpus) for node in nodes()):
+                    alone = True
+                    _tell("no node is left that has what a unit takes: waiting for one; after Ctrl-C the same command goes on")
                 for reference in done:
                     unit, left = running.pop(reference)
                     outcome = _outcome(reference, unit)
@@ -156,12 +160,9 @@ class RayCluster:
         except (KeyboardInterrupt, GeneratorExit):
             for reference in running:
                 ray.cancel(reference)  # what runs is interrupted as by Ctrl-C, and marks its run; what waits is dropped
-            ray.wait(list(running), num_returns=len(running), timeout=SHUTDOWN_SECONDS) if running else None
+            if running:
+                ray.wait(list(running), num_returns=len(running), timeout=SHUTDOWN_SECONDS)
             raise
-
-    def _report_missing_nodes(self) -> None:
-        if not any(node.fits(self.cpus, self.gpus) for node in nodes()):
-            _tell("no node is left that has what a unit takes: waiting for one; after Ctrl-C the same command goes on")
 
 
 @ray.remote
@@ -170,28 +171,28 @@ def _call(work: Callable[[], Any]) -> Any:
 
 
 @ray.remote
-def _do(work: Callable[[Any], Any], unit: Any) -> tuple[Outcome[Any, Any], str]:
-    """Do a unit in a process of the cluster; returns the outcome, and what was written to standard error, which only the node has."""
+def _do(work: Callable[[Any], Any], unit: Any) -> tuple[Any, Exception | None, str]:
+    """Do a unit in a process of the cluster; returns result, error, and what was written to standard error, which only the node has."""
     with redirect_stderr(io.StringIO()) as written:
         try:
-            outcome = Outcome(unit, work(unit))
-        except Exception as error:  # noqa: BLE001 - it is an outcome, and no reason for Ray to try again
-            if not isinstance(error, (BioDeepHashingError, OSError)):
-                error.add_note("".join(traceback.format_exception(error)))  # which does not travel by itself
-            outcome = Outcome(unit, error=error)
-    return outcome, written.getvalue()
+            result, error = work(unit), None
+        except Exception as failure:  # noqa: BLE001 - it is an outcome, and no reason for Ray to try again
+            if not isinstance(failure, (BioDeepHashingError, OSError)):
+                failure.add_note("".join(traceback.format_exception(failure)))  # which does not travel by itself
+            result, error = None, failure
+    return result, error, written.getvalue()
 
 
 def _outcome(reference: Any, unit: Unit) -> Outcome[Unit, Any] | None:
     """Return the outcome of a unit, None where its process or its node died."""
     try:
-        outcome, written = ray.get(reference)
-    except RayTaskError as error:  # a result that cannot be sent, or a package that cannot be imported
-        return Outcome(unit, error=error)
+        result, error, written = ray.get(reference)
+    except (RayTaskError, RaySystemError) as problem:  # a package that cannot be imported there, a result that cannot be sent or read
+        return Outcome(unit, error=problem)
     except RayError:
         return None
     sys.stderr.write(written)
-    return Outcome(unit, outcome.result, outcome.error)
+    return Outcome(unit, result, error)
 
 
 def _tell(message: str) -> None:

@@ -53,7 +53,8 @@ def open_cluster(placement: Placement, settings: CommonSettings | None = None) -
             cpus, gpus = _needs(placement, settings, gpus=any(node.gpus for node in nodes))
             if not any(node.fits(cpus, gpus) for node in nodes):
                 there = "; ".join(map(str, nodes))
-                raise UsageError(f"a unit takes {cpus} cores and {gpus} GPUs (-unit_cpus, -devices), and no node has them: {there}")
+                needed = f"{cpus} cores (-unit_cpus)" + (f" and {gpus} GPUs (-devices)" if gpus else "")
+                raise UsageError(f"a unit takes {needed}, and no node has them: {there}")
             with shared_word() as (file, word):
                 facts = ray.on_every_node(partial(look, file), nodes)
                 here = look(file)

@@ -14,7 +14,7 @@ from biodeephashing.settings import CommonSettings
 from biodeephashing.settings.units import HERE, Placement
 from biodeephashing.tracking import URI_VARIABLE
 
-FACTS = Facts("a", "3.11.7", "0.1 (unknown)", "2.15.0", "/home", 10, "word", True)
+FACTS = Facts("a", "3.11.7", "0.1", "c0ffee", "2.15.0", "/home", 10, "word", True)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_without_ray_a_sentence_names_the_extra(environment, project_home, monke
 
 
 def test_nodes_that_agree_are_taken(recwarn):
-    check_agreement(FACTS, [FACTS, replace(FACTS, host="b", home="/other", free=0)], "word")
+    check_agreement(FACTS, [FACTS, replace(FACTS, host="b", free=0, commit="unknown")], "word")
     check_tracking([FACTS, FACTS])
     assert not recwarn
 
@@ -81,7 +81,8 @@ def test_nodes_that_agree_are_taken(recwarn):
     ("changes", "message"),
     [
         ({"python": "3.11.8"}, r"Python is 3\.11\.7 here, but 3\.11\.8 on b"),
-        ({"package": "0.2 (unknown)"}, r"biodeephashing is 0\.1 .* but 0\.2 \(unknown\) on b"),
+        ({"package": "0.2"}, r"biodeephashing is 0\.1 here, but 0\.2 on b"),
+        ({"commit": "c0ffee-dirty"}, "the commit of biodeephashing is c0ffee here, but c0ffee-dirty on b"),
         ({"torch": "2.8.0"}, r"PyTorch is 2\.15\.0 here, but 2\.8\.0 on b"),
         ({"word": ""}, "b: the project root /home is not the same folder there"),
         ({"word": "of another home"}, "b: the project root /home"),
