@@ -149,8 +149,8 @@ def _content(
 
 
 def _of_paths(
-    items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]], protocol: Protocol, texts: Texts, images: Path, prefix: str, *,
-    allow_missing: bool,
+    items: Items, classes: Sequence[str], folds: dict[str, NDArray[np.int64]], protocol: Protocol, texts: Texts, images: Path, prefix: str,
+    *, allow_missing: bool,
 ) -> DatasetContent:  # fmt: skip
     """Return items whose images are files."""
     paths, unused = [_below(path, prefix) for path in items.paths], _unused(items, classes, folds)
