@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 from ..data.sources import Shard
 from ..executors import Executor, Outcome
 from ..runs.shards import Manifest, ShardFolder, ShardNote
+from ..settings.strict_parser import command_line
 from ..settings.units import Part
 from ..surroundings import has_terminal
 from ._grid import reason_of
@@ -62,7 +64,7 @@ class ShardReport:
                 bar.set_description(f"{number:,}/{len(due):,} shards")
 
     def conclude(self, part: Part) -> None:
-        """Write and print the totals of a directory in which no shard is missing, or print how many are there."""
+        """Write and print the totals of a directory in which no shard is missing, and the next command; else print how many are there."""
         there = self.manifest.shards - len(self.folder.missing(self.manifest))
         if there < self.manifest.shards:
             own = "" if part.is_whole else f" after part {part}"
@@ -70,6 +72,9 @@ class ShardReport:
             return
         done = self.folder.write_done(self.manifest)
         print(f"{self.folder.path}: {done.shards:,} shards, {_counted(done.rows, done.zeros, done.refused, self.manifest.bits)}")
+        if self.manifest.classes:
+            queries, database = shlex.quote(f"{self.manifest.run}:query"), shlex.quote(str(self.folder.path))
+            print(f"next: {command_line('src/eval/eval_codes.py')} -queries {queries} -database {database}")
 
     def _take(self, outcome: Outcome[Shard, ShardNote], bar: tqdm) -> None:
         name, note = self._name(outcome.unit), outcome.result
