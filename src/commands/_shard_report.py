@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from contextlib import closing
 
@@ -10,6 +11,7 @@ from tqdm import tqdm
 from ..data.sources import Shard
 from ..executors import Executor, Outcome
 from ..runs.shards import Manifest, ShardFolder, ShardNote
+from ..settings.strict_parser import command_line
 from ..settings.units import Part
 from ..surroundings import has_terminal
 from ._grid import reason_of
@@ -62,7 +64,7 @@ class ShardReport:
                 bar.set_description(f"{number:,}/{len(due):,} shards")
 
     def conclude(self, part: Part) -> None:
-        """Write and print the totals of a directory in which no shard is missing, or print how many are there."""
+        """Write and print the totals of a directory in which no shard is missing, and the next command; else print how many are there."""
         there = self.manifest.shards - len(self.folder.missing(self.manifest))
         if there < self.manifest.shards:
             own = "" if part.is_whole else f" after part {part}"
@@ -70,15 +72,20 @@ class ShardReport:
             return
         done = self.folder.write_done(self.manifest)
         print(f"{self.folder.path}: {done.shards:,} shards, {_counted(done.rows, done.zeros, done.refused, self.manifest.bits)}")
+        if self.manifest.classes:
+            queries, database = shlex.quote(f"{self.manifest.run}:query"), shlex.quote(str(self.folder.path))
+            print(f"next: {command_line('src/eval/eval_codes.py')} -queries {queries} -database {database}")
 
     def _take(self, outcome: Outcome[Shard, ShardNote], bar: tqdm) -> None:
         name, note = self._name(outcome.unit), outcome.result
-        if outcome.error is not None or note is None:
-            self.failures.append(f"  {name}: {reason_of(outcome.error or RuntimeError('it has no note'))}")
-            tqdm.write(f"{name}: FAILED: {self.failures[-1].partition(': ')[2]}")
-            return
-        tqdm.write(f"{name}: {_counted(note.rows, note.zeros, len(note.refused), self.manifest.bits)}")
-        bar.update(note.rows)
+        if note is None:
+            assert outcome.error is not None
+            reason = reason_of(outcome.error)
+            self.failures.append(f"  {name}: {reason}")
+            tqdm.write(f"{name}: FAILED: {reason}")
+        else:
+            tqdm.write(f"{name}: {_counted(note.rows, note.zeros, len(note.refused), self.manifest.bits)}")
+            bar.update(note.rows)
 
     def _name(self, shard: Shard) -> str:
         return self.folder.note_file(shard.number).stem

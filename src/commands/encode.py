@@ -23,6 +23,7 @@ from ..settings.flags import collect_settings
 from ..settings.parsers import SHARD_ROWS
 from ..settings.units import HERE, Placement, given_placement
 from ..training.devices import device_of
+from ..training.same_split import check_split
 from ._shard_report import ShardReport
 
 
@@ -40,7 +41,7 @@ class EncodingRequest:
         no_skip: remove the shards that are there, and begin anew.
 
     Raises:
-        UsageError: if the shards would not be whole batches, or the parts of a directory would each begin it anew.
+        UsageError: if shards would not be whole batches, or for Parquet files without pyarrow.
     """
 
     rows: int = SHARD_ROWS
@@ -77,7 +78,7 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     Raises:
         UsageError: for what cannot be asked for.
         DataError: if the source cannot be used.
-        RunError: if the run is not finished, or the directory holds other shards or files.
+        RunError: if the run is not finished or was trained on another split, or the directory holds other shards or files.
     """
     if request.no_skip and not placement.part.is_whole:
         raise UsageError(
@@ -87,6 +88,8 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     settings = CommonSettings(device=request.device, num_workers=request.num_workers, tracking="off")
     device_of(settings)  # refuses one that is not there
     source = open_source(images, rows=request.rows, classes=(read_split_facts(run.directory) or {}).get("classes", ()))
+    if source.name.startswith(f"{run.database}:"):
+        check_split(run)
     manifest, shards = _manifest(run, source, request), ShardFolder(folder)
     _enter(shards, manifest, no_skip=request.no_skip)
     left_over, report = shards.left_over(), ShardReport(shards, manifest)
@@ -120,7 +123,7 @@ def from_arguments(arguments: Namespace) -> None:
     )
     failures = encode(arguments.path, arguments.images, arguments.output, request, placement=placement)
     if failures:
-        raise BioDeepHashingError(f"{len(failures):,} shards failed; the same command tries these again:\n" + "\n".join(failures))
+        raise BioDeepHashingError(f"shards that failed, which the same command tries again: {len(failures):,}\n" + "\n".join(failures))
 
 
 def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:

@@ -13,6 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from encoding_cases import BATCH, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
 from PIL import Image
@@ -217,9 +218,25 @@ def test_a_directory_of_something_else_is_refused(run, settings, database, tmp_p
     encoded(run, database, folder, no_skip=True)
     assert files_of(folder).keys() == whole.keys()
     assert not np.array_equal(joined(folder), np.load(tmp_path / "codes" / "part-00000.npy"))
-    run.mark("interrupted")
-    with pytest.raises(RunError, match="interrupted"):
-        encoded(run, database, folder)
+    for marked, message in (("finished", "another split of TINY"), ("interrupted", "interrupted")):
+        run.mark(marked)
+        run.split_file.write_text(run.split_file.read_text().replace('"train_metadata.txt": "', '"train_metadata.txt": "0'))
+        with pytest.raises(RunError, match=message):
+            encoded(run, database, folder)
+
+
+@pytest.mark.parametrize("kind", ["images", "list", "stored", "archive"])
+def test_a_source_that_was_changed_since_is_refused(run, tmp_path, kind):
+    text = sources(run.database, tmp_path / "source")[kind]
+    encoded(run, text, tmp_path / "codes")
+    pattern = {"images": "images/a03*", "list": "list.txt"}.get(kind, f"{kind}-1*")
+    (changed,) = (tmp_path / "source").glob(pattern)
+    if kind == "stored":
+        pyarrow.parquet.write_table(pyarrow.parquet.read_table(changed).slice(1), changed)
+    else:
+        changed.write_bytes(changed.read_bytes() + b"more.png")
+    with pytest.raises(RunError, match=r"source: kind .* there, kind .* now"):
+        encoded(run, text, tmp_path / "codes")
 
 
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, database, tmp_path):
@@ -247,7 +264,7 @@ def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, dat
 def test_a_shard_that_fails_stops_no_other(run, tmp_path, capsys):
     text = sources(run.database, tmp_path / "source")["archive"]
     (tmp_path / "source" / "archive-0.tar").write_bytes(b"no archive")
-    with pytest.raises(BioDeepHashingError, match=r"1 shards failed[^\n]*\n  part-00000: .*archive-0.tar cannot be read"):
+    with pytest.raises(BioDeepHashingError, match=r"failed, [^\n]*: 1\n  part-00000: .*archive-0.tar cannot be read"):
         main(["-p", str(run.directory), "-images", text, "-o", str(tmp_path / "codes"), "-nw", "0", "-rows", "64"])
     assert "1 of 2 shards are there" in capsys.readouterr().out
     assert not (tmp_path / "codes" / "done.json").exists()

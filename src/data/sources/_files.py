@@ -14,7 +14,7 @@ from ...checksums import digest
 from ...errors import DataError
 from ...runs import home
 from ..features.rows import has_features
-from ..metadata import PreparedDataset
+from ..metadata import Metadata, PreparedDataset, load_fold
 from ..own.folder import SUFFIXES
 from ._interface import Images, Shard, Source
 
@@ -64,15 +64,16 @@ def fold_source(database: str, fold: str, rows: int) -> Source:
         UnknownNameError: for an unknown dataset or fold.
         DataError: if the dataset cannot be used, or has not an image for each item.
     """
-    prepared = _prepared(database)
+    prepared = PreparedDataset(database)
     metadata = prepared.fold(fold)
     if has_features(metadata):
         raise DataError(f"{database} has ready features in place of images: predict.py makes codes of them")
     if not metadata.present.all():
         missing = int((~metadata.present).sum())
         raise DataError(f"{missing:,} items of {database}:{fold} are texts without an image: predict.py makes codes of both views")
-    shards = _cut(len(metadata), rows, lambda first, end: partial(_of_fold, database, fold, first, end))
-    return Source("fold", f"{database}:{fold}", digest(metadata.file), shards, prepared.split.classes)
+    sha256 = digest(metadata.file)
+    shards = _cut(len(metadata), rows, lambda first, end: partial(_of_fold, database, fold, sha256, first, end))
+    return Source("fold", f"{database}:{fold}", sha256, shards, prepared.split.classes)
 
 
 def directory_source(folder: Path, rows: int) -> Source:
@@ -139,16 +140,23 @@ def _cut(count: int, rows: int, reader: Callable[[int, int], Callable[[], Images
 
 
 @lru_cache(maxsize=1)
-def _prepared(database: str) -> PreparedDataset:
-    return PreparedDataset(database)
+def _metadata(database: str, fold: str, sha256: str) -> Metadata:
+    """Return a fold, which a process reads once.
+
+    Raises:
+        DataError: if it is not the one that the shards were cut from.
+    """
+    metadata = load_fold(database, fold)
+    if digest(metadata.file) != sha256:
+        raise DataError(f"{metadata.file} was changed while it is encoded")
+    return metadata
 
 
-def _of_fold(database: str, fold: str, first: int, end: int) -> Images:
-    metadata = _prepared(database).fold(fold)
+def _of_fold(database: str, fold: str, sha256: str, first: int, end: int) -> Images:
+    metadata = _metadata(database, fold, sha256)
     return ImageFiles(home(), metadata.paths[first:end], partial(_in_line, metadata.file, first), labels=metadata.labels[first:end])
 
 
-@lru_cache(maxsize=1)
 def _listed(folder: Path) -> tuple[list[str], str]:
     """Return the paths of all images below a directory, and the checksum of their names and sizes."""
     below = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
@@ -157,11 +165,22 @@ def _listed(folder: Path) -> tuple[list[str], str]:
     return paths, fingerprint([(path, (folder / path).stat().st_size) for path in paths])
 
 
-def _of_directory(folder: Path, sha256: str, first: int, end: int) -> Images:
+@lru_cache(maxsize=1)
+def _paths(folder: Path, sha256: str) -> list[str]:
+    """Return the paths of all images below a directory, which a process lists once.
+
+    Raises:
+        DataError: if they are not those that the shards were cut from.
+    """
     paths, now = _listed(folder)
     if now != sha256:
         raise DataError(f"{folder} was changed while it is encoded: names or sizes of its images differ")
-    return ImageFiles(folder, paths[first:end], _nowhere, keys=paths[first:end])
+    return paths
+
+
+def _of_directory(folder: Path, sha256: str, first: int, end: int) -> Images:
+    paths = _paths(folder, sha256)[first:end]
+    return ImageFiles(folder, paths, _nowhere, keys=paths)
 
 
 def _of_list(file: Path, first: int, start: int, end: int) -> Images:

@@ -110,12 +110,17 @@ def write_table(
 
     columns = {"id": pyarrow.array(ids[present]), "code": packed(codes)}
     if keys is not None:
-        columns["key"] = pyarrow.array([keys[row] for row in np.flatnonzero(present).tolist()], pyarrow.string())
+        columns["key"] = pyarrow.array([_printable(keys[row]) for row in np.flatnonzero(present).tolist()], pyarrow.string())
     if labels is not None:
         columns["labels"] = packed(labels)
     # ids that follow each other take no space as differences, and codes are hardly ever the same
     details = {"compression": "zstd", "use_dictionary": False, "column_encoding": {"id": "DELTA_BINARY_PACKED"}}
     pyarrow.parquet.write_table(pyarrow.table(columns), stream, **details)
+
+
+def _printable(key: str) -> str:
+    """Return a key as text: of the name of a file every byte may come that is no UTF-8."""
+    return key.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _facts(file: Path) -> tuple[int, set[str]]:

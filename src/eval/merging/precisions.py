@@ -46,7 +46,10 @@ class PrecisionSums:
         for column, known in enumerate(self.cuts[queries].T):
             if np.array_equal(known, cut):
                 return column
-        raise BioDeepHashingError(f'the tie rule "index" was not ranked with the cut at {cut.min():,} to {cut.max():,} items')
+        raise BioDeepHashingError(
+            f'the tie rule "index" was not ranked with the cut at {cut.min():,} to {cut.max():,} items: the second pass over the shards '
+            "must be asked for the same cuts (-k, -radius)"
+        )
 
 
 def cuts_of(counts: CountedTask, specs: Sequence[APSpec]) -> Counts:
