@@ -48,7 +48,7 @@ def launch() -> Launch:
     if "TORCHELASTIC_RUN_ID" in given:
         return Launch("torchrun", int(given["RANK"]), int(given["WORLD_SIZE"]), int(given["LOCAL_WORLD_SIZE"]))
     if "SLURM_STEP_ID" in given and int(given.get("SLURM_NTASKS", "1")) > 1:
-        even = re.fullmatch(r"(\d+)(\(x\d+\))?", given["SLURM_STEP_TASKS_PER_NODE"])  # 4(x2): four on each of two machines
+        even = re.fullmatch(r"(\d+)(\(x\d+\))?", given.get("SLURM_STEP_TASKS_PER_NODE", ""))  # 4(x2): four on each of two machines
         return Launch("srun", int(given["SLURM_PROCID"]), int(given["SLURM_NTASKS"]), int(even[1]) if even else 0)
     return Launch()
 

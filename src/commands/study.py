@@ -139,18 +139,20 @@ def _is_sweep(arguments: Namespace, table: type[CommonSettings]) -> bool:
 
 
 def _sweep(arguments: Namespace, table: type[CommonSettings], placement: Placement) -> None:
+    if not issubclass(table, TrainingSettings):
+        raise UsageError(
+            f"{table.method} has no val mAP to choose by: leave out -trials, and list values in place of ranges"
+        )
     values, source = _values(arguments, table), _source(arguments)
     ranges = {name: range_of(table, name, value, source) for name, value in values.items() if isinstance(value, Mapping)}
     listed = {name: value for name, value in values.items() if name not in ranges}
     trials = expand(table, listed | {name: of.low for name, of in ranges.items()}, source)
     seeds = list(dict.fromkeys(trial.seed for trial in trials))
-    arms = [trial for trial in trials if trial.seed == seeds[0] and isinstance(trial, TrainingSettings)]
+    arms = [trial for trial in trials if trial.seed == seeds[0]]
     for line in prepare_source(given_images(arguments, arguments.config), arguments.skip_unreadable):
         print(line)
-    title = arguments.config.stem
-    failures = sweep(
-        arms, ranges, trials=arguments.trials, rungs=given_rungs(arguments), seeds=seeds[1:], placement=placement, title=title
-    )  # fmt: skip
+    title, rungs = arguments.config.stem, given_rungs(arguments)
+    failures = sweep(arms, ranges, trials=arguments.trials, rungs=rungs, seeds=seeds[1:], placement=placement, title=title)
     if failures:
         raise BioDeepHashingError(f"{len(failures)} trials failed:\n" + "\n".join(failures))
 

@@ -125,6 +125,8 @@ def sweep(
         UsageError: without Optuna, or for settings that a sweep cannot have.
     """
     first = arms[0]
+    if (different := len({Run.of(arm) for arm in arms})) < len(arms):
+        raise UsageError(f"{len(arms)} combinations of listed values with {different} different runs: list every value once")
     if trials < 1:
         raise UsageError(f"-trials {trials} is not possible: it must be at least 1 trial")
     if rungs.first >= first.epochs:

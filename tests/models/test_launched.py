@@ -15,7 +15,7 @@ from training_cases import equal, weights
 
 from biodeephashing.commands.train import train
 from biodeephashing.errors import UsageError
-from biodeephashing.models.entrances import refuse_launch
+from biodeephashing.models.entrances import predict, refuse_launch
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.runs import Run, settings_of
 from biodeephashing.settings import CommonSettings
@@ -80,6 +80,7 @@ def test_what_works_in_one_process_is_refused_once(monkeypatch):
     with pytest.raises(SystemExit) as end:
         refuse_launch("study.py")
     assert end.value.code == UsageError.exit_status
+    predict(["-p", "a run that is not there"])  # rank 0 looks for it
 
 
 def test_one_alone_waits_for_nobody():

@@ -153,6 +153,7 @@ def config(tmp_path, tiny_database):
         ([], ("", ""), "learning_rate has a range: say with -trials N"),
         (["-trials", "3"], ("lr: {low: 1e-4, high: 1e-2, log: true}", "lr: 1e-3"), "there is none"),
         (["-trials", "0"], ("", ""), "-trials 0 is not possible"),
+        (["-trials", "3"], ("[fa]", "[fa, fa]"), "list every value once"),
         (["-trials", "3", "-rung", "2"], ("", ""), "-rung 2 is not before the end, -ep 2"),
         (["-trials", "3", "-part", "0/2"], ("", ""), "-part 0/2"),
         (["-trials", "3", "-no_skip"], ("", ""), "leave out -no_skip"),

@@ -130,7 +130,8 @@ def _build_loss(settings: Settings, views: Mapping[str, View]) -> CrossModalLoss
 def _start(loss: AlternatingLoss, towers: Mapping[str, HashNetwork], views: Mapping[str, View], settings: Settings) -> None:
     """Fill what a loss remembers of the train fold, with the outputs of the untrained towers or with draws."""
     if loss.starts_from_towers:
-        loss.start(*(_outputs(towers[modality], view, settings) for modality, view in views.items()))
+        image, text = (_outputs(towers[modality], view, settings) for modality, view in views.items())
+        loss.start(image, text)
     else:
         loss.start(None, None, settings.seed)
 
