@@ -140,9 +140,7 @@ def _is_sweep(arguments: Namespace, table: type[CommonSettings]) -> bool:
 
 def _sweep(arguments: Namespace, table: type[CommonSettings], placement: Placement) -> None:
     if not issubclass(table, TrainingSettings):
-        raise UsageError(
-            f"{table.method} has no val mAP to choose by: leave out -trials, and list values in place of ranges"
-        )
+        raise UsageError(f"{table.method} has no val mAP to choose by: leave out -trials, and list values in place of ranges")
     values, source = _values(arguments, table), _source(arguments)
     ranges = {name: range_of(table, name, value, source) for name, value in values.items() if isinstance(value, Mapping)}
     listed = {name: value for name, value in values.items() if name not in ranges}
