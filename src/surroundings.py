@@ -89,6 +89,12 @@ def settle() -> None:
     _lend_home()
 
 
+def stand_alone() -> None:
+    """Make this process count as started alone: ``srun ray start`` hands its own launch down to all processes of a node."""
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_STEP_ID"):
+        os.environ.pop(name, None)
+
+
 @contextmanager
 def redirected_libraries(log: Path) -> Iterator[None]:
     """Let what C libraries and child processes write to standard error go to a file during the block; Python writes where it did.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from biodeephashing.surroundings import settle
+from biodeephashing.surroundings import Launch, launch, settle, stand_alone
 
 COMMAND = """
 import os, subprocess, sys, warnings
@@ -133,3 +133,11 @@ def test_libraries_write_to_a_file_and_python_where_it_did(tmp_path: Path, strea
     done = subprocess.run([sys.executable, "-c", REDIRECTED, str(log), stream], capture_output=True, text=True, check=True)
     assert done.stderr == "Python, Python after, a C library after"
     assert log.read_text() == "a C library, a child process"
+
+
+def test_a_process_of_a_node_that_srun_started_stands_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}.items():
+        monkeypatch.setenv(name, value)
+    assert launch() == Launch("srun", 1, 2, 1)
+    stand_alone()
+    assert launch() == Launch()

@@ -19,6 +19,7 @@ from ray.exceptions import RayError, RaySystemError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..errors import BioDeepHashingError, RunError
+from ..surroundings import stand_alone
 from ._interface import Outcome, Result, Unit
 
 OBJECT_STORE = 80 * 2**20  # bytes of a node's; nothing large passes through it, and Ray would take a third of the memory
@@ -173,6 +174,7 @@ def _call(work: Callable[[], Any]) -> Any:
 @ray.remote
 def _do(work: Callable[[Any], Any], unit: Any) -> tuple[Any, Exception | None, str]:
     """Do a unit in a process of the cluster; returns result, error, and what was written to standard error, which only the node has."""
+    stand_alone()
     with redirect_stderr(io.StringIO()) as written:
         try:
             result, error = work(unit), None
