@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 Colour = tuple[float, ...]
@@ -54,6 +55,22 @@ class Preprocessing:
         both = [key for key in own if key in others and own[key] != others[key]]
         return ", ".join(f"{_LABELS.get(key, '')}{own[key]} instead of {others[key]}" for key in both)
 
+    def at_size(self, side: int) -> Preprocessing:
+        """Return this preprocessing, which has a size, for images of another one: their shape, and the share that is cut out, stay.
+
+        Args:
+            side: the shorter of height and width that the network sees [pixels].
+
+        Example:
+            >>> Preprocessing((224, 224), "bicubic").at_size(96).instead_of(Preprocessing((224, 224), "bicubic"))
+            '96×96 pixels instead of 224×224 pixels'
+        """
+        assert self.size is not None
+        height, width = self.size
+        short = min(height, width)
+        source = f"{self.source} but for the size" if self.source and side != short else self.source
+        return replace(self, size=(round(height * side / short), round(width * side / short)), source=source)
+
     def record(self) -> dict[str, Any]:
         """Return what ``hparams.json`` holds of it.
 
@@ -84,6 +101,17 @@ _LABELS = {"crop": "crop ", "mean": "mean ", "std": "deviation "}
 IMAGENET = Preprocessing((224, 224), source="as usual for ImageNet")
 SQUASHED = Preprocessing((224, 224), crop=1.0, crop_mode="squash", source="as usual for ImageNet but for the shape")
 OWN_SIZE = Preprocessing(None, source="as usual for ImageNet")
+
+
+def name_and_side(transformations: str) -> tuple[str, int | None]:
+    """Return a value of ``-trf`` without the size that it may end with, and this size [pixels]; None for none.
+
+    Example:
+        >>> name_and_side("weights-aug-96"), name_and_side("weights"), name_and_side("imagenet-96")
+        (('weights-aug', 96), ('weights', None), ('imagenet-96', None))
+    """
+    found = re.fullmatch(r"(weights|weights-aug)-([1-9]\d*)", transformations, re.ASCII)
+    return (found[1], int(found[2])) if found else (transformations, None)
 
 
 def _numbers(values: Iterable[float]) -> str:

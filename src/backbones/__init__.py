@@ -1,6 +1,6 @@
 """Backbones: images in, features out; :func:`build_network` puts the hash layer on top."""
 
-from . import alexnet, cnnf, hrnet, lenet, resnet18, resnet20, resnet34, resnet50, resnet56, vgg16
+from . import alexnet, cnnf, efficientnet_lite0, hrnet, lenet, resnet18, resnet20, resnet34, resnet50, resnet56, vgg16
 from ._base import BACKBONES, Backbone
 from ._network import HashNetwork, LevelNetwork, build_backbone, build_network, fusion_of, preprocessing_of, weights_choice
 from ._standardised import Standardised, build_feature_network
@@ -16,6 +16,7 @@ __all__ = [
     "build_feature_network",
     "build_network",
     "cnnf",
+    "efficientnet_lite0",
     "fusion_of",
     "hrnet",
     "lenet",

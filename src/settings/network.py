@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError, unknown_name
-from ..registry import names_in_timm, names_on_disk
+from ..preprocessing import name_and_side
+from ..registry import declared_on_disk, names_in_timm, names_on_disk
 from .common import CommonSettings
 from .setting import setting
+
+SIDES = (16, 2048)  # of images that -trf weights-SIDE makes [pixels]
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,12 @@ class NetworkSettings(CommonSettings):
     transformations: str = setting(
         "", "trf",
         "what happens to an image before the network; in training alone, -aug is random; weights: what the pretrained weights want; "
+        "weights-SIDE and weights-aug-SIDE the same at another size (weights-96: 96 pixels); "
         "squash brings each side to 224 pixels, whatever the shape; none keeps its size, dataset too, with mean and deviation of the "
         "dataset's own train fold; of ready features dataset does so with each column, and none leaves them; left out: weights for "
-        "timm:NAME (but imagenet with -weights none), dataset for ready features, imagenet for every other backbone",
+        "timm:NAME and efficientnet_lite0 (but imagenet with -weights none), dataset for ready features, imagenet for every other backbone",
         choices=("weights", "weights-aug", "imagenet", "imagenet-aug", "squash", "cifar-aug", "none", "dataset"), named="always",
-        before="seed",
+        before="seed", family=lambda value: name_and_side(value)[0],
     )  # fmt: skip
     architecture: str = setting(
         "alexnet", "arch", "backbone; for ready features linear or mlp:1024,512 (units of the hidden layers)", named="always", before="seed"
@@ -57,13 +61,16 @@ class NetworkSettings(CommonSettings):
         """Choose the transformations after the backbone and its weights."""
         super().complete()
         if self.transformations == "":
-            pretrained = self.backbone.startswith("timm:") and self.weights != "none"
-            self.put("transformations", "weights" if pretrained else "dataset" if self.takes_features else "imagenet")
+            own = self.backbone.startswith("timm:") or _declares_preprocessing(self.backbone)
+            self.put("transformations", "weights" if own and self.weights != "none" else "dataset" if self.takes_features else "imagenet")
 
     def check(self) -> None:
         """Check the backbone."""
         super().check()
         self.check_backbone()
+        side = name_and_side(self.transformations)[1]
+        if side is not None and not SIDES[0] <= side <= SIDES[1]:
+            raise UsageError(f"-trf {self.transformations} is not possible: the size must be from {SIDES[0]} to {SIDES[1]} pixels")
 
     def check_backbone(self) -> None:
         """Refuse a backbone that does not exist, and a transformation that is not for what it takes.
@@ -84,3 +91,8 @@ class NetworkSettings(CommonSettings):
             prefix = self.architecture.removesuffix(self.backbone)
             names = [f"{prefix}{name}" for name in (*known, "timm:NAME")]
             raise unknown_name("backbone", self.architecture, names, (f"{prefix}timm:{name}" for name in names_in_timm()))
+
+
+def _declares_preprocessing(backbone: str) -> bool:
+    """Return whether the weights of a registered backbone come with a preprocessing of their own."""
+    return declared_on_disk("backbones", "BACKBONES").get(backbone, {}).get("preprocessing") == "weights"

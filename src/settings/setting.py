@@ -46,6 +46,7 @@ class Setting:
             leaves the files of other runs as they are.
         before: the long name of the field that it stands before in the run's name; empty for the place that the class gives it.
         read: what a text means, where it is more than it says.
+        family: which of the choices a text is a form of, where it may be more than one of them.
     """
 
     flag: str
@@ -58,6 +59,7 @@ class Setting:
     recorded: Literal["always", "changed"] = "always"
     before: str = ""
     read: Callable[[str], str] = str
+    family: Callable[[str], str] = str
 
 
 Field: TypeAlias = "dataclasses.Field[Any]"
@@ -150,7 +152,7 @@ def check_value(setting: Setting, value: Any) -> None:
         UsageError: naming the flag, the value and what would be legal.
     """
     for item in value if isinstance(value, tuple) else (value,):
-        if setting.choices and item not in setting.choices:
+        if setting.choices and setting.family(item) not in setting.choices:
             raise unknown_name(f"value for -{setting.flag}", item, setting.choices)
         if isinstance(item, float) and not math.isfinite(item):
             raise UsageError(f"-{setting.flag} {item!r} is not possible: it must be a finite number")

@@ -75,6 +75,10 @@ class TrainingSettings(NetworkSettings):
         False, "freeze", "train the hash layer (and the loss) alone: the backbone keeps its weights and gives the features of evaluation",
         before="device",
     )  # fmt: skip
+    fixed_norm: bool = setting(
+        False, "fixed_norm", "batch norm of the backbone keeps its pretrained mean and variance; scale and shift learn",
+        recorded="changed", before="device",
+    )  # fmt: skip
     devices: int = setting(1, "devices", "devices that share a batch", check=AT_LEAST_1, before="tracking", **TRAIN_ONLY)
     rule_constants: str = setting(
         "", "rule_constants",

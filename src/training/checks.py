@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..preprocessing import IMAGENET, Preprocessing
 from ..settings import TrainingSettings
 from ..settings.rule_maps import rules_named
-from .learner import convert
+from .learner import batch_norms, convert, set_evaluation_of_frozen
 
 
 def check_input(network: HashNetwork, image: Tensor, settings: TrainingSettings) -> None:
@@ -60,12 +60,24 @@ def check_batches(network: HashNetwork, example: Tensor, settings: TrainingSetti
         return
     try:
         with torch.no_grad():
-            copy.deepcopy(network).train()(example.unsqueeze(0))
+            trained = copy.deepcopy(network).train()
+            set_evaluation_of_frozen(trained, settings)
+            trained(example.unsqueeze(0))
     except ValueError as error:
         raise UsageError(
             f"-bs {settings.batch_size} gives each device one image at a time, and batch norm in {settings.backbone} needs more "
             f"({error}): give at least -bs {2 * settings.devices}"
         ) from error
+
+
+def check_norms(network: HashNetwork, settings: TrainingSettings) -> None:
+    """Refuse to keep the statistics of batch norm where there is none.
+
+    Raises:
+        UsageError: naming the backbone.
+    """
+    if settings.fixed_norm and not batch_norms(network.backbone):
+        raise UsageError(f"-fixed_norm keeps the statistics of batch norm, and {settings.backbone} has no batch norm: leave it out")
 
 
 def check_rules(network: HashNetwork, example: Tensor, settings: TrainingSettings) -> None:

@@ -15,7 +15,7 @@ from ..losses import HashingLoss
 from ..runs import Run
 from ..settings import TrainingSettings
 from ..surroundings import has_terminal
-from .checks import check_batches, check_input, check_precision, check_rules
+from .checks import check_batches, check_input, check_norms, check_precision, check_rules
 from .data_module import Feeding
 from .devices import device_of
 from .feeding import batches_of, images_of, network_for
@@ -67,6 +67,7 @@ def fit(
         module = build_module(settings, folds["train"], build_loss, fresh=resume is None and start is None, validation=validation)
         if resume is None and start is not None:
             module.start_from(start)
+        check_norms(module.network, settings)
         check_batches(module.network, module.example, settings)
         check_rules(module.network, module.example, settings)
         sampled = module.loss.epoch_rows(0)

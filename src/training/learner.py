@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..backbones import HashNetwork
 from ..bio import (
@@ -65,6 +65,23 @@ def schedule_of(optimizer: torch.optim.Optimizer, settings: TrainingSettings) ->
     return {"lr_scheduler": {"scheduler": scheduler, "interval": schedule.unit}}
 
 
+def set_evaluation_of_frozen(network: HashNetwork, settings: TrainingSettings) -> None:
+    """Keep a frozen backbone from training mode, and batch norm of fixed statistics: it normalises by them, and does not update them.
+
+    A frozen backbone has no dropout either.
+    """
+    if settings.freeze:
+        network.backbone.eval()
+    elif settings.fixed_norm:
+        for layer in batch_norms(network.backbone):
+            layer.eval()
+
+
+def batch_norms(network: nn.Module) -> list[nn.Module]:
+    """Return the layers of a network that keep running statistics of their inputs."""
+    return [layer for layer in network.modules() if isinstance(getattr(layer, "running_mean", None), Tensor)]
+
+
 class Learner:
     """A network that learns by a rule, and the optimizer that its feedback and its norms follow.
 
@@ -117,9 +134,8 @@ class Learner:
         return self.settings.hash_rate * self.settings.learning_rate
 
     def set_evaluation_of_frozen(self) -> None:
-        """Keep a frozen backbone from training mode: no dropout there, and no update of running statistics."""
-        if self.settings.freeze:
-            self.network.backbone.eval()
+        """Keep from training mode what :func:`set_evaluation_of_frozen` says."""
+        set_evaluation_of_frozen(self.network, self.settings)
 
     def state(self) -> dict[str, Any]:
         """Return how the feedback was drawn and the state of its updates; the drawn matrices are derived from it."""

@@ -8,6 +8,7 @@ from ..data import Metadata
 from ..data.images.feeding import single_image_left
 from ..settings import TrainingSettings
 from .feeding import preprocessing_line
+from .notes import notes_of
 from .validation import Validation
 
 
@@ -32,6 +33,7 @@ def plan_of(
         f"validation: {validation.line(items)}",
         preprocessing_line(settings),
         f"batches: {_batches(settings, count if sampled is None else sampled)}{drawn}",
+        *(f"note: {note}" for note in notes_of(settings)),
     ]
 
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from ...preprocessing import IMAGENET, OWN_SIZE, SQUASHED, Colour, Preprocessing
+from ...preprocessing import IMAGENET, OWN_SIZE, SQUASHED, Colour, Preprocessing, name_and_side
 from ...registry import Registry
 from ._augment import Images, Pixels, crop_and_flip, shift_and_flip
 from ._enlarge import enlarge
@@ -94,7 +94,8 @@ def transformation(name: str, weights: Preprocessing) -> Transformation:
     """Return what a value of ``-trf`` means for a network.
 
     Args:
-        name: "weights", "weights-aug", or one of :data:`TRANSFORMS`, which mean the same for every network.
+        name: "weights" or "weights-aug", both perhaps with a size ("weights-96"), or one of :data:`TRANSFORMS`, which mean the same for
+            every network.
         weights: the preprocessing of the network's weights; it has a size.
 
     Raises:
@@ -104,6 +105,9 @@ def transformation(name: str, weights: Preprocessing) -> Transformation:
         >>> transformation("weights", IMAGENET) == TRANSFORMS["imagenet"] == transformation("imagenet", OWN_SIZE)
         True
     """
+    name, side = name_and_side(name)
+    if side is not None:
+        weights = weights.at_size(side)
     if name == "weights":
         return Transformation(weights)
     if name == "weights-aug":

@@ -20,11 +20,12 @@ from ...runs import Run
 from ...settings import TrainingSettings
 from ...settings.constants import parse_constants
 from ...surroundings import has_terminal
-from ...training.checks import check_batches, check_input, check_rules
+from ...training.checks import check_batches, check_input, check_norms, check_rules
 from ...training.devices import device_of
 from ...training.feeding import batches_of, network_for, preprocessing_line
 from ...training.launched import leader_first, leads
 from ...training.loop import check_machine, interrupted_training, train_module
+from ...training.notes import notes_of
 from ...training.quiet import silence_third_party
 from ...training.reporting import Reporting
 from ...training.validation import Validation
@@ -90,6 +91,7 @@ def build_module(settings: Settings, feeding: CrossModalFeeding, *, fresh: bool,
     loss = _build_loss(settings, views)
     example = images.transformation.to_network_input(images[int(images.present.argmax())][0][None])[0]
     check_input(towers["image"], example, settings)
+    check_norms(towers["image"], settings)
     if isinstance(loss, AlternatingLoss):
         loss.set_present(*(torch.from_numpy(view.present) for view in views.values()))
         if fresh and leads():  # the other processes of a launch get the loss as it is then
@@ -189,7 +191,7 @@ def _plan(settings: Settings, feeding: CrossModalFeeding, module: CrossModalModu
         f"epoch: {order}",
         *(f"sampling (-sampling {settings.sampling}) of {name}: {partners}" for name, partners in feeding.partners.items()),
         *(["labels of train: " + _noise(feeding)] if feeding.settings.label_noise else []),
-        *(f"note: {warning}" for warning in module.loss.warnings_for(settings.optimizer)),
+        *(f"note: {warning}" for warning in (*notes_of(settings.tower("image")), *module.loss.warnings_for(settings.optimizer))),
     ]
 
 
