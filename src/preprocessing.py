@@ -68,7 +68,7 @@ class Preprocessing:
         assert self.size is not None
         height, width = self.size
         short = min(height, width)
-        source = f"{self.source} but for the size" if self.source and side != short else self.source
+        source = f"{self.source}, but for the size" if self.source and side != short else self.source
         return replace(self, size=(round(height * side / short), round(width * side / short)), source=source)
 
     def record(self) -> dict[str, Any]:

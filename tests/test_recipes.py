@@ -22,7 +22,7 @@ from biodeephashing.settings.yaml_file import read_yaml
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted((CONFIGS / "recipes").glob("*.yaml"))
-GRIDS = sorted([*CONFIGS.glob("*.yaml"), *RECIPES])
+GRIDS = sorted([*CONFIGS.glob("*.yaml"), *(CONFIGS / "which_rule").glob("*.yaml"), *RECIPES])
 SCORE = re.compile(r"\b0\.\d{3,4}\b")
 LINES = ("Paper", "Data", "Metric", "Expected", "Time", "Command")
 

@@ -17,7 +17,9 @@ from ._timm import timm_backbone
 
 _TIMM = "tf_efficientnet_lite0"
 _HALF = (0.5, 0.5, 0.5)
-_PREPROCESSING = Preprocessing((224, 224), "bicubic", 0.875, mean=_HALF, std=_HALF, source="as the weights of EfficientNet-lite0 were trained")
+_PREPROCESSING = Preprocessing(
+    (224, 224), "bicubic", 0.875, mean=_HALF, std=_HALF, source="as the weights of EfficientNet-lite0 were trained"
+)
 
 
 @BACKBONES.register("efficientnet_lite0", preprocessing="weights")

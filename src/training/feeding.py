@@ -26,7 +26,7 @@ from ..data.features.rows import statistics_of
 from ..data.images.colours import colours_of
 from ..data.images.turning import Turning
 from ..errors import RunError, UsageError
-from ..preprocessing import Preprocessing
+from ..preprocessing import Preprocessing, name_and_side
 from ..runs import Run
 from ..runs.hparams_json import hparams_of, read_hparams
 from ..settings import CommonSettings, NetworkSettings
@@ -80,7 +80,8 @@ def preprocessing_line(settings: NetworkSettings) -> str:
         return f"ready features (-trf {settings.transformations}): {done}"
     applied, required = transformation_of(settings).preprocessing, preprocessing_of(settings.backbone)
     line = f"preprocessing (-trf {settings.transformations}): {applied}"
-    if applied == required or weights_choice(settings.backbone, settings.weights) == "none":
+    other_size = name_and_side(settings.transformations)[1] is not None
+    if other_size or applied == required or weights_choice(settings.backbone, settings.weights) == "none":
         return line  # random weights require nothing
     return f"{line}; the weights require {required.instead_of(applied)}, {required.source}: -trf weights applies it"
 

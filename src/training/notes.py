@@ -32,8 +32,8 @@ def notes_of(settings: TrainingSettings) -> list[str]:
 
 
 def _note(rule: str, measured: str, fixed: bool, rate: float) -> str:
+    how, score = f"{measured} at -lr 0.0003{' with -fixed_norm' if fixed else ''}", _MEASURED[measured, fixed]
     return (
-        f"-mode {rule} at -lr {rate:g} can destroy pretrained features: EfficientNet-lite0 that learned by {measured} at -lr 0.0003"
-        f"{' with -fixed_norm' if fixed else ''} ended at mAP {_MEASURED[measured, fixed]:.3f} on CIFAR-10 (frozen 0.608, random codes 0.10); "
-        f"-lr {USABLE_RATE:g} or -freeze keeps more of them"
+        f"-mode {rule} at -lr {rate:g} can destroy pretrained features: EfficientNet-lite0 that learned by {how} ended at mAP {score:.3f} "
+        f"on CIFAR-10 (frozen 0.608, random codes 0.10); -lr {USABLE_RATE:g} or -freeze keeps more of them"
     )

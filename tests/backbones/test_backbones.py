@@ -10,8 +10,8 @@ from biodeephashing.backbones import BACKBONES, HashNetwork, build_backbone, bui
 from biodeephashing.errors import BioDeepHashingError, UnknownNameError, UsageError
 
 FEATURES = {
-    "lenet": 500, "alexnet": 4096, "cnnf": 4096, "vgg16": 4096, "resnet18": 512, "resnet20": 64, "resnet34": 512, "resnet50": 2048,
-    "resnet56": 64,
+    "lenet": 500, "alexnet": 4096, "cnnf": 4096, "efficientnet_lite0": 1280, "vgg16": 4096, "resnet18": 512, "resnet20": 64,
+    "resnet34": 512, "resnet50": 2048, "resnet56": 64,
 }  # fmt: skip
 SMALL = ("lenet", "resnet18", "resnet20", "hrnet_w18_small", "timm:resnet10t")
 

@@ -172,6 +172,10 @@ def test_transformation_left_out():
         ({"architecture": "timm:resnet18", "weights": "a.pth"}, "weights"),
         ({"architecture": "timm:resnet18", "weights": "none"}, "imagenet"),
         ({"architecture": "timm:resnet18", "transformations": "none"}, "none"),
+        ({"architecture": "bio-efficientnet_lite0"}, "weights"),
+        ({"architecture": "efficientnet_lite0", "weights": "none"}, "imagenet"),
+        ({"architecture": "efficientnet_lite0", "transformations": "weights-96"}, "weights-96"),
+        ({"architecture": "vgg16", "transformations": "weights-aug-64"}, "weights-aug-64"),
     ]:
         settings = Settings(**changes)
         assert settings.transformations == expected, changes
