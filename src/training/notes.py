@@ -35,5 +35,5 @@ def _note(rule: str, measured: str, fixed: bool, rate: float) -> str:
     how, score = f"{measured} at -lr 0.0003{' with -fixed_norm' if fixed else ''}", _MEASURED[measured, fixed]
     return (
         f"-mode {rule} at -lr {rate:g} can destroy pretrained features: EfficientNet-lite0 that learned by {how} ended at mAP {score:.3f} "
-        f"on CIFAR-10 (frozen 0.608, random codes 0.10); -lr {USABLE_RATE:g} or -freeze keeps more of them"
+        f"on CIFAR-10 (frozen 0.608, random codes 0.10); try -lr {USABLE_RATE:g} or less, or -freeze"
     )
