@@ -49,6 +49,7 @@ SAMPLES = {
     "hash_rate": ("1", 1.0),
     "balanced_HSWD_penalty": ("0.2", 0.2),
     "freeze": ("", True),
+    "fixed_norm": ("", True),
     "device": ("cpu", "cpu"),
     "devices": ("4", 4),
     "tracking": ("off", "off"),

@@ -57,6 +57,7 @@ def test_whole_numbers_given_for_fractions_make_the_same_name():
         ({"min_delta": 0.0}, "-min_delta=0.0"),
         ({"constrain_norm": True, "clip_norm": 5}, "-constrain_norm-clip_norm=5.0"),
         ({"no_cube": True, "min_delta": 0.01}, "-no_cube-min_delta=0.01"),
+        ({"freeze": True, "fixed_norm": True}, "-freeze-fixed_norm"),
         ({"constants": "gamma=20"}, "-constants=gamma%3D20"),
         ({"hash_rate": 1, "schedule": "step:30:0.1"}, "-schedule=step%3A30%3A0.1-hash_rate=1.0"),
         ({"balanced_HSWD_penalty": 0.1}, "-balanced_HSWD_penalty=0.1"),
