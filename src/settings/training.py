@@ -75,16 +75,15 @@ class TrainingSettings(NetworkSettings):
         False, "freeze", "train the hash layer (and the loss) alone: the backbone keeps its weights and gives the features of evaluation",
         before="device",
     )  # fmt: skip
-    fixed_norm: bool = setting(
-        False, "fixed_norm", "batch norm of the backbone keeps its pretrained mean and variance; scale and shift learn",
-        recorded="changed", before="device",
-    )  # fmt: skip
     devices: int = setting(1, "devices", "devices that share a batch", check=AT_LEAST_1, before="tracking", **TRAIN_ONLY)
     rule_constants: str = setting(
         "", "rule_constants",
         "constants of the learning rules of -mode, name=value with commas between (rate=0.1,...), for each rule that has such a one; "
         "see docs/learning_rules.md", recorded="changed",
     )  # fmt: skip
+    fixed_norm: bool = setting(
+        False, "fixed_norm", "batch norm of the backbone keeps its pretrained mean and variance; scale and shift learn", recorded="changed"
+    )
 
     @property
     def is_bio(self) -> bool:

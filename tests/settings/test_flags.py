@@ -49,7 +49,6 @@ SAMPLES = {
     "hash_rate": ("1", 1.0),
     "balanced_HSWD_penalty": ("0.2", 0.2),
     "freeze": ("", True),
-    "fixed_norm": ("", True),
     "device": ("cpu", "cpu"),
     "devices": ("4", 4),
     "tracking": ("off", "off"),
@@ -57,6 +56,7 @@ SAMPLES = {
     "predict_batch_size": ("7", 7),
     "tsv": ("", True),
     "rule_constants": ("rate=0.1,samples=9", "rate=0.1,samples=9"),
+    "fixed_norm": ("", True),
     "bank": ("", True),
 }
 FOREIGN = [(phase, f"-{s.flag}") for phase in PHASES for _, s in Settings.table() if phase not in s.phases]
