@@ -23,6 +23,8 @@ def notes_of(settings: TrainingSettings) -> list[str]:
         >>> note.partition(":")[0]
         '-mode fa at -lr 0.0003 can destroy pretrained features'
     """
+    if settings.takes_features:
+        return []
     if weights_choice(settings.backbone, settings.weights) == "none":
         return ["-fixed_norm keeps mean 0 and variance 1 of fresh batch norm, which then never normalises"] if settings.fixed_norm else []
     if not settings.is_bio or settings.freeze or settings.learning_rate <= USABLE_RATE:

@@ -134,5 +134,6 @@ def test_what_is_known_of_rule_and_rate_is_said_once_for_pretrained_weights():
     for changes in [
         {"mode": "fa", "learning_rate": 1e-4}, {"mode": "fa", "freeze": True}, {"mode": "fa", "weights": "none"}, {"mode": "bp"},
         {"mode": "usf", "fixed_norm": True}, {"mode": "frsf"}, {"architecture": "bio-lenet", "mode": "fa"},
+        {"architecture": "bio-mlp:8", "mode": "fa"},
     ]:  # fmt: skip
         assert not notes_of(Settings(**known | changes)), changes
