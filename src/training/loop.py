@@ -22,7 +22,7 @@ from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .devices import accelerator
 from .feeding import check_preprocessing
-from .launched import leader_decides, leads
+from .meeting import leader_decides, leads
 from .reporting import PausedError, Reporting
 from .same_split import check_split
 from .status import recorded_training
