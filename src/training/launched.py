@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch.distributed import DistError
+from torch.distributed import DistError, destroy_process_group, init_process_group, is_initialized
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 from ..errors import INTERRUPTED, BioDeepHashingError, RunError
 from ..surroundings import Launch, launch
-from .meeting import PAUSE, Meeting, joined
+from .meeting import PAUSE, Meeting, common_store, joined
 
 _LOST = re.compile(r"gloo|NCCL|connection (closed|reset) by peer|broken pipe", re.IGNORECASE)
 
@@ -39,6 +39,8 @@ def launched() -> Iterator[None]:
         try:
             with joined(meeting):
                 yield
+            if is_initialized():
+                destroy_process_group()
             key = meeting.arrive()
             if own.rank == 0:  # last to go: it may keep the store, and has the run's end to write
                 meeting.wait_for_all(key)
@@ -47,6 +49,17 @@ def launched() -> Iterator[None]:
         except BaseException as error:
             _end(meeting, error)
             raise
+
+
+def join_group(backend: str) -> None:
+    """Let the processes find each other for their gradients, where Lightning would do so with the addresses of those that were restarted.
+
+    Args:
+        backend: "gloo" or "nccl".
+    """
+    if not is_initialized():
+        own = launch()
+        init_process_group(backend, store=PrefixStore("group", common_store()), rank=own.rank, world_size=own.size)
 
 
 def _find_others(own: Launch) -> Store:

@@ -72,6 +72,12 @@ def joined(meeting: Meeting) -> Iterator[None]:
         _meeting = None
 
 
+def common_store() -> Any:
+    """Return the store that the processes of the launch have to themselves; inside :func:`joined`."""
+    assert _meeting is not None
+    return _meeting.store
+
+
 def check_launch(settings: CommonSettings) -> None:
     """Refuse settings that the processes of a launch cannot train together.
 
