@@ -152,8 +152,7 @@ def open_parts(run: Run, path: Path, folder: Path | None = None, *, partial: boo
         build_part(run, database, folder, Part())
     indexes = [Index(part) for part in part_folders(folder)]
     notes = _checksums(database)
-    anew = f"{command_line('src/search/index.py')} -p {run.quoted} -database {path} makes it anew"
-    _check_parts(indexes, notes, anew)
+    _check_parts(indexes, notes, f"{command_line('src/search/index.py')} -p {run.quoted} -database {path}{' -partial' * partial}")
     lacking = [name for name in notes if not any(name in dict(index.facts.shards) for index in indexes)]
     if lacking and not partial:
         raise RunError(f"{folder} lacks {len(lacking):,} of {len(notes):,} shards: {_some(lacking)}: "
@@ -164,7 +163,7 @@ def open_parts(run: Run, path: Path, folder: Path | None = None, *, partial: boo
     return IndexParts(folder, sorted(indexes, key=lambda index: index.facts.first_id), items.items, items.find, ask)
 
 
-def _check_parts(indexes: Sequence[Index], notes: Mapping[str, str], anew: str) -> None:
+def _check_parts(indexes: Sequence[Index], notes: Mapping[str, str], command: str) -> None:
     """Refuse indexes of other codes than the shards hold now, and such that share a shard.
 
     Raises:
@@ -177,7 +176,8 @@ def _check_parts(indexes: Sequence[Index], notes: Mapping[str, str], anew: str) 
         for name, checksum in index.facts.shards:
             if notes.get(name) != checksum:
                 state = "is missing now" if name not in notes else "was encoded anew"
-                raise RunError(f"{index.folder} belongs to other codes: {name} {state}; {anew}")
+                part = index.folder.name.removeprefix("part-").replace("-of-", "/")
+                raise RunError(f"{index.folder} belongs to other codes: {name} {state}; {command} -part {part} makes it anew")
             if name in owners:
                 raise RunError(f"{owners[name]} and {index.folder} overlap: both hold {name}; remove one of them")
             owners[name] = index.folder

@@ -167,7 +167,8 @@ class Store:
             if create is not None and (replace or self._is_blank(connection)):
                 self._start_anew(connection, create)
             self._check_format(connection)
-            self.sweep(connection)
+            if not replace:  # what is to be replaced stays until that is committed
+                self.sweep(connection)
             yield connection
             connection.execute("COMMIT")
 

@@ -131,7 +131,7 @@ def _described(folder: ShardFolder, shard: int, ids: Sequence[int], width: int) 
     names = [name for name in ("labels", "key") if name in parquet.read_schema(file).names]
     table = parquet.read_table(file, columns=["id", *names], filters=[("id", "in", list(ids))])
     order = np.searchsorted(table["id"].to_numpy(), ids)
-    labels = _rows(table["labels"].combine_chunks()) if width else np.empty((len(order), 0), np.uint8)
+    labels = _rows(table["labels"]) if width else np.empty((len(order), 0), np.uint8)
     keys = table["key"].to_pylist() if "key" in names else None
     return labels[order], [keys[position] for position in order] if keys is not None else None
 
