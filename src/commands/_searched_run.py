@@ -65,11 +65,6 @@ class SearchedRun:
         return views_of(self.run) if self.database is None else ("image",)
 
     @cached_property
-    def classes(self) -> Sequence[str]:
-        """The class names that the run learned; a database in shards may have others, or none."""
-        return self.index().facts.classes if self.database is None else (read_split_facts(self.run.directory) or {}).get("classes", ())
-
-    @cached_property
     def prepared(self) -> PreparedDataset:
         """The dataset of the run."""
         return PreparedDataset(self.run.database)
@@ -224,10 +219,11 @@ class SearchedRun:
 
     def _result(self, query: Query, answer: Answer, own: int | None, view: str) -> Result:
         index = self.index(view)
-        labels = query.labels if tuple(self.classes) == index.facts.classes else None
+        classes = index.facts.classes if self.database is None else self._learned  # a database in shards may have others, or none
+        labels = query.labels if classes == index.facts.classes else None
         if labels is None and own is not None:
             labels = index.item(own).labels
-        return result_of(index, answer, source=query.source, code=query.code, labels=labels, prediction=self._prediction(query),
+        return result_of(index, answer, source=query.source, code=query.code, labels=labels, prediction=self._prediction(query, classes),
                          note=query.note, text=query.text, text_of=self.text_of if view == "text" else None)  # fmt: skip
 
     def _by_features(self, query: Query, answer: Answer, excluded: int, question: Question) -> Answer:
@@ -254,13 +250,18 @@ class SearchedRun:
             raise RunError(f"-ties features needs the features of the fold {item.fold}, whose file is missing: predict the fold again")
         return features[item.row]
 
-    def _prediction(self, query: Query) -> Prediction | None:
+    @cached_property
+    def _learned(self) -> tuple[str, ...]:
+        """The class names that the run learned."""
+        return tuple((read_split_facts(self.run.directory) or {}).get("classes", ()))
+
+    def _prediction(self, query: Query, classes: Sequence[str]) -> Prediction | None:
         """Return what the head or the centres of the run tell; None to let the neighbours vote."""
         if query.features is None or self.classifier is None:
             return None
         (probabilities,) = self.classifier.probabilities(query.features[None])
         best = int(probabilities.argmax())
-        return Prediction(self.classes[best], float(probabilities[best]), f"by {self.classifier.name}")
+        return Prediction(classes[best], float(probabilities[best]), f"by {self.classifier.name}")
 
 
 def sized(preprocessing: Preprocessing, prepared: PreparedDataset) -> Preprocessing:

@@ -45,7 +45,9 @@ def index_shards(arguments: Namespace, actions: Sequence[str]) -> int:
     if not actions:
         build_part(run, database, folder, part, no_skip=arguments.no_skip)
         return 0
-    for path in part_folders(folder):
+    if not (paths := part_folders(folder)):
+        raise RunError(f"{folder} holds no index of shards yet: the same command without -{actions[0]} builds it")
+    for path in paths:
         index = Index(path)
         if actions == ["check"]:
             index.check()
@@ -152,22 +154,22 @@ def open_parts(run: Run, path: Path, folder: Path | None = None, *, partial: boo
         build_part(run, database, folder, Part())
     indexes = [Index(part) for part in part_folders(folder)]
     notes = _checksums(database)
-    _check_parts(indexes, notes, f"{command_line('src/search/index.py')} -p {run.quoted} -database {path}{' -partial' * partial}")
-    lacking = [name for name in notes if not any(name in dict(index.facts.shards) for index in indexes)]
+    owners = _owners(indexes, notes, f"{command_line('src/search/index.py')} -p {run.quoted} -database {path}{' -partial' * partial}")
+    lacking = [name for name in notes if name not in owners]
     if lacking and not partial:
         raise RunError(f"{folder} lacks {len(lacking):,} of {len(notes):,} shards: {_some(lacking)}: "
                        "build the parts that are missing (index.py -database, -part), or give -partial")  # fmt: skip
-    if there := database.manifest.shards - len(notes) + len(lacking):
-        print(f"warning: {there:,} of {database.manifest.shards:,} shards are missing, and are not searched", file=sys.stderr)
+    if left_out := database.manifest.shards - len(notes) + len(lacking):
+        print(f"warning: {left_out:,} of {database.manifest.shards:,} shards are missing, and are not searched", file=sys.stderr)
     items = ShardItems(database)
     return IndexParts(folder, sorted(indexes, key=lambda index: index.facts.first_id), items.items, items.find, ask)
 
 
-def _check_parts(indexes: Sequence[Index], notes: Mapping[str, str], command: str) -> None:
-    """Refuse indexes of other codes than the shards hold now, and such that share a shard.
+def _owners(indexes: Sequence[Index], notes: Mapping[str, str], command: str) -> dict[str, Path]:
+    """Return which index holds each shard, by the shard's name.
 
     Raises:
-        RunError: naming index and shard.
+        RunError: naming index and shard, where an index is of other codes than the shards hold now, or two share a shard.
     """
     owners = dict[str, Path]()
     for index in indexes:
@@ -181,6 +183,7 @@ def _check_parts(indexes: Sequence[Index], notes: Mapping[str, str], command: st
             if name in owners:
                 raise RunError(f"{owners[name]} and {index.folder} overlap: both hold {name}; remove one of them")
             owners[name] = index.folder
+    return owners
 
 
 def _facts_of(run: Run, database: ShardDatabase) -> Facts:

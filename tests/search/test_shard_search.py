@@ -69,13 +69,14 @@ def test_parts_answer_as_one_sort_over_everything(tmp_path, seed):
         labels=generator.integers(0, 2, (count, 3)),
         alive=np.ones(count, bool),
     )
-    cuts = np.unique(generator.integers(0, count, generator.integers(0, 6)))
+    borders = np.unique(generator.integers(0, count, generator.integers(0, 6)))
     indexes = []
-    for rows in np.split(np.arange(count), cuts):
+    for rows in np.split(np.arange(count), borders):
         if len(rows):
             facts = Facts(bits, ("a", "b", "c"), first_id=int(every.ids[rows[0]]), shards=((f"part-{len(indexes)}", ""),))
             with Index.building(tmp_path / f"{len(indexes)}", facts) as writer:
-                for some in np.array_split(rows, 34 if seed == 0 and not indexes else 2):  # more segments than are left unmerged, some of no item
+                cuts = 34 if seed == 0 and not indexes else 2  # more segments than are left unmerged
+                for some in np.array_split(rows, cuts):
                     writer.add_shard(pack(every.codes[some]), every.ids[some], every.labels[some])
             indexes.append(Index(tmp_path / f"{len(indexes)}"))
             indexes[-1].check()
@@ -160,6 +161,7 @@ def test_what_does_not_belong_together_is_refused(run, other, shards, tmp_path, 
     asked = ("-database", shards, "-row", "query:1")
     for number in range(3):
         assert call(index_main, "-p", run, "-database", shards, "-part", f"{number}/3") == 0
+    assert "holds no index" in refused(capsys, index_main, "-p", run, "-database", shards, "-o", tmp_path / "none", "-facts")
     assert "did not encode" in refused(capsys, query_main, "-p", other, *asked)
     assert "holds part-0-of-3" in refused(capsys, index_main, "-p", run, "-database", shards)
     assert "is an index of shards" in refused(capsys, query_main, "-p", run, "-row", "query:1", "-index", shards / "index" / "part-0-of-3")
