@@ -41,7 +41,7 @@ def index_shards(arguments: Namespace, actions: Sequence[str]) -> int:
         raise UsageError("-dfs and -in say what is taken of a run: shards hold codes of images, and the index all of them")
     run, part = run_of(arguments.path), getattr(arguments, "part", Part())
     database = encoded_by(run, arguments.database, partial=arguments.partial)
-    folder = getattr(arguments, "output", None) or place_of(database)
+    folder = getattr(arguments, "output", None) or database.folder.index
     if not actions:
         build_part(run, database, folder, part, no_skip=arguments.no_skip)
         return 0
@@ -82,11 +82,6 @@ def encoded_by(run: Run, path: Path, *, partial: bool) -> ShardDatabase:
             f"its checkpoint is {own[:16]}, and theirs {manifest.checkpoint_sha256[:16]}"
         )
     return database
-
-
-def place_of(database: ShardDatabase) -> Path:
-    """Return where the parts of the index of shards lie unless another place is named."""
-    return database.folder.path / "index"
 
 
 def part_folders(folder: Path) -> list[Path]:
@@ -149,7 +144,7 @@ def open_parts(run: Run, path: Path, folder: Path | None = None, *, partial: boo
         RunError: if the parts do not belong to these shards, or to each other.
     """
     database = encoded_by(run, path, partial=partial)
-    folder = folder or place_of(database)
+    folder = folder or database.folder.index
     if not part_folders(folder):
         build_part(run, database, folder, Part())
     indexes = [Index(part) for part in part_folders(folder)]

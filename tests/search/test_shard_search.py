@@ -22,6 +22,7 @@ from biodeephashing.commands.search_serve import service_of
 from biodeephashing.data import load_fold
 from biodeephashing.errors import RunError, UsageError, guard
 from biodeephashing.executors import Outcome
+from biodeephashing.runs.shards import ShardFolder
 from biodeephashing.search import Facts, Index, IndexParts, ask_part
 from biodeephashing.search.index import main as index_main
 from biodeephashing.search.query import main as query_main
@@ -221,6 +222,16 @@ def test_a_build_that_fails_leaves_the_index_that_is_there(run, shards, capsys):
     assert "part-00003.npy is damaged" in refused(capsys, index_main, "-p", run, "-database", shards, "-no_skip")
     assert call(index_main, "-p", run, "-database", shards, "-check") == 0
     assert "checked" in capsys.readouterr().out
+
+
+def test_clearing_shards_removes_their_index(run, shards):
+    open_parts(run, shards)
+    folder = ShardFolder(shards)
+    manifest = folder.manifest()
+    assert [path.name for path in folder.index.iterdir()] == ["part-0-of-1"]
+    folder.clear()
+    assert not list(shards.iterdir())
+    folder.enter(manifest)
 
 
 def test_the_page_serves_a_database_in_shards(run, shards):
