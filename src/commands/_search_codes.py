@@ -132,11 +132,13 @@ def index_of(run: Run, folder: Path | None = None, view: str = "image") -> Index
 
 
 def check_view(index: Index, view: str) -> None:
-    """Refuse an index of another view.
+    """Refuse an index of another view, or of shards.
 
     Raises:
-        RunError: naming both.
+        RunError: naming what it is of.
     """
+    if index.facts.shards:
+        raise RunError(f"{index.folder} is an index of shards: -database FOLDER says where they are")
     if index.facts.view != view:
         raise RunError(f"{index.folder} is an index of {index.facts.view}s, and {view}s are searched: -in names the view")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BioDeepHashingError, DataError
-from ..search import Index
+from ..search import Index, IndexParts
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Question:
     view: str = "image"
 
 
-def codes_of_file(file: Path, index: Index) -> list[Query]:
+def codes_of_file(file: Path, index: Index | IndexParts) -> list[Query]:
     """Return the queries that a file of codes holds.
 
     Raises:

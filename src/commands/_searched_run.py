@@ -20,7 +20,8 @@ from ..eval.records.code_files import FoldCodes, current_predictions
 from ..models import Classifier, classifier_of
 from ..preprocessing import Preprocessing
 from ..runs import Run, home
-from ..search import Answer, Index, Item
+from ..runs.split_json import read_split_facts
+from ..search import Answer, Index, IndexParts, Item
 from ..search.results import Prediction, Result, result_of
 from ..settings import FOLDS
 from ..settings.strict_parser import command_line
@@ -39,13 +40,16 @@ class SearchedRun:
     Args:
         run: a predicted run.
         folders: where the index of a view lies that is not in its place in the run's directory.
+        database: the index of images in shards that is searched in place of the run's own; None for that.
     """
 
-    def __init__(self, run: Run, folders: Mapping[str, Path] | None = None) -> None:
-        self.run, self.hparams = run, run.hparams()
-        self._folders, self._indexes = folders or {}, dict[str, Index]()
+    def __init__(self, run: Run, folders: Mapping[str, Path] | None = None, database: IndexParts | None = None) -> None:
+        self.run, self.hparams, self.database = run, run.hparams(), database
+        self._folders, self._indexes = folders or {}, dict[str, Index | IndexParts]()
+        if database is not None:
+            self._indexes["image"] = database
 
-    def index(self, view: str = "image") -> Index:
+    def index(self, view: str = "image") -> Index | IndexParts:
         """Return the index of a view, which is built where there is none.
 
         Raises:
@@ -58,7 +62,7 @@ class SearchedRun:
     @cached_property
     def views(self) -> tuple[str, ...]:
         """The views of its items: images, or images and texts."""
-        return views_of(self.run)
+        return views_of(self.run) if self.database is None else ("image",)
 
     @cached_property
     def prepared(self) -> PreparedDataset:
@@ -190,49 +194,66 @@ class SearchedRun:
         return self.image(str(file), image_of(file), stored_path(file))
 
     def answer(self, query: Query, question: Question) -> Result:
-        """Search, and tell the class that the query most likely has; its classes are known where the index has its path.
+        """Answer one query, see :meth:`answers`."""
+        return self.answers([query], question)[0]
+
+    def answers(self, queries: Sequence[Query], question: Question) -> list[Result]:
+        """Search, and tell the class that each query most likely has; its classes are known where the index has its path.
 
         Raises:
             UsageError: for a class that does not exist, or an impossible number.
             RunError: for ties by features where there are none.
         """
-        index = self.index(question.view)
-        own = index.find(query.path) if query.path else None
-        excluded = [own if question.not_itself and own is not None else -1]
-        labels = query.labels if query.labels is not None or own is None else index.item(own).labels
-
-        def within(radius: int, most: int) -> Answer:
-            return index.within(query.code[None], radius, most, question.classes, excluded)[0]
-
+        if not queries:
+            return []
+        index, codes = self.index(question.view), np.stack([query.code for query in queries])
+        own = [index.find(query.path) if query.path else None for query in queries]
+        excluded = [number if question.not_itself and number is not None else -1 for number in own]
         if question.radius is None:
-            (answer,) = index.search(query.code[None], question.k, question.classes, excluded)
+            answers = index.search(codes, question.k, question.classes, excluded)
         else:
-            answer = within(question.radius, question.most)
-        if question.ties == "features" and len(answer.ids):
-            wider = within(int(answer.distances[-1]), len(answer.ids) + answer.tied)
-            answer = self._by_features(query, wider, len(answer.ids), answer.total, question.view)
-        return result_of(index, answer, source=query.source, code=query.code, labels=labels,
-                         prediction=self._prediction(query, index.facts.classes), note=query.note, text=query.text,
-                         text_of=self.text_of if question.view == "text" else None)  # fmt: skip
+            answers = index.within(codes, question.radius, question.most, question.classes, excluded)
+        if question.ties == "features":
+            answers = [self._by_features(*one, question) for one in zip(queries, answers, excluded, strict=True)]
+        return [self._result(*one, question.view) for one in zip(queries, answers, own, strict=True)]
 
-    def _by_features(self, query: Query, wider: Answer, count: int, total: int, view: str) -> Answer:
-        """Return as many items of an answer, tied ones in the order of their features' distance at unit length."""
+    def _result(self, query: Query, answer: Answer, own: int | None, view: str) -> Result:
+        index = self.index(view)
+        classes = index.facts.classes if self.database is None else self._learned  # a database in shards may have others, or none
+        labels = query.labels if classes == index.facts.classes else None
+        if labels is None and own is not None:
+            labels = index.item(own).labels
+        return result_of(index, answer, source=query.source, code=query.code, labels=labels, prediction=self._prediction(query, classes),
+                         note=query.note, text=query.text, text_of=self.text_of if view == "text" else None)  # fmt: skip
+
+    def _by_features(self, query: Query, answer: Answer, excluded: int, question: Question) -> Answer:
+        """Return as many items as an answer has, tied ones in the order of their features' distance at unit length."""
+        if not len(answer.ids):
+            return answer
         if query.features is None:
             raise RunError(f"-ties features needs the features of the query, and of {query.source} only the code is known")
-        features = np.array([self._features_of(item, view) for item in self.index(view).items(wider.ids)], np.float64)
+        index, view, count = self.index(question.view), question.view, len(answer.ids)
+        (wider,) = index.within(query.code[None], int(answer.distances[-1]), count + answer.tied, question.classes, [excluded])
+        features = np.array([self._features_of(item, view) for item in index.items(wider.ids.tolist())], np.float64)
         separations = np.linalg.norm(_units(features) - _units(query.features[None].astype(np.float64)), axis=1)
         order = np.lexsort((wider.ids, separations, wider.distances))[:count]
         last = wider.distances[order[-1]]
         tied = int((wider.distances == last).sum() - (wider.distances[order] == last).sum())
-        return Answer(wider.ids[order], wider.distances[order], tied, total)
+        return Answer(wider.ids[order], wider.distances[order], tied, answer.total)
 
     def _features_of(self, item: Item, view: str) -> NDArray[np.float32]:
         if item.fold is None or item.row is None:
-            raise RunError(f"-ties features needs the features of all tied items, and {item.path} was added without: use -ties id")
+            how = "was added" if self.database is None else "is in a shard"
+            raise RunError(f"-ties features needs the features of all tied items, and {item.path} {how} without: use -ties id")
         features = self.fold(item.fold, view)[1].features
         if features is None:
             raise RunError(f"-ties features needs the features of the fold {item.fold}, whose file is missing: predict the fold again")
         return features[item.row]
+
+    @cached_property
+    def _learned(self) -> tuple[str, ...]:
+        """The class names that the run learned."""
+        return tuple((read_split_facts(self.run.directory) or {}).get("classes", ()))
 
     def _prediction(self, query: Query, classes: Sequence[str]) -> Prediction | None:
         """Return what the head or the centres of the run tell; None to let the neighbours vote."""

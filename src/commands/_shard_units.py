@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
@@ -47,7 +47,18 @@ class RankingUnit(ShardUnit):
     cuts: Counts
 
 
-Unit = TypeVar("Unit", bound=ShardUnit)
+class Numbered(Protocol):
+    """A unit of work that has a place among the others.
+
+    Attributes:
+        number: counted from 0.
+    """
+
+    @property
+    def number(self) -> int: ...
+
+
+Unit = TypeVar("Unit", bound=Numbered)
 Result = TypeVar("Result")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +12,9 @@ from ..search import Index, Store
 from ..search.parsers import VIEWS
 from ._added_images import AddedImages, added_before, entries_of
 from ._search_codes import build, check_view, facts_of, index_of, shown, stored_path, views_of
+from ._search_facts import is_same, known_index, print_facts, summary
 from ._searched_run import SearchedRun
+from ._shard_index import check_unused_of_shards, index_shards
 
 TOGETHER = 10_000  # added images of a transaction
 
@@ -30,6 +30,9 @@ def from_arguments(arguments: Namespace) -> int:
         raise UsageError(f"-{actions[0]} and -{actions[1]} are two commands: give one of them")
     if actions and arguments.datafolds:
         raise UsageError(f"-dfs says what to build: leave it out beside -{actions[0]}")
+    if arguments.database is not None:
+        return index_shards(arguments, actions)
+    check_unused_of_shards(arguments)
     run, folder = run_of(arguments.path), getattr(arguments, "output", None)
     if actions == ["add"]:
         if arguments.view == "text":
@@ -58,13 +61,13 @@ def from_arguments(arguments: Namespace) -> int:
 
 def build_or_skip(run: Run, folder: Path, folds: Sequence[str], *, view: str, no_skip: bool) -> int:
     """Build the index of a view unless it is up to date, with the images that were added to the one that is there."""
-    known = _known(folder, no_skip)
+    known = known_index(folder, no_skip)
     if known is not None:
         check_view(known, view)
     folds = folds or (tuple(fold for fold, _ in known.facts.metadata_sha256) if known else ()) or ("database",)
     searched = SearchedRun(run)
     facts = facts_of(run, searched.prepared, tuple(dict.fromkeys(folds)), view)
-    if known is not None and not no_skip and _key(known.facts) == _key(facts):
+    if known is not None and not no_skip and is_same(known.facts, facts):
         print(f"skipped: {folder} belongs to {facts.checkpoint}, {summary(known)} (-no_skip builds it anew)")
         return 0
     added = AddedImages(searched, added_before(known, facts.classes) if known else [])
@@ -77,8 +80,8 @@ def build_or_skip(run: Run, folder: Path, folds: Sequence[str], *, view: str, no
 
 def add(run: Run, folder: Path, places: Sequence[Path]) -> int:
     """Add images to an index, some thousands at a time, and return the exit status: 1 where an image could not be read."""
-    searched = SearchedRun(run, {"image": folder})
-    index = searched.index()
+    searched = SearchedRun(run)
+    index = index_of(run, folder)
     entries = entries_of(places, index.facts.classes)
     known = index.files([path for path, _ in entries])
     new = [entry for entry in entries if entry[0] not in known or _is_changed(home() / entry[0], *known[entry[0]])]
@@ -121,31 +124,6 @@ def remove(index: Index, names: Sequence[str]) -> None:
     print(f"removed: {len(set(ids)):,}; {summary(index.refresh())}")
 
 
-def summary(index: Index) -> str:
-    """Return how many items an index has, in words."""
-    what = "items" if index.facts.view == "image" else f"{index.facts.view}s"
-    return f"{len(index):,} {what}, {index.distinct:,} distinct codes of {index.facts.bits} bits"
-
-
-def print_facts(index: Index) -> None:
-    """Print what an index holds and belongs to."""
-    facts = index.facts
-    for name, value in {
-        "index": index.folder,
-        "view": index.facts.view,
-        "items": f"{len(index):,}, {len(index.added()):,} of them added",
-        "distinct codes": f"{index.distinct:,}",
-        "segments": index.segments,
-        "bits": facts.bits,
-        "classes": f"{len(facts.classes)}: {', '.join(facts.classes[:10])}{', …' if len(facts.classes) > 10 else ''}",
-        "run": facts.run,
-        "checkpoint": f"{facts.checkpoint}, SHA-256 {facts.checkpoint_sha256}",
-        "folds": ", ".join(fold for fold, _ in facts.metadata_sha256),
-        "made by": f"biodeephashing {facts.version}",
-    }.items():
-        print(f"{name:<15} {value}")
-
-
 def _views(run: Run, actions: Sequence[str], folder: Path | None) -> tuple[str, ...]:
     """Return the views that a command without -in is meant for: to build all, to remove images, otherwise those that have an index."""
     if not actions:
@@ -153,20 +131,3 @@ def _views(run: Run, actions: Sequence[str], folder: Path | None) -> tuple[str, 
     if actions == ["remove"] or folder is not None or Store(run.index("text")).is_empty():
         return ("image",)
     return VIEWS
-
-
-def _known(folder: Path, no_skip: bool) -> Index | None:
-    """Return the index that is there, None where there is none; a damaged one is removed where it may be replaced."""
-    try:
-        return None if Store(folder).is_empty() else Index(folder)
-    except RunError:
-        if not no_skip:
-            raise
-        (folder / "items.sqlite").unlink(missing_ok=True)
-        shutil.rmtree(folder / "segments", ignore_errors=True)
-        print(f"removed: what was in {folder} could not be used, and images added to it are lost", file=sys.stderr)
-        return None
-
-
-def _key(facts: object) -> tuple[object, ...]:
-    return tuple(value for name, value in vars(facts).items() if name != "version")

@@ -7,20 +7,27 @@ import tempfile
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError, describe
 from ..eval.records.text_table import text_table
+from ..executors import open_executor
 from ..runs import runs_of, write_json
+from ..search import ask_part
 from ..search.parsers import VIEWS
 from ..search.results import TIE_RULES, Result
+from ..settings.units import LOCAL, given_placement
 from ._search_codes import shown
 from ._search_files import Answered, check_display, save_results, show_sheets
 from ._search_question import Query, Question, codes_of_file
 from ._searched_run import SearchedRun
+from ._shard_index import check_unused_of_shards, open_parts
+from ._shard_units import in_order
 
 _LETTERS = 72  # of a text in a table
 
@@ -74,9 +81,23 @@ def from_arguments(arguments: Namespace) -> int:
     if arguments.index is not None and len(runs) * len(views) > 1:
         raise UsageError("-index names the index of one run and one view: give one -p, and -in image or -in text")
     folders = {} if arguments.index is None else {views[0]: arguments.index}
-    opened = [SearchedRun(run, folders) for run in runs]
+    if arguments.database is None:
+        check_unused_of_shards(arguments)
+        return answer([SearchedRun(run, folders) for run in runs], question, views, arguments)
+    if len(runs) > 1 or views != ("image",):
+        raise UsageError("-database names images that one run encoded: give one -p, and leave out -in")
+    placement = given_placement(arguments)
+    with nullcontext() if placement.on == LOCAL else open_executor(placement) as executor:
+        ask = partial(in_order, executor, ask_part, quiet=False)
+        parts = open_parts(runs[0], arguments.database, arguments.index, partial=arguments.partial, ask=ask)
+        return answer([SearchedRun(runs[0], database=parts)], question, views, arguments)
+
+
+def answer(opened: Sequence[SearchedRun], question: Question, views: Sequence[str], arguments: Namespace) -> int:
+    """Answer the queries of a command line by some runs, and return the exit status."""
     for searched, view in product(opened, views):
         searched.index(view)  # a run that cannot answer is named before the first answer
+    several = len(opened) > 1
     faults: list[str] = []
     answered: list[Answered] = []
     for searched in opened:
@@ -84,14 +105,14 @@ def from_arguments(arguments: Namespace) -> int:
         faults += [describe(query) for query in queries if isinstance(query, DataError)]
         for view in views:
             of_view = replace(question, view=view)
-            pairs = [(query, searched.answer(query, of_view)) for query in queries if isinstance(query, Query)]
-            answered.append(Answered(searched, of_view, pairs))
-            print_results(answered[-1], several_runs=len(runs) > 1, several_views=len(views) > 1)
+            known = [query for query in queries if isinstance(query, Query)]
+            answered.append(Answered(searched, of_view, list(zip(known, searched.answers(known, of_view), strict=True))))
+            print_results(answered[-1], several_runs=several, several_views=len(views) > 1)
     if arguments.output is not None:
         write_answers(arguments.output, answered, replacing=arguments.no_skip)
     if arguments.save_path is not None or arguments.show:
         folder = arguments.save_path or Path(tempfile.mkdtemp(prefix="neighbours-"))
-        sheets = [save_results(one, folder, several=len(runs) > 1, replace=arguments.no_skip) for one in answered]
+        sheets = [save_results(one, folder, several=several, replace=arguments.no_skip) for one in answered]
         if arguments.show:
             show_sheets([sheet for some in sheets for sheet in some])
     for fault in dict.fromkeys(faults):

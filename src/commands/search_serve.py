@@ -26,6 +26,7 @@ from ..settings import FOLDS
 from ._exported import image_of
 from ._search_question import Query, Question
 from ._searched_run import SearchedRun, stored_image
+from ._shard_index import check_unused_of_shards, open_parts
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # the service answers to its own names only
@@ -44,11 +45,18 @@ def from_arguments(arguments: Namespace) -> int:
     databases = {run.database for run in runs}
     if len(databases) > 1:
         raise UsageError(f"the runs are of several datasets ({', '.join(sorted(databases))}), whose rows cannot be compared")
+    if arguments.database is None:
+        check_unused_of_shards(arguments)
+    elif len(runs) > 1:
+        raise UsageError("-database names images that one run encoded: give one -p")
     if arguments.host in _EVERYWHERE:
         raise UsageError(f"-host {arguments.host} is no name that others could call: give this machine's own, as in -host {gethostname()}")
     listening = listen(arguments.host, arguments.port)
     with listening:
-        searched = [SearchedRun(run).warmed() for run in runs]
+        if arguments.database is None:
+            searched = [SearchedRun(run).warmed() for run in runs]
+        else:
+            searched = [SearchedRun(runs[0], database=open_parts(runs[0], arguments.database, partial=arguments.partial)).warmed()]
         service = service_of(searched, () if arguments.host in _LOOPBACK else (arguments.host.lower(),))
         address = f"http://{f'[{arguments.host}]' if ':' in arguments.host else arguments.host}:{listening.getsockname()[1]}/"
         if arguments.host not in _LOOPBACK:
@@ -134,7 +142,8 @@ def _facts(searched: SearchedRun) -> dict[str, Any]:
     """Return what the page says of a run."""
     run, hparams = searched.run, searched.hparams
     result, index = run.evaluation_file("query"), searched.index()
-    measured = read_json(result).get("mAP_expected") if result.is_file() else None
+    is_of_index = searched.database is None and result.is_file()
+    measured = read_json(result).get("mAP_expected") if is_of_index else None
     return {
         "run": index.facts.run,
         "method": run.method,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,11 @@ class ShardFolder:
         """The totals, once no shard is missing."""
         return self.path / "done.json"
 
+    @property
+    def index(self) -> Path:
+        """What the shards are searched by."""
+        return self.path / "index"
+
     def codes_file(self, shard: int, format: str) -> Path:
         """Packed codes of a shard: uint8 (rows, ceil(bits / 8)), or a Parquet table with the ids."""
         return self.path / f"part-{shard:05d}.{format}"
@@ -76,7 +82,9 @@ class ShardFolder:
             write_json(self.manifest_file, dataclasses.asdict(manifest))
 
     def clear(self) -> None:
-        """Remove all shards, and the manifest last: what is left after an interruption is never taken for other shards."""
+        """Remove all shards, their index, and the manifest last: what is left after an interruption is never taken for other shards."""
+        if self.index.is_dir():
+            shutil.rmtree(self.index)
         notes, parts = self.path.glob("part-*.json"), self.path.glob("part-*")
         for file in (self.done_file, *notes, *parts, *self.left_over(), self.manifest_file):
             file.unlink(missing_ok=True)

@@ -11,19 +11,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ._engine import Answer, merge
     from ._index import Index, Item
+    from ._parts import Ask, IndexParts, PartQuery, ask_part
     from ._store import Facts, Store
     from ._writer import Writer
 
-__all__ = ["Answer", "Facts", "Index", "Item", "Store", "Writer", "merge"]
+__all__ = ["Answer", "Ask", "Facts", "Index", "IndexParts", "Item", "PartQuery", "Store", "Writer", "ask_part", "merge"]
 
 # Imported when first used: the entrances of this directory answer -h without NumPy and Numba.
 _HOME = {
     "Answer": "_engine",
+    "Ask": "_parts",
     "Facts": "_store",
     "Index": "_index",
+    "IndexParts": "_parts",
     "Item": "_index",
+    "PartQuery": "_parts",
     "Store": "_store",
     "Writer": "_writer",
+    "ask_part": "_parts",
     "merge": "_engine",
 }
 

@@ -47,6 +47,7 @@ class Facts:
         view: which of the codes of an item these are, where there are several.
         version: of the package that made it.
         first_id: id of the first item; of several indexes that share out one collection, each has its own range.
+        shards: of codes in shards, the name of each shard and the checksum of its note; ids are theirs then, and paths are not here.
     """
 
     bits: int
@@ -59,6 +60,7 @@ class Facts:
     view: str = "image"
     version: str = ""
     first_id: int = 0
+    shards: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ class Store:
             if create is not None and (replace or self._is_blank(connection)):
                 self._start_anew(connection, create)
             self._check_format(connection)
-            self.sweep(connection)
+            if not replace:  # what is to be replaced stays until that is committed
+                self.sweep(connection)
             yield connection
             connection.execute("COMMIT")
 
@@ -175,8 +178,8 @@ class Store:
             values = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
             known = {field.name for field in fields(Facts)}
             details = {name: value for name, value in values.items() if name in known}
-            checksums = {"metadata_sha256": values["metadata_sha256"], "texts_sha256": values.get("texts_sha256", [])}
-            pairs = {name: tuple((fold, checksum) for fold, checksum in value) for name, value in checksums.items()}
+            checksums = {"metadata_sha256": values["metadata_sha256"]} | {name: values.get(name, []) for name in ("texts_sha256", "shards")}
+            pairs = {name: tuple((part, checksum) for part, checksum in value) for name, value in checksums.items()}
             facts = Facts(**details | {"classes": tuple(values["classes"])} | pairs)
             rows = connection.execute("SELECT number, folder, items, files FROM segments ORDER BY number")
             segments = tuple(SegmentRow(number, folder, items, json.loads(files)) for number, folder, items, files in rows)

@@ -26,6 +26,7 @@ class Writer:
         self._store, self._connection = store, connection
         self._facts = store.state(connection).facts
         self._next = store.next_id(connection)
+        self._ids: list[Ids] = []
         self._rows: list[ItemRow] = []
         self._codes: list[Bytes] = []
         self._labels: list[NDArray[np.uint8]] = []
@@ -52,9 +53,7 @@ class Writer:
             UsageError: if the arguments do not fit together.
         """
         self._flush()
-        rows, count = packed(codes, self._facts.bits), len(self._facts.classes)
-        if labels is not None and labels.shape != (len(rows), count):
-            raise UsageError(f"labels of shape {labels.shape} do not fit to {len(rows)} items and {count} classes")
+        rows = packed(codes, self._facts.bits)
         if len(paths) != len(rows) or any("\0" in path for path in paths):
             raise UsageError(f"{len(rows)} codes need as many paths, not {len(paths)}, none of them with a NUL")
         if origins is None and len(set(paths)) != len(paths):
@@ -62,13 +61,36 @@ class Writer:
         if self._next > self._facts.first_id:
             self.remove([known.id for path in paths if (known := self.find(path))])
         ids = np.arange(self._next, self._next + len(rows))
-        self._next += len(rows)
         places = [(None, None)] * len(rows) if origins is None else origins
         facts = [(None, None)] * len(rows) if files is None else files
         self._rows += [ItemRow(int(n), path, *place, *fact) for n, path, place, fact in zip(ids, paths, places, facts, strict=True)]
+        self._append(ids, rows, labels)
+        return ids
+
+    def add_shard(self, codes: NDArray[Any], ids: Ids, labels: NDArray[Any] | None = None) -> None:
+        """Add items that have ids already, and paths elsewhere.
+
+        Args:
+            codes, labels: as in :meth:`add`.
+            ids: rising, and greater than those of all items before, (n,).
+
+        Raises:
+            UsageError: if the arguments do not fit together.
+        """
+        self._flush()
+        rows = packed(codes, self._facts.bits)
+        if len(ids) != len(rows) or (np.diff(ids, prepend=self._next - 1) < 1).any():
+            raise UsageError(f"{len(rows)} codes need as many ids, rising from {self._next} at least")
+        self._append(ids, rows, labels)
+
+    def _append(self, ids: Ids, rows: Bytes, labels: NDArray[Any] | None) -> None:
+        count = len(self._facts.classes)
+        if labels is not None and labels.shape != (len(rows), count):
+            raise UsageError(f"labels of shape {labels.shape} do not fit to {len(rows)} items and {count} classes")
+        self._next = int(ids[-1]) + 1 if len(ids) else self._next
+        self._ids.append(ids)
         self._codes.append(rows)
         self._labels.append(np.zeros((len(rows), count), np.uint8) if labels is None else np.asarray(labels != 0, np.uint8))
-        return ids
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove items.
@@ -110,14 +132,14 @@ class Writer:
         self._write(ids, codes, labels, rows[0].number)
 
     def _flush(self) -> None:
-        if not self._rows:
+        if not self._ids:
             return
-        ids = np.array([row.id for row in self._rows], np.int64)
+        ids = np.concatenate(self._ids)
         number = self._connection.execute("SELECT coalesce(max(number), 0) + 1 FROM segments").fetchone()[0]
         self._write(ids, np.concatenate(self._codes), np.packbits(np.concatenate(self._labels), axis=1), number)
         self._store.insert(self._connection, self._rows)
         self._store.set_next_id(self._connection, self._next)
-        self._rows, self._codes, self._labels = [], [], []
+        self._ids, self._rows, self._codes, self._labels = [], [], [], []
 
     def _write(self, ids: Ids, codes: Bytes, labels: Bytes, number: int) -> None:
         if len(ids):

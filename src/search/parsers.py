@@ -8,6 +8,7 @@ from pathlib import Path
 from ..settings import FOLDS
 from ..settings.flags import whole_number
 from ..settings.strict_parser import StrictParser
+from ..settings.units import add_placement, part_of
 
 MOST_RUNS = 6  # columns that a page has place for
 PORT = 7860
@@ -22,7 +23,11 @@ def index_parser() -> StrictParser:
     parser.add_argument("-in", "--in", dest="view", choices=VIEWS, default=None, help=words)
     words = f"folds whose codes the index holds: {', '.join(FOLDS)} (default: database)"
     parser.add_argument("-dfs", "--datafolds", nargs="+", type=_fold, default=[], metavar="FOLD", help=words)
-    words = "where the index lies (default: index/ in the run directory, index-text/ for texts)"
+    _add_database(parser)
+    parser.add_argument(
+        "-part", "--part", type=part_of, default=SUPPRESS, metavar="I/N", help="of shards: only the I-th of N parts, from 0"
+    )
+    words = "where the index lies (default: index/ in the run directory, index-text/ for texts; index/ beside shards)"
     parser.add_argument("-o", "--output", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="build it anew even if it is up to date; added images stay")
     group = parser.add_argument_group("instead of building", "one of these")
@@ -62,9 +67,11 @@ def query_parser() -> StrictParser:
     parser.add_argument("-save_path", "--save_path", type=Path, default=None, metavar="DIR", help=words)
     parser.add_argument("-show", "--show", action="store_true", help="open the sheet in the desktop's viewer")
     parser.add_argument("-o", "--output", type=Path, default=None, metavar="ANSWER.json", help="write the answers as JSON")
-    words = "where the index lies, for one run and one view (default: in the run directory)"
+    _add_database(parser)
+    words = "where the index lies, for one run and one view (default: in the run directory, or beside the shards)"
     parser.add_argument("-index", "--index", type=Path, default=None, metavar="FOLDER", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace files that are there")
+    add_placement(parser, skip=("jobs", "part"))
     return parser
 
 
@@ -73,6 +80,7 @@ def serve_parser() -> StrictParser:
     parser = StrictParser(description="Serve a page, and an HTTP API, that search with one run or compare several.")
     words = f"run directories of one dataset, at most {MOST_RUNS}"
     parser.add_argument("-p", "--path", nargs="+", required=True, default=SUPPRESS, metavar="RUN", help=words)
+    _add_database(parser)
     parser.add_argument("-port", "--port", type=whole_number, default=PORT, metavar="N", help="port to listen on")
     words = "address to listen on; with another than the default anybody on the network can look at the images"
     parser.add_argument("-host", "--host", default="127.0.0.1", metavar="ADDRESS", help=words)
@@ -103,6 +111,13 @@ def infer_parser() -> StrictParser:
     parser.add_argument("-p", "--path", default=None, metavar="RUN", help=words)
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace the file that is there")
     return parser
+
+
+def _add_database(parser: StrictParser) -> None:
+    words = "in place of the run's database: images that it encoded in shards, the directory that encode.py wrote"
+    parser.add_argument("-database", "--database", type=Path, default=None, metavar="FOLDER", help=words)
+    words = "of a database in shards: take those that are there where some are missing"
+    parser.add_argument("-partial", "--partial", action="store_true", help=words)
 
 
 def _add_filter(parser: StrictParser | _ArgumentGroup) -> None:

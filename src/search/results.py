@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ._engine import Answer
 from ._index import Index, Item
+from ._parts import IndexParts
 
 TIE_RULES = {"id": "distance, then id", "features": "distance, then distance of the features at unit length, then id"}
 
@@ -114,7 +115,7 @@ class Result:
 
 
 def result_of(
-    index: Index,
+    index: Index | IndexParts,
     answer: Answer,
     *,
     source: str,
@@ -139,7 +140,7 @@ def result_of(
         text_of: returns the text of an item; None where images are searched for.
     """
     names = np.array(index.facts.classes, dtype=object)
-    items = index.items(answer.ids)
+    items = index.items(answer.ids.tolist())
     known = labels is not None and bool(labels.any())
     neighbours = []
     for rank, (item, distance) in enumerate(zip(items, answer.distances.tolist(), strict=True), start=1):

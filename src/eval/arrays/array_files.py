@@ -99,6 +99,19 @@ def read_npy(file: Path) -> NDArray[Any]:
         return _read_plain(stream, str(file))
 
 
+def map_npy(file: Path) -> NDArray[Any]:
+    """Map the array of an ``.npy`` file into memory, to read a few of its rows.
+
+    Raises:
+        DataError: for a file that is truncated, or holds something else.
+    """
+    try:
+        mapped: NDArray[Any] = np.lib.format.open_memmap(file, mode="r")
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{file} is truncated or not a plain array of NumPy: {error}") from error
+    return mapped
+
+
 def _read_plain(stream: IO[bytes], name: str) -> NDArray[Any]:
     """Read one array in NumPy's format; pickled objects, which could run code, are refused."""
     try:

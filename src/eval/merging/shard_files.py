@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...errors import RunError, UsageError
 from ...runs.shards import Manifest, ShardFolder, ShardNote
-from ..arrays.array_files import read_npy
+from ..arrays.array_files import map_npy, read_npy
 from .items import PackedItems
 
 Bytes: TypeAlias = NDArray[np.uint8]
@@ -33,12 +33,13 @@ class ShardDatabase:
     notes: Mapping[int, ShardNote]
 
     @classmethod
-    def at(cls, path: Path, *, partial: bool = False) -> ShardDatabase:
+    def at(cls, path: Path, *, partial: bool = False, unlabelled: bool = False) -> ShardDatabase:
         """Return the shards of a directory.
 
         Args:
             path: the directory.
             partial: whether shards may be missing.
+            unlabelled: whether labels may be missing.
 
         Raises:
             RunError: naming the shard, if one is missing, a note is damaged, or ids overlap; and if the shards have no labels, or there
@@ -46,7 +47,7 @@ class ShardDatabase:
         """
         folder = ShardFolder(path)
         manifest = folder.manifest()
-        if not manifest.classes:
+        if not manifest.classes and not unlabelled:
             raise RunError(f"the shards of {path} have no labels, and what is relevant to a query cannot be told without")
         notes = folder.notes(manifest, partial=partial)
         if not notes:
@@ -76,8 +77,33 @@ class ShardDatabase:
         if fault := folder.fault(shard, manifest):
             raise RunError(f"{folder.note_file(shard).stem} of {folder.path} cannot be used: {fault}; encode it again")
         read = _read_npy if manifest.format == "npy" else _read_parquet
-        codes, labels = read(folder, shard, self.notes[shard])
+        codes, labels = read(folder, shard, self.notes[shard], bool(manifest.classes))
         return PackedItems(codes, labels, manifest.bits, len(manifest.classes))
+
+    def ids(self, shard: int) -> NDArray[np.int64]:
+        """Return the ids of the items of a shard that have a code, (n,)."""
+        note = self.notes[shard]
+        refused = np.array([number - note.first for number, _ in note.refused], np.int64)
+        return np.delete(np.arange(note.first, note.first + note.rows), refused)
+
+    def described(self, shard: int, ids: Sequence[int]) -> tuple[Bytes, list[str] | None]:
+        """Look up what is known of a few items of a shard that have a code.
+
+        Args:
+            shard: its number.
+            ids: of the items.
+
+        Returns:
+            Packed labels, (ids, bytes), of no bytes without labels; and the keys of the images, None where the shards hold none.
+
+        Raises:
+            DataError: if a file cannot be read.
+        """
+        folder, note, width = self.folder, self.notes[shard], self.manifest.label_bytes
+        if self.manifest.format == "parquet":
+            return _described(folder, shard, ids, width)
+        labels = map_npy(folder.labels_file(shard)) if width else np.empty((note.rows, 0), np.uint8)
+        return labels[np.array(ids, np.int64) - note.first], None
 
 
 def item_count(notes: Mapping[int, ShardNote]) -> int:
@@ -85,21 +111,37 @@ def item_count(notes: Mapping[int, ShardNote]) -> int:
     return sum(note.rows - len(note.refused) for note in notes.values())
 
 
-def _read_npy(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[Bytes, Bytes]:
-    codes, labels = read_npy(folder.codes_file(shard, "npy")), read_npy(folder.labels_file(shard))
+def _read_npy(folder: ShardFolder, shard: int, note: ShardNote, labelled: bool) -> tuple[Bytes, Bytes]:
+    codes = read_npy(folder.codes_file(shard, "npy"))
+    labels = read_npy(folder.labels_file(shard)) if labelled else np.empty((len(codes), 0), np.uint8)
     if refused := [image - note.first for image, _ in note.refused]:  # their codes are zeros and say nothing
         codes, labels = np.delete(codes, refused, axis=0), np.delete(labels, refused, axis=0)
     return codes, labels
 
 
-def _read_parquet(folder: ShardFolder, shard: int, note: ShardNote) -> tuple[Bytes, Bytes]:
+def _read_parquet(folder: ShardFolder, shard: int, note: ShardNote, labelled: bool) -> tuple[Bytes, Bytes]:
     """Read the columns of codes and labels, of fixed width; images without a code have no row."""
+    table = _parquet(folder).read_table(folder.codes_file(shard, "parquet"), columns=["code", *(["labels"] if labelled else [])])
+    codes = _rows(table["code"])
+    return codes, _rows(table["labels"]) if labelled else np.empty((len(codes), 0), np.uint8)
+
+
+def _described(folder: ShardFolder, shard: int, ids: Sequence[int], width: int) -> tuple[Bytes, list[str] | None]:
+    parquet, file = _parquet(folder), folder.codes_file(shard, "parquet")
+    names = [name for name in ("labels", "key") if name in parquet.read_schema(file).names]
+    table = parquet.read_table(file, columns=["id", *names], filters=[("id", "in", list(ids))])
+    order = np.searchsorted(table["id"].to_numpy(), ids)
+    labels = _rows(table["labels"]) if width else np.empty((len(order), 0), np.uint8)
+    keys = table["key"].to_pylist() if "key" in names else None
+    return labels[order], [keys[position] for position in order] if keys is not None else None
+
+
+def _parquet(folder: ShardFolder) -> Any:
     try:
         import pyarrow.parquet
     except ImportError as error:
         raise UsageError(f"{folder.path} holds Parquet files: they need pip install 'biodeephashing[parquet]'") from error
-    table = pyarrow.parquet.read_table(folder.codes_file(shard, "parquet"), columns=["code", "labels"])
-    return _rows(table["code"]), _rows(table["labels"])
+    return pyarrow.parquet
 
 
 def _rows(column: Any) -> Bytes:
