@@ -27,18 +27,21 @@ def run_grid(trials: Sequence[CommonSettings], work: Work, *, placement: Placeme
     """Do the work of every trial, several at a time, and return one message per failed trial.
 
     Args:
-        trials: the settings of each run.
+        trials: the settings of each run, of all parts.
         work: called with the settings of a trial and the grid's MLflow run; returns its result, which is printed.
-        placement: who runs them.
+        placement: who runs them, and which of them.
         title: name of the grid's MLflow run.
     """
-    with open_executor(placement, trials[0]) as executor:
+    own = placement.part.take(trials)
+    if not own:
+        return []
+    with open_executor(placement, own[0]) as executor:
         for line in executor.places:
             print(line)
         parent = None
-        if trials[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in trials):
-            parent = start_parent(trials[0].database, trials[0].experiment_name, title, {"cells": str(len(trials))})
-        return hand_out(executor, trials, partial(work, parent=parent), varying_names(trials)).failures
+        if own[0].tracking == "on" and any(trial.no_skip or Run.of(trial).status != "finished" for trial in own):
+            parent = start_parent(own[0].database, own[0].experiment_name, title, {"cells": str(len(own))})
+        return hand_out(executor, own, partial(work, parent=parent), varying_names(trials)).failures
 
 
 def hand_out(executor: Executor, trials: Sequence[CommonSettings], work: Work, varying: Sequence[str]) -> Report:

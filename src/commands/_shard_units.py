@@ -73,7 +73,7 @@ def rank_unit(unit: RankingUnit) -> PrecisionSums:
 
 
 def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: Sequence[Unit], quiet: bool) -> list[Result]:
-    """Do the work of all units, and return the results in the order of the units, be sums of real numbers always the same.
+    """Do the work of all units, and return the results in the order of the units, so that sums of real numbers are always the same.
 
     Args:
         executor: who does it; None for this process, one unit after the other.

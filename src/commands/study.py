@@ -46,9 +46,8 @@ def study(trials: Sequence[CommonSettings], *, placement: Placement = HERE, titl
     names = [Run.of(trial) for trial in trials]
     if not trials or len(set(names)) != len(names):
         raise UsageError(f"a grid of {len(trials)} trials with {len(set(names))} different runs: list every value once")
-    own = placement.part.take(trials)
     work = run_trial if placement.on == LOCAL else partial(run_trial, patience=PATIENCE)
-    return run_grid(own, work, placement=placement, title=title) if own else []
+    return run_grid(trials, work, placement=placement, title=title)
 
 
 def expand(table: type[Table], values: Mapping[str, Any], source: str) -> list[Table]:

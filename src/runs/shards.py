@@ -136,7 +136,8 @@ class ShardFolder:
         notes = {shard: note for shard in range(manifest.shards) if (note := self.note(shard)) is not None}
         if not partial and (missing := self.missing(manifest)):
             named = ", ".join(self.note_file(shard).stem for shard in missing[:5])
-            raise RunError(f"{self.path} lacks {len(missing):,} of {manifest.shards:,} shards: {named}{', ...' if missing[5:] else ''}")
+            raise RunError(f"{self.path} lacks {len(missing):,} of {manifest.shards:,} shards: {named}{', ...' if missing[5:] else ''} "
+                           "(encode.py makes them, and -partial measures the others)")  # fmt: skip
         check_disjoint({self.note_file(shard).stem: note for shard, note in notes.items()})
         return notes
 

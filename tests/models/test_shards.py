@@ -270,6 +270,14 @@ def test_a_shard_that_fails_stops_no_other(run, tmp_path, capsys):
     assert not (tmp_path / "codes" / "done.json").exists()
 
 
+@pytest.mark.parametrize(("name", "values"), [("image", [1, 2]), ("image", ["a.png"]), ("path", [1, 2]), ("path", [b"a.png"])])
+def test_a_parquet_column_of_something_else_is_named(run, tmp_path, name, values):
+    pyarrow.parquet.write_table(pyarrow.table({name: values}), tmp_path / "odd.parquet")
+    (failure,) = encoded(run, str(tmp_path / "odd.parquet"), tmp_path / "codes")
+    assert f"the column {name} of {tmp_path}" in failure
+    assert "Traceback" not in failure
+
+
 @pytest.mark.slow
 def test_a_worker_loads_neither_lightning_nor_mlflow(run, database, tmp_path, monkeypatch):
     class Keep:

@@ -16,6 +16,7 @@ from ._files import ImageFiles, fingerprint
 from ._interface import Images, Shard, Source
 
 _AT_A_TIME = 64  # rows that are read together from a column of images
+_KINDS = {"image": bytes, "path": str}  # what a column must hold
 
 
 class _StoredImages(Images):
@@ -147,8 +148,11 @@ def _column(file: Path, name: str) -> Iterator[list[Any]]:
     try:
         for batch in _opened(file).iter_batches(_AT_A_TIME, columns=[name], use_threads=False):
             (column,) = batch.columns
-            values = column.to_pylist()
-            yield [value.get("bytes") if isinstance(value, dict) else value for value in values]  # Hugging Face's form of an image
+            values = [value.get("bytes") if isinstance(value, dict) else value for value in column.to_pylist()]  # Hugging Face's images
+            for value in values:
+                if value is not None and not isinstance(value, _KINDS.get(name, object)):
+                    raise DataError(f"the column {name} of {file} holds {column.type}, not {_KINDS[name].__name__}")
+            yield values
     except (OSError, ValueError) as error:
         raise DataError(f"the column {name} of {file} cannot be read: {str(error).splitlines()[0]}") from error
 

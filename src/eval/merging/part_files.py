@@ -94,11 +94,14 @@ def read_counts(file: Path) -> tuple[Counted, ShardCounts]:
         RunError: if the file is damaged.
     """
     arrays = _read(file, ("counts", "ones", "both", "items", "facts"))
-    facts = json.loads(str(arrays["facts"]))
-    manifest = Manifest(**facts["manifest"] | {"classes": tuple(facts["manifest"]["classes"])})
-    notes = {int(shard): ShardNote(**note | {"refused": tuple(map(tuple, note["refused"]))}) for shard, note in facts["notes"].items()}
-    bits = BitCounts(int(arrays["items"]), arrays["ones"], arrays["both"])
-    return Counted(facts["queries"], manifest, notes), ShardCounts(arrays["counts"], bits)
+    try:
+        facts = json.loads(str(arrays["facts"]))
+        manifest = Manifest(**facts["manifest"] | {"classes": tuple(facts["manifest"]["classes"])})
+        notes = {int(shard): ShardNote(**note | {"refused": tuple(map(tuple, note["refused"]))}) for shard, note in facts["notes"].items()}
+        counted = Counted(facts["queries"], manifest, notes)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(file, error) from error
+    return counted, ShardCounts(arrays["counts"], BitCounts(int(arrays["items"]), arrays["ones"], arrays["both"]))
 
 
 def write_precisions(file: Path, sums: PrecisionSums, total: ShardCounts) -> None:
@@ -187,4 +190,8 @@ def _read(file: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         with np.load(file, allow_pickle=False) as stored:
             return {name: stored[name] for name in names}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise RunError(f"{file} is damaged: remove it, and count this part again ({error})") from error
+        raise _damaged(file, error) from error
+
+
+def _damaged(file: Path, error: Exception) -> RunError:
+    return RunError(f"{file} is damaged: remove it, and count this part again ({type(error).__name__}: {error})")

@@ -165,9 +165,13 @@ def test_parts_that_do_not_belong_together(queries, shards, fabricated, tmp_path
     (parts / "counts-1-of-2.npz").write_bytes((parts / "counts-0-of-2.npz").read_bytes())
     with pytest.raises(RunError, match=r"part-00000 of counts-0-of-2\.npz and part-00000 of counts-1-of-2\.npz overlap"):
         call("-merge", parts)
-    (parts / "counts-1-of-2.npz").write_bytes(b"PK")
-    with pytest.raises(RunError, match=r"counts-1-of-2\.npz is damaged"):
-        call("-merge", parts)
+    with np.load(parts / "counts-0-of-2.npz") as stored:
+        foreign = dict(stored) | {"facts": np.array('{"queries": {}}')}
+    np.savez(tmp_path / "foreign.npz", **foreign)
+    for content in (b"PK", (tmp_path / "foreign.npz").read_bytes()):
+        (parts / "counts-1-of-2.npz").write_bytes(content)
+        with pytest.raises(RunError, match=r"counts-1-of-2\.npz is damaged"):
+            call("-merge", parts)
     call("-part", "0/3", *shared, shards, "-o", parts)
     with pytest.raises(RunError, match="of 2 and of 3 parts"):
         call("-merge", parts)
