@@ -19,8 +19,9 @@ from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, PREDICT_ONLY, TRAIN_ONLY, with_default
+from ...settings.training import check_known_rules
 from .augmentation import image_changes, text_changes
-from .torchcmh import is_torchcmh, translated
+from .torchcmh import SECTIONS, translated
 
 TOWERS = ("image", "text")
 PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
@@ -56,6 +57,7 @@ class Settings(TrainingSettings):
     """
 
     method = "CrossModal"
+    foreign_keys = SECTIONS
 
     database: str = with_default(TrainingSettings, "database", "GLYPHS")
     architecture: str = with_default(TrainingSettings, "architecture", "lenet")
@@ -180,7 +182,7 @@ class Settings(TrainingSettings):
     @classmethod
     def of_file(cls, content: Mapping[str, Any], source: str, given: Container[str]) -> Mapping[str, Any]:
         """Return the settings in the content of a YAML file, ours or one of torchcmh."""
-        return translated(content, source, given) if is_torchcmh(content) else content
+        return translated(content, source, given) if any(key in content for key in cls.foreign_keys) else content
 
     def complete(self) -> None:
         """Find the file of a loss of one's own, choose the text backbone after that of the images, then the rule after both."""
@@ -219,8 +221,10 @@ class Settings(TrainingSettings):
 
     def check_rules(self) -> None:
         """Check the rules of each tower with its backbone."""
-        self.put("mode", canonical(self.mode))
-        self.put("text_mode", canonical(self.text_mode))
+        for name in ("mode", "text_mode"):
+            self.put(name, canonical(getattr(self, name)))
+            if getattr(self, name):
+                check_known_rules(getattr(self, name), self.flag(name))
         if _has_prefix(self.text_mode, "image"):
             raise UsageError(f"-text_mode {self.text_mode}: it holds for the text tower alone, write patterns of the image tower in -mode")
         self.put("rule_constants", tidy_constants(self.rule_constants))
