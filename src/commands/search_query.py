@@ -14,8 +14,8 @@ from typing import Any
 
 from ..errors import DataError, UsageError, describe
 from ..eval.records.text_table import text_table
+from ..modalities import MODALITIES
 from ..runs import runs_of, write_json
-from ..search.parsers import VIEWS
 from ..search.results import TIE_RULES, Result
 from ._search_codes import shown
 from ._search_files import Answered, check_display, save_results, show_sheets
@@ -39,7 +39,7 @@ def question_of(arguments: Namespace) -> Question:
 
 def searched_views(arguments: Namespace) -> tuple[str, ...]:
     """Return the views that a command line searches for."""
-    return VIEWS if arguments.view == "both" else (arguments.view,)
+    return MODALITIES if arguments.view == "both" else (arguments.view,)
 
 
 def queries_of(searched: SearchedRun, arguments: Namespace) -> Iterator[Query | DataError]:

@@ -37,7 +37,10 @@ def validated(groups: Sequence[ComparisonGroup]) -> str:
     """Return what validation ranks: items of one view, or of two in both directions."""
     records = [run for group in groups for runs in group.runs.values() for run in runs.values()]
     several = {any(map(direction_of, run.metrics)) for run in records}
-    words = {False: "every image against all others of the fold", True: "every image against all texts but its own, and the other way round"}
+    words = {
+        False: "every image against all others of the fold",
+        True: "every image against all texts but its own, and the other way round",
+    }
     return "; of runs with texts ".join(words[views] for views in sorted(several))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ...checksums import digest
 from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
+from ...modalities import MODALITIES
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
 from ...settings.common import LONGEST_NAME, legal
@@ -23,7 +24,6 @@ from ...settings.training import check_known_rules
 from .augmentation import image_changes, text_changes
 from .torchcmh import SECTIONS, translated
 
-TOWERS = ("image", "text")
 PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
 SIMILARITIES = ("shared", "jaccard")
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
@@ -94,7 +94,7 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
-        "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
+        "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=MODALITIES, before="device"
     )
     image_augmentation: str = setting(
         "", "img_aug",
@@ -230,7 +230,7 @@ class Settings(TrainingSettings):
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if not self.is_bio and self.rule_constants:
             raise UsageError("-rule_constants sets constants of learning rules, and neither tower has one: write -arch bio-NAME")
-        for name in TOWERS:
+        for name in MODALITIES:
             self.tower(name)
 
     def mode_of(self, name: str) -> str:
@@ -273,7 +273,7 @@ def _part(mode: str, tower: str) -> str:
     """
     if "=" not in mode:
         return mode
-    others = tuple(f"{name}." for name in TOWERS if name != tower)
+    others = tuple(f"{name}." for name in MODALITIES if name != tower)
     own: dict[str, str] = {}
     for pattern, rule in parse_rule_map(mode).items():
         if not pattern.startswith(others):
