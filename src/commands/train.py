@@ -10,7 +10,7 @@ from ..models import method_of
 from ..runs import Run
 from ..settings import CommonSettings
 from ..settings.strict_parser import command_line
-from ..training.launched import check_launch, leader_decides, leader_first, leads
+from ..training.meeting import check_launch, leader_decides, leader_first, leads
 from ..training.reporting import Reporting
 from ..training.same_split import check_split
 

@@ -19,8 +19,8 @@ from .checks import check_batches, check_input, check_precision, check_rules
 from .data_module import Feeding
 from .devices import device_of
 from .feeding import batches_of, images_of, network_for
-from .launched import leader_first, leads
 from .loop import check_machine, interrupted_training, train_module
+from .meeting import leader_first, leads
 from .module import HashingModule
 from .plan import plan_of
 from .quiet import silence_third_party

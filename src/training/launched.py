@@ -8,65 +8,18 @@ import re
 import secrets
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
-from typing import Any, TypeVar
 
-from torch.distributed import DistError
+from torch.distributed import DistError, destroy_process_group, init_process_group, is_initialized
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
-from ..errors import INTERRUPTED, BioDeepHashingError, RunError, UsageError
-from ..settings import CommonSettings, TrainingSettings
+from ..errors import INTERRUPTED, BioDeepHashingError, RunError
 from ..surroundings import Launch, launch
+from .meeting import PAUSE, Meeting, common_store, joined
 
-Value = TypeVar("Value")
-
-_PAUSE = 0.05  # seconds between two looks for the others: a signal ends the wait, as it could not end one of PyTorch's own
 _LOST = re.compile(r"gloo|NCCL|connection (closed|reset) by peer|broken pipe", re.IGNORECASE)
-
-
-class _Meeting:
-    """Where the processes of a launch meet: keys in the store that PyTorch's own processes find each other by.
-
-    Args:
-        own: which of the processes this one is.
-        store: the store.
-    """
-
-    def __init__(self, own: Launch, store: Store) -> None:
-        self.own = own
-        self.store = store
-        self.points = count()
-        self.decisions = count()  # apart: what rank 0 decides before a point, the others read after it
-
-    def arrive(self) -> str:
-        """Count this process as here at the next point where all meet, and return the point's key."""
-        key = f"arrived/{next(self.points)}"
-        self.store.add(key, 1)
-        return key
-
-    def wait(self, arrived: Callable[[], bool]) -> None:
-        """Wait until others have arrived, and end silently with the first process that fails."""
-        while not arrived():
-            if self.store.check(["failed"]):
-                raise SystemExit(int(self.store.get("failed")))
-            time.sleep(_PAUSE)
-
-    def wait_for_all(self, key: str) -> None:
-        """Wait until all have arrived at a point."""
-        self.wait(lambda: self.store.add(key, 0) == self.own.size)
-
-    def fails_first(self, status: int) -> bool:
-        """Return whether no other process has failed before, and let the others end with an exit status if so."""
-        if self.store.add("failures", 1) > 1:
-            return False
-        self.store.set("failed", str(status))
-        return True
-
-
-_meeting: _Meeting | None = None  # of this process; None for one alone
 
 
 @contextmanager
@@ -78,15 +31,16 @@ def launched() -> Iterator[None]:
     Raises:
         RunError: if another process ended without a message.
     """
-    global _meeting
     own = launch()
-    meeting = _Meeting(own, _find_others(own))
+    meeting = Meeting(own, _find_others(own))
     with warnings.catch_warnings():
         if own.rank:
             warnings.simplefilter("ignore")  # rank 0 issues the same ones
         try:
-            _meeting = meeting
-            yield
+            with joined(meeting):
+                yield
+            if is_initialized():
+                destroy_process_group()
             key = meeting.arrive()
             if own.rank == 0:  # last to go: it may keep the store, and has the run's end to write
                 meeting.wait_for_all(key)
@@ -95,67 +49,17 @@ def launched() -> Iterator[None]:
         except BaseException as error:
             _end(meeting, error)
             raise
-        finally:
-            _meeting = None
 
 
-def check_launch(settings: CommonSettings) -> None:
-    """Refuse settings that the processes of a launch cannot train together.
-
-    Raises:
-        UsageError: for another number of devices than processes, machines with different numbers of them, or a method that trains in one.
-    """
-    own, devices = launch(), settings.devices if isinstance(settings, TrainingSettings) else 1
-    if own.size > 1 and not isinstance(settings, TrainingSettings):
-        raise UsageError(f"{own.by} started {own.size} processes, and {settings.method} trains in one: start it without {own.by}")
-    if own.by and devices != own.size:
-        raise UsageError(f"-devices {devices}, but {own.by} started {own.size}: leave it out, or give it the same number")
-    machines = int(os.environ.get("GROUP_WORLD_SIZE" if own.by == "torchrun" else "SLURM_STEP_NUM_NODES", "1"))
-    if own.here * machines != own.size:
-        raise UsageError(
-            f"{own.by} started {own.size} processes on {machines} machines, not the same number on each: give each machine as many "
-            f"({'--nproc-per-node' if own.by == 'torchrun' else '--ntasks-per-node'})"
-        )
-
-
-def leads() -> bool:
-    """Return whether this process leads: it alone writes the run's files and speaks."""
-    return launch().rank == 0
-
-
-def meet() -> None:
-    """Wait until all processes of the launch are here; all end where one has failed."""
-    if _meeting is not None:
-        _meeting.wait_for_all(_meeting.arrive())
-
-
-@contextmanager
-def leader_first() -> Iterator[None]:
-    """Run the block in the process of rank 0, then in the others: they find what it fills, and end where it refuses."""
-    if not leads():
-        meet()
-    yield
-    if leads():
-        meet()
-    meet()
-
-
-def leader_decides(decide: Callable[[], Value]) -> Value:
-    """Return in all processes what a function returns in that of rank 0, which alone calls it.
+def join_group(backend: str) -> None:
+    """Let the processes find each other for their gradients, where Lightning would do so with the addresses of those that were restarted.
 
     Args:
-        decide: returns what JSON can hold.
+        backend: "gloo" or "nccl".
     """
-    if _meeting is None:
-        return decide()
-    key, store = f"decided/{next(_meeting.decisions)}", _meeting.store
-    if leads():
-        value = decide()
-        store.set(key, json.dumps(value))
-        return value
-    _meeting.wait(lambda: store.check([key]))
-    decided: Any = json.loads(store.get(key))
-    return decided
+    if not is_initialized():
+        own = launch()
+        init_process_group(backend, store=PrefixStore("group", common_store()), rank=own.rank, world_size=own.size)
 
 
 def _find_others(own: Launch) -> Store:
@@ -181,7 +85,7 @@ def _own_part(own: Launch, store: Store) -> Store:
         store.set("part", word)
         part = PrefixStore(word, store)
         while not all(part.check([str(rank)]) for rank in others):
-            time.sleep(_PAUSE)
+            time.sleep(PAUSE)
         part.set("all", json.dumps([part.get(str(rank)).decode() for rank in others]))
         return part
     while True:
@@ -190,10 +94,10 @@ def _own_part(own: Launch, store: Store) -> Store:
             part.set(str(own.rank), word)
             if part.check(["all"]) and word in json.loads(part.get("all")):
                 return part
-        time.sleep(_PAUSE)
+        time.sleep(PAUSE)
 
 
-def _end(meeting: _Meeting, error: BaseException) -> None:
+def _end(meeting: Meeting, error: BaseException) -> None:
     """Let all processes end for an error: unless another one was first, return for it to be raised, or explain it.
 
     Raises:

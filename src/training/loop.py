@@ -22,7 +22,8 @@ from .checkpoint_io import WholeFileCheckpointIO
 from .checkpoints import read_checkpoint
 from .devices import accelerator
 from .feeding import check_preprocessing
-from .launched import leader_decides, leads
+from .launched import join_group
+from .meeting import leader_decides, leads
 from .reporting import PausedError, Reporting
 from .same_split import check_split
 from .status import recorded_training
@@ -144,6 +145,7 @@ def _fit(
     launched, here = launch().size > 1, _devices_here(settings)
     if launched:
         callbacks.append(_OwnSignals(handlers))
+        join_group("gloo" if accelerator(settings, here) == "cpu" else "nccl")
     trainer = pl.Trainer(
         accelerator=accelerator(settings, here),
         devices=here,

@@ -11,7 +11,7 @@ from ..runs.hparams_json import write_hparams
 from ..settings import CommonSettings
 from .attempt import Attempt
 from .feeding import recorded_settings
-from .launched import leader_decides, leads, meet
+from .meeting import leader_decides, leads, meet
 from .same_split import record_split
 
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_example_guards_its_main_and_is_run_here():
     guarded = {path.stem: '\nif __name__ == "__main__":\n' in path.read_text("utf-8") for path in (ROOT / "examples").glob("*.py")}
     assert guarded.pop("cifar10_training") is False  # what classify_cifar10 trains, no command
+    assert guarded.pop("cluster_demo") is True  # make cluster-demo; tests/executors has what it shows
     assert guarded == dict.fromkeys(("new_rule", "new_method", "any_network", "classify_cifar10", "own_images"), True)
 
 

@@ -21,7 +21,7 @@ from biodeephashing.runs import Run, settings_of
 from biodeephashing.settings import CommonSettings
 from biodeephashing.surroundings import Launch, launch
 from biodeephashing.training.checkpoints import read_checkpoint
-from biodeephashing.training.launched import check_launch, leader_decides, leader_first, leads, meet
+from biodeephashing.training.meeting import check_launch, leader_decides, leader_first, leads, meet
 
 MODELS = Path(__file__).parents[2] / "src" / "models"
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "RANK": "1", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2", "GROUP_WORLD_SIZE": "2"}

@@ -23,8 +23,8 @@ from ...surroundings import has_terminal
 from ...training.checks import check_batches, check_input, check_rules
 from ...training.devices import device_of
 from ...training.feeding import batches_of, network_for, preprocessing_line
-from ...training.launched import leader_first, leads
 from ...training.loop import check_machine, interrupted_training, train_module
+from ...training.meeting import leader_first, leads
 from ...training.quiet import silence_third_party
 from ...training.reporting import Reporting
 from ...training.validation import Validation

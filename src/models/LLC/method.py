@@ -20,7 +20,7 @@ from ...runs import Run, only_process
 from ...surroundings import launch
 from ...training.checkpoints import read_checkpoint
 from ...training.feeding import check_preprocessing
-from ...training.launched import leader_decides, leads
+from ...training.meeting import leader_decides, leads
 from ...training.reporting import Reporting
 from ...training.same_split import check_split
 from .. import Classifier, Method
