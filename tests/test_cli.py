@@ -75,7 +75,7 @@ def test_the_version_and_the_installed_command(capsys):
 
 def test_what_comes_next_is_said_as_the_user_calls_it(project_home, capsys):
     main(["prepare", "DIGITS"])
-    assert "next: biodeephashing train -exp" in capsys.readouterr().out
+    assert "next: biodeephashing train PenaltyStrategies -exp" in capsys.readouterr().out
     run_script(ROOT / "src" / "data" / "process" / "DIGITS.py")
     assert "next: python src/models/PenaltyStrategies/train.py -exp" in capsys.readouterr().out
     main(["help"])

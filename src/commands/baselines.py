@@ -17,11 +17,11 @@ from ..errors import UsageError
 from ..eval import RetrievalTask, mean_average_precision
 from ..eval.records.directions import directions_of
 from ..eval.records.text_table import text_table
+from ..modalities import MODALITIES
 from ..models.CrossModal import Settings
 from ..models.CrossModal.views import OfTexts, View, texts_of, transformation_of_texts
 from ..preprocessing import Preprocessing
 
-VIEWS = ("image", "text")
 DRAWS = 3  # of the codes of the classes
 SIDE = 32  # pixels of the images that the maps see
 _ROWS = 1024  # items that are decoded at a time
@@ -55,16 +55,16 @@ def baselines(database: str, bits: Sequence[int] = (16, 32, 64)) -> dict[tuple[s
     train = _folds(prepared, "train", texts)
     scales = {view: _scale(fold) for view, fold in train.items()}
     maps = _learned(train, scales, bits)
-    sides = []
+    sides: list[dict[str, dict[tuple[str, int, int], Items]]] = []
     for fold in ("query", "database"):
         views = _folds(prepared, fold, texts)
-        sides.append({view: _coded(views[view], scales[view], {key: one[view] for key, one in maps.items()}) for view in VIEWS})
+        sides.append({view: _coded(views[view], scales[view], {key: one[view] for key, one in maps.items()}) for view in MODALITIES})
     results: dict[tuple[str, int], list[dict[str, float]]] = {}
     for name, length, draw in [("chance", 0, 0), *maps]:
         results.setdefault((name, length), []).append(
             {
                 direction: _mean_average_precision(sides[0][query][name, length, draw], sides[1][item][name, length, draw])
-                for direction, (query, item) in directions_of(VIEWS).items()
+                for direction, (query, item) in directions_of(MODALITIES).items()
             }
         )
     return results
@@ -101,7 +101,7 @@ def _learned(train: Mapping[str, View], scales: Mapping[str, NDArray[np.float32]
 
 
 def _of_views(both: Sequence[Linear], bits: slice) -> Maps:
-    return {view: one.part(bits) for view, one in zip(VIEWS, both, strict=True)}
+    return {view: one.part(bits) for view, one in zip(MODALITIES, both, strict=True)}
 
 
 def _matrix(fold: View, rows: NDArray[np.int64], scale: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -138,7 +138,7 @@ def _mean_average_precision(queries: Items, database: Items) -> float:
 def from_arguments(arguments: Namespace) -> None:
     """Print the table of the dataset that ``baselines.py`` names."""
     results = baselines(arguments.database, arguments.number_of_bits)
-    directions = list(directions_of(VIEWS))
+    directions = list(directions_of(MODALITIES))
     rows = []
     for (name, length), draws in results.items():
         values = {direction: [draw[direction] for draw in draws] for direction in directions}

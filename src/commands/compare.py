@@ -215,7 +215,8 @@ def _unknown_experiment(database: str, experiment: str) -> RunError:
 def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
     fold, direction = parse_metric(metric)[0], direction_of(metric)
     several = len({_run_of(run).method for run in runs}) > 1
-    views = sorted({name for run in runs for name in map(direction_of, run.metrics) if name})
+    directions = [{name for name in map(direction_of, run.metrics) if name} for run in runs]
+    views = sorted(set().union(*directions))
     notes = [
         f"mean ± standard deviation over seeds of the mAP of the {fold} fold{', ' * bool(direction)}{direction}; where none is named, "
         f"tie rule expected and denominator: relevant items among the first k (retrieved)",
@@ -225,7 +226,10 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
     notes += [f"rule {NO_RULE}: the method has no learning rule"] if any("mode" not in run.settings for run in runs) else []
     if any(name in run.metrics for run in runs for name in _CLASS_CODES.values()):
         notes.append("class codes, mhd, ed (ties expected), outside: images of query and database decoded by class codes, see docs/llc.md")
-    return notes + ([f"of runs with several views: the mean of {describe_headline(views)}"] if views and not direction else [])
+    if views and not direction:
+        others = "" if all(directions) else "; of runs with one view: images for images, which is another task"
+        notes.append(f"of runs with several views: the mean of {describe_headline(views)}{others}")
+    return notes
 
 
 def from_arguments(arguments: Namespace) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from ..data.images.decoding import decode
 from ..data.mat.content import prepare_mat
+from ..data.metadata import load_fold
 from ..data.own.features import prepare_features
 from ..data.own.images import prepare_own
 from ..data.own.lists import process
 from ..data.prepare.image_lists import export
 from ..data.prepare.unreadable import words_of_left_out
-from ..data.sets.dataset import FIRST_PAIR_TRAINING, FIRST_TRAINING, public_dataset
+from ..data.sets.dataset import FIRST_PAIR_TRAINING, FIRST_SMALL_PAIR_TRAINING, FIRST_TRAINING, public_dataset
 from ..data.split import Split
 from ..errors import UsageError
 from ..runs import DEFAULT_METHOD
@@ -18,6 +20,7 @@ from ..settings import FOLDS
 from ..settings.strict_parser import command_line
 
 FIRST_FEATURE_PAIR_TRAINING = "-bs 128 -ep 20 -arch mlp -loss DCMH -nbits 32"
+_SMALL = 64  # pixels of a side: up to these a small network is proposed, which learns from scratch
 
 
 def prepare_public(name: str, options: Namespace) -> None:
@@ -75,7 +78,18 @@ def prepare_rows(options: Namespace) -> None:
 def prepare_pairs(options: Namespace) -> None:
     """Prepare images, texts and labels of MATLAB files that ``MAT.py`` names."""
     split, written = prepare_mat(**vars(options))
-    report(split, written, FIRST_FEATURE_PAIR_TRAINING if split.has_features() else FIRST_PAIR_TRAINING, method="CrossModal")
+    if split.has_features():
+        train = FIRST_FEATURE_PAIR_TRAINING
+    else:
+        train = FIRST_SMALL_PAIR_TRAINING if _first_side(split) <= _SMALL else FIRST_PAIR_TRAINING
+    report(split, written, train, method="CrossModal")
+
+
+def _first_side(split: Split) -> int:
+    """Return the longer side of the first image of train, in pixels; 0 where all items are texts alone."""
+    train = load_fold(split.database, "train")
+    row = int(train.present.argmax())
+    return max(decode(train.image(row))[0].size) if train.present[row] else 0
 
 
 def report(split: Split, written: bool, train: str = FIRST_TRAINING, method: str = DEFAULT_METHOD) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import RunError, UsageError
+from ..modalities import MODALITIES
 from ..runs import Run, home, run_of
 from ..search import Index, Store
-from ..search.parsers import VIEWS
 from ._added_images import AddedImages, added_before, entries_of
 from ._search_codes import build, check_view, facts_of, index_of, shown, stored_path, views_of
 from ._search_facts import is_same, known_index, print_facts, summary
@@ -130,4 +130,4 @@ def _views(run: Run, actions: Sequence[str], folder: Path | None) -> tuple[str, 
         return views_of(run)
     if actions == ["remove"] or folder is not None or Store(run.index("text")).is_empty():
         return ("image",)
-    return VIEWS
+    return MODALITIES

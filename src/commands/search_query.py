@@ -17,9 +17,9 @@ from typing import Any
 from ..errors import DataError, UsageError, describe
 from ..eval.records.text_table import text_table
 from ..executors import open_executor
+from ..modalities import MODALITIES
 from ..runs import runs_of, write_json
 from ..search import ask_part
-from ..search.parsers import VIEWS
 from ..search.results import TIE_RULES, Result
 from ..settings.units import LOCAL, given_placement
 from ._search_codes import shown
@@ -46,7 +46,7 @@ def question_of(arguments: Namespace) -> Question:
 
 def searched_views(arguments: Namespace) -> tuple[str, ...]:
     """Return the views that a command line searches for."""
-    return VIEWS if arguments.view == "both" else (arguments.view,)
+    return MODALITIES if arguments.view == "both" else (arguments.view,)
 
 
 def queries_of(searched: SearchedRun, arguments: Namespace) -> Iterator[Query | DataError]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..checksums import digest
 from ..errors import DataError, unknown_name
+from ..modalities import MODALITIES
 from ..runs import HOME_VARIABLE, home, processed_folder, raw_folder
 from ..runs.split_json import SPLIT_FILE, write_split_facts
 from ..settings import FOLDS
@@ -23,7 +24,6 @@ _KINDS = {
     "understood": list, "reading": dict,
 }  # fmt: skip
 VOCABULARY_FILE = "vocabulary.txt"
-MODALITIES = ("image", "text")
 _LATER: Mapping[str, Any] = {"overlaps": {}, "understood": [], "reading": {}}  # what older files lack
 
 

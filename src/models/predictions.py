@@ -13,8 +13,9 @@ import numpy as np
 from .. import codes
 from ..checksums import digest
 from ..data import Metadata, load_fold
-from ..data.split import MODALITIES, features_file, texts_file
+from ..data.split import features_file, texts_file
 from ..errors import RunError
+from ..modalities import MODALITIES
 from ..runs import Run, replacing
 from ..runs.hparams_json import hparams_of, read_hparams, write_hparams
 from ..runs.predictions_json import Fingerprint, Predictions, read_predictions, write_predictions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from ..errors import BioDeepHashingError, UsageError
 from ..registry import Registry, load
 from ..settings import CommonSettings, TrainingSettings
+from ..settings.strict_parser import command_line
 
 DEFAULT_METHOD = "PenaltyStrategies"
 
@@ -91,7 +93,8 @@ def refuse_foreign(method: str, names: Iterable[str], source: str) -> None:
 
     Args:
         method: the method of the command.
-        names: short or long names of settings, as flags or keys; those that no method has are for others to refuse.
+        names: short or long names of settings, as flags or keys; those that no method has are for others to refuse, unless they
+            are keys of files of another code base that a method reads.
         source: where they come from, for messages.
 
     Raises:
@@ -101,6 +104,9 @@ def refuse_foreign(method: str, names: Iterable[str], source: str) -> None:
     for name in (name for name in names if name.lstrip("-") not in own):
         for other in (other for other in METHODS if other != method and name.lstrip("-") in settings_of(other).long_names()):
             raise UsageError(f"{source}: {name} is a setting of {other}, {method} has none")
+        for other in (other for other in METHODS if other != method and name in settings_of(other).foreign_keys):
+            train = command_line(f"src/models/{other}/train.py")
+            raise UsageError(f"{source}: {name} is a key of files that {other} reads, not {method}: {train} -config {shlex.quote(source)}")
 
 
 def identifying_settings(values: Mapping[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import SUPPRESS, ArgumentTypeError, _ArgumentGroup
 from pathlib import Path
 
+from ..modalities import MODALITIES
 from ..settings import FOLDS
 from ..settings.flags import whole_number
 from ..settings.strict_parser import StrictParser
@@ -12,7 +13,6 @@ from ..settings.units import add_placement, part_of
 
 MOST_RUNS = 6  # columns that a page has place for
 PORT = 7860
-VIEWS = ("image", "text")
 
 
 def index_parser() -> StrictParser:
@@ -20,7 +20,7 @@ def index_parser() -> StrictParser:
     parser = StrictParser(description="Build the index of a run's database, add images to it, remove some, or examine it.")
     parser.add_argument("-p", "--path", required=True, default=SUPPRESS, metavar="RUN", help="run directory")
     words = "of a run of images and texts: whose index (default: both; -add and -remove: image)"
-    parser.add_argument("-in", "--in", dest="view", choices=VIEWS, default=None, help=words)
+    parser.add_argument("-in", "--in", dest="view", choices=MODALITIES, default=None, help=words)
     words = f"folds whose codes the index holds: {', '.join(FOLDS)} (default: database)"
     parser.add_argument("-dfs", "--datafolds", nargs="+", type=_fold, default=[], metavar="FOLD", help=words)
     _add_database(parser)
@@ -53,10 +53,10 @@ def query_parser() -> StrictParser:
     parser.add_argument("-text", "--texts", nargs="+", default=[], metavar="TEXT", help=words)
     parser.add_argument("-row", "--rows", nargs="+", default=[], metavar="FOLD:ROW", help="rows of predicted folds: query:17")
     words = "which view of a row is the query (default: image)"
-    parser.add_argument("-of", "--of", dest="row_view", choices=VIEWS, default=None, help=words)
+    parser.add_argument("-of", "--of", dest="row_view", choices=MODALITIES, default=None, help=words)
     words = "codes: .npy, packed uint8 or one number per bit, a row each"
     parser.add_argument("-codes", "--codes", type=Path, default=None, metavar="FILE", help=words)
-    parser.add_argument("-in", "--in", dest="view", choices=(*VIEWS, "both"), default="image", help="what is searched for")
+    parser.add_argument("-in", "--in", dest="view", choices=(*MODALITIES, "both"), default="image", help="what is searched for")
     parser.add_argument("-k", "--k", type=whole_number, default=10, metavar="N", help="how many neighbours")
     parser.add_argument("-radius", "--radius", type=whole_number, default=None, metavar="N", help="all within it, in place of -k")
     parser.add_argument("-most", "--most", type=whole_number, default=1000, metavar="N", help="with -radius: how many at most")

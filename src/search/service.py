@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from ..errors import BioDeepHashingError, DataError, RunError, UsageError
-from .parsers import VIEWS
+from ..modalities import MODALITIES
 from .results import Result
 
 MOST_BYTES = 10 * 2**20  # of an uploaded image
@@ -214,8 +214,8 @@ def _options(request: Request) -> SearchOptions:
     parameters = request.query_params
     views = {name: parameters.get(name, "image") for name in ("in", "of")}
     for name, view in views.items():
-        if view not in VIEWS:
-            raise _RefusedError(400, f"{name} must be {' or '.join(VIEWS)}")
+        if view not in MODALITIES:
+            raise _RefusedError(400, f"{name} must be {' or '.join(MODALITIES)}")
     return SearchOptions(_number("k", parameters.get("k", "10"), 1, MOST_NEIGHBOURS), views["in"], views["of"])
 
 

@@ -44,6 +44,7 @@ class CommonSettings:
 
     Attributes:
         method: name of the method that the table belongs to.
+        foreign_keys: what files of settings of another code base have at the top, if the method reads such files.
 
     Raises:
         UsageError: if a value is out of range or two settings contradict each other.
@@ -58,6 +59,7 @@ class CommonSettings:
     """
 
     method: ClassVar[str] = ""
+    foreign_keys: ClassVar[tuple[str, ...]] = ()
 
     experiment_name: str = setting("bioexp", "exp", "experiment the run belongs to", check=DIRECTORY_NAME, named="never")
     database: str = setting(

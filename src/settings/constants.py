@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..parsing import parse_entries
 
 
-def parse_constants(text: str) -> dict[str, bool | int | float | str]:
+def parse_constants(text: str, what: str = "constants") -> dict[str, bool | int | float | str]:
     """Return the constants that a text sets, each as the simplest of truth value, whole number, number and text that it can be.
 
     Args:
         text: entries ``name=value`` with commas between them; nothing for none.
+        what: what they are together, for messages.
 
     Raises:
         UsageError: for an entry of another form, and for a name that comes twice.
@@ -18,7 +19,7 @@ def parse_constants(text: str) -> dict[str, bool | int | float | str]:
         >>> parse_constants("gamma=20, proxy_tanh=true,alpha=1e-1")
         {'gamma': 20, 'proxy_tanh': True, 'alpha': 0.1}
     """
-    return {name: _simplest(value) for name, value in parse_entries(text, "constants", "name=value", legal=str.isidentifier).items()}
+    return {name: _simplest(value) for name, value in parse_entries(text, what, "name=value", legal=str.isidentifier).items()}
 
 
 def tidy_constants(text: str) -> str:

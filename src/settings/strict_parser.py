@@ -54,7 +54,7 @@ def command_line(script: str) -> str:
     if called is None and (Path(__file__).resolve().parents[2] / script).is_file():
         return f"python {script}"
     folder, name = script.removesuffix(".py").split("/")[-2:]
-    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes", "index": "search-index"}.get(name, name)
+    command = {"eval_map": "evaluate", "eval_codes": "evaluate-codes", "index": "search-index", "train": f"train {folder}"}.get(name, name)
     return f"{called[0] if called else PROGRAM} {({'process': 'prepare ', 'download': 'download '}).get(folder, '')}{command}"
 
 

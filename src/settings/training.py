@@ -127,9 +127,7 @@ class TrainingSettings(NetworkSettings):
         """
         mode, arch = self.flag("mode"), self.flag("architecture")
         self.put("mode", canonical(self.mode))
-        for rule in rules_named(self.mode):
-            if rule not in _RULES:
-                raise unknown_name(f"value for {mode}", rule, _RULES)
+        check_known_rules(self.mode, mode)
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if self.is_bio:
             return
@@ -141,6 +139,21 @@ class TrainingSettings(NetworkSettings):
         for flag, given in (("-align_every measures", self.align_every), ("-rule_constants sets constants of", self.rule_constants)):
             if given:
                 raise UsageError(f"{flag} learning rules, and {arch} {self.architecture} has none: write {arch} bio-{self.architecture}")
+
+
+def check_known_rules(text: str, flag: str) -> None:
+    """Refuse rules that do not exist.
+
+    Args:
+        text: a rule, ``preset:rule`` or a map.
+        flag: what it was given by.
+
+    Raises:
+        UnknownNameError: naming the flag and the nearest rule.
+    """
+    for rule in rules_named(text):
+        if rule not in _RULES:
+            raise unknown_name(f"value for {flag}", rule, _RULES)
 
 
 def _check_scale(scale: str) -> None:

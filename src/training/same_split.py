@@ -6,8 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from ..data.split import MODALITIES, VOCABULARY_FILE, features_file, metadata_file, read_facts, texts_file, write_split
+from ..data.split import VOCABULARY_FILE, features_file, metadata_file, read_facts, texts_file, write_split
 from ..errors import RunError
+from ..modalities import MODALITIES
 from ..runs import Run, processed_folder
 from ..runs.split_json import read_split_facts
 

@@ -52,6 +52,8 @@ def test_settings_of_another_method(lsh, project_home, tmp_path):
     config.write_text("number_of_bits: 8\nlearning_rate: 1\n")
     refused(["train", "LSH", "-config", str(config)], str(config), "learning_rate is a setting of PenaltyStrategies")
     refused(["train", "LSH", "-rnk", "4"], "did you mean -rank?")
+    config.write_text("training: {method: DCMH}\n")
+    refused(["train", "-config", str(config)], f"{config}: training", f"biodeephashing train CrossModal -config {config}")
     assert not (project_home / "models").exists()
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ...modalities import MODALITIES
 from ...settings import FOLDS
 from ..metadata import PreparedDataset
-from ..split import MODALITIES
 from .rows import Values, load_features, statistics_of
 
 _BLOCK = 4096

@@ -105,7 +105,8 @@ def folds_of(count: int, sizes: dict[str, int], protocol: str, seed: int) -> dic
         {'query': [4, 5], 'train': [0, 3], 'val': [1], 'database': [0, 3, 1, 2]}
     """
     if sum(sizes.values()) > count:
-        raise DataError(f"there are {count:,} items, too few for {' + '.join(f'{size:,} {fold}' for fold, size in sizes.items())}: -sizes")
+        needed = " + ".join(f"{size:,} {fold}" for fold, size in sizes.items())
+        raise DataError(f"there are {count:,} items, too few for {needed}: choose smaller -sizes")
     order = np.random.RandomState(seed).permutation(count) if protocol == MAT_PROTOCOLS[0] else np.arange(count)
     query, train, val = np.cumsum([sizes["query"], sizes["train"], sizes["val"]])
     return {"query": order[:query], "train": order[query:train], "val": order[train:val], "database": order[query:]}

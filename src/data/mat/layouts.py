@@ -94,7 +94,8 @@ def _roles(variables: Sequence[Variable], files: Sequence[Path]) -> dict[str, Va
     for role, names in NAMES.items():
         matching = [variable for variable in variables if variable.name in names]
         if len(matching) != 1:
-            what = f"{role} are there several times: {', '.join(map(str, matching))}" if matching else f"there are no {role}"
+            several = f"{role} are there several times: {', '.join(map(str, matching))}; name each file to read, without the others"
+            what = several if matching else f"there are no {role}"
             known = ", ".join(variable.name for variable in variables) or "nothing"
             raise DataError(f"in {', '.join(map(str, files))} {what}; one of {', '.join(names)} is needed, and they hold {known}")
         roles[role] = matching[0]

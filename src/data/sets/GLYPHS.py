@@ -25,7 +25,7 @@ from ..prepare.splits import Protocol
 from ..texts.words import words_of
 from ._characters import LABELS, labels_of
 from ._drawing import SIDE, draw_character, drawn_order
-from .dataset import Flags, PublicDataset
+from .dataset import FIRST_SMALL_PAIR_TRAINING, Flags, PublicDataset
 
 _RULE = (
     "by character, those that look alike in any font as one: 10 % of them query, 5 % val, the rest database; "
@@ -216,6 +216,4 @@ def _font_file(font: int) -> Path:
     return Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{FONTS[font]}.ttf"
 
 
-DATASET = PublicDataset(
-    "GLYPHS", _content, first_pair_training="-trf dataset -arch bio-lenet -text_arch bio-mlp -loss DSPH -nbits 32 -mode frsf -bs 128 -ep 12"
-)
+DATASET = PublicDataset("GLYPHS", _content, first_pair_training=FIRST_SMALL_PAIR_TRAINING)

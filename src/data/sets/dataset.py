@@ -16,6 +16,7 @@ from ..split import Split
 
 FIRST_TRAINING = "-bs 128 -ep 20 -arch bio-vgg16 -loss DCH -nbits 32 -mode fa"
 FIRST_PAIR_TRAINING = "-bs 128 -ep 20 -arch bio-resnet18 -mode frsf -loss DCMH -nbits 32"
+FIRST_SMALL_PAIR_TRAINING = "-trf dataset -arch bio-lenet -text_arch bio-mlp -loss DSPH -nbits 32 -mode frsf -bs 128 -ep 12"
 Flags = dict[str, dict[str, Any]]  # what differs from the usual, by flag
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..records.metric_names import describe_denominator, parse_metric, words_of
+from ..records.metric_names import describe_denominator, direction_of, parse_metric, words_of
 from .groups import NO_RULE, ComparisonGroup
 
 BAND = "Lines: mean over seeds; bands: from the lowest to the highest seed."
@@ -31,6 +31,17 @@ def seeds(counts: Iterable[int]) -> str:
     known = [count for count in counts if count]
     least, most = min(known), max(known)
     return f"Seeds: {least}." if least == most else f"Seeds: {least} to {most}."
+
+
+def validated(groups: Sequence[ComparisonGroup]) -> str:
+    """Return what validation ranks: items of one view, or of two in both directions."""
+    records = [run for group in groups for runs in group.runs.values() for run in runs.values()]
+    several = {any(map(direction_of, run.metrics)) for run in records}
+    words = {
+        False: "every image against all others of the fold",
+        True: "every image against all texts but its own, and the other way round",
+    }
+    return "; of runs with texts ".join(words[views] for views in sorted(several))
 
 
 def splits(groups: Sequence[ComparisonGroup]) -> str:

@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ..figures.style import LONGEST, WIDTH, heading, page, pen_of, place_of, shortened
 from ..records.metric_names import parse_metric, words_of
-from ._captions import BAND, TRAINING_BAND, seeds, splits, state
+from ._captions import BAND, TRAINING_BAND, seeds, splits, state, validated
 from .comparison import Comparison
 from .groups import BITS
 
@@ -29,9 +29,7 @@ def draw_curves(file: Path, comparison: Comparison) -> bool:
     groups = [group for group in comparison.groups if any(run.curves for runs in group.runs.values() for run in runs.values())]
     if not groups:
         return False
-    caption = (
-        f"{TRAINING_BAND} Validation mAP: every image against all others of the fold, tie rule expected, whole ranking. {splits(groups)}"
-    )
+    caption = f"{TRAINING_BAND} Validation mAP: {validated(groups)}, tie rule expected, whole ranking. {splits(groups)}"
     rules = [rule for group in groups for rule in group.runs]
     with _page(file, 3.1 * len(groups) + 0.2, f"{comparison.name}: training curves", caption, rules) as figure:
         panels = figure.subplots(len(groups), 2, squeeze=False)

@@ -54,7 +54,7 @@ def read_hash_file(file: Path, labels: tuple[str, str] | None, reading: Reading)
         DataError: for a file that cannot be used.
     """
     if not file.is_file():
-        guess = nearest(file.name, [other.name for other in file.parent.glob("*")]) if file.parent.is_dir() else None
+        guess = nearest(file.name, [other.name for other in file.parent.glob("*.mat")]) if file.parent.is_dir() else None
         raise DataError(f"there is no file {file}{f'; the nearest is {guess!r}' if guess else ''}")
     present = variables_of(file)
     needed = [f"{side}_{view}" for side in SIDES.values() for view in VIEWS.values()]

@@ -1,6 +1,7 @@
 """Objectives of images and texts that are described together: raw outputs of both towers and labels in, a scalar out."""
 
-from ._base import CROSSMODAL_LOSSES, SIMILARITIES, AlternatingLoss, CrossModalLoss, JointLoss, Modality, other_modality
+from ...modalities import Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, SIMILARITIES, AlternatingLoss, CrossModalLoss, JointLoss
 from .chn import CHN
 from .cmhh import CMHH
 from .contrastive import Contrastive

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,10 +12,10 @@ from torch import Tensor
 from ...codes.pairs import label_overlap, similarity
 from ...codes.signs import signs
 from ...errors import RunError, UsageError, unknown_name
+from ...modalities import MODALITIES, Modality
 from ...registry import Registry
 from .._objective import Objective, widen
 
-Modality = Literal["image", "text"]
 SIMILARITIES = {"shared": similarity, "jaccard": label_overlap}  # what -similarity offers
 
 
@@ -147,7 +147,7 @@ class AlternatingLoss(CrossModalLoss):
 
     def __init__(self, **shared: Any) -> None:
         super().__init__(**shared)
-        for modality in get_args(Modality):
+        for modality in MODALITIES:
             self.register_buffer(modality, torch.zeros(self.train_size, self.bits))
             self.register_buffer(f"{modality}_present", torch.ones(self.train_size, dtype=torch.bool))
         self.register_buffer("target", torch.zeros(self.train_size, self.bits))
@@ -166,7 +166,7 @@ class AlternatingLoss(CrossModalLoss):
             RunError: for an output that is not finite.
         """
         generator = torch.Generator().manual_seed(seed)
-        for modality, outputs in zip(get_args(Modality), (image_outputs, text_outputs), strict=True):
+        for modality, outputs in zip(MODALITIES, (image_outputs, text_outputs), strict=True):
             if outputs is None:
                 outputs = torch.randn(self.train_size, self.bits, generator=generator)
             if outputs.shape != (self.train_size, self.bits):
@@ -192,7 +192,7 @@ class AlternatingLoss(CrossModalLoss):
             raise UsageError(f"the masks of {self.train_size} items are {tuple(image_mask.shape)} and {tuple(text_mask.shape)}")
         if not (image_mask | text_mask).all():
             raise UsageError(f"item {int((image_mask | text_mask).int().argmin())} has neither an image nor a text: leave it out")
-        for modality, mask in zip(get_args(Modality), (image_mask, text_mask), strict=True):
+        for modality, mask in zip(MODALITIES, (image_mask, text_mask), strict=True):
             self._present(modality).copy_(mask)
             getattr(self, modality).mul_(self._present(modality)[:, None])
 
@@ -280,11 +280,6 @@ class AlternatingLoss(CrossModalLoss):
                 f"the {modality} tower gave outputs that are not finite: training diverged. "
                 f"A lower learning rate, clipped gradients or less momentum helps"
             )
-
-
-def other_modality(modality: Modality) -> Modality:
-    """Return the modality that a modality is compared with."""
-    return "text" if modality == "image" else "image"
 
 
 CROSSMODAL_LOSSES: Registry[type[CrossModalLoss]] = Registry("cross-modal loss")

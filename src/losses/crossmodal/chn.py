@@ -7,9 +7,10 @@ from typing import Any
 from torch import Tensor
 
 from ...codes.pairs import similarity
+from ...modalities import Modality, other_modality
 from .._keywords import number
 from .._pairs import unit_rows
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss
 
 
 @CROSSMODAL_LOSSES.register("CHN")

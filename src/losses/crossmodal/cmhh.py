@@ -10,8 +10,9 @@ from torch import Tensor
 from ...codes.pairs import similarity
 from ...codes.signs import signs
 from ...errors import UsageError
+from ...modalities import Modality, other_modality
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss
 
 LEAST = 1e-5  # added below each logarithm, as published
 

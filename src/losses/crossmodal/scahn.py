@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor
 
 from ...codes.pairs import logistic_loss, similarity
+from ...modalities import Modality, other_modality
 from .._keywords import number
-from ._base import CROSSMODAL_LOSSES, AlternatingLoss, Modality, other_modality
+from ._base import CROSSMODAL_LOSSES, AlternatingLoss
 from ._likelihood import pair_likelihood
 
 

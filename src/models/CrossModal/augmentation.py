@@ -51,7 +51,7 @@ def text_changes(text: str) -> dict[str, Any]:
 
 def _probabilities(flag: str, text: str, names: Sequence[str], besides: str) -> dict[str, Any]:
     """Return the changes of a text, after a check of their names and of the probabilities among them."""
-    changes: dict[str, Any] = parse_constants(text)
+    changes: dict[str, Any] = parse_constants(text, flag)
     for name, value in changes.items():
         if name not in (*names, besides):
             raise unknown_name(f"part of {flag}", name, (*names, besides))

@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader
 from ...data import Metadata, PreparedDataset, loader
 from ...data.partners import Partners
 from ...errors import DataError
+from ...modalities import MODALITIES
 from .label_noise import with_label_noise
-from .settings import PARTNERED, TOWERS, Settings
+from .settings import PARTNERED, Settings
 from .views import Batches, OfTexts, Views, views_of
 
 
@@ -89,7 +90,7 @@ class CrossModalFeeding(pl.LightningDataModule):
         """Return what each pass of an epoch sees, in their order, by its name in words."""
         if not self.alternates:
             return {"pairs": Views(self.train_views)}
-        order = TOWERS if self.settings.first == TOWERS[0] else TOWERS[::-1]
+        order = MODALITIES if self.settings.first == MODALITIES[0] else MODALITIES[::-1]
         return {f"{modality}s": Views({modality: self.train_views[modality]}) for modality in order}
 
     def train_dataloader(self) -> Any:

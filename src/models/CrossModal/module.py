@@ -14,7 +14,8 @@ from ...backbones import HashNetwork, LevelNetwork
 from ...bio import give_target, ignore_in_ddp
 from ...data import TextTransformation, Transformation
 from ...eval import leave_one_out_average_precision
-from ...losses.crossmodal import AlternatingLoss, CrossModalLoss, JointLoss, Modality
+from ...losses.crossmodal import AlternatingLoss, CrossModalLoss, JointLoss
+from ...modalities import MODALITIES, Modality, other_modality
 from ...training.devices import lay_out
 from ...training.feeding import input_of
 from ...training.learner import Learner, optimizer_of, schedule_of
@@ -22,8 +23,6 @@ from ...training.quiet import silence_third_party
 from ...training.trained_module import TrainedModule
 from .settings import Settings
 from .views import Batches, OfTexts
-
-_OTHER = {"image": "text", "text": "image"}
 
 
 class CrossModalModule(TrainedModule):
@@ -155,7 +154,7 @@ class CrossModalModule(TrainedModule):
         self._validated.clear()
         order = np.unique(gathered["index"].numpy(), return_index=True)[1]  # processes repeat items to get equal shares
         packed = {}
-        for modality in _OTHER:
+        for modality in MODALITIES:
             if not torch.isfinite(gathered[modality]).all():
                 raise self.diverged_outputs()
             packed[modality] = codes.pack(gathered[modality].numpy()[order])
@@ -163,7 +162,7 @@ class CrossModalModule(TrainedModule):
         labels = gathered["labels"].numpy()[order].astype(np.uint8)
         self._across = {
             f"val_mAP_{query[0]}2{item[0]}": leave_one_out_average_precision(packed[query], labels, other_view=packed[item])
-            for query, item in _OTHER.items()
+            for query, item in ((modality, other_modality(modality)) for modality in MODALITIES)
         }
         self.log("val_mAP", sum(self._across.values()) / len(self._across))
 
@@ -185,7 +184,7 @@ class CrossModalModule(TrainedModule):
 
     def checkpoint_content(self) -> dict[str, Any]:
         """Return the image tower as every run has its network, the text tower beside it with its words, and the loss."""
-        image, text = (self.learners[modality].content() for modality in ("image", "text"))
+        image, text = (self.learners[modality].content() for modality in MODALITIES)
         texts = {"texts": self.texts.record()} if isinstance(self.texts, TextTransformation) else {}  # ready features have no words
         return {**image, "text": {**text, **texts}, "loss": self.loss.state_dict()}
 

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...errors import BioDeepHashingError, RunError, UsageError, unknown_name
-from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss, Modality
+from ...losses.crossmodal import CROSSMODAL_LOSSES, AlternatingLoss, CrossModalLoss, JointLoss
+from ...modalities import MODALITIES
 from .settings import Settings
 
 _ITEMS = 6  # of the batch that a loss is tried with
@@ -87,7 +88,7 @@ def check_loss(kind: type[CrossModalLoss], shared: Mapping[str, Any], constants:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         shape = (_ITEMS, *([_LEVELS] if kind.levels else []), shared["bits"])
-        outputs = {modality: torch.randn(shape, requires_grad=True) for modality in get_args(Modality)}
+        outputs: dict[str, Tensor] = {modality: torch.randn(shape, requires_grad=True) for modality in MODALITIES}
         labels = torch.eye(shared["classes"])[torch.arange(_ITEMS) % shared["classes"]]
         try:
             loss = kind(**{**shared, "train_size": _ITEMS}, **constants)
@@ -108,7 +109,7 @@ def _values(loss: CrossModalLoss, outputs: Mapping[str, Tensor], labels: Tensor)
         yield loss(outputs["image"], outputs["text"], labels, index), list(outputs.values())
     if isinstance(loss, AlternatingLoss):
         loss.start(loss.fused(outputs["image"]).detach(), loss.fused(outputs["text"]).detach())
-        for modality in get_args(Modality):
+        for modality in MODALITIES:
             yield loss(outputs[modality], labels, index, modality), [outputs[modality]]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from ...checksums import digest
 from ...data.catalogue import CAPTIONS, TEXT_WEIGHTS
 from ...errors import UsageError, unknown_name
+from ...modalities import MODALITIES
 from ...registry import names_on_disk
 from ...settings import TrainingSettings, setting
 from ...settings.common import LONGEST_NAME, legal
@@ -19,10 +20,10 @@ from ...settings.constants import tidy_constants
 from ...settings.own_images import absolute
 from ...settings.rule_maps import canonical, parse_rule_map, rules_named
 from ...settings.setting import AT_LEAST_0, PREDICT_ONLY, TRAIN_ONLY, with_default
+from ...settings.training import check_known_rules
 from .augmentation import image_changes, text_changes
-from .torchcmh import is_torchcmh, translated
+from .torchcmh import SECTIONS, translated
 
-TOWERS = ("image", "text")
 PARTNERED = ("pairwise", "triplet", "quadruplet")  # how items may be sampled together
 SIMILARITIES = ("shared", "jaccard")
 _LOSSES = names_on_disk("losses/crossmodal", "CROSSMODAL_LOSSES")
@@ -56,6 +57,7 @@ class Settings(TrainingSettings):
     """
 
     method = "CrossModal"
+    foreign_keys = SECTIONS
 
     database: str = with_default(TrainingSettings, "database", "GLYPHS")
     architecture: str = with_default(TrainingSettings, "architecture", "lenet")
@@ -92,7 +94,7 @@ class Settings(TrainingSettings):
     )  # fmt: skip
     captions: str = setting("first", "captions", "of several captions, the first or the words of all", choices=CAPTIONS, before="device")
     first: str = setting(
-        "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=TOWERS, before="device"
+        "image", "first", "the tower that begins an epoch, where a loss trains them in turn", choices=MODALITIES, before="device"
     )
     image_augmentation: str = setting(
         "", "img_aug",
@@ -180,7 +182,7 @@ class Settings(TrainingSettings):
     @classmethod
     def of_file(cls, content: Mapping[str, Any], source: str, given: Container[str]) -> Mapping[str, Any]:
         """Return the settings in the content of a YAML file, ours or one of torchcmh."""
-        return translated(content, source, given) if is_torchcmh(content) else content
+        return translated(content, source, given) if any(key in content for key in cls.foreign_keys) else content
 
     def complete(self) -> None:
         """Find the file of a loss of one's own, choose the text backbone after that of the images, then the rule after both."""
@@ -219,14 +221,16 @@ class Settings(TrainingSettings):
 
     def check_rules(self) -> None:
         """Check the rules of each tower with its backbone."""
-        self.put("mode", canonical(self.mode))
-        self.put("text_mode", canonical(self.text_mode))
+        for name in ("mode", "text_mode"):
+            self.put(name, canonical(getattr(self, name)))
+            if getattr(self, name):
+                check_known_rules(getattr(self, name), self.flag(name))
         if _has_prefix(self.text_mode, "image"):
             raise UsageError(f"-text_mode {self.text_mode}: it holds for the text tower alone, write patterns of the image tower in -mode")
         self.put("rule_constants", tidy_constants(self.rule_constants))
         if not self.is_bio and self.rule_constants:
             raise UsageError("-rule_constants sets constants of learning rules, and neither tower has one: write -arch bio-NAME")
-        for name in TOWERS:
+        for name in MODALITIES:
             self.tower(name)
 
     def mode_of(self, name: str) -> str:
@@ -269,7 +273,7 @@ def _part(mode: str, tower: str) -> str:
     """
     if "=" not in mode:
         return mode
-    others = tuple(f"{name}." for name in TOWERS if name != tower)
+    others = tuple(f"{name}." for name in MODALITIES if name != tower)
     own: dict[str, str] = {}
     for pattern, rule in parse_rule_map(mode).items():
         if not pattern.startswith(others):

@@ -14,7 +14,7 @@ from ...registry import keywords_on_disk, names_on_disk
 from ...settings.setting import truth
 from ...settings.strict_parser import command_line
 
-_SECTIONS = ("training", "datasetPath", "dataPreprocess", "dataAugmentation")
+SECTIONS = ("training", "datasetPath", "dataPreprocess", "dataAugmentation")
 _TRAINING = ("method", "dataName", "batchSize", "bit", "cuda", "device")
 _TOWERS = {"SCAHN": ("resnet34", "ms_residual")}  # that methods were published with
 _USUAL_TOWERS = ("cnnf", "mlp:8192")
@@ -78,11 +78,6 @@ class _Section:
         )
 
 
-def is_torchcmh(content: Mapping[str, Any]) -> bool:
-    """Return whether the content of a YAML file is one of torchcmh: whether it has one of its sections."""
-    return any(key in content for key in _SECTIONS)
-
-
 def translated(content: Mapping[str, Any], source: str, given: Container[str]) -> dict[str, Any]:
     """Return our settings, by their long names, for the content of a file of torchcmh.
 
@@ -94,7 +89,7 @@ def translated(content: Mapping[str, Any], source: str, given: Container[str]) -
     Raises:
         UsageError: for a key that is not known, and a value that cannot be honoured; naming the key.
     """
-    file = _Section(content, "", _SECTIONS, source)
+    file = _Section(content, "", SECTIONS, source)
     settings = _training(file, given) | _augmentation(file)
     preprocess = file.section("dataPreprocess", "img", "txt", "label")
     settings |= _images(preprocess, given)

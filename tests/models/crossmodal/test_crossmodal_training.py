@@ -226,6 +226,7 @@ def test_images_without_texts_are_refused(settings, tiny_database):
     [
         ({"loss": "DNpH", "batch_size": 1}, "-bs 1.*at least 2"),
         ({"text_mode": "frfs"}, "-text_mode 'frfs'.*did you mean 'frsf'"),
+        ({"mode": "text.*=frfs"}, "-mode 'frfs'.*did you mean 'frsf'"),
         ({"text_architecture": "mlp", "text_mode": "fa"}, "-text_arch mlp always trains with bp, so -text_mode fa.*-text_arch bio-mlp"),
         ({"text_mode": "image.*=fa,*=bp"}, "-text_mode image.*holds for the text tower alone"),
         ({"architecture": "lenet", "text_architecture": "mlp", "mode": "fa"}, "-arch bio-lenet"),
