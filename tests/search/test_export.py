@@ -256,7 +256,7 @@ def test_what_the_model_of_mlflow_carries_is_all_that_it_needs(exported, run, tm
 )
 def test_every_backbone_is_exported(name, tmp_path):
     torch.manual_seed(0)
-    network, side = build_network(name, bits=12), 224 if name.startswith("timm:") or name in ("alexnet", "hrnet", "vgg16") else 32
+    network, side = build_network(name, bits=12), 224 if name.startswith("timm:") or name in ("alexnet", "cnnf", "hrnet", "vgg16") else 32
     torch.nn.init.normal_(network.hash_layer.weight)
     graph = HashingGraph(network, IMAGENET)
     write_programs(graph, (side, side), tmp_path)
