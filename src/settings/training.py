@@ -84,6 +84,11 @@ class TrainingSettings(NetworkSettings):
     fixed_norm: bool = setting(
         False, "fixed_norm", "batch norm of the backbone keeps its pretrained mean and variance; scale and shift learn", recorded="changed"
     )
+    train_only: str = setting(
+        "", "train_only",
+        "patterns of the layers of the backbone that learn (blocks.6.*,conv_head); the others keep their weights and statistics",
+        recorded="changed",
+    )  # fmt: skip
 
     @property
     def is_bio(self) -> bool:
@@ -115,6 +120,9 @@ class TrainingSettings(NetworkSettings):
         super().check()
         self.check_rules()
         _check_scale(self.scale)
+        self.put("train_only", ",".join(part.strip() for part in self.train_only.split(",")))
+        if self.freeze and self.train_only:
+            raise UsageError(f"-freeze lets no layer of the backbone learn, and -train_only {self.train_only} some: give one of them")
         self.put("schedule", str(parse_schedule(self.schedule)))
         if self.batch_size % self.devices:
             raise UsageError(f"-bs {self.batch_size} cannot be shared evenly by -devices {self.devices}")

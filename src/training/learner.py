@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..bio import (
     rule_state,
     track_optimizer,
 )
+from ..errors import UsageError, unknown_name
 from ..settings import TrainingSettings
 from ..settings.schedule import parse_schedule
 from .rules import rules_of
@@ -68,13 +70,33 @@ def schedule_of(optimizer: torch.optim.Optimizer, settings: TrainingSettings) ->
 def set_evaluation_of_frozen(network: HashNetwork, settings: TrainingSettings) -> None:
     """Keep a frozen backbone from training mode, and batch norm of fixed statistics: it normalises by them, and does not update them.
 
-    A frozen backbone has no dropout either.
+    A frozen backbone, or part of it, has no dropout either.
     """
-    if settings.freeze:
-        network.backbone.eval()
-    elif settings.fixed_norm:
+    for part in network.backbone.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
+    if settings.fixed_norm:
         for layer in batch_norms(network.backbone):
             layer.eval()
+
+
+def freeze(network: HashNetwork, settings: TrainingSettings) -> None:
+    """Take all weights of the backbone from training that the settings do not let learn.
+
+    Raises:
+        UsageError: for a pattern of ``-train_only`` that names no layer with weights.
+    """
+    patterns = [pattern for pattern in settings.train_only.split(",") if pattern]
+    network.backbone.requires_grad_(not (settings.freeze or patterns))
+    layers = {name: layer for name, layer in network.backbone.named_modules() if any(True for _ in layer.parameters(recurse=False))}
+    for pattern in patterns:
+        named = [layer for name, layer in layers.items() if fnmatchcase(name, pattern)]
+        if not named:
+            parts = [name for name, _ in network.backbone.named_children()]
+            raise UsageError(f"-train_only (names of layers, * for any characters): {unknown_name('layer', pattern, parts, layers)}")
+        for layer in named:
+            layer.requires_grad_()
 
 
 def batch_norms(network: nn.Module) -> list[nn.Module]:
@@ -91,7 +113,7 @@ class Learner:
     """
 
     def __init__(self, network: HashNetwork, settings: TrainingSettings) -> None:
-        network.backbone.requires_grad_(not settings.freeze)
+        freeze(network, settings)
         self.network = network
         self.settings = settings
         self.follower: FeedbackUpdater | None = None
@@ -113,7 +135,11 @@ class Learner:
         """Return the optimizer: backbone at the rate of the settings, hash layer faster, then further groups of parameters."""
         rate, network = self.settings.learning_rate, self.network
         groups = [
-            *([] if self.settings.freeze else [{"params": list(network.backbone.parameters()), "lr": rate}]),
+            *(
+                []
+                if self.settings.freeze
+                else [{"params": [part for part in network.backbone.parameters() if part.requires_grad], "lr": rate}]
+            ),
             {"params": list(network.hash_layer.parameters()), "lr": self.fast_rate},
             *further,
         ]

@@ -181,6 +181,16 @@ class TestCifar:
         assert dict(split.overlaps) == shared
         assert split.protocol == protocol
 
+    def test_a_small_one_leaves_images_unused(self, project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+        monkeypatch.setattr(CIFAR_10, "SMALL", {"train": 5, "query": 2, "val": 1, "database": 3})
+        split = self.prepared(small_cifar, monkeypatch, "cifar10-small")
+        assert split.sizes == {"train": 50, "query": 20, "val": 10, "database": 30}
+        assert dict(split.overlaps) == {}
+        for fold in ("train", "val", "query"):
+            assert names("cifar10-small", fold) == names("CIFAR_10", fold)
+        assert set(names("cifar10-small", "database")) < set(names("CIFAR_10", "database"))
+        assert all(load_fold("cifar10-small", "database").labels.sum(axis=0) == 3)
+
     def test_official_parts(self, project_home: Path, small_cifar, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
         split = self.prepared(small_cifar, monkeypatch, "cifar10-2")
         assert names("cifar10-2", "train") == names("cifar10-2", "database") == [f"thing_s_{row:06d}.png" for row in range(80)]

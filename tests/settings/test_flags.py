@@ -57,6 +57,7 @@ SAMPLES = {
     "tsv": ("", True),
     "rule_constants": ("rate=0.1,samples=9", "rate=0.1,samples=9"),
     "fixed_norm": ("", True),
+    "train_only": ("blocks.6.*,conv_head", "blocks.6.*,conv_head"),
     "bank": ("", True),
 }
 FOREIGN = [(phase, f"-{s.flag}") for phase in PHASES for _, s in Settings.table() if phase not in s.phases]

@@ -39,7 +39,7 @@ class Protocol:
 def per_class(
     classes: NDArray[np.integer], sizes: Mapping[str, int], *, names: Sequence[str], seed: int = 0
 ) -> dict[str, NDArray[np.int64]]:
-    """Give each fold its number of images of every class, in shuffled order, and the rest to the database.
+    """Give each fold its number of images of every class, in shuffled order, and the rest to the database, unless that has a number too.
 
     The indices are shuffled once, by Python's own generator, whose stream is the same everywhere; then each class is
     walked in that order: the first images go to the first fold of ``sizes``, the next to the second, and so on.
@@ -63,8 +63,8 @@ def per_class(
         {'train': [1, 4], 'query': [2, 5], 'database': [0, 3]}
     """
     for number, name in enumerate(names):
-        if (count := int((classes == number).sum())) <= sum(sizes.values()):
-            raise _too_few(f"class {name!r} has {count} images", sizes)
+        if (count := int((classes == number).sum())) < sum(sizes.values()) + (REST not in sizes):
+            raise _too_few(f"class {name!r} has {count} images", sizes, rest=int(REST not in sizes))
     return _walk(classes, len(names), lambda count: sizes, tuple(sizes), seed)
 
 
@@ -271,12 +271,13 @@ def _walk(
 ) -> dict[str, NDArray[np.int64]]:
     """Deal out every class in shuffled order: ``sizes_of`` says how many images of each fold a class of so many images gives."""
     shuffled = _shuffled(len(classes), seed)
-    chosen: dict[str, list[NDArray[np.int64]]] = {fold: [] for fold in (*folds, REST)}
+    dealt = folds if REST in folds else (*folds, REST)
+    chosen: dict[str, list[NDArray[np.int64]]] = {fold: [] for fold in dealt}
     for number in range(count):
         members = shuffled[classes[shuffled] == number]
         sizes = sizes_of(len(members))
         parts = np.split(members, np.cumsum([sizes[fold] for fold in folds]))
-        for fold, part in zip((*folds, REST), parts, strict=True):
+        for fold, part in zip(dealt, parts, strict=False):  # what is left where the database has a number is unused
             chosen[fold].append(part)
     return {fold: np.sort(np.concatenate(parts)) for fold, parts in chosen.items()}
 

@@ -39,6 +39,9 @@ PROTOCOLS = {
         "one shuffle, which are trained on as well, so val mAP is no measure of what was learned",
         shared=("train-val", "train-database", "val-database"),
     ),
+    "cifar10-small": Protocol(
+        "cifar10-small", "per class, after one shuffle of all images: 200 train, 50 query, 50 val, 250 database, the rest unused"
+    ),
 }
 DOWNLOAD_FLAGS: Flags = {"-from": {}, "-url": {}}
 PREPARE_FLAGS: Flags = {
@@ -47,6 +50,7 @@ PREPARE_FLAGS: Flags = {
     "-allow_partial": {"action": "store_true", "help": "make do with an incomplete download"},
 }
 SIZES = {"train": 500, "query": 100, "val": 100}
+SMALL = {"train": 200, "query": 50, "val": 50, "database": 250}
 FOLDER = "cifar-10-batches-py"
 META = "batches.meta"
 TEST_BATCH = "test_batch"
@@ -208,6 +212,8 @@ def _content(protocol: str, allow_partial: bool = False, official: Official | No
     classes = read_class_names(folder)
     if protocol == "cifar10-2":
         folds = _official_folds(folder, names, batches.classes, classes, official)
+    elif protocol == "cifar10-small":
+        folds = splits.per_class(batches.classes, SMALL, names=classes)
     else:
         folds = splits.merge_folds(splits.per_class(batches.classes, SIZES, names=classes), PROTOCOLS[protocol].shared)
     total = len(batches.files)

@@ -170,7 +170,8 @@ class Settings(TrainingSettings):
             return TrainingSettings(**values)
         own = {
             "architecture": self.text_architecture, "learning_rate": self.text_learning_rate or self.learning_rate,
-            "hash_rate": self.text_hash_rate or self.hash_rate, "freeze": False, "fixed_norm": False, "weights": "none",
+            "hash_rate": self.text_hash_rate or self.hash_rate, "freeze": False, "fixed_norm": False, "train_only": "",
+            "weights": "none",
             "seed": (self.seed + 1) % 2**64,  # layers of one name in both towers get other feedback
         }  # fmt: skip
         return TextTower(**(values | own))
