@@ -2,10 +2,11 @@
 
 Codes of 64 bits and labels are drawn at random, and written as encoding writes them. Both ways count the distances of all pairs once,
 measure every closed form, and then rank by rows for the tie rule "index"; both take turns, and reading the shards and their checksums
-count for them. One file serves as all shards of the memory test, by links.
+count for them. One file serves as all shards of the memory test, by links. With -health that is the memory of counting equal codes.
 
     python benchmarks/shards.py -queries 1000 -rows 262144 -shards 4
     python benchmarks/shards.py -memory -queries 200 -rows 1000000 -shards 100
+    python benchmarks/shards.py -memory -health -rows 100000 -shards 100
 """
 
 from __future__ import annotations
@@ -114,13 +115,18 @@ def resident(what: str) -> float:
 
 def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
+    from biodeephashing.eval.merging import count_equal_codes
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-queries", type=int, default=1000, help="queries")
     parser.add_argument("-rows", type=int, default=2**18, help="items of a shard")
     parser.add_argument("-shards", type=int, default=4, help="shards")
     parser.add_argument("-rounds", type=int, default=3, help="rounds")
     parser.add_argument("-memory", action="store_true", help="measure memory [MB] in place of time (Linux)")
+    parser.add_argument("-health", action="store_true", help="with -memory: of counting distinct codes and collisions")
     options = parser.parse_args()
+    if options.health and not options.memory:
+        parser.error("-health goes with -memory")
     queries, pairs = drawn(np.random.default_rng(0), options.queries), options.queries * options.rows * options.shards
     with tempfile.TemporaryDirectory() as folder:
         if options.memory:
@@ -129,7 +135,10 @@ def main() -> None:
             with open("/proc/self/clear_refs", "w") as control:  # noqa: PTH123 - the high-water mark starts anew
                 control.write("5")
             before, started = resident("VmRSS"), time.perf_counter()
-            in_shards(queries, database, True)
+            if options.health:
+                count_equal_codes(database.shards(), buckets=options.shards)
+            else:
+                in_shards(queries, database, True)
             seconds = time.perf_counter() - started
             columns = options.rows * (BITS // 8 + CLASSES // 8) / 2**20
             print("| shards | items of each | columns of one, MB | more than before, MB | s |\n|---:|---:|---:|---:|---:|")

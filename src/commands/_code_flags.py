@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..settings.units import PLACEMENT_FLAGS
 
 OF_FILES = ("query_labels", "database_labels", "bits", "kind", "transpose", "heading", "index", "leave_one_out")
-OF_SHARDS = ("partial", "merge", *PLACEMENT_FLAGS)
+OF_SHARDS = ("partial", "merge", "health", *PLACEMENT_FLAGS)
 
 
 def check_unused(values: Mapping[str, Any], names: Iterable[str], reason: str) -> None:

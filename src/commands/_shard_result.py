@@ -10,7 +10,7 @@ from ..errors import RunError, UsageError
 from ..eval import APSpec, retrieval
 from ..eval.merging import ShardCounts
 from ..eval.merging.part_files import Counted, describe_missing
-from ..eval.metrics.health import BitHealth
+from ..eval.metrics.health import BitHealth, CodeHealth
 from ..eval.records.fold_metrics import result_metrics
 from ..eval.records.metric_names import ALWAYS, NDCG_CUT, unique
 from ..eval.records.summary import summary
@@ -55,13 +55,16 @@ def conclude(
     """
     if not counts.database:
         raise RunError("the shards hold no item with a code, so nothing can be ranked")
-    understood = [*_understood(counted, counts.database), *notes]
+    understood = [*_understood(counted, counts), *notes]
     numbers = result_metrics(retrieval(counts, measures, ndcg=[NDCG_CUT]), measures)
     queries, manifest = counted.queries, counted.manifest
+    statistics, equal = counts.bits.statistics(), counts.equal
+    health = BitHealth.of(statistics) if equal is None else CodeHealth.of(statistics, equal)
     facts = {
         "n_database": counts.database,
         "bit_zero_count": queries["zeros"] + sum(note.zeros for note in counted.notes.values()),
-        "code_health": {"query": queries["health"], "database": vars(BitHealth.of(counts.bits.statistics()))},
+        **({} if equal is None else {"unique_codes": equal.unique_codes}),
+        "code_health": {"query": queries["health"], "database": vars(health)},
         "bits": manifest.bits,
         "inputs": {
             "queries": {name: value for name, value in queries.items() if name != "health"},
@@ -86,13 +89,14 @@ def conclude(
     return result
 
 
-def _understood(counted: Counted, items: int) -> list[str]:
+def _understood(counted: Counted, counts: ShardCounts) -> list[str]:
     """Return what was measured, in words."""
     queries, manifest = counted.queries, counted.manifest
     left_out = f"; {counted.refused:,} images that could not be read are left out" if counted.refused else ""
     return [
         f"queries: {queries['run']}:{queries['fold']}, {queries['count']:,} codes of {manifest.bits} bits",
-        f"database: encoded by {manifest.run}; shards: {len(counted.notes):,}, items: {items:,}{left_out}",
+        f"database: encoded by {manifest.run}; shards: {len(counted.notes):,}, items: {counts.database:,}{left_out}",
         *([f"partial: {describe_missing(counted)}"] if counted.missing else []),
-        "no tie rule feature: shards hold no features; distinct codes and collisions are not counted over shards",
+        "no tie rule feature: shards hold no features",
+        *(["distinct codes and collisions are not counted: -health does"] if counts.equal is None else []),
     ]

@@ -64,12 +64,12 @@ Result = TypeVar("Result")
 
 def count_unit(unit: ShardUnit) -> ShardCounts:
     """Count all pairs of queries and items of a part, and return one sum."""
-    return count_shards(unit.queries, _watched(unit, "counting"))
+    return count_shards(unit.queries, watched(unit.database, "counting", unit.quiet))
 
 
 def rank_unit(unit: RankingUnit) -> PrecisionSums:
     """Rank the items of a part, and return one sum."""
-    return sum_precisions(unit.queries, _watched(unit, "ranking"), unit.starts, unit.cuts)
+    return sum_precisions(unit.queries, watched(unit.database, "ranking", unit.quiet), unit.starts, unit.cuts)
 
 
 def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: Sequence[Unit], quiet: bool) -> list[Result]:
@@ -97,7 +97,13 @@ def in_order(executor: Executor | None, work: Callable[[Unit], Result], units: S
     return [results[unit.number] for unit in units]  # type: ignore[misc]
 
 
-def _watched(unit: ShardUnit, title: str) -> Iterator[PackedItems]:
-    """Read the shards of a unit, and show how many were read."""
-    database, hidden = unit.database, unit.quiet or not has_terminal()
+def watched(database: ShardDatabase, title: str, quiet: bool) -> Iterator[PackedItems]:
+    """Read one shard after the other, and show how many were read.
+
+    Args:
+        database: the shards.
+        title: what is done with them.
+        quiet: show no progress.
+    """
+    hidden = quiet or not has_terminal()
     yield from tqdm(database.shards(), title, total=len(database.notes), unit="shard", leave=False, disable=hidden)

@@ -201,6 +201,7 @@ def from_arguments(arguments: Namespace) -> None:
             + ["-leave_one_out"] * arguments.leave_one_out
         ):
             raise UsageError(f"-mat holds queries and database, each as images and as texts: leave out {' and '.join(clash)}")
+        check_unused(values, OF_SHARDS, "has no effect with -mat: it is for a database in shards")
         margins = Margins(values.get("heading"), values.get("index"))
         reading = Reading(values.get("bits"), values.get("kind"), arguments.transpose, margins)
         evaluate_hash_file(arguments.mat, values.get("query_labels"), values.get("database_labels"), reading=reading, **how)

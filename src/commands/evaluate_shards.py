@@ -33,6 +33,7 @@ from ..executors import Executor, open_executor
 from ..settings.flags import given_measures
 from ..settings.units import LOCAL, PLACEMENT_FLAGS, Part, given_placement
 from ._code_flags import OF_FILES, check_output, check_unused, say
+from ._shard_health import counted_shards, equal_codes
 from ._shard_queries import read_queries
 from ._shard_result import conclude, measures_of
 from ._shard_units import RankingUnit, ShardUnit, count_unit, in_order, rank_unit
@@ -45,6 +46,7 @@ def evaluate_shards(
     database: Path,
     *,
     measures: Sequence[APSpec] = (),
+    health: bool = False,
     output: Path | None = None,
     partial: bool = False,
     no_skip: bool = False,
@@ -57,6 +59,7 @@ def evaluate_shards(
         queries: ``RUN:FOLD`` of the run that encoded the database.
         database: the directory of the shards.
         measures: average precisions to compute beside those that always are.
+        health: count distinct codes, equal pairs and collisions of the database, too; this process does.
         output: a JSON file to write the result to, whole or not at all.
         partial: measure the shards that are there, where some are missing.
         no_skip: replace that file if it is there.
@@ -75,6 +78,7 @@ def evaluate_shards(
         check_output(output, no_skip)
     specs, whole = measures_of(measures), ShardDatabase.at(database, partial=partial)
     items, facts = read_queries(queries, whole.manifest)
+    equal = equal_codes(whole, output, quiet=quiet) if health else None
     count, hidden = (1, quiet) if executor is None else (_PARTS, True)
     units = [ShardUnit(number, items, part, hidden) for number in range(count) if (part := whole.part(number, count)).notes]
     counts = in_order(executor, count_unit, units, quiet)
@@ -82,7 +86,7 @@ def evaluate_shards(
     cuts = _index_cuts(total, specs)
     ranking = [RankingUnit(**vars(unit), starts=total.starts(one), cuts=cuts) for unit, one in zip(units, (None, *before), strict=True)]
     sums = in_order(executor, rank_unit, ranking, quiet)
-    ranked = total.ranked_with(reduce(add, sums))
+    ranked = total.ranked_with(reduce(add, sums)).with_equal(equal)
     return conclude(Counted(facts, whole.manifest, whole.notes), ranked, specs, output=output, quiet=quiet)
 
 
@@ -135,6 +139,7 @@ def evaluate_part(
 
 def merge_parts(
     folder: Path,
+    database: Path | None = None,
     *,
     measures: Sequence[APSpec] = (),
     output: Path | None = None,
@@ -146,6 +151,7 @@ def merge_parts(
 
     Args:
         folder: where the files of the parts are.
+        database: the directory of the shards, to count distinct codes, equal pairs and collisions, which parts do not; None not to.
         measures, output, partial, no_skip, quiet: as in :func:`evaluate_shards`.
 
     Returns:
@@ -153,7 +159,7 @@ def merge_parts(
 
     Raises:
         UsageError: for the tie rules "feature", and "index" where parts have not ranked yet; for an output that cannot be written.
-        RunError: naming part or shard, if one is missing or parts do not belong together.
+        RunError: naming part or shard, if one is missing or parts do not belong together, or the shards are others now.
     """
     if output:
         check_output(output, no_skip)
@@ -164,11 +170,14 @@ def merge_parts(
         raise RunError(f"{folder} lacks {len(absent)} of {of} parts: {', '.join(absent)} (-partial measures the others)")
     counted, total = join([counts_file(folder, number, of) for number in numbers], partial=partial)
     sums = [found for number in numbers if (found := read_precisions(index_file(folder, number, of), total)) is not None]
-    if len(sums) == len(numbers):
-        return conclude(counted, total.ranked_with(reduce(add, sums)), specs, output=output, quiet=quiet)
     lacking = f"{len(numbers) - len(sums)} of {of} parts have not ranked these counts yet; call each part once more"
-    if any(measure.ties == "index" for measure in measures):
+    ranked = len(sums) == len(numbers)
+    if not ranked and any(measure.ties == "index" for measure in measures):
         raise UsageError(f"the tie rule index cannot be measured: {lacking}")
+    if database:
+        total = total.with_equal(equal_codes(counted_shards(counted, database), output, quiet=quiet))
+    if ranked:
+        return conclude(counted, total.ranked_with(reduce(add, sums)), specs, output=output, quiet=quiet)
     others = [spec for spec in specs if spec.ties != "index"]
     return conclude(counted, total, others, notes=[f"no tie rule index: {lacking}"], output=output, quiet=quiet)
 
@@ -188,16 +197,21 @@ def from_arguments(arguments: Namespace) -> None:
     how = {"measures": requested_measures(*given_measures(arguments)), "partial": arguments.partial, "no_skip": arguments.no_skip}
     output = values.get("output")
     if "merge" in values:
-        check_unused(values, ("queries", "database", *PLACEMENT_FLAGS), "has no effect with -merge: the parts are counted already")
-        merge_parts(values["merge"], output=output, **how)
+        unused = ("queries", *([] if arguments.health else ["database"]), *PLACEMENT_FLAGS)
+        check_unused(values, unused, "has no effect with -merge: the parts are counted already")
+        if arguments.health and "database" not in values:
+            raise UsageError("-merge -health counts distinct codes from the shards, which parts do not hold: -database FOLDER names them")
+        merge_parts(values["merge"], Path(values["database"]) if arguments.health else None, output=output, **how)
     elif "queries" not in values:
         raise UsageError("-queries RUN:FOLD is missing: what the shards are searched with")
     elif "part" in values:
         if output is None or output.suffix == ".json" or output.is_file():
             raise UsageError("-part writes files of its own: -o FOLDER says where, the same for all parts, and -merge FOLDER adds them up")
+        if arguments.health:
+            raise UsageError("-health does not add up over parts: -merge FOLDER -health -database SHARDS counts it, from the shards")
         evaluate_part(values["queries"], Path(values["database"]), output, placement.part, **how)
     elif placement.on == LOCAL:
-        evaluate_shards(values["queries"], Path(values["database"]), output=output, **how)
+        evaluate_shards(values["queries"], Path(values["database"]), health=arguments.health, output=output, **how)
     else:
         with open_executor(placement) as executor:
-            evaluate_shards(values["queries"], Path(values["database"]), output=output, executor=executor, **how)
+            evaluate_shards(values["queries"], Path(values["database"]), output=output, health=arguments.health, executor=executor, **how)

@@ -137,6 +137,8 @@ def evaluate_codes_parser() -> StrictParser:
     parser.add_argument("-no_skip", "--no_skip", action="store_true", help="replace RESULT.json if it is there, or count a part again")
     words = "measure the shards that are there where some are missing; the result says so"
     parser.add_argument("-partial", "--partial", action="store_true", help=words)
+    words = "count distinct codes and collisions of a database in shards, too; with -merge, -database names the shards"
+    parser.add_argument("-health", "--health", action="store_true", help=words)
     words = "add up what the parts of a database in shards counted, in place of -queries and -database"
     parser.add_argument("-merge", "--merge", type=Path, default=SUPPRESS, metavar="FOLDER", help=words)
     add_placement(parser, skip=("jobs",))

@@ -84,6 +84,7 @@ def test_a_row_of_0_is_no_item(tmp_path: Path) -> None:
         ({}, ["-query_labels", "x.npy"], "give both"),
         ({}, ["-queries", "x.npy"], "leave out -queries"),
         ({}, ["-leave_one_out"], "leave out -leave_one_out"),
+        ({}, ["-health"], "-health has no effect with -mat"),
         ({"r_img": np.array([[{}]], dtype=object)}, [], "r_img .* holds neither real numbers nor strings"),
         ({"r_img": CODES["r_img"][:-1]}, [], "29 codes, 30 labels"),
         ({"q_img": CODES["q_img"][:, :-1]}, [], "of 11 and of 12 bits"),

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import BioDeepHashingError
 from ..metrics.bits import BitCounts, count_bits
+from ..metrics.bundles import EqualCodes
 from ..ranking.blocks import blocks_of
 from ..ranking.feature_distances import FeatureDistances
 from ..ranking.histograms import Counts, DistanceHistogram, Reals
@@ -31,6 +32,7 @@ class ShardCounts:
         counts: the items of each query by distance and shared classes, (queries, distances, levels).
         bits: how often bits are +1 over the items.
         index: what a second pass over the items summed for the tie rule "index"; None without one.
+        equal: how many of the items have equal codes, which does not add up; None where this is not counted.
 
     Example:
         >>> codes, labels = np.array([[0], [1], [3]], dtype=np.uint8), np.array([[128], [0], [128]], dtype=np.uint8)
@@ -43,6 +45,7 @@ class ShardCounts:
     counts: Counts
     bits: BitCounts
     index: PrecisionSums | None = None
+    equal: EqualCodes | None = None
 
     features = None  # shards hold none
 
@@ -121,6 +124,10 @@ class ShardCounts:
     def ranked_with(self, index: PrecisionSums) -> ShardCounts:
         """Return the same counts with the sums of a second pass."""
         return replace(self, index=index)
+
+    def with_equal(self, equal: EqualCodes | None) -> ShardCounts:
+        """Return the same counts with the numbers of equal codes."""
+        return replace(self, equal=equal)
 
 
 def count_shards(queries: PackedItems, shards: Iterable[PackedItems]) -> ShardCounts:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...errors import BioDeepHashingError
 from .bits import BitStatistics, bit_statistics
+from .bundles import Bundles, EqualCodes
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ class CodeHealth:
     equal_pairs: int
     collisions: float | None
 
+    @classmethod
+    def of(cls, statistics: BitStatistics, equal: EqualCodes) -> CodeHealth:
+        """Return what statistics of bits and numbers of equal codes tell, see :func:`code_health`."""
+        collisions = equal.apart / equal.equal_pairs if equal.equal_pairs else None
+        return cls(equal.unique_codes, **vars(BitHealth.of(statistics)), equal_pairs=equal.equal_pairs, collisions=collisions)
+
 
 def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]) -> CodeHealth:
     r"""Return how well codes use their bits and keep classes apart, exactly, without an array of items × items.
@@ -86,9 +93,8 @@ def code_health(codes: NDArray[np.uint8], bits: int, labels: NDArray[np.generic]
     """
     if bits < 1 or len(codes) == 0 or codes.shape[1:] != ((bits + 7) // 8,) or len(labels) != len(codes):
         raise BioDeepHashingError(f"codes {codes.shape} (items, bytes), {bits} bits and labels {labels.shape} do not belong together")
-    bit_health = BitHealth.of(bit_statistics(codes, bits))
-    unique, equal, apart = _count_pairs(codes, labels)
-    return CodeHealth(unique_codes=unique, **vars(bit_health), equal_pairs=equal, collisions=apart / equal if equal else None)
+    equal = Bundles.of(codes, np.packbits(labels.astype(bool), axis=1)).count()
+    return CodeHealth.of(bit_statistics(codes, bits), equal)
 
 
 def _entropies(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -101,30 +107,3 @@ def _mean_correlation(correlations: NDArray[np.float64]) -> float | None:
     """Return the mean absolute correlation of all pairs of different bits, none of them dead."""
     pairs = np.abs(correlations[np.triu_indices(len(correlations), 1)])
     return float(pairs.mean()) if len(pairs) else None
-
-
-def _count_pairs(codes: NDArray[np.uint8], labels: NDArray[np.generic]) -> tuple[int, int, int]:
-    """Count distinct codes, pairs of items with equal codes, and those of these pairs that have no class in common.
-
-    Items with equal code and equal classes are one bundle. Sorted by code, a bundle is set against those of its code that follow:
-    the memory is linear, the work quadratic only in the different sets of classes that a code has.
-    """
-    classes = np.packbits(labels.astype(bool), axis=1)
-    classes = np.pad(classes, ((0, 0), (0, -classes.shape[1] % 8)))  # to whole words
-    joined = np.ascontiguousarray(np.hstack((codes, classes)))  # hstack keeps the order of transposed arrays
-    bundles, sizes = np.unique(joined.view(f"S{joined.shape[1]}")[:, 0], return_counts=True)  # strings sort faster than rows
-    rows = bundles.view(np.uint8).reshape(len(bundles), -1)
-    codes, words = rows[:, : codes.shape[1]], np.ascontiguousarray(rows[:, codes.shape[1] :]).view(np.uint64).T.copy()
-    first = np.flatnonzero(np.concatenate(([True], (codes[1:] != codes[:-1]).any(axis=1))))
-    ends = np.append(first[1:], len(rows))
-    unlabelled = sizes[~words.any(axis=0)]
-    apart = int(_pairs(unlabelled).sum())
-    for start, end in zip(first, ends, strict=True):
-        for row in range(start, end - 1):
-            shared = np.bitwise_or.reduce(words[:, row + 1 : end] & words[:, [row]], axis=0)
-            apart += int(sizes[row] * sizes[row + 1 : end][shared == 0].sum())
-    return len(first), int(_pairs(np.add.reduceat(sizes, first)).sum()), apart
-
-
-def _pairs(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    return counts * (counts - 1) // 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -136,6 +137,64 @@ def test_parts_add_up(queries, shards, tmp_path, of, capsys):
     assert sum(len(read_counts(file)[0].notes) for file in parts.glob("counts-*")) == len(SIZES)
 
 
+@pytest.mark.parametrize("name", ["npy", "parquet"])
+def test_equal_codes_are_those_of_one_piece(fabricated, queries, tmp_path, name, capsys):
+    pytest.importorskip("pyarrow")
+    folder = write_shards(fabricated, tmp_path / "shards", SIZES, format=name)
+    want = evaluate(fabricated, no_features=True, quiet=True)["query"]
+    call("-queries", queries, "-database", folder.path, "-health", "-o", tmp_path / "new" / "r.json")
+    got = json.loads((tmp_path / "new" / "r.json").read_text())
+    assert (got["unique_codes"], got["code_health"]) == (want["unique_codes"], want["code_health"])
+    assert [*got["code_health"]["database"]] == [*want["code_health"]["query"]]
+    assert not [line for line in got["understood"] if "not counted" in line]
+    assert [*(tmp_path / "new").iterdir()] == [tmp_path / "new" / "r.json"]
+    agree(evaluate_shards(queries, folder.path, health=True, executor=Elsewhere(), quiet=True), got)
+    capsys.readouterr()
+    assert "unique_codes" not in evaluate_shards(queries, folder.path)
+    assert "distinct codes and collisions are not counted" in capsys.readouterr().out
+
+
+def test_files_and_shards_say_the_same(fabricated, queries, shards, tmp_path, capsys):
+    files = []
+    for fold in ("query", "database"):
+        np.save(labels := tmp_path / f"{fold}.npy", load_fold(fabricated.database, fold).labels)
+        files += [f"-{'queries' if fold == 'query' else fold}", fabricated.codes_file(fold), f"-{fold}_labels", labels]
+    results, tables = [], []
+    for number, arguments in enumerate(([*files, "-bits", "12"], ["-queries", queries, "-database", shards, "-health"])):
+        call(*arguments, "-o", tmp_path / f"{number}.json")
+        results.append(json.loads((tmp_path / f"{number}.json").read_text()))
+        tables.append(
+            re.search(r"\n(query: .* distinct codes); (?:.|\n)*?(\nin brackets(?:.|\n)*)written", capsys.readouterr().out).groups()
+        )
+    assert tables[0] == tables[1]
+    assert set(results[1]) - set(results[0]) == {"partial"}
+    assert [results[1][key] for key in ("unique_codes", "code_health")] == [results[0][key] for key in ("unique_codes", "code_health")]
+
+
+def test_equal_codes_of_parts_are_counted_from_the_shards(queries, shards, fabricated, tmp_path):
+    parts = tmp_path / "parts"
+    shared = ("-queries", queries, "-database", shards, "-o", parts)
+    for number in range(2):
+        call("-part", f"{number}/2", *shared)
+    call("-merge", parts, "-database", shards, "-health", "-o", tmp_path / "r.json")
+    got, want = json.loads((tmp_path / "r.json").read_text()), evaluate_shards(queries, shards, health=True, quiet=True)
+    assert [got[key] for key in ("unique_codes", "code_health")] == [want[key] for key in ("unique_codes", "code_health")]
+    (parts / "counts-0-of-2.npz").unlink()  # shards 0 and 1
+    call("-merge", parts, "-partial", "-database", shards, "-health", "-o", tmp_path / "some.json")
+    codes = np.concatenate([np.load(shards / f"part-0000{shard}.npy") for shard in (2, 3, 4)])
+    assert json.loads((tmp_path / "some.json").read_text())["unique_codes"] == len(np.unique(codes, axis=0))
+    other = write_shards(fabricated, tmp_path / "other", SIZES, precision="bf16-mixed").path
+    anew = write_shards(fabricated, tmp_path / "anew", SIZES, refused=[7]).path
+    (shards / "part-00003.json").unlink()
+    for folder, message in (
+        (other, "precision: 32 there, bf16-mixed now"),
+        (anew, "part-00003 of .* was encoded anew"),
+        (shards, "part-00003 of .* is missing now"),
+    ):
+        with pytest.raises(RunError, match=message):
+            call("-merge", parts, "-partial", "-health", "-database", folder)
+
+
 def test_some_shards_and_some_parts(queries, shards, fabricated, tmp_path):
     (shards / "part-00003.json").unlink()
     with pytest.raises(RunError, match="part-00003"):
@@ -230,6 +289,7 @@ def test_damaged_shards_are_named(queries, shards, tmp_path):
         (["-part", "0/2", "-on", "ray", "-o", "parts"], "-on ray hands out all units"),
         (["-o", "r.txt"], r"\.json"),
         (["-merge", "parts"], "no effect with -merge"),
+        (["-part", "0/2", "-o", "parts", "-health"], "-merge FOLDER -health -database SHARDS"),
     ],
 )
 def test_flags_that_do_not_go_together(queries, shards, arguments: Sequence[str], message, monkeypatch, tmp_path):
@@ -248,7 +308,10 @@ def test_flags_that_do_not_go_together(queries, shards, arguments: Sequence[str]
         (["-database", "empty", "-queries", "q:query"], "manifest.json is missing"),
         (["-merge", "empty"], "no counts of parts"),
         (["-merge", "empty", "-part", "0/2"], "no effect"),
+        (["-merge", "empty", "-database", "shards"], "-database has no effect with -merge"),
+        (["-merge", "empty", "-health"], "-database FOLDER names them"),
         ([*(f"{flag}x" for flag in ("-queries=", "-database=", "-query_labels=", "-database_labels=")), "-partial"], "-partial is for"),
+        ([*(f"{flag}x" for flag in ("-queries=", "-database=", "-query_labels=", "-database_labels=")), "-health"], "-health is for"),
     ],
 )
 def test_what_is_missing(shards, arguments: Sequence[str], message, monkeypatch, tmp_path):
