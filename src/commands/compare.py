@@ -10,12 +10,14 @@ from ..data.own.images import check_source
 from ..errors import RunError, UsageError, nearest
 from ..eval.comparison.comparison import Comparison
 from ..eval.comparison.drawing import draw_figures
-from ..eval.comparison.groups import MODEL, NO_RULE, RunRecord, build_groups
+from ..eval.comparison.groups import build_groups
 from ..eval.comparison.rotations import RotatedRun, write_rotations
-from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown
+from ..eval.comparison.run_record import MODEL, NO_RULE, RunRecord, rule_and_settings
+from ..eval.comparison.tables import console_text, write_bits_csv, write_csv, write_markdown, write_runs_csv
 from ..eval.comparison.two_runs import check_same_queries, describe_pair
 from ..eval.records.directions import describe_headline
 from ..eval.records.metric_names import describe_denominator, direction_of, is_metric, options_of, parse_metric, words_of
+from ..eval.significance.over_seeds import FROZEN
 from ..eval.significance.paired_queries import PairedQueries, pair_queries
 from ..runs import Run, comparison_folder, identifying_settings, run_of
 from ..runs.alignment_csv import alignment_curves, read_alignment
@@ -25,6 +27,7 @@ from ..settings.flags import given_images
 from ..settings.parsers import METRIC
 from ..settings.strict_parser import command_line
 from ..tracking import TrackedRun, known_experiments, tracked_runs
+from ._per_rule import settings_per_rule
 from .evaluate import query_values
 
 _CLASS_CODES = {  # of methods that learn a code for each class, on images of query and database
@@ -33,11 +36,11 @@ _CLASS_CODES = {  # of methods that learn a code for each class, on images of qu
 _COLUMNS = {"mAP": "expected", "mAP@1000": "expected_at_1000", "mAP@5000": "expected_at_5000", "mAP, ties by feature": "feature"}
 
 
-def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool = False) -> Path:
+def compare(database: str, experiment: str, *, metric: str = METRIC, per_rule: Sequence[str] = (), quiet: bool = False) -> Path:
     """Compare the learning rules of an experiment by what MLflow knows of its runs; and its methods, where they are several.
 
     Runs of one method that differ in nothing but rule and seed share a table; of several methods, all with one number of bits.
-    Written are ``comparison.csv``, ``comparison.md``,
+    Written are ``comparison.csv``, ``comparison-runs.csv``, ``comparison.md``,
     ``comparison-bars.png`` and ``comparison-curves.png``; with several tables ``comparison-overview.png``; with several numbers of bits
     ``comparison-bits.png`` and ``comparison-bits.csv``; and where runs measured them, ``comparison-retrieval.png``
     (``eval_map.py -make_plots``) and ``comparison-alignment.png`` (``-align_every``).
@@ -46,14 +49,15 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
         database: the dataset.
         experiment: the experiment.
         metric: the metric by which rules are ordered, drawn and compared with bp, as MLflow names it.
+        per_rule: settings that every rule has its own value of: of several, the one with the highest mAP on the val fold counts.
         quiet: print nothing.
 
     Returns:
         The folder of the files.
 
     Raises:
-        UsageError: for a metric that does not exist.
-        RunError: when the experiment is unknown or none of its runs was evaluated.
+        UsageError: for a metric or a setting that does not exist.
+        RunError: when the experiment is unknown, none of its runs was evaluated, or a rule has no seed at all values of a setting.
         TrackingError: when the MLflow store cannot be reached.
 
     Example:
@@ -65,18 +69,21 @@ def compare(database: str, experiment: str, *, metric: str = METRIC, quiet: bool
     fold, _ = parse_metric(metric)
     runs, remarks = _evaluated(database, experiment, metric)
     methods = {_run_of(run).method for run in runs}
+    own = settings_per_rule(per_rule, {name for run in runs for name in identifying_settings(run.settings)}, methods)
     columns, incomplete = _columns(runs, fold, metric)
-    groups, doubles = build_groups([_record(run, metric, several=len(methods) > 1) for run in runs], metric)
-    folder, notes = comparison_folder(database, experiment, *methods), [*_caption(metric, runs), *remarks, *incomplete, *doubles]
-    comparison = Comparison(f"{database} / {experiment}", groups, metric, columns, notes)
+    records = [_record(run, metric, several=len(methods) > 1) for run in runs]
+    groups, left_out = build_groups(records, metric, own)
+    folder, notes = comparison_folder(database, experiment, *methods), [*_caption(metric, runs), *_about_rules(records, own)]
+    comparison = Comparison(f"{database} / {experiment}", groups, metric, columns, [*notes, *remarks, *incomplete, *left_out], own)
     figures = draw_figures(folder, comparison)
     write_csv(folder / "comparison.csv", comparison)
+    write_runs_csv(folder / "comparison-runs.csv", comparison, records)
     write_markdown(folder / "comparison.md", comparison, figures)
     by_bits = ["comparison-bits.csv"] * write_bits_csv(folder / "comparison-bits.csv", comparison)
     rotations = write_rotations(folder / "comparison-rotations.md", _rotated(runs, metric), metric)
     if not quiet:
         print(console_text(comparison))
-        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison.md', *by_bits, *figures])}")
+        print(f"\nwritten: {folder}/{', '.join(['comparison.csv', 'comparison-runs.csv', 'comparison.md', *by_bits, *figures])}")
         print(rotations, end="\n" * bool(rotations))
     return folder
 
@@ -174,9 +181,9 @@ def _apart(run: TrackedRun) -> dict[str, str]:
 
 def _record(run: TrackedRun, metric: str, *, several: bool) -> RunRecord:
     tracked, direction = _run_of(run), direction_of(metric)
-    settings = {MODEL: tracked.method} if several else {}
-    settings |= _apart(run) | {"split_sha256": run.tags.get("split_sha256", "")[:12]}
-    split, rule, seed = run.tags.get("split", "split unknown"), run.settings.get("mode", NO_RULE), int(run.settings.get("seed", 0))
+    rule, own = rule_and_settings(run.settings.get("mode", NO_RULE), _apart(run))
+    settings = ({MODEL: tracked.method} if several else {}) | own | {"split_sha256": run.tags.get("split_sha256", "")[:12]}
+    split, seed = run.tags.get("split", "split unknown"), int(run.settings.get("seed", 0))
     alignment = alignment_curves(read_alignment(tracked.alignment_file))
     fold, _ = parse_metric(metric)
     retrieval = read_retrieval(tracked.evaluation, f"{fold}-{direction}" if direction else fold)
@@ -232,18 +239,37 @@ def _caption(metric: str, runs: Sequence[TrackedRun]) -> list[str]:
     return notes
 
 
+def _about_rules(records: Sequence[RunRecord], per_rule: Sequence[str]) -> list[str]:
+    """Return what must be stated about frozen runs, and about settings that every rule has its own value of."""
+    notes = []
+    if any(record.rule == FROZEN for record in records):
+        notes.append(
+            f"{FROZEN}: the hash layer learns alone (-freeze), no error travels back, and so no rule has anything to do; p (Holm) to "
+            f"{FROZEN}: of the paired t test, adjusted for the number of rules"
+        )
+    if per_rule:
+        names = " and ".join(per_rule).replace("_", " ")
+        notes.append(
+            f"every rule at its own {names}: of several values the one with the highest mAP on the val fold counts (best epoch, "
+            f"mean over the seeds that all values of the rule share; of equal ones the smaller value)"
+        )
+    return notes
+
+
 def from_arguments(arguments: Namespace) -> None:
     """Compare what ``compare.py`` names: all runs of an experiment, or two runs.
 
     Raises:
-        UsageError: when both are named.
+        UsageError: when both are named, or settings of rules beside two runs.
     """
     given = {name: value for name, value in vars(arguments).items() if name in ("experiment_name", "database")}
     if "path" in arguments:
         if given:
             raise UsageError("-p names two runs, -exp and -db name all runs of an experiment: give one or the other")
+        if arguments.per_rule:
+            raise UsageError(f"-per_rule {' '.join(arguments.per_rule)} chooses among the runs of an experiment, and -p names two runs")
         compare_runs(arguments.path, metric=arguments.metric)
         return
     settings = CommonSettings.from_mapping(given, "command line")
     check_source(given_images(arguments))
-    compare(settings.database, settings.experiment_name, metric=arguments.metric)
+    compare(settings.database, settings.experiment_name, metric=arguments.metric, per_rule=arguments.per_rule)

@@ -154,6 +154,8 @@ def compare_parser() -> StrictParser:
         parser.add_argument(flag, f"--{name}", default=SUPPRESS, metavar="NAME", help=f"{words} (default: {defaults[name]})")
     parser.add_argument("-p", "--path", nargs=2, default=SUPPRESS, metavar=("RUN_A", "RUN_B"), help="two runs, in place of -exp and -db")
     parser.add_argument("-metric", "--metric", default=METRIC, metavar="NAME", help="what rules or runs are ordered, drawn and compared by")
+    words = "settings that every rule has its own value of (learning_rate); of several values, the best by val mAP counts"
+    parser.add_argument("-per_rule", "--per_rule", nargs="+", default=[], metavar="NAME", help=words)
     return parser
 
 

@@ -21,7 +21,7 @@ from biodeephashing.eval.figures import colour_of
 from biodeephashing.eval.significance import holm, paired_difference, spread
 from biodeephashing.registry import names_on_disk
 
-FILES = ("comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
+FILES = ("comparison.csv", "comparison-runs.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_files_and_numbers(study, capsys):
 
     folder = compare("TINY", "trial")
     assert sorted(path.name for path in folder.iterdir()) == sorted(FILES)
-    for name in FILES[2:]:
+    for name in FILES[3:]:
         with Image.open(folder / name) as image:
             assert image.size[0] > 1000
     rows = {row["rule"]: row for row in read_csv(folder) if row["metric"] == "query_mAP_expected"}

@@ -99,7 +99,9 @@ def test_one_method_without_rules_alone(tracked_home, capsys):
         track_untrained("LSH", 16, seed, 0.3)
     folder = compare("TINY", "trial")
     assert folder == tracked_home / "eval" / "LSH" / "TINY" / "trial"
-    assert sorted(path.name for path in folder.iterdir()) == ["comparison-bars.png", "comparison.csv", "comparison.md"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "comparison-bars.png", "comparison-runs.csv", "comparison.csv", "comparison.md",
+    ]  # fmt: skip
     said = capsys.readouterr().out
     assert "method  " not in said
     assert any(line.split()[:3] == ["—", "2", "0.3000"] for line in said.splitlines())

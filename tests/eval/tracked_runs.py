@@ -20,7 +20,7 @@ def track(mode: str, seed: int, *, value: float | None = None, status: str = "FI
     from biodeephashing.tracking import open_tracker
 
     known = {"database": "TINY", "experiment_name": "trial", "loss": "DCH", "architecture": "bio-lenet", "number_of_bits": 16}
-    further = {name: changes.pop(name) for name in [*changes] if "_mAP_" in name}
+    further = {name: changes.pop(name) for name in [*changes] if "_mAP" in name}
     settings = Settings(**(known | {"mode": mode, "seed": seed} | changes))
     tracker = open_tracker(Run.of(settings), hparams_of(settings))
     tracker.set_tags(split or SPLIT)
@@ -37,8 +37,8 @@ def observation(rule: str, seed: int, value: float, **settings: str) -> RunRecor
     return RunRecord(rule, seed, {"loss": "DCH", **settings}, "split", {METRIC: value}, {})
 
 
-def compared(runs: Iterable[RunRecord]) -> Comparison:
-    return Comparison("name", build_groups(runs, METRIC)[0], METRIC, {"mAP": METRIC})
+def compared(runs: Iterable[RunRecord], *per_rule: str) -> Comparison:
+    return Comparison("name", build_groups([*runs], METRIC, per_rule)[0], METRIC, {"mAP": METRIC}, per_rule=per_rule)
 
 
 def track_untrained(method: str, bits: int, seed: int, value: float, split: dict | None = None, **settings: str) -> None:

@@ -62,7 +62,7 @@ def test_the_flags_win_over_the_file(tmp_path):
     ]
 
 
-COMPARISON = {"comparison.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
+COMPARISON = {"comparison.csv", "comparison-runs.csv", "comparison.md", "comparison-bars.png", "comparison-curves.png"}
 
 
 def test_a_grid_trains_compares_skips_and_survives_a_failing_cell(tiny_database, project_home, capfd):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ..records.metric_names import describe_denominator, direction_of, parse_metric, words_of
-from .groups import NO_RULE, ComparisonGroup
+from .groups import ComparisonGroup
+from .run_record import NO_RULE
 
 BAND = "Lines: mean over seeds; bands: from the lowest to the highest seed."
 TRAINING_BAND = "Lines: mean over the seeds still training; bands: from the lowest to the highest seed."

@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from ..figures.style import FAINT_INK, INK, LONGEST, colour_of, heading, page, place_of, shortened
+from ..figures.style import FAINT_INK, INK, LONGEST, colour_of, heading, legend, legend_height, page, pen_of, place_of, shortened
 from ..records.metric_names import words_of
-from ..significance.over_seeds import BASELINE
+from ..significance.over_seeds import BASELINE, FROZEN
 from ._captions import splits, state
 from .comparison import Comparison
-from .groups import MODEL, NO_RULE
+from .run_record import MODEL, NO_RULE
 from .tables import short_titles, tables_of
 
 _ROW = 0.4  # inches
 _FAR = 2  # rules that lie so many spans of all others below them are marked at the edge of a panel
 _SPAN = 0.02  # what an axis shows at least: less would make much of nothing
+_REFERENCES = {BASELINE: BASELINE, FROZEN: "frozen backbone"}  # whose means are lines, and what they are called
 _DIFFERENCES = "Diamonds: mean difference to bp with its 95% interval (Student's t). "
 
 
@@ -35,22 +36,27 @@ def draw_bars(file: Path, comparison: Comparison) -> bool:
     tables = [(title, table.index[table["group"].isin(numbers)]) for title, _, numbers in tables_of(comparison)]
     tables = [(title, rows) for title, rows in tables if len(rows)]
     caption = (
-        "Dots: mean over seeds (their number in brackets) ± one standard deviation; white dots: seeds. "
+        f"Dots: mean over seeds (their number in brackets) ± one standard deviation; white dots: seeds. {_own_values(comparison)}"
         f"{_DIFFERENCES * paired}{state(comparison.metric)} {splits(comparison.groups)}"
     )
     counts = [len(rows) for _, rows in tables]
     ratios = {"height_ratios": counts, "width_ratios": (1.5, 1)[: 1 + paired]}
-    with page(file, _ROW * sum(counts) + 0.45 * len(counts) + 0.5, comparison.title, caption) as figure:
+    lines = [Line2D([], [], label=words, linewidth=1.4, **pen_of(rule)) for rule, words in _REFERENCES.items()]
+    height = _ROW * sum(counts) + 0.45 * len(counts) + 0.5 + comparison.has_floor * legend_height(lines)
+    with page(file, height, comparison.title, caption) as figure:
         panels = figure.subplots(len(tables), 1 + paired, squeeze=False, sharex="col", **ratios)
         start, end = _limits(means)
         start = start if start > 0.2 * end else 0.0
         for axes, (title, rows) in zip(panels[:, 0], tables, strict=True):
             axes.set(title=heading(title, 95), xlim=(start, end))
             _draw_rows(axes, means.loc[rows], "o")
+            _draw_references(axes, means.loc[rows])
             _name_rows(axes, means.loc[rows], comparison)
         axes.set_xlabel(words_of(comparison.metric) + (f"\n(axis from {start:.3g})" if start else ""))
         if paired:
             _draw_differences(panels[:, 1], [differences.loc[rows] for _, rows in tables], _limits(differences, 0.0))
+        if comparison.has_floor:
+            legend(figure, lines)
     return True
 
 
@@ -66,7 +72,9 @@ def draw_overview(file: Path, comparison: Comparison) -> bool:
         f"{state(comparison.metric)} {splits(comparison.groups)}"
     )
     offsets = dict(zip(rules, np.linspace(-0.27, 0.27, len(rules)) if len(rules) > 1 else [0.0], strict=True))
-    with page(file, 0.34 * len(best) + 0.9, comparison.title, caption) as figure:
+    handles = [Line2D([], [], marker="o", markersize=5, color=colour_of(rule), label=shortened(rule, LONGEST)) for rule in rules]
+    row = max(0.34, 0.05 * len(rules))
+    with page(file, row * len(best) + 0.67 + legend_height(handles), comparison.title, caption) as figure:
         axes = figure.subplots()
         for rule, some in table.groupby("rule"):
             lines = some["group"].map(pd.Series(range(len(best)), index=best.index)) + offsets[rule]
@@ -75,8 +83,7 @@ def draw_overview(file: Path, comparison: Comparison) -> bool:
         axes.set(ylim=(len(best) - 0.4, -0.6), xlabel=words_of(comparison.metric))
         axes.hlines(np.arange(len(best) - 1) + 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="#EEEEEE", linewidth=0.8, zorder=0)
         _lay_down(axes)
-        handles = [Line2D([], [], marker="o", markersize=5, color=colour_of(rule), label=shortened(rule, LONGEST)) for rule in rules]
-        figure.legend(handles=handles, loc="outside upper left", ncols=min(len(rules), 9))
+        legend(figure, handles)
     return True
 
 
@@ -99,6 +106,7 @@ def _draw_differences(panels: Any, tables: Sequence[pd.DataFrame], limits: tuple
         axes.set_xlim(limits)
         axes.axvline(0, color=colour_of(BASELINE), linewidth=1.4, zorder=1)
         _draw_rows(axes, rows, "D")
+        _draw_references(axes, rows)
         axes.set_yticks([])
         if rows["center"].isna().all() and NO_RULE not in set(rows["rule"]):
             axes.text(0.5, 0.5, f"no run with {BASELINE}", transform=axes.transAxes, ha="center", va="center", color=FAINT_INK)
@@ -120,6 +128,19 @@ def _draw_rows(axes: Any, rows: pd.DataFrame, marker: str) -> None:
     _lay_down(axes)
 
 
+def _draw_references(axes: Any, rows: pd.DataFrame) -> None:
+    """Draw the means of the baseline and of frozen runs as lines; of several methods in one panel, each with its own, none."""
+    for rule in _REFERENCES:
+        center = rows["center"][rows["rule"] == rule].dropna()
+        if len(center) == 1 < len(rows):
+            axes.axvline(center.item(), linewidth=1.4, zorder=1, **pen_of(rule))
+
+
+def _own_values(comparison: Comparison) -> str:
+    names = " and ".join(comparison.per_rule).replace("_", " ")
+    return f"At: {names} of the rule, chosen by mAP of the val fold. " if names else ""
+
+
 def _name_rows(axes: Any, rows: pd.DataFrame, comparison: Comparison) -> None:
     """Write what each row is to its left, and its mean ± standard deviation to its right."""
     names = []
@@ -127,7 +148,8 @@ def _name_rows(axes: Any, rows: pd.DataFrame, comparison: Comparison) -> None:
         group = comparison.groups[number]
         own = [group.settings[MODEL], group.own_title] if comparison.several_methods else []
         name = ", ".join(part for part in [*own, rule] if part not in ("", NO_RULE)) or rule
-        names.append(f"{shortened(name, LONGEST)} ({count})")
+        at = " at " * bool(comparison.per_rule) + ", ".join(comparison.values_of(number, rule))
+        names.append(f"{shortened(name, LONGEST)}{at} ({count})")
     axes.set_yticks(range(len(rows)), names)
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(rows)), rows["text"])

@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ..figures.style import LONGEST, WIDTH, heading, page, pen_of, place_of, shortened
+from ..figures.style import LONGEST, heading, legend, legend_height, page, pen_of, place_of, shortened
 from ..records.metric_names import parse_metric, words_of
 from ._captions import BAND, TRAINING_BAND, seeds, splits, state, validated
 from .comparison import Comparison
-from .groups import BITS
+from .run_record import BITS
 
 MARKED = 2  # the radius that has a dot: precision within it is what hash tables are judged by
 _CURVES = {"val_mAP": "mAP of the validation fold", "train_loss": "training loss"}
@@ -134,9 +134,8 @@ def _page(file: Path, height: float, title: str, caption: str, rules: Iterable[s
     """Open a page as :func:`page` does, with a legend of some rules above its panels."""
     names = {rule: shortened(rule, LONGEST) for rule in sorted(set(rules), key=place_of)}
     handles = [Line2D([], [], label=name, **pen_of(rule)) for rule, name in names.items()]
-    columns = min(len(names), int(WIDTH / (0.64 + 0.08 * max(map(len, names.values())))))
-    with page(file, height + 0.23 * -(-len(names) // columns), title, caption) as figure:
-        figure.legend(handles=handles, loc="outside upper left", ncols=columns)
+    with page(file, height + legend_height(handles), title, caption) as figure:
+        legend(figure, handles)
         yield figure
 
 

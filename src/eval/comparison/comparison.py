@@ -9,11 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from ..significance.over_seeds import BASELINE, holm, paired_difference, spread
-from .groups import BITS, MODEL, ComparisonGroup, describe_difference, describe_spread
+from ..significance.over_seeds import BASELINE, FROZEN, holm, paired_difference, spread
+from .groups import ComparisonGroup, describe_difference, describe_spread
+from .run_record import BITS, MODEL
 
-_DIFFERENCE = ("difference_to_bp", "interval_low", "interval_high", "n_pairs", "p")
-_REALS = ("mean", "sd", "lowest", "highest", "difference_to_bp", "interval_low", "interval_high", "p")
+DIFFERENCES = {  # what a difference to each reference is called in the table: mean, interval, pairs, p; p_holm comes from p
+    BASELINE: ("difference_to_bp", "interval_low", "interval_high", "n_pairs", "p"),
+    FROZEN: ("difference_to_frozen", "interval_low_frozen", "interval_high_frozen", "n_pairs_frozen", "p_frozen"),
+}
+_REALS = ("mean", "sd", "lowest", "highest", *(name for names in DIFFERENCES.values() for name in names if not name.startswith("n_")))
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Comparison:
         metric: the metric that rules are ordered, drawn and compared with the baseline by, as MLflow names it.
         columns: heading and metric of the columns of means; that metric is among them.
         notes: what must be stated beside the tables.
+        per_rule: settings that every rule has its own value of.
     """
 
     name: str
@@ -33,6 +38,7 @@ class Comparison:
     metric: str
     columns: Mapping[str, str]
     notes: Sequence[str] = ()
+    per_rule: Sequence[str] = ()
 
     @property
     def title(self) -> str:
@@ -44,6 +50,16 @@ class Comparison:
         """Whether the runs are of several methods."""
         return MODEL in self.groups[0].settings
 
+    @property
+    def has_floor(self) -> bool:
+        """Whether frozen runs stand beside rules, which are compared with them as well."""
+        return any(FROZEN in group.runs and len(group.runs) > 1 for group in self.groups)
+
+    def values_of(self, number: int, rule: str) -> list[str]:
+        """Return what a rule of a group, given by its number, has of the settings that every rule has its own value of."""
+        run = next(iter(self.groups[number].runs[rule].values()))
+        return [run.settings.get(name, "-") for name in self.per_rule]
+
     @cached_property
     def settings(self) -> pd.DataFrame:
         """Settings and split of every group; NaN where a method has no such setting."""
@@ -54,7 +70,8 @@ class Comparison:
         """A row per group (its number), rule and metric, in their order.
 
         ``values`` and ``pairs`` hold the metric and the difference to the baseline by seed, ``text`` and ``difference`` their means
-        as people write them; what does not exist, as the interval of a single seed, is NaN.
+        as people write them, ``difference_from_frozen`` that to frozen runs; what does not exist, as the interval of a single seed, is
+        NaN. The tests of rules against the baseline are adjusted for their number; frozen runs are no rule.
         """
         rows = [
             {"group": number, "rule": rule, "metric": metric} | _statistics(group, rule, metric)
@@ -62,8 +79,11 @@ class Comparison:
             for rule in group.runs
             for metric in self.columns.values()
         ]
-        table = pd.DataFrame(rows).astype({"n_pairs": "Int64"} | dict.fromkeys(_REALS, "float"))
-        return table.assign(p_holm=table.groupby(["group", "metric"])["p"].transform(_adjusted))
+        table = pd.DataFrame(rows).astype({"n_pairs": "Int64", "n_pairs_frozen": "Int64"} | dict.fromkeys(_REALS, "float"))
+        tests, of_one = table[["p", "p_frozen"]].mask(table["rule"] == FROZEN), [table["group"], table["metric"]]
+        return table.assign(
+            p_holm=tests["p"].groupby(of_one).transform(_adjusted), p_holm_frozen=tests["p_frozen"].groupby(of_one).transform(_adjusted)
+        )
 
     @property
     def compared(self) -> pd.DataFrame:
@@ -89,14 +109,13 @@ class Comparison:
 
 
 def _statistics(group: ComparisonGroup, rule: str, metric: str) -> dict[str, Any]:
-    """Return what the seeds of a rule reached, and how far they are from the baseline."""
-    values, baseline = (
+    """Return what the seeds of a rule reached, and how far they are from the baseline and from frozen runs."""
+    values, baseline, frozen = (
         {seed: run.metrics[metric] for seed, run in sorted(group.runs.get(name, {}).items()) if metric in run.metrics}
-        for name in (rule, BASELINE)
+        for name in (rule, BASELINE, FROZEN)
     )
     others = {} if rule == BASELINE else baseline
     found = spread([*values.values()]) if values else None
-    difference = paired_difference(values, others)
     return {
         "values": values,
         "pairs": {seed: value - others[seed] for seed, value in values.items() if seed in others},
@@ -107,9 +126,16 @@ def _statistics(group: ComparisonGroup, rule: str, metric: str) -> dict[str, Any
         "lowest": min(values.values(), default=None),
         "highest": max(values.values(), default=None),
         "text": describe_spread(found),
-        "difference": describe_difference(difference, rule),
-        **dict(zip(_DIFFERENCE, astuple(difference) if difference else [None] * 5, strict=True)),
+        **_difference(rule, values, others, BASELINE),
+        **_difference(rule, values, {} if rule == FROZEN else frozen, FROZEN),
     }
+
+
+def _difference(rule: str, values: Mapping[int, float], others: Mapping[int, float], reference: str) -> dict[str, Any]:
+    difference = paired_difference(values, others)
+    numbers = astuple(difference) if difference else [None] * 5
+    text = "difference" if reference == BASELINE else f"difference_from_{reference}"
+    return {text: describe_difference(difference, rule, reference), **dict(zip(DIFFERENCES[reference], numbers, strict=True))}
 
 
 def _adjusted(p: pd.Series) -> pd.Series:

@@ -2,48 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import isnan
 from statistics import fmean
 
-from ...runs.alignment_csv import LayerCurves
-from ...runs.retrieval_csv import RetrievalCurves
-from ..significance.over_seeds import BASELINE, CONFIDENCE, Difference, Spread
+from ..significance.over_seeds import BASELINE, CONFIDENCE, FROZEN, Difference, Spread
+from .choice import choose, sortable, values_of
+from .run_record import BITS, IDLE, MODEL, NO_RULE, RunRecord
 
-Curve = Sequence[tuple[int, float]]
-MODEL, BITS = "model", "number_of_bits"  # settings; the first, the method, is there where a comparison has several
-NO_RULE = "—"  # the rule of a method that has none
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One evaluated run.
-
-    Args:
-        rule: its learning rule, or :data:`NO_RULE`.
-        seed: its seed.
-        settings: what must be equal for two runs to be of one group; the method among it where there are several.
-        split: the split it was evaluated on, in words.
-        metrics: its metrics.
-        curves: its training curves, (epoch, value).
-        alignment: the curves of its layers, (epochs trained, value), by quantity and layer; empty where nothing was measured.
-        retrieval: its precision and recall at every radius and depth; None where nobody asked for them.
-    """
-
-    rule: str
-    seed: int
-    settings: Mapping[str, str]
-    split: str
-    metrics: Mapping[str, float]
-    curves: Mapping[str, Curve]
-    alignment: LayerCurves = field(default_factory=dict)
-    retrieval: RetrievalCurves | None = None
+Key = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class ComparisonGroup:
-    """Runs that differ in rule and seed only.
+    """Runs that differ in rule and seed only, or also in settings that every rule has its own value of.
 
     Args:
         title: the settings they share, in a few words.
@@ -64,44 +37,50 @@ class ComparisonGroup:
         return ", ".join(part for part in self.title.split(", ") if part not in common)
 
 
-def build_groups(runs: Iterable[RunRecord], metric: str) -> tuple[list[ComparisonGroup], list[str]]:
+def build_groups(runs: Sequence[RunRecord], metric: str, per_rule: Sequence[str] = ()) -> tuple[list[ComparisonGroup], list[str]]:
     """Group runs that differ in rule and seed only.
+
+    A frozen run joins every group that it differs from in nothing but what means nothing to it.
 
     Args:
         runs: the runs, newest first.
         metric: the metric that orders the rules.
+        per_rule: settings that every rule has its own value of, which :func:`~biodeephashing.eval.comparison.choice.choose` chooses.
 
     Returns:
-        The groups, and a remark on every run that was left out because a newer one has the same rule and seed.
+        The groups, and a remark on every run that was left out because a newer one has the same rule and seed, and on every choice.
+
+    Raises:
+        RunError: where nothing can be chosen.
     """
-    by_settings: dict[tuple[tuple[str, str], ...], dict[str, dict[int, RunRecord]]] = {}
-    remarks = []
-    for run in runs:
-        key = (*sorted(run.settings.items()), ("split", run.split))
-        seeds = by_settings.setdefault(key, {}).setdefault(run.rule, {})
-        if run.seed in seeds:
-            remarks.append(f"two runs of {run.rule} with seed {run.seed} and equal settings: the newer one counts")
-        else:
-            seeds[run.seed] = run
-    groups = [_group(rules, metric) for rules in by_settings.values()]
+    by_settings: dict[Key, list[RunRecord]] = {}
+    for run in sorted(runs, key=lambda run: run.rule == FROZEN):
+        floor_of = [key for key in by_settings if run.rule == FROZEN and _key_of_frozen(key) == _key(run, per_rule)]
+        for key in floor_of or [_key(run, per_rule)]:
+            by_settings.setdefault(key, []).append(run)
+    counted = [_counted(some, per_rule) for some in by_settings.values()]
+    groups = [_group(rules, metric, per_rule) for rules, _, _ in counted]
     titles = _titles([{**group.settings, "split": group.split} for group in groups])
-    groups = [replace(group, title=title) for group, title in zip(groups, titles, strict=True)]
-    return sorted(groups, key=lambda group: [_sortable(part) for part in group.title.split()]), remarks
+    remarks = [remark for _, doubles, _ in counted for remark in doubles]
+    ordered = sorted(zip(titles, groups, counted, strict=True), key=lambda one: [sortable(part.strip(",")) for part in one[0].split()])
+    for title, _, (_, _, choices) in ordered:
+        remarks += [f"{title}: {choice}" if len(groups) > 1 else choice for choice in choices]
+    return [replace(group, title=title) for title, group, _ in ordered], [*dict.fromkeys(remarks)]
 
 
-def describe_difference(difference: Difference | None, rule: str) -> str:
-    """Return a difference to the baseline with its interval as text.
+def describe_difference(difference: Difference | None, rule: str, reference: str = BASELINE) -> str:
+    """Return a difference to the baseline, or to frozen runs, with its interval as text.
 
     Example:
         >>> describe_difference(Difference(-0.01, -0.02, 0.0, 3, 0.05), "fa")
         '-0.0100 [-0.0200, +0.0000]'
     """
-    if rule == BASELINE:
-        return "baseline"
+    if rule == reference:
+        return {BASELINE: "baseline", FROZEN: "floor"}[reference]
     if rule == NO_RULE:
         return NO_RULE
     if difference is None:
-        return f"no {BASELINE} with these seeds"
+        return f"no {reference} with these seeds"
     if difference.low is None:
         return f"{difference.mean:+.4f} (interval needs 2 seeds)"
     return f"{difference.mean:+.4f} [{difference.low:+.4f}, {difference.high:+.4f}]"
@@ -131,18 +110,44 @@ def describe_spread(value: Spread | None) -> str:
     return f"{value.mean:.4f}" + (f" ± {value.sd:.4f}" if value.sd is not None else "")
 
 
-def difference_header() -> str:
-    """Return the heading of the column of differences."""
-    return f"difference to {BASELINE} [{CONFIDENCE:.0%} interval]"
+def difference_header(reference: str = BASELINE) -> str:
+    """Return the heading of the column of differences to the baseline, or to frozen runs."""
+    return f"difference to {reference} [{CONFIDENCE:.0%} interval]"
 
 
-def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str) -> ComparisonGroup:
+def _key(run: RunRecord, per_rule: Sequence[str]) -> Key:
+    return *sorted((name, value) for name, value in run.settings.items() if name not in per_rule), ("split", run.split)
+
+
+def _key_of_frozen(key: Key) -> Key:
+    """Return the key of the frozen runs that are the floor of a group."""
+    return tuple(pair for pair in key if pair[0] not in IDLE)
+
+
+def _counted(runs: Sequence[RunRecord], per_rule: Sequence[str]) -> tuple[dict[str, dict[int, RunRecord]], list[str], list[str]]:
+    """Return the runs of a group that count, by rule and seed, and remarks on doubles and on choices."""
+    newest: dict[str, dict[tuple[int, tuple[str, ...]], RunRecord]] = {}
+    doubles, choices = [], []
+    for run in runs:
+        if newest.setdefault(run.rule, {}).setdefault((run.seed, values_of(run, per_rule)), run) is not run:
+            doubles.append(f"two runs of {run.rule} with seed {run.seed} and equal settings: the newer one counts")
+    counted = {}
+    for rule, some in newest.items():
+        choice = choose([*some.values()], per_rule)
+        if choice is not None:
+            choices.append(choice.describe(rule))
+        counted[rule] = {seed: run for (seed, values), run in some.items() if choice is None or values == choice.best}
+    return counted, doubles, choices
+
+
+def _group(rules: Mapping[str, Mapping[int, RunRecord]], metric: str, per_rule: Sequence[str]) -> ComparisonGroup:
     def order(rule: str) -> tuple[bool, float, str]:
         values = [run.metrics[metric] for run in rules[rule].values() if metric in run.metrics]
         return rule != BASELINE, -fmean(values) if values else 0.0, rule
 
     first = next(iter(next(iter(rules.values())).values()))
-    return ComparisonGroup("", first.settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=order)})
+    settings = {name: value for name, value in first.settings.items() if name not in per_rule}
+    return ComparisonGroup("", settings, first.split, {rule: rules[rule] for rule in sorted(rules, key=order)})
 
 
 def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
@@ -158,10 +163,3 @@ def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
                 parts.append(f"{name.replace('_', ' ')} {own[name]}")
         titles.append(", ".join(parts))
     return titles
-
-
-def _sortable(part: str) -> tuple[bool, float, str]:
-    try:
-        return False, float(part.strip(",")), ""
-    except ValueError:
-        return True, 0.0, part

@@ -10,8 +10,11 @@ import pandas as pd
 from ...runs import replacing
 from ..figures.style import place_of
 from ..records.text_table import Rows, markdown_table, text_table
-from .comparison import Comparison
-from .groups import BITS, MODEL, describe_p, difference_header
+from ..significance.over_seeds import BASELINE, FROZEN
+from .choice import VAL
+from .comparison import DIFFERENCES, Comparison
+from .groups import describe_p, difference_header
+from .run_record import BITS, MODEL, RunRecord
 
 OVERVIEW = "comparison-overview.png"
 
@@ -50,9 +53,28 @@ def write_markdown(file: Path, comparison: Comparison, figures: Mapping[str, str
 
 def write_csv(file: Path, comparison: Comparison) -> None:
     """Write one line per group, rule and metric, with full precision."""
-    columns = [*comparison.settings, "rule", "metric", "n_seeds", "seeds", "mean", "sd"]
-    columns += ["difference_to_bp", "interval_low", "interval_high", "n_pairs", "p", "p_holm"]
-    _write(file, comparison.table.join(comparison.settings, on="group")[columns])
+    columns = [*comparison.settings, "rule", *comparison.per_rule, "metric", "n_seeds", "seeds", "mean", "sd"]
+    columns += [*DIFFERENCES[BASELINE], "p_holm", *([*DIFFERENCES[FROZEN], "p_holm_frozen"] if comparison.has_floor else [])]
+    table = comparison.table.join(comparison.settings, on="group")
+    own = [comparison.values_of(number, rule) for number, rule in zip(table["group"], table["rule"], strict=True)]
+    _write(file, table.join(pd.DataFrame(own, table.index, [*comparison.per_rule]))[columns])
+
+
+def write_runs_csv(file: Path, comparison: Comparison, runs: Sequence[RunRecord]) -> None:
+    """Write one line per run: its settings, split, rule and seed, whether it counts, and its metrics with full precision.
+
+    Args:
+        file: the file to write.
+        comparison: what the runs were compared in.
+        runs: the runs that count, and those that were left out for another value of a setting or a newer run.
+    """
+    counted = {id(run) for group in comparison.groups for seeds in group.runs.values() for run in seeds.values()}
+    rows = [
+        {**run.settings, "split": run.split, "rule": run.rule, "seed": run.seed, "counted": id(run) in counted}
+        | {name: run.metrics.get(name) for name in (VAL, *comparison.columns.values())}
+        for run in sorted(runs, key=lambda run: (sorted(run.settings.items()), run.split, run.rule, run.seed))
+    ]
+    _write(file, pd.DataFrame(rows))
 
 
 def write_bits_csv(file: Path, comparison: Comparison) -> bool:
@@ -117,9 +139,15 @@ def _table(comparison: Comparison, numbers: Sequence[int]) -> tuple[list[str], R
     means = table.pivot_table("text", ["group", "rule"], "metric", aggfunc="first", sort=False)[[*comparison.columns.values()]]
     compared = comparison.compared.set_index(["group", "rule"]).loc[means.index]
     means.insert(0, "seeds", [len(comparison.groups[number].runs[rule]) for number, rule in means.index])
+    for place, name in enumerate(comparison.per_rule):
+        means.insert(place, name, [comparison.values_of(number, rule)[place] for number, rule in means.index])
     means = means.assign(difference=compared["difference"], p=compared["p"].map(describe_p), p_holm=compared["p_holm"].map(describe_p))
+    values = [name.replace("_", " ") for name in comparison.per_rule]
+    header = ["rule", *values, "seeds", *comparison.columns, difference_header(), "p", "p (Holm)"]
+    if comparison.has_floor:
+        means = means.assign(from_frozen=compared["difference_from_frozen"], p_frozen=compared["p_holm_frozen"].map(describe_p))
+        header += [difference_header(FROZEN), f"p (Holm) to {FROZEN}"]
     means = means.astype(str).reset_index()
-    header = ["rule", "seeds", *comparison.columns, difference_header(), "p", "p (Holm)"]
     if not comparison.several_methods:
         return header, means.drop(columns="group").to_numpy().tolist()
     groups = [comparison.groups[number] for number in means.pop("group")]

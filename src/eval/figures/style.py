@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ from matplotlib.figure import Figure
 
 from ...registry import names_on_disk
 from ...runs import replacing
-from ..significance.over_seeds import BASELINE
+from ..significance.over_seeds import BASELINE, FROZEN
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart; dark grey is the baseline's.
 _PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#7A5C00", "#8A2BE2")
 _PALETTE_OF_MAPS = ("#3B4FA0", "#A63A50", "#2F6B3C", "#8C5A9E", "#B5651D", "#1F7A8C", "#6B6B1F")
-_BASELINE_COLOUR = "#3C3C3C"
 INK, FAINT_INK = "#222222", "#777777"
 RELEVANT, IRRELEVANT = "#009E73", "#D55E00"
 DASHED = (0, (4, 3))
+_REFERENCES: dict[str, dict[str, Any]] = {
+    BASELINE: {"color": "#3C3C3C", "linestyle": "-"}, FROZEN: {"color": FAINT_INK, "linestyle": DASHED},
+}  # fmt: skip
 _STYLES = ("--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)), "-")
 _STYLE_OF_MAPS = (0, (9, 2))
 _RULES = [name for name in names_on_disk("bio", "RULES") if name != BASELINE]
@@ -55,6 +57,25 @@ def page(file: Path, height: float, title: str, caption: str, width: float = WID
         figure.savefig(temporary, format="png")
 
 
+def legend(figure: Any, handles: Sequence[Any]) -> None:
+    """Write a legend above the panels, as wide as the page.
+
+    Args:
+        figure: what :func:`page` gives.
+        handles: the lines and marks that it names.
+    """
+    figure.legend(handles=handles, loc="outside upper left", ncols=_columns(handles))
+
+
+def legend_height(handles: Sequence[Any]) -> float:
+    """Return how high the legend of some handles is [inches]."""
+    return 0.23 * -(-len(handles) // _columns(handles))
+
+
+def _columns(handles: Sequence[Any]) -> int:
+    return min(len(handles), int(WIDTH / (0.64 + 0.08 * max(len(handle.get_label()) for handle in handles))))
+
+
 def colour_of(rule: str) -> str:
     """Return the colour of a learning rule, the same in every figure.
 
@@ -62,8 +83,8 @@ def colour_of(rule: str) -> str:
         >>> colour_of("bp")
         '#3C3C3C'
     """
-    if rule == BASELINE:
-        return _BASELINE_COLOUR
+    if rule in _REFERENCES:
+        return _REFERENCES[rule]["color"]
     palette = _PALETTE if rule in _RULES else _PALETTE_OF_MAPS
     return palette[_place_of(rule) % len(palette)]
 
@@ -76,17 +97,17 @@ def pen_of(rule: str) -> dict[str, Any]:
         {'color': '#3C3C3C', 'linestyle': '-'}
     """
     style = _STYLES[_place_of(rule) % len(_STYLES)] if rule in _RULES else _STYLE_OF_MAPS
-    return {"color": colour_of(rule), "linestyle": "-" if rule == BASELINE else style}
+    return _REFERENCES.get(rule, {"color": colour_of(rule), "linestyle": style})
 
 
-def place_of(rule: str) -> tuple[bool, int]:
-    """Return what rules are ordered by, the same in every figure: the baseline first.
+def place_of(rule: str) -> tuple[bool, bool, int]:
+    """Return what rules are ordered by, the same in every figure: the baseline first, and last what is frozen.
 
     Example:
-        >>> sorted(["usf", "fa", "bp"], key=place_of)
-        ['bp', 'fa', 'usf']
+        >>> sorted(["usf", "frozen", "fa", "bp"], key=place_of)
+        ['bp', 'fa', 'usf', 'frozen']
     """
-    return rule != BASELINE, _place_of(rule)
+    return rule != BASELINE, rule == FROZEN, _place_of(rule)
 
 
 def _place_of(rule: str) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 BASELINE = "bp"  # the rule that all others are compared with
+FROZEN = "frozen"  # stands in the place of a rule where the hash layer learns alone, so that no rule has anything to do: the floor
 CONFIDENCE = 0.95
 
 

@@ -52,6 +52,10 @@ CASES = {
     "long settings": [
         run("bp", 0, **loss("DCH", bits), **LONG, schedule=schedule) for bits in (8, 16) for schedule in ("steps:1000:0.1", "cosine")
     ],
+    "own rates, frozen": [
+        curved(rule, seed, **loss(name), learning_rate="0.0001") for rule in (*RULES, MAPS[0], "all-but-hash-layer:frsf", "frozen")
+        for name in ("CSQ", "DCH") for seed in range(3)
+    ],
     "methods": [
         run(rule, seed, model=method, **loss("DCH", bits))
         for method, rule in (("PenaltyStrategies", "bp"), ("PenaltyStrategies", "fa"), ("LSH", "—"))
@@ -63,7 +67,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_nothing_is_covered_and_nothing_leaves_the_page(tmp_path, drawn, case):
-    files = draw_figures(tmp_path, compared(CASES[case]))
+    files = draw_figures(tmp_path, compared(CASES[case], "learning_rate"))
     assert sorted(files) == sorted(drawn) == sorted(path.name for path in tmp_path.iterdir())
     for figure in drawn.values():
         check_readable(figure)
