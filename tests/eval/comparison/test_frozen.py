@@ -52,7 +52,7 @@ def test_tables_and_csv_have_the_differences_where_there_is_a_floor(tmp_path):
 
 
 def test_what_means_nothing_to_a_frozen_backbone_does_not_separate():
-    own = {"loss": "DCH", "fixed_norm": "True", "scale": "weight", "freeze": "False"}
+    own = {"loss": "DCH", "fixed_norm": "True", "train_only": "conv_head", "scale": "weight", "freeze": "False"}
     runs = [RunRecord(*rule_and_settings_of("bp", 0, own), "split", {METRIC: 0.9}, {})]
     runs += [RunRecord(*rule_and_settings_of("bp", 0, {**own, "fixed_norm": "False"}), "split", {METRIC: 0.8}, {})]
     floor = {"loss": "DCH", "fixed_norm": "False", "scale": "init", "freeze": "True"}
@@ -61,8 +61,8 @@ def test_what_means_nothing_to_a_frozen_backbone_does_not_separate():
     found = {group.title: {rule: seeds[0].metrics[METRIC] for rule, seeds in group.runs.items()} for group in build_groups(runs, METRIC)[0]}
     assert found == {
         "CSQ": {"frozen": 0.4},
-        "DCH, fixed norm False, scale weight": {"bp": 0.8, "frozen": 0.5},
-        "DCH, fixed norm True, scale weight": {"bp": 0.9, "frozen": 0.5},
+        "DCH, fixed norm False, train only conv_head, scale weight": {"bp": 0.8, "frozen": 0.5},
+        "DCH, fixed norm True, train only conv_head, scale weight": {"bp": 0.9, "frozen": 0.5},
     }
 
 
