@@ -189,7 +189,7 @@ def test_the_demo_of_photographs_is_two_rules_at_one_rate():
     recipe = (ROOT / "Makefile").read_text("utf-8").partition("\ndemo-photos:")[2].partition("\n\n")[0]
     made = [line.split("/python ")[1].replace("$(PHOTOS)", "pets") for line in recipe.splitlines() if "/study.py " in line]
     trials = [trial for line in made for trial in trials_of(study_parser(Settings).parse_args(shlex.split(line)[1:]), Settings)]
-    assert [(trial.mode, trial.learning_rate) for trial in trials] == [("bp", 1e-4), ("frsf", 1e-4)]
+    assert [(trial.mode, trial.learning_rate) for trial in trials] == [("bp", 1e-4), ("usf", 1e-4)]
     assert {(trial.database, trial.fixed_norm, trial.transformations) for trial in trials} == {("FOLDER_pets", True, "weights")}
 
 

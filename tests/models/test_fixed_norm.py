@@ -122,18 +122,18 @@ def test_of_two_towers_that_of_the_images_has_pretrained_statistics():
 
 
 def test_what_is_known_of_rule_and_rate_is_said_once_for_pretrained_weights():
-    known = {"architecture": "bio-resnet18", "learning_rate": 3e-4}
+    known = {"architecture": "bio-resnet18", "learning_rate": 1e-4}
     for changes, facts in [
-        ({"mode": "fa"}, ["-mode fa", "0.462"]), ({"mode": "fa", "fixed_norm": True}, ["-mode fa", "-fixed_norm", "0.108"]),
-        ({"mode": "drtp"}, ["-mode drtp", "learned by fa"]), ({"mode": "frsf", "fixed_norm": True}, ["-mode frsf", "0.310"]),
+        ({"mode": "fa"}, ["-mode fa", "0.575"]), ({"mode": "fa", "learning_rate": 1e-5, "fixed_norm": True}, ["-mode fa", "1e-05"]),
+        ({"mode": "drtp"}, ["-mode drtp", "-mode drtp"]), ({"mode": "frsf"}, ["-mode frsf", "0.638"]),
         ({"mode": "layer1.*=bp,*=dfa"}, ["-mode dfa"]), ({"mode": "all-but-hash-layer:fa"}, ["-mode fa"]),
         ({"architecture": "resnet20", "mode": "bp", "fixed_norm": True}, ["mean 0 and variance 1"]),
     ]:  # fmt: skip
         (note,) = notes_of(Settings(**known | changes))
         assert all(fact in note for fact in facts), note
     for changes in [
-        {"mode": "fa", "learning_rate": 1e-4}, {"mode": "fa", "freeze": True}, {"mode": "fa", "weights": "none"}, {"mode": "bp"},
-        {"mode": "usf", "fixed_norm": True}, {"mode": "frsf"}, {"architecture": "bio-lenet", "mode": "fa"},
-        {"architecture": "bio-mlp:8", "mode": "fa"},
+        {"mode": "frsf", "learning_rate": 3e-5}, {"mode": "fa", "freeze": True}, {"mode": "fa", "weights": "none"}, {"mode": "bp"},
+        {"mode": "usf", "fixed_norm": True}, {"mode": "brsf", "learning_rate": 3e-5}, {"architecture": "bio-lenet", "mode": "fa"},
+        {"architecture": "bio-mlp:8", "mode": "fa"}, {"mode": "fa", "train_only": "layer4.*"},
     ]:  # fmt: skip
         assert not notes_of(Settings(**known | changes)), changes
