@@ -62,15 +62,16 @@ def test_every_source_and_format_gives_the_codes_of_prediction(run, project_home
         arrays, tables = tmp_path / f"{kind}-npy", tmp_path / f"{kind}-parquet"
         assert encoded(run, text, arrays) == encoded(run, text, tables, format="parquet", num_workers=int(kind == "stored")) == []
         written = columns(tables)
-        ids = [*range(16), *range(2**24, 2**24 + 16)] if kind == "archive" else [*range(32)]
+        ids = [*range(16), *range(2**24, 2**24 + 16)] if kind in ("archive", "labelled") else [*range(32)]
         assert np.array_equal(joined(arrays), codes), kind
         assert np.array_equal(written["code"], codes), kind
         assert written["id"] == ids, kind
-        assert ("labels" in written) == (kind in ("stored", "named", "fold")) == bool(list(arrays.glob("*-labels.npy"))), kind
+        assert ("labels" in written) == (kind in ("stored", "named", "labelled", "fold")) == bool(list(arrays.glob("*-labels.npy"))), kind
         if "labels" in written:
             assert np.array_equal(written["labels"], labels), kind
+            assert json.loads((arrays / "manifest.json").read_text())["classes"] == ["blue", "green", "red", "grey"], kind
             assert np.array_equal(joined(arrays, "-labels"), labels), kind
-        assert ("key" in written) == (kind in ("stored", "images", "archive")), kind
+        assert ("key" in written) == (kind in ("stored", "images", "archive", "labelled")), kind
         assert json.loads((arrays / "done.json").read_text())["rows"] == 32
     assert columns(tmp_path / "stored-parquet")["key"] == [f"k{row}" for row in range(32)]
     assert columns(tmp_path / "images-parquet")["key"][20:22] == ["a20.PNG", "b/b21.PNG"]

@@ -11,9 +11,10 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, UsageError, unknown_name
+from ...errors import DataError, UsageError
 from ._files import ImageFiles, fingerprint
 from ._interface import Images, Shard, Source
+from ._labels import label_vectors
 
 _AT_A_TIME = 64  # rows that are read together from a column of images
 _KINDS = {"image": bytes, "path": str}  # what a column must hold
@@ -41,7 +42,7 @@ class _StoredImages(Images):
 
     def where(self, row: int) -> str:
         """Return the row and the file."""
-        return f"of row {row:,} of {self._file}"
+        return f"of {_row_of(self._file, row)}"
 
 
 def parquet_source(files: Sequence[Path], names: Sequence[str], title: str, classes: Sequence[str]) -> Source:
@@ -166,7 +167,7 @@ def _of_file(file: Path, count: int, classes: tuple[str, ...]) -> Images:
         return [value for values in _column(file, name) for value in values] if name in columns else None
 
     keys, labels = whole("key"), whole("labels")
-    vectors = None if labels is None else _vectors(file, labels, classes)
+    vectors = None if labels is None else label_vectors(labels, classes, partial(_row_of, file))
     texts = None if keys is None else _distinct(file, keys)
     if "image" in columns:
         return _StoredImages(file, count, texts, vectors)
@@ -178,7 +179,11 @@ def _of_file(file: Path, count: int, classes: tuple[str, ...]) -> Images:
 
 
 def _in_row(file: Path, row: int) -> str:
-    return f" (row {row:,} of {file})"
+    return f" ({_row_of(file, row)})"
+
+
+def _row_of(file: Path, row: int) -> str:
+    return f"row {row:,} of {file}"
 
 
 def _distinct(file: Path, keys: Sequence[Any]) -> list[str]:
@@ -192,24 +197,3 @@ def _distinct(file: Path, keys: Sequence[Any]) -> list[str]:
         if seen.setdefault(key, row) != row:
             raise DataError(f"the key {key!r} comes twice in {file}: rows {seen[key]:,} and {row:,}")
     return list(seen)
-
-
-def _vectors(file: Path, labels: Sequence[Any], classes: Sequence[str]) -> NDArray[np.uint8]:
-    """Return labels, names or numbers of classes, one or a list of them for each row, as (n, C).
-
-    Raises:
-        DataError: if the run knows no classes, or a number is none of a class.
-        UnknownNameError: for another name.
-    """
-    known: dict[Any, int] = {label: column for column, name in enumerate(classes) for label in (name, column)}
-    vectors = np.zeros((len(labels), len(classes)), dtype=np.uint8)
-    for row, value in enumerate(labels):
-        named = value if isinstance(value, list) else [] if value is None else [value]
-        for label in named:
-            if isinstance(label, bool) or label not in known:
-                raise unknown_name(f"class in row {row:,} of {file}:", str(label), classes)
-        columns = [known[label] for label in named]
-        if len(set(columns)) < len(columns):
-            raise DataError(f"row {row:,} of {file} has a class twice: labels are names or numbers of classes, not a 0 or 1 for each")
-        vectors[row, columns] = 1
-    return vectors
