@@ -10,16 +10,17 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from encoding_cases import BATCH, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
+from encoding_cases import BATCH, ROWS, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
 from PIL import Image
 
 from biodeephashing.commands.predict import predict
-from biodeephashing.data.sources import write_table
+from biodeephashing.data.sources import open_source, write_table
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
 from biodeephashing.executors import open_executor
 from biodeephashing.models.encode import main
@@ -51,6 +52,10 @@ def predicted(run, **details):
     return np.load(run.codes_file("database"))
 
 
+def content(file):
+    return file.read_bytes() if isinstance(file, Path) else file.read()
+
+
 def joined(folder, ending=""):
     return np.concatenate([np.load(file) for file in sorted(folder.glob(f"part-?????{ending}.npy"))])
 
@@ -77,6 +82,32 @@ def test_every_source_and_format_gives_the_codes_of_prediction(run, project_home
     assert columns(tmp_path / "images-parquet")["key"][20:22] == ["a20.PNG", "b/b21.PNG"]
     assert columns(tmp_path / "archive-parquet")["key"][-1] == "x/031"
     assert "2 shards, 32 codes of 12 bits" in capsys.readouterr().out
+
+
+def test_a_part_that_was_sent_has_the_same_images(run, tmp_path):
+    for kind, text in sources(run.database, tmp_path / "source").items():
+        images = open_source(text, rows=ROWS, classes=("blue", "green", "red", "grey")).shards[1].read()
+        part = pickle.loads(pickle.dumps(images.part(slice(10, 99))))
+        assert len(part) == 6, kind
+        for row in (5, 0, 3):  # a Parquet file is read in order, and from the beginning to go back
+            assert part.where(row) == images.where(10 + row), kind
+            assert content(part.file(row)) == content(images.file(10 + row)), kind
+
+
+@pytest.mark.parametrize("kind", ["fold", "stored", "archive"])
+def test_one_process_decodes_the_images_of_all_shards(run, tmp_path, monkeypatch, kind):
+    started, usual = [], BaseProcess.start
+
+    def start(process):
+        started.append(process)
+        usual(process)
+
+    text = sources(run.database, tmp_path / "source")[kind]
+    monkeypatch.setattr(BaseProcess, "start", start)
+    encoded(run, text, tmp_path / "other", num_workers=1)
+    encoded(run, text, tmp_path / "here", num_workers=0)
+    assert len(started) == 1
+    assert files_of(tmp_path / "other") == files_of(tmp_path / "here")
 
 
 def test_the_last_batch_of_a_fold_may_be_smaller(run, tmp_path):
@@ -179,9 +210,10 @@ def test_unreadable_images_are_refused_or_borne(run, tmp_path):
     encoded(run, str(images), tmp_path / "all")
     (images / "03.png").write_text("no image")
     (images / "17.png").write_bytes((images / "17.png").read_bytes()[:60])
-    (failure, other) = encoded(run, str(images), tmp_path / "none")
-    assert "03.png is not an image" in failure
-    assert "17.png cannot be read" in other
+    for workers in (0, 1):
+        (failure, other) = encoded(run, str(images), tmp_path / "none", num_workers=workers)
+        assert "03.png is not an image" in failure
+        assert "17.png cannot be read" in other
     (failure,) = encoded(run, str(images), tmp_path / "few", unreadable=Fraction(1, 10))  # 1 of 16, but 1 of 4
     assert "part-00001: 1 of its first 4 images" in failure
     assert "17.png" in failure

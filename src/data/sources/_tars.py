@@ -35,8 +35,8 @@ class _Sample:
 class _ArchivedImages(Images):
     """Images of an archive, each read by its place in the file."""
 
-    def __init__(self, file: Path, members: dict[str, tuple[str, int, int]], labels: NDArray[np.uint8] | None) -> None:
-        self._file, self._members, self.keys, self.labels = file, list(members.values()), list(members), labels
+    def __init__(self, file: Path, members: Sequence[tuple[str, int, int]]) -> None:
+        self._file, self._members = file, members
 
     def __len__(self) -> int:
         return len(self._members)
@@ -51,6 +51,10 @@ class _ArchivedImages(Images):
     def where(self, row: int) -> str:
         """Return the name of the member and the archive."""
         return f"{self._members[row][0]} of {self._file}"
+
+    def part(self, rows: slice) -> Images:
+        """Return images that follow each other."""
+        return _ArchivedImages(self._file, self._members[rows])
 
 
 def tar_source(files: Sequence[Path], names: Sequence[str], title: str, classes: Sequence[str]) -> Source:
@@ -105,8 +109,9 @@ def _of_archive(file: Path, classes: Sequence[str] | None) -> Images:
         raise DataError(f"{file} cannot be read as an uncompressed tar archive: {error}") from error
     if not samples:
         raise DataError(f"{file} holds no images ({', '.join(SUFFIXES)})")
-    members = {key: _image_of(file, key, sample) for key, sample in samples.items()}
-    return _ArchivedImages(file, members, _labels_of(file, samples, classes))
+    images = _ArchivedImages(file, [_image_of(file, key, sample) for key, sample in samples.items()])
+    images.keys, images.labels = list(samples), _labels_of(file, samples, classes)
+    return images
 
 
 def _image_of(file: Path, key: str, sample: _Sample) -> tuple[str, int, int]:
