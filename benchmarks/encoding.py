@@ -5,7 +5,7 @@ every round, in an order of its own; reported is the median over rounds of the r
 large a ratio is noise. The run has random weights; nothing is trained or downloaded.
 
     python benchmarks/encoding.py
-    python benchmarks/encoding.py -architecture lenet -images 4096 -side 32 -rounds 15
+    python benchmarks/encoding.py -architecture lenet -images 2048 -side 32 -rows 512
 """
 
 from __future__ import annotations
@@ -120,11 +120,11 @@ def main() -> None:
     """Parse the command line, measure, and print one Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-architecture", default="alexnet", help="backbone")
-    parser.add_argument("-images", type=int, default=512, help="images")
+    parser.add_argument("-images", type=int, default=128, help="images")
     parser.add_argument("-side", type=int, default=224, help="above 64: photographs of 500 × 375 at 224 pixels, else images of that side")
-    parser.add_argument("-rows", type=int, default=256, help="images of a shard")
+    parser.add_argument("-rows", type=int, default=64, help="images of a shard")
     parser.add_argument("-workers", type=int, default=1, help="processes that decode")
-    parser.add_argument("-rounds", type=int, default=7, help="rounds")
+    parser.add_argument("-rounds", type=int, default=5, help="rounds")
     parser.add_argument("-threads", type=int, default=1, help="threads of PyTorch")
     options = parser.parse_args()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,17 +14,14 @@ from numpy.typing import NDArray
 
 from .. import codes
 from ..checksums import digest
-from ..data import loader
 from ..data.sources import Images, Shard, write_table
-from ..data.sources.readable import ReadableImages
+from ..data.sources.readable import ShardLoader, fault
 from ..errors import DataError, RunError
 from ..runs import Run, replacing
 from ..runs.shards import ShardNote
 from ._shard_job import ShardJob
 from .encoder import Encoder
 
-# Below a process that an executor spawned they would be spawned too, and import PyTorch for every shard.
-_START_METHOD = "fork" if sys.platform == "linux" else None
 _SHOWN = 3  # unreadable images that an error message names
 
 
@@ -53,14 +49,17 @@ def make_shard(shard: Shard, job: ShardJob) -> ShardNote:
     images = shard.read()
     if len(images) > job.manifest.rows:
         raise DataError(f"it has {len(images):,} images, and -rows {job.manifest.rows:,} allows no more: cut it, or give a greater -rows")
-    readable = ReadableImages(images, encoder.transformation, refuse=not job.unreadable)
-    coded = _coded(readable, encoder, job)
+    try:
+        coded = _coded(images, encoder, job)
+    except BaseException:
+        _loader.cache_clear()  # a process of it may be gone
+        raise
     note = ShardNote(
         rows=len(images),
         first=shard.first,
         sha256=_write(shard, job, images, coded),
         zeros=coded.zeros,
-        refused=tuple((shard.first + row, readable.fault(row)) for row in np.flatnonzero(~coded.present).tolist()),
+        refused=tuple((shard.first + row, fault(images, row)) for row in np.flatnonzero(~coded.present).tolist()),
         device=_name_of(encoder.device),
     )
     job.folder.write_note(shard.number, note)
@@ -79,18 +78,23 @@ def _encoder(run: Run, device: str, precision: str, checkpoint_sha256: str) -> E
     return Encoder.of(run, device=device, precision=precision)
 
 
-def _coded(readable: ReadableImages, encoder: Encoder, job: ShardJob) -> _Coded:
+@lru_cache(maxsize=1)
+def _loader(encoder: Encoder, batch_size: int, refuse: bool, num_workers: int) -> ShardLoader:
+    """Return what decodes images; a process starts those that decode once."""
+    on_gpu = encoder.device.type == "cuda"
+    return ShardLoader(encoder.transformation, batch_size, refuse=refuse, num_workers=num_workers, pin_memory=on_gpu)
+
+
+def _coded(images: Images, encoder: Encoder, job: ShardJob) -> _Coded:
     """Return the codes of the images of a shard.
 
     Raises:
         DataError: if too many images cannot be decoded.
     """
-    count, size, zeros = len(readable.images), job.manifest.batch_size, 0
+    count, size, zeros = len(images), job.manifest.batch_size, 0
     packed, present = np.zeros((count, job.manifest.code_bytes), dtype=np.uint8), np.zeros(count, dtype=np.bool_)
-    on_gpu = encoder.device.type == "cuda"
-    batches = loader(readable, batch_size=size, num_workers=job.num_workers, pin_memory=on_gpu, start_method=_START_METHOD)
-    unread = 0
-    for number, (batch, _, rows) in enumerate(batches):
+    unread, loader = 0, _loader(encoder, size, not job.unreadable, job.num_workers)
+    for number, (batch, rows) in enumerate(loader.batches(images)):
         start, end = number * size, min((number + 1) * size, count)
         if len(rows):
             features = encoder.features(batch)
@@ -100,7 +104,7 @@ def _coded(readable: ReadableImages, encoder: Encoder, job: ShardJob) -> _Coded:
         unread += end - start - len(rows)
         if unread > job.unreadable * count:
             first = np.flatnonzero(~present[:end])[:_SHOWN].tolist()
-            named = "; ".join(f"{readable.images.where(row)} {readable.fault(row)}" for row in first)
+            named = "; ".join(f"{images.where(row)} {fault(images, row)}" for row in first)
             raise DataError(f"{unread:,} of its first {end:,} images cannot be decoded, more than -skip_unreadable "
                             f"{float(job.unreadable):g} of {count:,} allows: {named}")  # fmt: skip
     return _Coded(packed, present, zeros)

@@ -95,11 +95,13 @@ def sources(database: str, folder: Path) -> dict[str, str]:
         }
         for name, table in tables.items():
             pyarrow.parquet.write_table(pyarrow.table(table), folder / f"{name}-{shard}.parquet", row_group_size=7)
-        with tarfile.open(folder / f"archive-{shard}.tar", "w") as archive:
+        with tarfile.open(folder / f"archive-{shard}.tar", "w") as archive, tarfile.open(folder / f"labelled-{shard}.tar", "w") as labelled:
             for row in rows:
                 add(archive, f"x/{row:03d}.png", images[row].read_bytes())
                 add(archive, f"x/{row:03d}.json", b"{}")
-    texts = ("list.txt", "images", "stored-*.parquet", "nested-*.parquet", "named-*.parquet", "archive-*.tar")
+                add(labelled, f"{row:03d}.cls", str(numbers[row]).encode())
+                add(labelled, f"{row:03d}.png", images[row].read_bytes())
+    texts = ("list.txt", "images", "stored-*.parquet", "nested-*.parquet", "named-*.parquet", "archive-*.tar", "labelled-*.tar")
     return {text.partition("-")[0].removesuffix(".txt"): str(folder / text) for text in texts} | {"fold": f"{database}:database"}
 
 

@@ -10,16 +10,17 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from fractions import Fraction
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
-from encoding_cases import BATCH, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
+from encoding_cases import BATCH, ROWS, columns, encode_alone, encoded, files_of, opened_here, sources, untrained
 from PIL import Image
 
 from biodeephashing.commands.predict import predict
-from biodeephashing.data.sources import write_table
+from biodeephashing.data.sources import open_source, write_table
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError
 from biodeephashing.executors import open_executor
 from biodeephashing.models.encode import main
@@ -51,6 +52,10 @@ def predicted(run, **details):
     return np.load(run.codes_file("database"))
 
 
+def content(file):
+    return file.read_bytes() if isinstance(file, Path) else file.read()
+
+
 def joined(folder, ending=""):
     return np.concatenate([np.load(file) for file in sorted(folder.glob(f"part-?????{ending}.npy"))])
 
@@ -62,20 +67,47 @@ def test_every_source_and_format_gives_the_codes_of_prediction(run, project_home
         arrays, tables = tmp_path / f"{kind}-npy", tmp_path / f"{kind}-parquet"
         assert encoded(run, text, arrays) == encoded(run, text, tables, format="parquet", num_workers=int(kind == "stored")) == []
         written = columns(tables)
-        ids = [*range(16), *range(2**24, 2**24 + 16)] if kind == "archive" else [*range(32)]
+        ids = [*range(16), *range(2**24, 2**24 + 16)] if kind in ("archive", "labelled") else [*range(32)]
         assert np.array_equal(joined(arrays), codes), kind
         assert np.array_equal(written["code"], codes), kind
         assert written["id"] == ids, kind
-        assert ("labels" in written) == (kind in ("stored", "named", "fold")) == bool(list(arrays.glob("*-labels.npy"))), kind
+        assert ("labels" in written) == (kind in ("stored", "named", "labelled", "fold")) == bool(list(arrays.glob("*-labels.npy"))), kind
         if "labels" in written:
             assert np.array_equal(written["labels"], labels), kind
+            assert json.loads((arrays / "manifest.json").read_text())["classes"] == ["blue", "green", "red", "grey"], kind
             assert np.array_equal(joined(arrays, "-labels"), labels), kind
-        assert ("key" in written) == (kind in ("stored", "images", "archive")), kind
+        assert ("key" in written) == (kind in ("stored", "images", "archive", "labelled")), kind
         assert json.loads((arrays / "done.json").read_text())["rows"] == 32
     assert columns(tmp_path / "stored-parquet")["key"] == [f"k{row}" for row in range(32)]
     assert columns(tmp_path / "images-parquet")["key"][20:22] == ["a20.PNG", "b/b21.PNG"]
     assert columns(tmp_path / "archive-parquet")["key"][-1] == "x/031"
     assert "2 shards, 32 codes of 12 bits" in capsys.readouterr().out
+
+
+def test_a_part_that_was_sent_has_the_same_images(run, tmp_path):
+    for kind, text in sources(run.database, tmp_path / "source").items():
+        images = open_source(text, rows=ROWS, classes=("blue", "green", "red", "grey")).shards[1].read()
+        part = pickle.loads(pickle.dumps(images.part(slice(10, 99))))
+        assert len(part) == 6, kind
+        for row in (5, 0, 3):  # a Parquet file is read in order, and from the beginning to go back
+            assert part.where(row) == images.where(10 + row), kind
+            assert content(part.file(row)) == content(images.file(10 + row)), kind
+
+
+@pytest.mark.parametrize("kind", ["fold", "stored", "archive"])
+def test_one_process_decodes_the_images_of_all_shards(run, tmp_path, monkeypatch, kind):
+    started, usual = [], BaseProcess.start
+
+    def start(process):
+        started.append(process)
+        usual(process)
+
+    text = sources(run.database, tmp_path / "source")[kind]
+    monkeypatch.setattr(BaseProcess, "start", start)
+    encoded(run, text, tmp_path / "other", num_workers=1)
+    encoded(run, text, tmp_path / "here", num_workers=0)
+    assert len(started) == 1
+    assert files_of(tmp_path / "other") == files_of(tmp_path / "here")
 
 
 def test_the_last_batch_of_a_fold_may_be_smaller(run, tmp_path):
@@ -178,9 +210,10 @@ def test_unreadable_images_are_refused_or_borne(run, tmp_path):
     encoded(run, str(images), tmp_path / "all")
     (images / "03.png").write_text("no image")
     (images / "17.png").write_bytes((images / "17.png").read_bytes()[:60])
-    (failure, other) = encoded(run, str(images), tmp_path / "none")
-    assert "03.png is not an image" in failure
-    assert "17.png cannot be read" in other
+    for workers in (0, 1):
+        (failure, other) = encoded(run, str(images), tmp_path / "none", num_workers=workers)
+        assert "03.png is not an image" in failure
+        assert "17.png cannot be read" in other
     (failure,) = encoded(run, str(images), tmp_path / "few", unreadable=Fraction(1, 10))  # 1 of 16, but 1 of 4
     assert "part-00001: 1 of its first 4 images" in failure
     assert "17.png" in failure

@@ -192,7 +192,6 @@ def loader(
     independent: bool = False,
     partners: _Rows | None = None,
     pairwise: bool = False,
-    start_method: str | None = None,
 ) -> DataLoader[Batch]:
     """Return a loader of the batches of one device, images or bags of words as bytes; ``loader.sampler.set_epoch(n)`` sets the epoch.
 
@@ -211,7 +210,6 @@ def loader(
         independent: see :class:`EpochSampler`.
         partners: returns for an epoch those that follow each row of the fold, see :class:`EpochSampler`; None for none.
         pairwise: see :class:`EpochSampler`.
-        start_method: how processes start, as :mod:`multiprocessing` names it; None for its default.
 
     Raises:
         UsageError: if a batch cannot be shared evenly.
@@ -239,7 +237,6 @@ def loader(
         num_workers=workers,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
-        multiprocessing_context=start_method if workers else None,
         # Without a generator of its own a loader draws from the global one, and what is drawn there after it changes.
         generator=torch.Generator().manual_seed(seed),
     )

@@ -51,6 +51,10 @@ class ImageFiles(Images):
         """Return the path of an image, and where it is written."""
         return f"{self.file(row)}{self._where(row)}"
 
+    def part(self, rows: slice) -> Images:
+        """Return images that follow each other."""
+        return ImageFiles(self.root, self.paths[rows], partial(_later, self._where, rows.start))
+
 
 def fold_source(database: str, fold: str, rows: int) -> Source:
     """Return a fold of a prepared dataset as a source.
@@ -197,3 +201,7 @@ def _in_line(file: Path, first: int, row: int) -> str:
 
 def _nowhere(row: int) -> str:
     return ""
+
+
+def _later(where: Callable[[int], str], first: int, row: int) -> str:
+    return where(first + row)

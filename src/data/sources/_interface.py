@@ -38,6 +38,10 @@ class Images(ABC):
     def where(self, row: int) -> str:
         """Return in words which image a row is."""
 
+    @abstractmethod
+    def part(self, rows: slice) -> Images:
+        """Return images that follow each other, without keys and labels, small enough to be sent to another process."""
+
 
 @dataclass(frozen=True)
 class Shard:

@@ -23,7 +23,7 @@ def open_source(text: str, *, rows: int, classes: Sequence[str] = ()) -> Source:
     Args:
         text: ``DB:fold``; a directory; a text file with a path in each line; or a Parquet file or tar archive, or a pattern of several.
         rows: most images of a shard: folds, directories and lists are cut into as many; of files each is a shard.
-        classes: the classes that labels of Parquet files name.
+        classes: the classes that labels of Parquet files and tar archives name, or number from 0.
 
     Raises:
         UnknownNameError: for an unknown dataset or fold.
@@ -49,5 +49,5 @@ def open_source(text: str, *, rows: int, classes: Sequence[str] = ()) -> Source:
     common = Path(os.path.commonpath([file.parent for file in files]))
     names = [file.relative_to(common).as_posix() for file in files]
     if endings[0] == ".tar":
-        return tar_source(files, names, path.name)
+        return tar_source(files, names, path.name, classes)
     return parquet_source(files, names, path.name, classes)

@@ -3,45 +3,68 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, UsageError, unknown_name
+from ...errors import DataError, UsageError
 from ._files import ImageFiles, fingerprint
 from ._interface import Images, Shard, Source
+from ._labels import label_vectors
 
 _AT_A_TIME = 64  # rows that are read together from a column of images
 _KINDS = {"image": bytes, "path": str}  # what a column must hold
+_readings = itertools.count()
 
 
 class _StoredImages(Images):
-    """Images that a Parquet file holds; they are read in their order, a few at a time."""
+    """Images that a Parquet file holds, some of its rows; a process keeps a reader for those of one ``reading``, not of a changed file."""
 
-    def __init__(self, file: Path, count: int, keys: Sequence[str] | None, labels: NDArray[np.uint8] | None) -> None:
-        self._file, self._count, self.keys, self.labels = file, count, keys, labels
-        self._reader: Iterator[Any] = iter(())
-        self._rows, self._values = range(0), list[bytes | None]()
+    def __init__(self, file: Path, rows: range, reading: int) -> None:
+        self._file, self._rows, self._reading = file, rows, reading
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._rows)
 
     def file(self, row: int) -> IO[bytes]:
         """Return a stream of the bytes of an image."""
-        if row < self._rows.start or not self._values:
-            self._reader, self._rows = _column(self._file, "image"), range(0)
-        while row >= self._rows.stop:
-            values = next(self._reader)
-            self._rows, self._values = range(self._rows.stop, self._rows.stop + len(values)), values
-        return io.BytesIO(self._values[row - self._rows.start] or b"")
+        return io.BytesIO(_reader(self._file, self._reading).image(self._rows[row]))
 
     def where(self, row: int) -> str:
         """Return the row and the file."""
-        return f"of row {row:,} of {self._file}"
+        return f"of {_row_of(self._file, self._rows[row])}"
+
+    def part(self, rows: slice) -> Images:
+        """Return images that follow each other."""
+        return _StoredImages(self._file, self._rows[rows], self._reading)
+
+
+class _Reader:
+    """Reads the images of a Parquet file in their order, a few at a time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._columns: Iterator[Any] = iter(())
+        self._rows, self._values = range(0), list[bytes | None]()
+
+    def image(self, row: int) -> bytes:
+        """Return the bytes of an image; one before the last ones is read from the beginning."""
+        if row < self._rows.start or not self._values:
+            self._columns, self._rows = _column(self._file, "image"), range(0)
+        while row >= self._rows.stop:
+            values = next(self._columns)
+            self._rows, self._values = range(self._rows.stop, self._rows.stop + len(values)), values
+        return self._values[row - self._rows.start] or b""
+
+
+@lru_cache(maxsize=1)
+def _reader(file: Path, reading: int) -> _Reader:
+    return _Reader(file)
 
 
 def parquet_source(files: Sequence[Path], names: Sequence[str], title: str, classes: Sequence[str]) -> Source:
@@ -166,10 +189,12 @@ def _of_file(file: Path, count: int, classes: tuple[str, ...]) -> Images:
         return [value for values in _column(file, name) for value in values] if name in columns else None
 
     keys, labels = whole("key"), whole("labels")
-    vectors = None if labels is None else _vectors(file, labels, classes)
+    vectors = None if labels is None else label_vectors(labels, classes, partial(_row_of, file))
     texts = None if keys is None else _distinct(file, keys)
     if "image" in columns:
-        return _StoredImages(file, count, texts, vectors)
+        images = _StoredImages(file, range(count), next(_readings))
+        images.keys, images.labels = texts, vectors
+        return images
     paths = whole("path")
     assert paths is not None
     if None in paths:
@@ -178,7 +203,11 @@ def _of_file(file: Path, count: int, classes: tuple[str, ...]) -> Images:
 
 
 def _in_row(file: Path, row: int) -> str:
-    return f" (row {row:,} of {file})"
+    return f" ({_row_of(file, row)})"
+
+
+def _row_of(file: Path, row: int) -> str:
+    return f"row {row:,} of {file}"
 
 
 def _distinct(file: Path, keys: Sequence[Any]) -> list[str]:
@@ -192,24 +221,3 @@ def _distinct(file: Path, keys: Sequence[Any]) -> list[str]:
         if seen.setdefault(key, row) != row:
             raise DataError(f"the key {key!r} comes twice in {file}: rows {seen[key]:,} and {row:,}")
     return list(seen)
-
-
-def _vectors(file: Path, labels: Sequence[Any], classes: Sequence[str]) -> NDArray[np.uint8]:
-    """Return labels, names or numbers of classes, one or a list of them for each row, as (n, C).
-
-    Raises:
-        DataError: if the run knows no classes, or a number is none of a class.
-        UnknownNameError: for another name.
-    """
-    known: dict[Any, int] = {label: column for column, name in enumerate(classes) for label in (name, column)}
-    vectors = np.zeros((len(labels), len(classes)), dtype=np.uint8)
-    for row, value in enumerate(labels):
-        named = value if isinstance(value, list) else [] if value is None else [value]
-        for label in named:
-            if isinstance(label, bool) or label not in known:
-                raise unknown_name(f"class in row {row:,} of {file}:", str(label), classes)
-        columns = [known[label] for label in named]
-        if len(set(columns)) < len(columns):
-            raise DataError(f"row {row:,} of {file} has a class twice: labels are names or numbers of classes, not a 0 or 1 for each")
-        vectors[row, columns] = 1
-    return vectors
