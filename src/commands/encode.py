@@ -39,6 +39,7 @@ class EncodingRequest:
         device: where to compute: "auto", "cpu" or "cuda".
         num_workers: processes that decode images, for each shard that is encoded at a time.
         no_skip: remove the shards that are there, and begin anew.
+        unlabelled: leave labels of Parquet files and tar archives out.
 
     Raises:
         UsageError: if shards would not be whole batches, or for Parquet files without pyarrow.
@@ -51,6 +52,7 @@ class EncodingRequest:
     device: str = "auto"
     num_workers: int = 1
     no_skip: bool = False
+    unlabelled: bool = False
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.rows % self.batch_size:
@@ -87,7 +89,8 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     run = finished_run(run)
     settings = CommonSettings(device=request.device, num_workers=request.num_workers, tracking="off")
     device_of(settings)  # refuses one that is not there
-    source = open_source(images, rows=request.rows, classes=(read_split_facts(run.directory) or {}).get("classes", ()))
+    classes = () if request.unlabelled else (read_split_facts(run.directory) or {}).get("classes", ())
+    source = open_source(images, rows=request.rows, classes=classes)
     if source.name.startswith(f"{run.database}:"):
         check_split(run)
     manifest, shards = _manifest(run, source, request), ShardFolder(folder)
@@ -120,6 +123,7 @@ def from_arguments(arguments: Namespace) -> None:
         device=settings.device,
         num_workers=settings.num_workers,
         no_skip=settings.no_skip,
+        unlabelled=arguments.unlabelled,
     )
     failures = encode(arguments.path, arguments.images, arguments.output, request, placement=placement)
     if failures:

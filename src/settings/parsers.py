@@ -78,6 +78,8 @@ def encode_parser() -> StrictParser:
     words = "most images of a shard, a multiple of -pbs; a Parquet file or an archive is one shard"
     parser.add_argument("-rows", "--rows", type=whole_number, default=SHARD_ROWS, metavar="N", help=words)
     parser.add_argument("-format", "--format", choices=SHARD_FORMATS, default=SHARD_FORMATS[0], help="what the files of codes are")
+    words = "leave out the labels of Parquet files and archives, for example of other classes than the run's"
+    parser.add_argument("-unlabelled", "--unlabelled", action="store_true", help=words)
     add_skip_unreadable(parser)
     used = ("num_workers", "no_skip", "device", "predict_batch_size")
     add_settings(parser, CommonSettings, "predict", skip=[field.name for field, _ in CommonSettings.table() if field.name not in used])

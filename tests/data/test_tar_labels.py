@@ -48,6 +48,13 @@ def test_archives_without_class_numbers_have_no_labels(tmp_path: Path) -> None:
     assert source.shards[0].read().labels is None
 
 
+def test_labels_of_other_classes_can_be_left_out(tmp_path: Path) -> None:
+    opened(tmp_path, {"a.jpg": b"", "a.cls": b"815", "b.jpg": b""})
+    source = open_source(str(tmp_path / "*.tar"), rows=8)
+    assert source.classes == ()
+    assert source.shards[0].read().labels is None
+
+
 def test_whether_there_are_labels_is_seen_in_the_first_archive_that_can_be_read(tmp_path: Path) -> None:
     source = opened(tmp_path, None, {}, {"a.jpg": b"", "a.cls": b"1"})
     assert source.classes == CLASSES

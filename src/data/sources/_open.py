@@ -23,7 +23,7 @@ def open_source(text: str, *, rows: int, classes: Sequence[str] = ()) -> Source:
     Args:
         text: ``DB:fold``; a directory; a text file with a path in each line; or a Parquet file or tar archive, or a pattern of several.
         rows: most images of a shard: folds, directories and lists are cut into as many; of files each is a shard.
-        classes: the classes that labels of Parquet files and tar archives name, or number from 0.
+        classes: the classes that labels of Parquet files and tar archives name, or number from 0; none to leave labels out.
 
     Raises:
         UnknownNameError: for an unknown dataset or fold.

@@ -74,7 +74,7 @@ def parquet_source(files: Sequence[Path], names: Sequence[str], title: str, clas
         files: the files, in their order.
         names: what they are called.
         title: what they are called together.
-        classes: the classes that labels name, or number from 0.
+        classes: the classes that labels name, or number from 0; none to leave labels out.
 
     Raises:
         UsageError: if pyarrow is not installed.
@@ -188,7 +188,7 @@ def _of_file(file: Path, count: int, classes: tuple[str, ...]) -> Images:
     def whole(name: str) -> list[Any] | None:
         return [value for values in _column(file, name) for value in values] if name in columns else None
 
-    keys, labels = whole("key"), whole("labels")
+    keys, labels = whole("key"), whole("labels") if classes else None
     vectors = None if labels is None else label_vectors(labels, classes, partial(_row_of, file))
     texts = None if keys is None else _distinct(file, keys)
     if "image" in columns:

@@ -64,10 +64,10 @@ def tar_source(files: Sequence[Path], names: Sequence[str], title: str, classes:
         files: the archives, in their order.
         names: what they are called.
         title: what they are called together.
-        classes: the classes that labels number from 0.
+        classes: the classes that labels number from 0; none to leave labels out.
     """
     labelled = next((answer for answer in map(_is_labelled, files) if answer is not None), False)
-    known = tuple(classes) if labelled else None
+    known = tuple(classes) if labelled or not classes else None
     sha256 = fingerprint([(name, file.stat().st_size) for name, file in zip(names, files, strict=True)])
     shards = tuple(Shard(number, number * SPARSE_STRIDE, None, partial(_of_archive, file, known)) for number, file in enumerate(files))
     return Source("tar", title, sha256, shards, known or ())
@@ -103,7 +103,7 @@ def _of_archive(file: Path, classes: Sequence[str] | None) -> Images:
                     sample.images.append(member)
                 else:
                     sample.others.append(member.name.rpartition("/")[2])
-                if ending == _LABEL and (stream := archive.extractfile(member)):
+                if ending == _LABEL and classes != () and (stream := archive.extractfile(member)):
                     sample.labels.append(stream.read())
     except tarfile.TarError as error:
         raise DataError(f"{file} cannot be read as an uncompressed tar archive: {error}") from error
@@ -135,12 +135,12 @@ def _labels_of(file: Path, samples: Mapping[str, _Sample], classes: Sequence[str
         DataError: if a sample has a label and others have none, or the other way round, or several; or one is no number.
         UnknownNameError: for a number of no class.
     """
-    wanted = 0 if classes is None else 1
+    wanted = 1 if classes else 0
     for key, sample in samples.items():
         if len(sample.labels) != wanted:
             raise DataError(f"{key} of {file} has {len(sample.labels)} {_LABEL} files, and the first image of these archives has {wanted}: "
                             "either each image has one beside it, or none has")  # fmt: skip
-    if classes is None:
+    if not classes:
         return None
     keys = list(samples)
     numbers = [_number(file, key, sample.labels[0]) for key, sample in samples.items()]
