@@ -12,7 +12,8 @@ from ..significance.over_seeds import FROZEN
 Curve = Sequence[tuple[int, float]]
 MODEL, BITS = "model", "number_of_bits"  # settings; the first, the method, is there where a comparison has several
 NO_RULE = "—"  # the rule of a method that has none
-IDLE = ("fixed_norm", "train_only", "scale", "rule_constants")  # settings that mean nothing to a frozen backbone, through which no error travels
+# settings that mean nothing to a frozen backbone, through which no error travels
+IDLE = ("fixed_norm", "train_only", "scale", "rule_constants")
 _FREEZE, _TWO_TOWERS = "freeze", "text_architecture"
 
 
