@@ -30,7 +30,7 @@ def declared(name: str) -> Mapping[str, Any]:
 
     Example:
         >>> declared("CIFAR_10")["PROTOCOLS"], declared("CIFAR_10")["DOWNLOAD_FLAGS"]
-        (('CIFAR_10', 'cifar10', 'cifar10-1', 'cifar10-2'), {'-from': {}, '-url': {}})
+        (('CIFAR_10', 'cifar10', 'cifar10-1', 'cifar10-2', 'cifar10-small'), {'-from': {}, '-url': {}})
     """
     constants: dict[str, Any] = {}
     for node in ast.parse((Path(__file__).parent / "sets" / f"{name}.py").read_text("utf-8")).body:
