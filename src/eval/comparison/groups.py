@@ -160,6 +160,7 @@ def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
         for name in (name for name in own if name not in always):
             others = settings if name.startswith("split") else alike  # metrics on two splits are never of one kind
             if len({other.get(name) for other in others}) > 1:
-                parts.append(f"{name.replace('_', ' ')} {own[name]}")
+                words = name.replace("_", " ")
+                parts.append(f"{words} {own[name]}" if own[name] else f"no {words}")
         titles.append(", ".join(parts))
     return titles

@@ -55,12 +55,14 @@ def test_what_means_nothing_to_a_frozen_backbone_does_not_separate():
     own = {"loss": "DCH", "fixed_norm": "True", "train_only": "conv_head", "scale": "weight", "freeze": "False"}
     runs = [RunRecord(*rule_and_settings_of("bp", 0, own), "split", {METRIC: 0.9}, {})]
     runs += [RunRecord(*rule_and_settings_of("bp", 0, {**own, "fixed_norm": "False"}), "split", {METRIC: 0.8}, {})]
+    runs += [RunRecord(*rule_and_settings_of("bp", 0, {**own, "train_only": ""}), "split", {METRIC: 0.7}, {})]
     floor = {"loss": "DCH", "fixed_norm": "False", "scale": "init", "freeze": "True"}
     runs += [RunRecord(*rule_and_settings_of("fa", 0, floor), "split", {METRIC: 0.5}, {})]
     runs += [RunRecord(*rule_and_settings_of("fa", 0, {**floor, "loss": "CSQ"}), "split", {METRIC: 0.4}, {})]
     found = {group.title: {rule: seeds[0].metrics[METRIC] for rule, seeds in group.runs.items()} for group in build_groups(runs, METRIC)[0]}
     assert found == {
         "CSQ": {"frozen": 0.4},
+        "DCH, fixed norm True, no train only, scale weight": {"bp": 0.7, "frozen": 0.5},
         "DCH, fixed norm False, train only conv_head, scale weight": {"bp": 0.8, "frozen": 0.5},
         "DCH, fixed norm True, train only conv_head, scale weight": {"bp": 0.9, "frozen": 0.5},
     }
