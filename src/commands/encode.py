@@ -94,12 +94,16 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     if source.name.startswith(f"{run.database}:"):
         check_split(run)
     manifest, shards = _manifest(run, source, request), ShardFolder(folder)
-    _enter(shards, manifest, no_skip=request.no_skip)
-    left_over, report = shards.left_over(), ShardReport(shards, manifest)
-    if due := report.due(placement.part.take(source.shards)):
-        shards.done_file.unlink(missing_ok=True)
+    anew = request.no_skip and shards.manifest_file.is_file()
+    _check(shards, manifest, anew=anew)
+    left_over, report, own = shards.left_over(), ShardReport(shards, manifest), placement.part.take(source.shards)
+    if due := own if anew else report.due(own):
         job = ShardJob(run, ShardFolder(folder.absolute()), manifest, request.unreadable, request.device, request.num_workers)
-        with open_executor(placement, settings) as executor:
+        with open_executor(placement, settings) as executor:  # first: a cluster that does not answer costs no shard
+            if anew:
+                shards.clear()
+            shards.enter(manifest)
+            shards.done_file.unlink(missing_ok=True)
             report.follow(executor, partial(encode_shard, job=job), due)
     report.conclude(placement.part)
     for file in left_over if shards.done_file.is_file() else ():
@@ -156,8 +160,8 @@ def _manifest(run: Run, source: Source, request: EncodingRequest) -> Manifest:
     )
 
 
-def _enter(folder: ShardFolder, manifest: Manifest, *, no_skip: bool) -> None:
-    """Begin a directory of shards, or go on with one.
+def _check(folder: ShardFolder, manifest: Manifest, *, anew: bool) -> None:
+    """Refuse a directory in which shards cannot be begun, or gone on with.
 
     Raises:
         UsageError: if it is a file.
@@ -165,10 +169,10 @@ def _enter(folder: ShardFolder, manifest: Manifest, *, no_skip: bool) -> None:
     """
     if folder.path.is_file():
         raise UsageError(f"-o {folder.path} is a file, and shards go into a directory: name another")
-    if no_skip and folder.manifest_file.is_file():
-        folder.clear()
+    if anew:
+        return
     try:
-        folder.enter(manifest)
+        folder.check(manifest)
     except RunError as error:
         advice = "-no_skip removes them and begins anew" if folder.manifest_file.is_file() else "name another with -o"
         raise RunError(f"{error}\n{advice}") from error

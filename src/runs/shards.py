@@ -66,8 +66,8 @@ class ShardFolder:
         codes = self.codes_file(shard, manifest.format)
         return [codes, self.labels_file(shard)] if manifest.format == "npy" and manifest.classes else [codes]
 
-    def enter(self, manifest: Manifest) -> None:
-        """Write the manifest into a new or empty directory; one that has a manifest must have an equal one.
+    def check(self, manifest: Manifest) -> None:
+        """Refuse a directory that is not new or empty and has no equal manifest; nothing is written.
 
         Raises:
             RunError: if there are other shards, naming what differs, or other files.
@@ -78,7 +78,11 @@ class ShardFolder:
                 raise RunError(f"{self.path} holds shards of something else:\n  " + "\n  ".join(lines))
         elif others:
             raise RunError(f"{self.path} is no directory of shards: it holds {min(others)}, and no {self.manifest_file.name}")
-        else:
+
+    def enter(self, manifest: Manifest) -> None:
+        """Write the manifest into a directory that has none, after :meth:`check`."""
+        self.check(manifest)
+        if not self.manifest_file.exists():
             write_json(self.manifest_file, dataclasses.asdict(manifest))
 
     def clear(self) -> None:

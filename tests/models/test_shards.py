@@ -258,6 +258,21 @@ def test_a_directory_of_something_else_is_refused(run, settings, database, tmp_p
             encoded(run, database, folder)
 
 
+def test_an_executor_that_cannot_be_opened_costs_no_shard(run, database, tmp_path, monkeypatch):
+    encoded(run, database, tmp_path / "whole")
+    whole = files_of(tmp_path / "whole")
+
+    def unreachable(placement, settings):
+        raise RunError("no cluster")
+
+    monkeypatch.setattr("biodeephashing.commands.encode.open_executor", unreachable)
+    for folder, no_skip in (("whole", True), ("fresh", False), ("fresh", True)):
+        with pytest.raises(RunError, match="no cluster"):
+            encoded(run, database, tmp_path / folder, no_skip=no_skip)
+    assert files_of(tmp_path / "whole") == whole
+    assert not (tmp_path / "fresh").exists()
+
+
 @pytest.mark.parametrize("kind", ["images", "list", "stored", "archive"])
 def test_a_source_that_was_changed_since_is_refused(run, tmp_path, kind):
     text = sources(run.database, tmp_path / "source")[kind]
