@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,6 +16,7 @@ from ..settings import TrainingSettings
 from .module import HashingModule
 
 Items: TypeAlias = ImageFold | FeatureFold
+_IN_MEMORY = 2**32  # bytes of features that are kept
 
 
 class Feeding(pl.LightningDataModule):
@@ -36,6 +37,22 @@ class Feeding(pl.LightningDataModule):
         self.val_images = val_images
         self.settings = settings
         self.companions = companions
+
+    def become_features(self, features_of: Callable[[ImageFold], NDArray[np.floating[Any]]], width: int) -> bool:
+        """Put features in the place of all images; tell whether that was done: not where images change with the epoch, or are too many.
+
+        Args:
+            features_of: computes those of a fold, float32 (n, D).
+            width: their number D.
+        """
+        images, val = self.train_images, self.val_images
+        if not isinstance(images, ImageFold) or not isinstance(val, ImageFold) or images.changing:
+            return False
+        if 4 * width * (len(images) + len(val)) > _IN_MEMORY:
+            return False
+        self.train_images, self.val_images = (FeatureFold(fold.metadata, features_of(fold), fold.present) for fold in (images, val))
+        self.companions = self.companions and self.train_images
+        return True
 
     def train_dataloader(self) -> DataLoader:
         """Return this process's share of what the loss draws from the train fold, in the order that seed and epoch give."""

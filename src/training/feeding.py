@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from ..backbones import HashNetwork, build_feature_network, build_network, preprocessing_of, weights_choice
 from ..data import (
@@ -30,6 +32,7 @@ from ..preprocessing import Preprocessing, name_and_side
 from ..runs import Run
 from ..runs.hparams_json import hparams_of, read_hparams
 from ..settings import CommonSettings, NetworkSettings
+from ..surroundings import has_terminal
 
 
 def transformation_of(settings: NetworkSettings) -> Transformation:
@@ -136,6 +139,30 @@ def network_for(
     else:
         mean, deviation = map(torch.from_numpy, statistics_of(items.values))
     return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits, fusion=fusion)
+
+
+def backbone_features(backbone: nn.Module, items: ImageFold | FeatureFold, settings: CommonSettings, *, dtype: torch.dtype) -> Tensor:
+    """Return what a backbone, in evaluation and on its device, makes of all items of a fold, (n, D) on the CPU by dataset index.
+
+    Items without an image, which are never trained on, have zeros.
+
+    Args:
+        backbone: the backbone.
+        items: the fold.
+        settings: the run's settings.
+        dtype: of the backbone's input.
+    """
+    device = next(backbone.parameters()).device
+    bar = tqdm(batches_of(items, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
+    with torch.inference_mode():
+        parts = [
+            (rows, backbone(items.transformation.to_network_input(batch.to(device, non_blocking=True)).to(dtype)).cpu())
+            for batch, _, rows in bar
+        ]
+    features = torch.zeros(len(items), parts[0][1].shape[1], dtype=parts[0][1].dtype)
+    for rows, part in parts:
+        features[rows] = part
+    return features
 
 
 def batches_of(items: ImageFold | TextFold | FeatureFold, settings: CommonSettings, device: torch.device) -> DataLoader:

@@ -7,18 +7,16 @@ from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..backbones import HashNetwork
 from ..data import Metadata, PreparedDataset
 from ..losses import HashingLoss
 from ..runs import Run
 from ..settings import TrainingSettings
-from ..surroundings import has_terminal
 from .checks import check_batches, check_input, check_norms, check_precision, check_rules
 from .data_module import Feeding
 from .devices import device_of
-from .feeding import batches_of, images_of, network_for
+from .feeding import backbone_features, images_of, network_for
 from .loop import check_machine, interrupted_training, train_module
 from .meeting import leader_first, leads
 from .module import HashingModule
@@ -103,24 +101,15 @@ def build_module(
     module = HashingModule(network, build_loss(settings, train_fold), settings, example, validation)
     check_input(network, example, settings)
     if module.loss.needs_reference and fresh and leads():  # the others get them with the loss
-        module.loss.set_reference(_features(network, train_fold, settings))
+        module.loss.set_reference(_first_features(network, train_fold, settings))
     return module
 
 
-def _features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) -> Tensor:
+def _first_features(network: HashNetwork, fold: Metadata, settings: TrainingSettings) -> Tensor:
     """Return what the backbone, as it is before any training, makes of all images of a fold, by dataset index."""
     device = device_of(settings)
-    backbone = network.backbone.to(device).eval()
-    images = images_of(fold, settings)
-    bar = tqdm(batches_of(images, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
-    with torch.inference_mode():
-        parts = [
-            (rows, backbone(images.transformation.to_network_input(batch.to(device, non_blocking=True))).cpu()) for batch, _, rows in bar
-        ]
+    features = backbone_features(network.backbone.to(device).eval(), images_of(fold, settings), settings, dtype=torch.float32)
     network.train().cpu()
     if device.type == "cuda":
         torch.cuda.empty_cache()  # for the processes that train, where there are several
-    features = torch.zeros(len(fold), parts[0][1].shape[1])  # zeros for an item without image, which is never trained on
-    for rows, part in parts:
-        features[rows] = part
     return features

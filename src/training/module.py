@@ -13,11 +13,12 @@ from torch import Tensor
 from .. import codes
 from ..backbones import HashNetwork
 from ..bio import give_target, ignore_in_ddp
+from ..data import ImageFold
 from ..eval import leave_one_out_average_precision
 from ..losses import HashingLoss
 from ..settings import TrainingSettings
 from .devices import lay_out
-from .feeding import input_of
+from .feeding import backbone_features, input_of
 from .learner import Learner, schedule_of
 from .quiet import silence_third_party
 from .trained_module import Batch, TrainedModule
@@ -46,6 +47,7 @@ class HashingModule(TrainedModule):
         self.validation = validation
         self.can_move = validation is None or validation.can_move
         self._transformation = input_of(settings)
+        self._gets_features = False  # of a frozen backbone, in place of images
         self._validated: list[list[Batch]] = [[], []]  # of the val fold, and of its companions
         self._start: Mapping[str, Any] = {}
 
@@ -74,13 +76,17 @@ class HashingModule(TrainedModule):
         return self
 
     def on_fit_start(self) -> None:
-        """Begin to train."""
+        """Begin to train; what a frozen backbone makes of images is computed once."""
         self.train()
+        if self.settings.freeze and self.trainer.world_size == 1:
+            width = int(self.network.backbone.num_features)  # type: ignore[arg-type]
+            self._gets_features = self.trainer.datamodule.become_features(self._features_of, width)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Convert bytes to the network's input on its device."""
         images, labels, index = batch
-        return self._transformation.to_network_input(images).to(self.dtype), labels, index
+        inputs = images if self._gets_features else self._transformation.to_network_input(images)
+        return inputs.to(self.dtype), labels, index
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         """Return the loss of the batch, joined over all devices."""
@@ -93,7 +99,16 @@ class HashingModule(TrainedModule):
         """Return the loss of a batch by a forward pass."""
         images, labels, index = batch
         give_target(self.network, labels)
-        return self.loss(*self.join(self.network(images), labels, index))
+        return self.loss(*self.join(self._outputs(images), labels, index))
+
+    def _outputs(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.network.hash_layer(inputs) if self._gets_features else self.network(inputs)
+        return outputs
+
+    def _features_of(self, images: ImageFold) -> NDArray[np.floating[Any]]:
+        with self.trainer.precision_plugin.forward_context():
+            features = backbone_features(self.network.backbone, images, self.settings, dtype=self.dtype)
+        return (features if features.dtype == torch.float64 else features.float()).numpy()
 
     def on_train_batch_end(self, *args: Any) -> None:
         """Advance the loss's schedule by one step."""
@@ -106,7 +121,7 @@ class HashingModule(TrainedModule):
     def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
         """Collect raw outputs."""
         images, labels, index = batch
-        outputs, labels, index = self.join(self.network(images).float(), labels, index)
+        outputs, labels, index = self.join(self._outputs(images).float(), labels, index)
         affine = self.loss.affine()
         if affine is not None:
             outputs = outputs * affine[0] + affine[1]

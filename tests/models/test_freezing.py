@@ -12,6 +12,8 @@ from biodeephashing.commands.predict import predict
 from biodeephashing.commands.train import train
 from biodeephashing.training import fit
 from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.data_module import Feeding
+from biodeephashing.training.loop import validated
 
 
 def first_weights(settings):
@@ -55,6 +57,37 @@ def test_a_frozen_backbone_gathers_no_statistics_and_drops_nothing_out(settings,
     statistics = [name for name in before if "running" in name]
     assert statistics
     assert all(torch.equal(before[name], after[name]) for name in statistics)
+
+
+def inputs_of_training(settings, patch):
+    """Train a run and return it with the number of axes of what its steps were given."""
+    axes = set()
+    original = fit.HashingModule.training_step
+
+    def step(self, batch, number):
+        axes.add(batch[0].ndim)
+        return original(self, batch, number)
+
+    patch.setattr(fit.HashingModule, "training_step", step)
+    return train(settings, quiet=True), axes
+
+
+def test_what_a_frozen_backbone_makes_of_images_is_computed_once(settings, monkeypatch):
+    settings = replace(settings, freeze=True, epochs=3, learning_rate=1e-2)
+    with monkeypatch.context() as patch:
+        once, axes = inputs_of_training(settings, patch)
+    assert axes == {2}
+    with monkeypatch.context() as patch:
+        patch.setattr(Feeding, "become_features", lambda *_: False)
+        always, axes = inputs_of_training(replace(settings, experiment_name="always"), patch)
+    assert axes == {4}
+    one, other = (read_checkpoint(run.last_checkpoint)["state_dict"] for run in (once, always))
+    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in other)
+    assert validated(once) == validated(always)
+
+
+def test_of_images_that_change_nothing_is_kept(settings, monkeypatch):
+    assert inputs_of_training(replace(settings, freeze=True, epochs=1, transformations="cifar-aug"), monkeypatch)[1] == {4}
 
 
 def test_a_frozen_training_resumes_where_it_was(settings, monkeypatch):

@@ -29,7 +29,8 @@ class FeatureFold(Dataset[Item]):
 
     Args:
         metadata: the fold, as :func:`~biodeephashing.data.load_fold` reads it.
-        values: its features, float16 or float32 (n, D); they may be mapped into memory.
+        values: its features, (n, D); they may be mapped into memory.
+        present: which items have features, (n,); None for all.
 
     Example:
         >>> from pathlib import Path
@@ -43,17 +44,13 @@ class FeatureFold(Dataset[Item]):
     ready = True  # a batch is nothing but a copy out of memory
     transformation = FeatureTransformation()
 
-    def __init__(self, metadata: Metadata, values: Values) -> None:
+    def __init__(self, metadata: Metadata, values: Values, present: NDArray[np.bool_] | None = None) -> None:
         self.metadata, self.values = metadata, values
+        self.present: NDArray[np.bool_] = np.ones(len(metadata), dtype=bool) if present is None else present
         self.labels = torch.from_numpy(metadata.labels).to(torch.float32)  # (n, C)
 
     def __len__(self) -> int:
         return len(self.metadata)
-
-    @property
-    def present(self) -> NDArray[np.bool_]:
-        """Whether each item has features, (n,): all have."""
-        return np.ones(len(self), dtype=bool)
 
     def __getitem__(self, index: int) -> Item:
         """Return the features of an item, (D,), its labels, float32 (C,), and its row."""

@@ -76,10 +76,14 @@ class ImageFold(Dataset[Item]):
         return self.metadata.present
 
     @property
+    def changing(self) -> bool:
+        """Whether an image is another one in each epoch."""
+        return self._augment is not None or self._change is not None
+
+    @property
     def ready(self) -> bool:
         """Whether a batch is nothing but a copy out of memory, so that handing it over by another process would cost more than it."""
-        plain = self._augment is None and self._change is None
-        return plain and self._cached is not None and self._cached.pixels.nbytes < _IN_MEMORY
+        return not self.changing and self._cached is not None and self._cached.pixels.nbytes < _IN_MEMORY
 
     def __getitem__(self, index: int) -> Item:
         """Return an image, uint8 (3, H, W), its labels, float32 (C,), and its row.

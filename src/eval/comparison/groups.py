@@ -159,8 +159,7 @@ def _titles(settings: Sequence[Mapping[str, str]]) -> list[str]:
         parts = [f"{own[name]} bits" if name == BITS else own[name] for name in always if name in own]
         for name in (name for name in own if name not in always):
             others = settings if name.startswith("split") else alike  # metrics on two splits are never of one kind
-            if len({other.get(name) for other in others}) > 1:
-                words = name.replace("_", " ")
-                parts.append(f"{words} {own[name]}" if own[name] else f"no {words}")
+            if own[name] and len({other.get(name) for other in others}) > 1:
+                parts.append(f"{name.replace('_', ' ')} {own[name]}")
         titles.append(", ".join(parts))
     return titles

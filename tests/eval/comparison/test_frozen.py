@@ -62,7 +62,7 @@ def test_what_means_nothing_to_a_frozen_backbone_does_not_separate():
     found = {group.title: {rule: seeds[0].metrics[METRIC] for rule, seeds in group.runs.items()} for group in build_groups(runs, METRIC)[0]}
     assert found == {
         "CSQ": {"frozen": 0.4},
-        "DCH, fixed norm True, no train only, scale weight": {"bp": 0.7, "frozen": 0.5},
+        "DCH, fixed norm True, scale weight": {"bp": 0.7, "frozen": 0.5},
         "DCH, fixed norm False, train only conv_head, scale weight": {"bp": 0.8, "frozen": 0.5},
         "DCH, fixed norm True, train only conv_head, scale weight": {"bp": 0.9, "frozen": 0.5},
     }
