@@ -31,41 +31,6 @@ def dfh_targets(codes: Tensor, labels: Tensor, centres: Tensor, pull: float = 0.
     return signs(pull * labels.to(codes.dtype) @ signs(centres.to(codes.dtype)).T + codes)
 
 
-def dfh_objective(centres: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-    r"""Return what :func:`dfh_centres` descends on: centres near their images' codes, far from each other, with entries near ±1.
-
-    .. math:: \operatorname{mean} (V y_i - b_i)^2 + \operatorname{mean} \bigl(V^T V - K (2 I - 1 1^T)\bigr)^2
-        + \operatorname{mean} (V - \operatorname{sgn} V)^2, \quad \operatorname{sgn} 0 = 0
-
-    More than two classes cannot have inner products of -K: the second term is least at :math:`V^T V = 2K (I - 1 1^T / C)`.
-
-    Args:
-        centres: V, real, (K, C).
-        labels: 0 or 1, (B, C).
-        targets: b, ±1, (B, K).
-
-    Example:
-        >>> dfh_objective(torch.zeros(1, 1), torch.ones(1, 1), torch.ones(1, 1)).item()  # (0 - 1)² + (0 - 1)² + 0
-        2.0
-    """
-    return (
-        (labels.to(centres.dtype) @ centres.T - targets).square().mean()
-        + (centres.T @ centres - _products(centres)).square().mean()
-        + (centres - centres.sign()).square().mean()
-    )
-
-
-def dfh_centres(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float = 0.03, steps: int = 200) -> Tensor:
-    """Return the centres after the steps of :func:`dfh_descent`, checked.
-
-    Raises:
-        BioDeepHashingError: if they diverge.
-    """
-    centres = dfh_descent(centres, labels, targets, rate=rate, steps=steps)
-    check_dfh_centres(centres)
-    return centres
-
-
 def check_dfh_centres(centres: Tensor) -> None:
     """Raise where centres V (K, C) have diverged.
 
@@ -79,9 +44,13 @@ def check_dfh_centres(centres: Tensor) -> None:
 
 @torch.no_grad()
 def dfh_descent(centres: Tensor, labels: Tensor, targets: Tensor, *, rate: float = 0.03, steps: int = 200) -> Tensor:
-    """Return the centres after steps of gradient descent; the rate falls to a tenth before steps 149 and 179, counted from 0.
+    r"""Return the centres after steps of gradient descent: near their images' codes, far from each other, with entries near ±1.
 
-    Nothing is read back from the device: see :func:`check_dfh_centres`.
+    .. math:: \operatorname{mean} (V y_i - b_i)^2 + \operatorname{mean} \bigl(V^T V - K (2 I - 1 1^T)\bigr)^2
+        + \operatorname{mean} (V - \operatorname{sgn} V)^2, \quad \operatorname{sgn} 0 = 0
+
+    More than two classes cannot have inner products of -K: the second term is least at :math:`V^T V = 2K (I - 1 1^T / C)`. The rate
+    falls to a tenth before steps 149 and 179, counted from 0. Nothing is read back from the device: see :func:`check_dfh_centres`.
 
     Args:
         centres: V, (K, C); zero the first time.
