@@ -99,8 +99,10 @@ def test_shards_without_their_manifest_are_not_taken_for_others(folder):
         folder.enter(MANIFEST)
 
 
-def test_clearing_removes_shards_and_nothing_else(folder):
+def test_beginning_anew_removes_shards_and_nothing_else(folder):
     for name in ("mine.txt", ".x.part-00000.npy"):
         (folder.path / name).touch()
-    folder.clear()
-    assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
+    other = replace(MANIFEST, bits=MANIFEST.bits + 1)
+    folder.begin_anew(other)
+    assert {path.name for path in folder.path.iterdir()} == {"mine.txt", "manifest.json"}
+    assert folder.manifest().bits == other.bits

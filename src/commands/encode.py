@@ -100,9 +100,7 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     if due := own if anew else report.due(own):
         job = ShardJob(run, ShardFolder(folder.absolute()), manifest, request.unreadable, request.device, request.num_workers)
         with open_executor(placement, settings) as executor:  # first: a cluster that does not answer costs no shard
-            if anew:
-                shards.clear()
-            shards.enter(manifest)
+            shards.begin_anew(manifest) if anew else shards.enter(manifest)
             shards.done_file.unlink(missing_ok=True)
             report.follow(executor, partial(encode_shard, job=job), due)
     report.conclude(placement.part)

@@ -85,13 +85,14 @@ class ShardFolder:
         if not self.manifest_file.exists():
             write_json(self.manifest_file, dataclasses.asdict(manifest))
 
-    def clear(self) -> None:
-        """Remove all shards, their index, and the manifest last: what is left after an interruption is never taken for other shards."""
+    def begin_anew(self, manifest: Manifest) -> None:
+        """Remove all shards and their index, and put a manifest in the place of the other, last: then there is always one."""
         if self.index.is_dir():
             shutil.rmtree(self.index)
         notes, parts = self.path.glob("part-*.json"), self.path.glob("part-*")
-        for file in (self.done_file, *notes, *parts, *self.left_over(), self.manifest_file):
+        for file in (self.done_file, *notes, *parts, *self.left_over()):
             file.unlink(missing_ok=True)
+        write_json(self.manifest_file, dataclasses.asdict(manifest))
 
     def left_over(self) -> list[Path]:
         """Return the temporary files of shards: of processes that are at work, or were killed."""

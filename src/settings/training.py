@@ -120,7 +120,10 @@ class TrainingSettings(NetworkSettings):
         super().check()
         self.check_rules()
         _check_scale(self.scale)
-        self.put("train_only", ",".join(part.strip() for part in self.train_only.split(",")))
+        patterns = ",".join(filter(None, map(str.strip, self.train_only.split(","))))
+        if self.train_only and not patterns:
+            raise UsageError(f"-train_only {self.train_only!r} names no layer: give names of layers, * for any characters, or leave it out")
+        self.put("train_only", patterns)
         if self.freeze and self.train_only:
             raise UsageError(f"-freeze lets no layer of the backbone learn, and -train_only {self.train_only} some: give one of them")
         self.put("schedule", str(parse_schedule(self.schedule)))

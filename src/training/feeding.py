@@ -141,7 +141,9 @@ def network_for(
     return build_feature_network(settings.backbone, mean=mean, deviation=deviation, bits=settings.number_of_bits, fusion=fusion)
 
 
-def backbone_features(backbone: nn.Module, items: ImageFold | FeatureFold, settings: CommonSettings, *, dtype: torch.dtype) -> Tensor:
+def backbone_features(
+    backbone: nn.Module, items: ImageFold | FeatureFold, settings: CommonSettings, *, dtype: torch.dtype, quiet: bool = False
+) -> Tensor:
     """Return what a backbone, in evaluation and on its device, makes of all items of a fold, (n, D) on the CPU by dataset index.
 
     Items without an image, which are never trained on, have zeros.
@@ -151,17 +153,15 @@ def backbone_features(backbone: nn.Module, items: ImageFold | FeatureFold, setti
         items: the fold.
         settings: the run's settings.
         dtype: of the backbone's input.
+        quiet: show no progress.
     """
-    device = next(backbone.parameters()).device
-    bar = tqdm(batches_of(items, settings, device), desc="features", unit="batch", disable=not has_terminal(), leave=False)
+    device, features = next(backbone.parameters()).device, torch.empty(0)
+    bar = tqdm(batches_of(items, settings, device), desc="features", unit="batch", disable=quiet or not has_terminal(), leave=False)
     with torch.inference_mode():
-        parts = [
-            (rows, backbone(items.transformation.to_network_input(batch.to(device, non_blocking=True)).to(dtype)).cpu())
-            for batch, _, rows in bar
-        ]
-    features = torch.zeros(len(items), parts[0][1].shape[1], dtype=parts[0][1].dtype)
-    for rows, part in parts:
-        features[rows] = part
+        for batch, _, rows in bar:
+            part = backbone(items.transformation.to_network_input(batch.to(device, non_blocking=True)).to(dtype)).cpu()
+            features = features if len(features) else torch.zeros(len(items), part.shape[1], dtype=part.dtype)
+            features[rows] = part
     return features
 
 

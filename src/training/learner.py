@@ -87,7 +87,7 @@ def freeze(network: HashNetwork, settings: TrainingSettings) -> None:
     Raises:
         UsageError: for a pattern of ``-train_only`` that names no layer with weights.
     """
-    patterns = [pattern for pattern in settings.train_only.split(",") if pattern]
+    patterns = settings.train_only.split(",") if settings.train_only else []
     network.backbone.requires_grad_(not (settings.freeze or patterns))
     layers = {name: layer for name, layer in network.backbone.named_modules() if any(True for _ in layer.parameters(recurse=False))}
     for pattern in patterns:

@@ -107,7 +107,8 @@ class HashingModule(TrainedModule):
 
     def _features_of(self, images: ImageFold) -> NDArray[np.floating[Any]]:
         with self.trainer.precision_plugin.forward_context():
-            features = backbone_features(self.network.backbone, images, self.settings, dtype=self.dtype)
+            quiet = self.trainer.progress_bar_callback is None
+            features = backbone_features(self.network.backbone, images, self.settings, dtype=self.dtype, quiet=quiet)
         return (features if features.dtype == torch.float64 else features.float()).numpy()
 
     def on_train_batch_end(self, *args: Any) -> None:

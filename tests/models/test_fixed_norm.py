@@ -124,9 +124,9 @@ def test_of_two_towers_that_of_the_images_has_pretrained_statistics():
 def test_what_is_known_of_rule_and_rate_is_said_once_for_pretrained_weights():
     known = {"architecture": "bio-resnet18", "learning_rate": 1e-4}
     for changes, facts in [
-        ({"mode": "fa"}, ["-mode fa", "0.575"]), ({"mode": "fa", "learning_rate": 1e-5, "fixed_norm": True}, ["-mode fa", "1e-05"]),
+        ({"mode": "fa"}, ["-mode fa", "0.598"]), ({"mode": "fa", "learning_rate": 1e-5, "fixed_norm": True}, ["-mode fa", "1e-05"]),
         ({"mode": "drtp"}, ["-mode drtp", "-mode drtp"]), ({"mode": "frsf"}, ["-mode frsf", "0.638"]),
-        ({"mode": "layer1.*=bp,*=dfa"}, ["-mode dfa"]), ({"mode": "all-but-hash-layer:fa"}, ["-mode fa"]),
+        ({"mode": "layer1.*=bp,*=dfa"}, ["*=dfa", "0.624"]), ({"mode": "all-but-hash-layer:fa"}, ["layer:fa", "0.598"]),
         ({"architecture": "resnet20", "mode": "bp", "fixed_norm": True}, ["mean 0 and variance 1"]),
     ]:  # fmt: skip
         (note,) = notes_of(Settings(**known | changes))
@@ -135,5 +135,6 @@ def test_what_is_known_of_rule_and_rate_is_said_once_for_pretrained_weights():
         {"mode": "frsf", "learning_rate": 3e-5}, {"mode": "fa", "freeze": True}, {"mode": "fa", "weights": "none"}, {"mode": "bp"},
         {"mode": "usf", "fixed_norm": True}, {"mode": "brsf", "learning_rate": 3e-5}, {"architecture": "bio-lenet", "mode": "fa"},
         {"architecture": "bio-mlp:8", "mode": "fa"}, {"mode": "fa", "train_only": "layer4.*"},
+        {"mode": "classifier-only:fa"}, {"mode": "hash_layer=fa,*=bp"},
     ]:  # fmt: skip
         assert not notes_of(Settings(**known | changes)), changes

@@ -73,7 +73,7 @@ def inputs_of_training(settings, patch):
 
 
 def test_what_a_frozen_backbone_makes_of_images_is_computed_once(settings, monkeypatch):
-    settings = replace(settings, freeze=True, epochs=3, learning_rate=1e-2)
+    settings = replace(settings, freeze=True, epochs=3, learning_rate=1e-2, precision="64")  # features differ in the last places
     with monkeypatch.context() as patch:
         once, axes = inputs_of_training(settings, patch)
     assert axes == {2}
@@ -82,7 +82,7 @@ def test_what_a_frozen_backbone_makes_of_images_is_computed_once(settings, monke
         always, axes = inputs_of_training(replace(settings, experiment_name="always"), patch)
     assert axes == {4}
     one, other = (read_checkpoint(run.last_checkpoint)["state_dict"] for run in (once, always))
-    assert all(torch.allclose(one[name], other[name], atol=1e-5) for name in other)
+    assert all(torch.allclose(one[name], other[name], atol=1e-9) for name in other)
     assert validated(once) == validated(always)
 
 

@@ -65,6 +65,12 @@ def test_a_pattern_that_names_no_layer_is_refused_with_the_nearest(settings, mon
         train(replace(settings, architecture="bio-resnet20", weights="none", train_only="layr3.2.conv1"), quiet=True)
 
 
+def test_patterns_are_written_one_way():
+    assert Settings(architecture="bio-resnet18", train_only=" layer4.*, ,fc,").train_only == "layer4.*,fc"
+    with pytest.raises(UsageError, match="-train_only ', '"):
+        Settings(architecture="bio-resnet18", train_only=", ")
+
+
 def test_freeze_and_train_only_exclude_each_other():
     with pytest.raises(UsageError, match=r"-freeze.*-train_only blocks\.6"):
         Settings(architecture="bio-efficientnet_lite0", freeze=True, train_only="blocks.6.*")

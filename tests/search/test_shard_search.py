@@ -224,14 +224,13 @@ def test_a_build_that_fails_leaves_the_index_that_is_there(run, shards, capsys):
     assert "checked" in capsys.readouterr().out
 
 
-def test_clearing_shards_removes_their_index(run, shards):
+def test_shards_that_begin_anew_have_no_index(run, shards):
     open_parts(run, shards)
     folder = ShardFolder(shards)
     manifest = folder.manifest()
     assert [path.name for path in folder.index.iterdir()] == ["part-0-of-1"]
-    folder.clear()
-    assert not list(shards.iterdir())
-    folder.enter(manifest)
+    folder.begin_anew(manifest)
+    assert [path.name for path in shards.iterdir()] == ["manifest.json"]
 
 
 def test_the_page_serves_a_database_in_shards(run, shards):
