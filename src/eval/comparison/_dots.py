@@ -15,7 +15,7 @@ from ..records.metric_names import words_of
 from ..significance.over_seeds import BASELINE, FROZEN
 from ._captions import splits, state
 from .comparison import Comparison
-from .run_record import MODEL, NO_RULE
+from .run_record import BITS, NO_RULE
 from .tables import short_titles, tables_of
 
 _ROW = 0.4  # inches
@@ -34,7 +34,8 @@ def draw_bars(file: Path, comparison: Comparison) -> bool:
     differences = table.join(ends)
     paired = bool(ends["center"].notna().any())
     tables = [(title, table.index[table["group"].isin(numbers)]) for title, _, numbers in tables_of(comparison)]
-    tables = [(title, rows) for title, rows in tables if len(rows)]
+    shared = _shared(comparison) if comparison.several_methods else []
+    tables = [(", ".join([title, *shared]), rows) for title, rows in tables if len(rows)]
     caption = (
         f"Dots: mean over seeds (their number in brackets) ± one standard deviation; white dots: seeds. {_own_values(comparison)}"
         f"{_DIFFERENCES * paired}{state(comparison.metric)} {splits(comparison.groups)}"
@@ -42,7 +43,9 @@ def draw_bars(file: Path, comparison: Comparison) -> bool:
     counts = [len(rows) for _, rows in tables]
     ratios = {"height_ratios": counts, "width_ratios": (1.5, 1)[: 1 + paired]}
     lines = [Line2D([], [], label=words, linewidth=1.4, **pen_of(rule)) for rule, words in _REFERENCES.items()]
-    height = _ROW * sum(counts) + 0.45 * len(counts) + 0.5 + comparison.has_floor * legend_height(lines)
+    one_floor = any(table.loc[rows, "rule"].eq(FROZEN).sum() == 1 for _, rows in tables)
+    lines = lines if comparison.has_floor and one_floor else []
+    height = _ROW * sum(counts) + 0.45 * len(counts) + 0.5 + (legend_height(lines) if lines else 0.0)
     with page(file, height, comparison.title, caption) as figure:
         panels = figure.subplots(len(tables), 1 + paired, squeeze=False, sharex="col", **ratios)
         start, end = _limits(means)
@@ -55,7 +58,7 @@ def draw_bars(file: Path, comparison: Comparison) -> bool:
         axes.set_xlabel(words_of(comparison.metric) + (f"\n(axis from {start:.3g})" if start else ""))
         if paired:
             _draw_differences(panels[:, 1], [differences.loc[rows] for _, rows in tables], _limits(differences, 0.0))
-        if comparison.has_floor:
+        if lines:
             legend(figure, lines)
     return True
 
@@ -79,7 +82,7 @@ def draw_overview(file: Path, comparison: Comparison) -> bool:
         for rule, some in table.groupby("rule"):
             lines = some["group"].map(pd.Series(range(len(best)), index=best.index)) + offsets[rule]
             axes.errorbar(some["mean"], lines, xerr=some["sd"].fillna(0.0), fmt="o", markersize=5, color=colour_of(rule), linewidth=1.6)
-        axes.set_yticks(range(len(best)), [shortened(titles[number], LONGEST) for number in best.index])
+        axes.set_yticks(range(len(best)), [shortened(_fitted(titles[number], titles, LONGEST), LONGEST) for number in best.index])
         axes.set(ylim=(len(best) - 0.4, -0.6), xlabel=words_of(comparison.metric))
         axes.hlines(np.arange(len(best) - 1) + 0.5, 0, 1, transform=axes.get_yaxis_transform(), color="#EEEEEE", linewidth=0.8, zorder=0)
         _lay_down(axes)
@@ -143,10 +146,9 @@ def _own_values(comparison: Comparison) -> str:
 
 def _name_rows(axes: Any, rows: pd.DataFrame, comparison: Comparison) -> None:
     """Write what each row is to its left, and its mean ± standard deviation to its right."""
-    names = []
+    names, titles = [], _without_bits(comparison)
     for number, rule, count in rows[["group", "rule", "n_seeds"]].itertuples(index=False):
-        group = comparison.groups[number]
-        own = [group.settings[MODEL], group.own_title] if comparison.several_methods else []
+        own = [_fitted(titles[number], titles, LONGEST - len(f", {rule}"))] if comparison.several_methods else []
         name = ", ".join(part for part in [*own, rule] if part not in ("", NO_RULE)) or rule
         at = " at " * bool(comparison.per_rule) + ", ".join(comparison.values_of(number, rule))
         names.append(f"{shortened(name, LONGEST)}{at} ({count})")
@@ -155,6 +157,31 @@ def _name_rows(axes: Any, rows: pd.DataFrame, comparison: Comparison) -> None:
     right.set_yticks(range(len(rows)), rows["text"])
     right.tick_params(length=0)
     right.spines[:].set_visible(False)
+
+
+def _shared(comparison: Comparison) -> list[str]:
+    """Return the parts of a title that all groups share, but the bits."""
+    titles = [group.title.split(", ") for group in comparison.groups]
+    return [part for part in titles[0] if all(part in title for title in titles) and not part.endswith(" bits")]
+
+
+def _without_bits(comparison: Comparison) -> list[str]:
+    """Return the short titles of all groups without the bits, which their panel names."""
+    bits = [f"{group.settings.get(BITS)} bits" for group in comparison.groups]
+    return [", ".join(part for part in title.split(", ") if part != own) for title, own in zip(short_titles(comparison), bits, strict=True)]
+
+
+def _fitted(title: str, titles: Sequence[str], room: int) -> str:
+    """Return a title without as many of its last parts as do not fit, if no other one begins as it does then.
+
+    Example:
+        >>> _fitted("CSQ, resnet18, bank True", ["CSQ, resnet18, bank True", "DCH, resnet18"], 16)
+        'CSQ, resnet18'
+    """
+    parts, others = title.split(", "), [other.split(", ") for other in titles if other != title]
+    while len(", ".join(parts)) > room and all(other[: len(parts) - 1] != parts[:-1] for other in others):
+        parts.pop()
+    return ", ".join(parts)
 
 
 def _lay_down(axes: Any) -> None:

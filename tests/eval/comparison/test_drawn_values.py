@@ -53,6 +53,20 @@ def test_bars(tmp_path, drawn):
     assert right.get_yticklabels()[4].get_text() == "0.5200 ± 0.0283"
 
 
+def test_rows_of_several_methods_are_told_apart_by_what_differs(tmp_path, drawn):
+    shared = {"architecture": "efficientnet_lite0", "number_of_bits": "16"}
+    runs = [observation("bp", 0, 0.5, model="ITQ", loss="HyP2", **shared)]
+    for loss, penalty in (("HyP2", "0.75"), ("GreedyHash", "0.1")):
+        runs += [observation(rule, 0, 0.5, model="PenaltyStrategies", loss=loss, penalty=penalty, **shared) for rule in ("bp", "frsf")]
+    draw_figures(tmp_path, compared(runs))
+    means = drawn["comparison-bars.png"].axes[0]
+    assert means.get_title(loc="left") == "16 bits, efficientnet_lite0"
+    assert {label.get_text() for label in means.get_yticklabels()} == {
+        "ITQ, HyP2, bp (1)", "PenaltyStrategies, HyP2, bp (1)", "PenaltyStrategies, HyP2, frsf (1)",
+        "PenaltyStrategies, GreedyHash, bp (1)", "PenaltyStrategies, GreedyHash, frsf (1)",
+    }  # fmt: skip
+
+
 def test_an_axis_from_zero_is_not_called_cut(tmp_path, drawn):
     draw_figures(tmp_path, compared(observation(rule, 0, value, **SETTINGS) for rule, value in (("bp", 0.9), ("fa", 0.5), ("usf", 0.1))))
     means = drawn["comparison-bars.png"].axes[0]
