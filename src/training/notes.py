@@ -14,10 +14,10 @@ _ENDED = {
     "fa": (0.0, "0.598 at 3e-5, its best rate"),
     "dfa": (0.0, "0.624 at 1e-4, its best rate"),
     "kp": (0.0, "0.591 at 3e-5, its best rate"),
+    "drtp": (0.0, "0.397 at 1e-5, its best rate"),
     "frsf": (1e-4, "0.638 at 1e-4"),
     "brsf": (1e-4, "0.617 at 1e-4"),
 }
-_LIKEWISE = {"drtp": "dfa"}  # its feedback is random and does not follow the weights either
 
 
 def notes_of(settings: TrainingSettings) -> list[str]:
@@ -38,7 +38,7 @@ def notes_of(settings: TrainingSettings) -> list[str]:
     if not settings.is_bio or settings.freeze or settings.train_only:
         return []
     rule = _most_layers(settings.mode)
-    lowest, ended = _ENDED.get(_LIKEWISE.get(rule, rule), (math.inf, ""))
+    lowest, ended = _ENDED.get(rule, (math.inf, ""))
     if settings.learning_rate < lowest:
         return []
     return [

@@ -125,7 +125,7 @@ def test_what_is_known_of_rule_and_rate_is_said_once_for_pretrained_weights():
     known = {"architecture": "bio-resnet18", "learning_rate": 1e-4}
     for changes, facts in [
         ({"mode": "fa"}, ["-mode fa", "0.598"]), ({"mode": "fa", "learning_rate": 1e-5, "fixed_norm": True}, ["-mode fa", "1e-05"]),
-        ({"mode": "drtp"}, ["-mode drtp", "-mode drtp"]), ({"mode": "frsf"}, ["-mode frsf", "0.638"]),
+        ({"mode": "drtp"}, ["-mode drtp", "0.397"]), ({"mode": "frsf"}, ["-mode frsf", "0.638"]),
         ({"mode": "layer1.*=bp,*=dfa"}, ["*=dfa", "0.624"]), ({"mode": "all-but-hash-layer:fa"}, ["layer:fa", "0.598"]),
         ({"architecture": "resnet20", "mode": "bp", "fixed_norm": True}, ["mean 0 and variance 1"]),
     ]:  # fmt: skip
