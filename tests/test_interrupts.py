@@ -26,6 +26,8 @@ from biodeephashing.data import ImageFold, load_fold, loader
 from biodeephashing.data.images import _cache
 from biodeephashing.errors import guard
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell started in the background
+
 def work():
     fold = load_fold(sys.argv[1], "train")
     _cache._MANY, _cache._processors = 1, lambda: 3
@@ -61,6 +63,8 @@ IMPORTING = """
 import os, signal, sys
 from biodeephashing.errors import guard
 from biodeephashing.models.PenaltyStrategies.{entrance} import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Finder:
     def find_spec(self, name, *_):
