@@ -179,7 +179,7 @@ def _fitted(title: str, titles: Sequence[str], room: int) -> str:
         'CSQ, resnet18'
     """
     parts, others = title.split(", "), [other.split(", ") for other in titles if other != title]
-    while len(", ".join(parts)) > room and all(other[: len(parts) - 1] != parts[:-1] for other in others):
+    while len(parts) > 1 and len(", ".join(parts)) > room and all(other[: len(parts) - 1] != parts[:-1] for other in others):
         parts.pop()
     return ", ".join(parts)
 
