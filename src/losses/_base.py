@@ -39,7 +39,7 @@ class HashingLoss(Objective):
     has one, a term on the raw outputs (:meth:`output_term`). Proxies, heads and centres are its parameters and buffers;
     a continuation moves in :meth:`advance` and keeps its step in a buffer; a memory of the whole train fold begins in
     :meth:`on_fit_start`, what is solved between epochs goes into :meth:`on_epoch_end`, and a method that samples says which images
-    in :meth:`epoch_rows`; a normalisation that belongs to the codes is told to the network by :meth:`affine`. The additive
+    in :meth:`epoch_rows`; :meth:`affine` gives the network a normalisation that belongs to the codes. The additive
     penalties P are chosen by the run and scaled by :attr:`additive_scale`.
 
     Args:
