@@ -72,7 +72,10 @@ def _find_others(own: Launch) -> Store:
         os.environ |= {name: str(value) for name, value in known.items()}
         os.environ |= {"MASTER_ADDR": os.environ.get("MASTER_ADDR", first), "MASTER_PORT": os.environ.get("MASTER_PORT", str(port))}
     store, _, _ = next(rendezvous("env://"))
-    return _own_part(own, PrefixStore("biodeephashing", store))
+    try:
+        return _own_part(own, PrefixStore("biodeephashing", store))
+    except DistError as error:  # the store went with the process of rank 0, whose message is the one to read
+        raise SystemExit(1) from error
 
 
 def _own_part(own: Launch, store: Store) -> Store:

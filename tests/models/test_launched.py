@@ -21,6 +21,7 @@ from biodeephashing.runs import Run, settings_of
 from biodeephashing.settings import CommonSettings
 from biodeephashing.surroundings import Launch, launch
 from biodeephashing.training.checkpoints import read_checkpoint
+from biodeephashing.training.launched import launched
 from biodeephashing.training.meeting import check_launch, leader_decides, leader_first, leads, meet
 
 MODELS = Path(__file__).parents[2] / "src" / "models"
@@ -87,6 +88,23 @@ def test_one_alone_waits_for_nobody():
     with leader_first():
         meet()
     assert leader_decides(lambda: [1, None]) == [1, None]
+
+
+def test_who_loses_rank_0_while_they_find_each_other_ends_silently(monkeypatch, capfd):
+    port = str(free_port())
+    keep = f"import time, torch.distributed as d; store = d.TCPStore('127.0.0.1', {port}, is_master=True); time.sleep(600)"
+    rank_0 = subprocess.Popen([sys.executable, "-c", keep])
+
+    def kill_instead(seconds):
+        rank_0.kill()
+        rank_0.wait()
+
+    surround(monkeypatch, TORCHRUN | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port})
+    monkeypatch.setattr("time.sleep", kill_instead)  # the first pause is that between two looks into the store
+    with pytest.raises(SystemExit) as end, launched():
+        raise AssertionError("nobody is there to train with")
+    assert end.value.code == 1
+    assert "error" not in capfd.readouterr().err
 
 
 # ---------------------------------------------------------------- whole launches
