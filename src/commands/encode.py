@@ -24,7 +24,7 @@ from ..settings.parsers import SHARD_ROWS
 from ..settings.units import HERE, Placement, given_placement
 from ..training.devices import device_of
 from ..training.same_split import check_split
-from ._shard_report import ShardReport
+from .sharded.report import ShardReport
 
 
 @dataclass(frozen=True)

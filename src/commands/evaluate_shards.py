@@ -33,10 +33,10 @@ from ..executors import Executor, open_executor
 from ..settings.flags import given_measures
 from ..settings.units import LOCAL, PLACEMENT_FLAGS, Part, given_placement
 from ._code_flags import OF_FILES, check_output, check_unused, say
-from ._shard_health import counted_shards, equal_codes
-from ._shard_queries import read_queries
-from ._shard_result import conclude, measures_of
-from ._shard_units import RankingUnit, ShardUnit, count_unit, in_order, rank_unit
+from .sharded.health import counted_shards, equal_codes
+from .sharded.queries import read_queries
+from .sharded.result import conclude, measures_of
+from .sharded.units import RankingUnit, ShardUnit, count_unit, in_order, rank_unit
 
 _PARTS = 64  # that an executor is given: a lost one costs little, and their counts, 5 MB for 5,000 queries of 64 bits, fit into memory
 

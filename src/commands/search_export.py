@@ -31,8 +31,8 @@ from ..runs import Run, home, only_process, replacing_folder, run_of, write_json
 from ..settings import NetworkSettings
 from ..settings.strict_parser import command_line
 from ..tracking import ModelFiles, open_tracker
-from ._exported import FACTS, FORMAT, NETWORK, SOURCES, Exported, differing_bits, extra, image_of, read_facts
-from ._searched_run import sized
+from .searching.exported import FACTS, FORMAT, NETWORK, SOURCES, Exported, differing_bits, extra, image_of, read_facts
+from .searching.searched_run import sized
 
 CHECK = "check.json"
 PROGRAM = "model.pt2"
@@ -134,7 +134,7 @@ def log_model(run: Run, folder: Path) -> None:
             (package / source).parent.mkdir(parents=True, exist_ok=True)
             copyfile(Path(__file__).parents[1] / source, package / source)
         needed = [f"{name}=={importlib.metadata.version(name)}" for name in _PACKAGES]
-        code = Path(__file__).with_name("_mlflow_model.py")
+        code = Path(__file__).with_name("searching") / "mlflow_model.py"
         model = tracker.log_model(ModelFiles(code, package.parent, exported, needed, _outputs(read_facts(folder))))
     print(f"logged: {model}\nserve it, with this environment activated: MLFLOW_DISABLE_TELEMETRY=true mlflow models serve "
           f"-m {shlex.quote(model)} --env-manager local -h 127.0.0.1 -p 5055")  # fmt: skip

@@ -10,11 +10,11 @@ from ..errors import RunError, UsageError
 from ..modalities import MODALITIES
 from ..runs import Run, home, run_of
 from ..search import Index, Store
-from ._added_images import AddedImages, added_before, entries_of
-from ._search_codes import build, check_view, facts_of, index_of, shown, stored_path, views_of
-from ._search_facts import is_same, known_index, print_facts, summary
-from ._searched_run import SearchedRun
-from ._shard_index import check_unused_of_shards, index_shards
+from .searching.added_images import AddedImages, added_before, entries_of
+from .searching.codes import build, check_view, facts_of, index_of, shown, stored_path, views_of
+from .searching.facts import is_same, known_index, print_facts, summary
+from .searching.searched_run import SearchedRun
+from .sharded.index import check_unused_of_shards, index_shards
 
 TOGETHER = 10_000  # added images of a transaction
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from ..runs import replacing
-from ._exported import Exported, Hashed, differing_bits, image_of
+from .searching.exported import Exported, Hashed, differing_bits, image_of
 
 StoredCodes = Mapping[Path, tuple[str, NDArray[np.uint8]]]  # of image files: fold and row, and the code
 
@@ -29,7 +29,7 @@ def from_arguments(arguments: Namespace) -> int:
     _ = exported.session  # loaded now, so that the first image does not wait for it
     stored = None
     if arguments.path:
-        from ._stored_codes import stored_codes  # what reads a run needs more packages than what reads an export
+        from .searching.stored_codes import stored_codes  # what reads a run needs more packages than what reads an export
 
         stored = stored_codes(exported, arguments.path)
     codes, faults, agree = list[NDArray[np.uint8]](), list[str](), True

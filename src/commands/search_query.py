@@ -22,12 +22,12 @@ from ..runs import runs_of, write_json
 from ..search import ask_part
 from ..search.results import TIE_RULES, Result
 from ..settings.units import LOCAL, given_placement
-from ._search_codes import shown
-from ._search_files import Answered, check_display, save_results, show_sheets
-from ._search_question import Query, Question, codes_of_file
-from ._searched_run import SearchedRun
-from ._shard_index import check_unused_of_shards, open_parts
-from ._shard_units import in_order
+from .searching.codes import shown
+from .searching.files import Answered, check_display, save_results, show_sheets
+from .searching.question import Query, Question, codes_of_file
+from .searching.searched_run import SearchedRun
+from .sharded.index import check_unused_of_shards, open_parts
+from .sharded.units import in_order
 
 _LETTERS = 72  # of a text in a table
 

@@ -23,10 +23,10 @@ from ..search.parsers import MOST_RUNS
 from ..search.results import Result
 from ..search.service import SearchOptions, ServedRun, Service, application
 from ..settings import FOLDS
-from ._exported import image_of
-from ._search_question import Query, Question
-from ._searched_run import SearchedRun, stored_image
-from ._shard_index import check_unused_of_shards, open_parts
+from .searching.exported import image_of
+from .searching.question import Query, Question
+from .searching.searched_run import SearchedRun, stored_image
+from .sharded.index import check_unused_of_shards, open_parts
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _EVERYWHERE = ("", "0.0.0.0", "::")  # the service answers to its own names only

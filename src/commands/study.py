@@ -18,9 +18,9 @@ from ..settings.strict_parser import command_line
 from ..settings.units import HERE, LOCAL, PLACEMENT_FLAGS, Part, Placement, given_placement
 from ..settings.yaml_file import read_config
 from ..tracking import how_to_open
-from ._grid import PATIENCE, run_grid
-from ._trial import run_trial
 from .compare import compare
+from .grids.grid import PATIENCE, run_grid
+from .grids.trial import run_trial
 from .sweep import sweep
 
 Table = TypeVar("Table", bound=CommonSettings)

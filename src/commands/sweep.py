@@ -18,9 +18,9 @@ from ..settings import TrainingSettings
 from ..settings.ranges import Range, Rungs
 from ..settings.units import HERE, LOCAL, Placement
 from ..tracking import open_tracker, start_parent
-from ._grid import PATIENCE, hand_out, varying_names
-from ._proposals import Proposals
-from ._trial import Reached, run_trial, train_until
+from .grids.grid import PATIENCE, hand_out, varying_names
+from .grids.proposals import Proposals
+from .grids.trial import Reached, run_trial, train_until
 
 AT_ONCE = 10  # trials of an arm that are proposed together, whatever -jobs: the same command proposes the same again
 
@@ -54,7 +54,7 @@ class Sweep:
         arms: the arms.
         varying: long names of the settings that tell the trials apart.
         parent: MLflow id of the sweep, if any.
-        patience: see :func:`~biodeephashing.commands._trial.run_trial`.
+        patience: see :func:`~biodeephashing.commands.grids.trial.run_trial`.
     """
 
     def __init__(self, executor: Executor, arms: Sequence[Arm], varying: Sequence[str], parent: str | None, patience: float) -> None:

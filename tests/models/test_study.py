@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from biodeephashing import errors
-from biodeephashing.commands._grid import run_grid
+from biodeephashing.commands.grids.grid import run_grid
 from biodeephashing.commands.study import expand, run_trial, study, trials_of
 from biodeephashing.errors import BioDeepHashingError, UsageError
 from biodeephashing.executors import LocalPool
@@ -195,7 +195,7 @@ def test_runs_of_a_grid_share_no_gpu_that_they_could_have_alone(gpus, jobs, seen
 ENDLESS = """
 import time
 from biodeephashing.executors import local
-from biodeephashing.commands._grid import run_grid
+from biodeephashing.commands.grids.grid import run_grid
 from biodeephashing.commands.study import expand
 from biodeephashing.models.PenaltyStrategies import Settings
 from biodeephashing.settings.units import Placement

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from biodeephashing.commands import sweep as module
-from biodeephashing.commands._trial import Reached
 from biodeephashing.commands.compare import compare
+from biodeephashing.commands.grids.trial import Reached
 from biodeephashing.commands.study import from_arguments
 from biodeephashing.commands.sweep import AT_ONCE, sweep
 from biodeephashing.errors import BioDeepHashingError, RunError, UsageError

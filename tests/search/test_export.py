@@ -27,9 +27,9 @@ from rotated_parents import finish
 from biodeephashing.backbones import BACKBONES, build_network
 from biodeephashing.codes import pack
 from biodeephashing.commands import search_export
-from biodeephashing.commands._exported import SOURCES, Exported
-from biodeephashing.commands._mlflow_model import ImageHasher
 from biodeephashing.commands.rotate import rotate
+from biodeephashing.commands.searching.exported import SOURCES, Exported
+from biodeephashing.commands.searching.mlflow_model import ImageHasher
 from biodeephashing.data import load_fold
 from biodeephashing.errors import guard
 from biodeephashing.models import ITQ
@@ -237,7 +237,7 @@ def test_what_the_model_of_mlflow_carries_is_all_that_it_needs(exported, run, tm
     lines = (
         WITHOUT,
         "from pathlib import Path",
-        "from biodeephashing.commands._exported import Exported, image_of",
+        "from biodeephashing.commands.searching.exported import Exported, image_of",
         "exported = Exported(Path(sys.argv[1]))",
         "print(Exported.__init__.__code__.co_filename)",
         "print(exported.hashed(exported.pixels(image_of(Path(sys.argv[2])))[None]).codes.tobytes().hex())",

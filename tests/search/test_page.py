@@ -10,8 +10,8 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from biodeephashing.commands._searched_run import SearchedRun
 from biodeephashing.commands.search_serve import listen, service_of
+from biodeephashing.commands.searching.searched_run import SearchedRun
 from biodeephashing.data import load_fold, load_texts
 from biodeephashing.search.service import application
 

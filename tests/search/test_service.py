@@ -12,8 +12,8 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from biodeephashing.codes import hamming
-from biodeephashing.commands._searched_run import SearchedRun
 from biodeephashing.commands.search_serve import listen, service_of
+from biodeephashing.commands.searching.searched_run import SearchedRun
 from biodeephashing.data import load_fold
 from biodeephashing.errors import UsageError, guard
 from biodeephashing.search import service as service_module

@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 from biodeephashing.checksums import digest
 from biodeephashing.codes import pack
 from biodeephashing.commands import search_query
-from biodeephashing.commands._searched_run import SearchedRun
-from biodeephashing.commands._shard_index import open_parts
 from biodeephashing.commands.search_serve import service_of
+from biodeephashing.commands.searching.searched_run import SearchedRun
+from biodeephashing.commands.sharded.index import open_parts
 from biodeephashing.data import load_fold
 from biodeephashing.errors import RunError, UsageError, guard
 from biodeephashing.executors import Outcome

@@ -12,8 +12,8 @@ from starlette.testclient import TestClient
 
 from biodeephashing.checksums import digest
 from biodeephashing.codes import hamming
-from biodeephashing.commands._searched_run import SearchedRun
 from biodeephashing.commands.search_serve import service_of
+from biodeephashing.commands.searching.searched_run import SearchedRun
 from biodeephashing.data import load_fold, load_texts
 from biodeephashing.errors import guard
 from biodeephashing.models.CrossModal.encoder import CrossEncoder

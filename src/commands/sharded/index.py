@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .. import __version__
-from ..checksums import digest
-from ..errors import RunError, UsageError
-from ..eval.merging.shard_files import ShardDatabase
-from ..runs import Run, home, run_of
-from ..search import Ask, Facts, Index, IndexParts
-from ..settings.strict_parser import command_line
-from ..settings.units import Part
-from ..surroundings import has_terminal
-from ._search_facts import is_same, known_index, print_facts, summary
-from ._shard_items import ShardItems
+from ... import __version__
+from ...checksums import digest
+from ...errors import RunError, UsageError
+from ...eval.merging.shard_files import ShardDatabase
+from ...runs import Run, home, run_of
+from ...search import Ask, Facts, Index, IndexParts
+from ...settings.strict_parser import command_line
+from ...settings.units import Part
+from ...surroundings import has_terminal
+from ..searching.facts import is_same, known_index, print_facts, summary
+from .items import ShardItems
 
 _NAME = re.compile(r"part-(\d+)-of-(\d+)")
 _SHOWN = 5  # shards that a message names

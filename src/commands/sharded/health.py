@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import RunError
-from ..eval.merging import count_equal_codes
-from ..eval.merging.part_files import Counted
-from ..eval.merging.shard_files import ShardDatabase, item_count
-from ..eval.metrics.bundles import EqualCodes
-from ..runs.shards import differences
-from ._shard_units import watched
+from ...errors import RunError
+from ...eval.merging import count_equal_codes
+from ...eval.merging.part_files import Counted
+from ...eval.merging.shard_files import ShardDatabase, item_count
+from ...eval.metrics.bundles import EqualCodes
+from ...runs.shards import differences
+from .units import watched
 
 _LEAST = 2**18  # items of a bucket; small shards would make many buckets, each with a piece of every shard
 

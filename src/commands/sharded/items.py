@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checksums import digest
-from ..data import PreparedDataset
-from ..errors import DataError, RunError
-from ..eval.merging.shard_files import ShardDatabase
-from ..search import Item
+from ...checksums import digest
+from ...data import PreparedDataset
+from ...errors import DataError, RunError
+from ...eval.merging.shard_files import ShardDatabase
+from ...search import Item
 
 
 class ShardItems:

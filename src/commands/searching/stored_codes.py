@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import PreparedDataset
-from ..errors import RunError
-from ..eval.records.code_files import current_predictions
-from ..runs import home, run_of
-from ._exported import Exported
-from ._search_codes import items_of
+from ...data import PreparedDataset
+from ...errors import RunError
+from ...eval.records.code_files import current_predictions
+from ...runs import home, run_of
+from .codes import items_of
+from .exported import Exported
 
 
 def stored_codes(exported: Exported, path: str) -> dict[Path, tuple[str, NDArray[np.uint8]]]:

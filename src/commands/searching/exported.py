@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..checksums import digest
-from ..data.images.decoding import UnreadableError, decode
-from ..data.images.geometry import Geometry
-from ..errors import BioDeepHashingError, DataError, RunError
-from ..preprocessing import Preprocessing
+from ...checksums import digest
+from ...data.images.decoding import UnreadableError, decode
+from ...data.images.geometry import Geometry
+from ...errors import BioDeepHashingError, DataError, RunError
+from ...preprocessing import Preprocessing
 
 FORMAT = 1
 FACTS = "preprocessing.json"
@@ -28,7 +28,8 @@ MOST_PIXELS = 64_000_000  # of an image
 THIN = 1e-5  # a feature below this share of the largest one may get either sign
 # What runs an exported network, for an environment in which this package is not installed: this module and all that it imports.
 SOURCES = (
-    "__init__.py", "checksums.py", "errors.py", "preprocessing.py", "surroundings.py", "commands/__init__.py", "commands/_exported.py",
+    "__init__.py", "checksums.py", "errors.py", "preprocessing.py", "surroundings.py",
+    "commands/__init__.py", "commands/searching/__init__.py", "commands/searching/exported.py",
     "data/__init__.py", "data/images/__init__.py", "data/images/decoding.py", "data/images/geometry.py",
 )  # fmt: skip
 

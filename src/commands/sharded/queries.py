@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..data import PreparedDataset
-from ..errors import RunError, UsageError
-from ..eval.merging import PackedItems
-from ..eval.records.code_files import current_predictions
-from ..eval.records.run_codes import read_side
-from ..runs import Run, run_of
-from ..runs.predictions_json import Predictions
-from ..runs.shards import Manifest
+from ...data import PreparedDataset
+from ...errors import RunError, UsageError
+from ...eval.merging import PackedItems
+from ...eval.records.code_files import current_predictions
+from ...eval.records.run_codes import read_side
+from ...runs import Run, run_of
+from ...runs.predictions_json import Predictions
+from ...runs.shards import Manifest
 
 
 def read_queries(text: str, manifest: Manifest) -> tuple[PackedItems, dict[str, Any]]:

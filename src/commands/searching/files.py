@@ -13,12 +13,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..errors import UsageError
-from ..eval.figures.query_examples import SheetRow, Tile, draw_sheet
-from ..runs import home, replacing, write_csv
-from ..search.results import TIE_RULES, Neighbour, Result
-from ._search_question import Query, Question
-from ._searched_run import SearchedRun, stored_image
+from ...errors import UsageError
+from ...eval.figures.query_examples import SheetRow, Tile, draw_sheet
+from ...runs import home, replacing, write_csv
+from ...search.results import TIE_RULES, Neighbour, Result
+from .question import Query, Question
+from .searched_run import SearchedRun, stored_image
 
 _COLUMNS = 10
 _COLUMN_NAMES = ("rank", "id", "distance", "path", "classes", "relevant")

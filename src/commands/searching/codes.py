@@ -10,17 +10,17 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
-from ..checksums import digest
-from ..data import Metadata, PreparedDataset, read_split
-from ..data.metadata import NO_IMAGE
-from ..data.split import metadata_file, texts_file
-from ..errors import RunError
-from ..eval.records.code_files import FoldCodes, current_predictions, read_fold
-from ..runs import Run, home
-from ..runs.predictions_json import Fingerprint, Predictions
-from ..search import Facts, Index, Store
-from ..settings.strict_parser import command_line
+from ... import __version__
+from ...checksums import digest
+from ...data import Metadata, PreparedDataset, read_split
+from ...data.metadata import NO_IMAGE
+from ...data.split import metadata_file, texts_file
+from ...errors import RunError
+from ...eval.records.code_files import FoldCodes, current_predictions, read_fold
+from ...runs import Run, home
+from ...runs.predictions_json import Fingerprint, Predictions
+from ...search import Facts, Index, Store
+from ...settings.strict_parser import command_line
 
 T = TypeVar("T")
 

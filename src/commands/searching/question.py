@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..errors import BioDeepHashingError, DataError
-from ..search import Index, IndexParts
+from ...errors import BioDeepHashingError, DataError
+from ...search import Index, IndexParts
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..errors import RunError
-from ..search import Facts, Index, Store
+from ...errors import RunError
+from ...search import Facts, Index, Store
 
 
 def known_index(folder: Path, no_skip: bool) -> Index | None:

@@ -12,26 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..data import Metadata, PreparedDataset, load_texts
-from ..data.images.geometry import Geometry
-from ..data.texts.words import captions_of
-from ..errors import RunError, UsageError
-from ..eval.records.code_files import FoldCodes, current_predictions
-from ..models import Classifier, classifier_of
-from ..preprocessing import Preprocessing
-from ..runs import Run, home
-from ..runs.split_json import read_split_facts
-from ..search import Answer, Index, IndexParts, Item
-from ..search.results import Prediction, Result, result_of
-from ..settings import FOLDS
-from ..settings.strict_parser import command_line
-from ._exported import image_of
-from ._search_codes import codes_of, index_of, paths_of, stored_path, views_of
-from ._search_question import Query, Question
+from ...data import Metadata, PreparedDataset, load_texts
+from ...data.images.geometry import Geometry
+from ...data.texts.words import captions_of
+from ...errors import RunError, UsageError
+from ...eval.records.code_files import FoldCodes, current_predictions
+from ...models import Classifier, classifier_of
+from ...preprocessing import Preprocessing
+from ...runs import Run, home
+from ...runs.split_json import read_split_facts
+from ...search import Answer, Index, IndexParts, Item
+from ...search.results import Prediction, Result, result_of
+from ...settings import FOLDS
+from ...settings.strict_parser import command_line
+from .codes import codes_of, index_of, paths_of, stored_path, views_of
+from .exported import image_of
+from .question import Query, Question
 
 if TYPE_CHECKING:
-    from ..models.CrossModal.encoder import TextEncoder
-    from ..models.encoder import Encoded, Encoder
+    from ...models.CrossModal.encoder import TextEncoder
+    from ...models.encoder import Encoded, Encoder
 
 
 class SearchedRun:
@@ -77,14 +77,14 @@ class SearchedRun:
     @cached_property
     def encoder(self) -> Encoder:
         """The network of the run, and what happens to images before it."""
-        from ..models.encoder import Encoder  # seconds of PyTorch, for those who ask with images
+        from ...models.encoder import Encoder  # seconds of PyTorch, for those who ask with images
 
         return Encoder.of(self.run)
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
         """The network of the run that takes texts, and what happens to them before it."""
-        from ..models.CrossModal.encoder import TextEncoder  # seconds of PyTorch, for those who ask with texts
+        from ...models.CrossModal.encoder import TextEncoder  # seconds of PyTorch, for those who ask with texts
 
         return TextEncoder.of(self.run)
 

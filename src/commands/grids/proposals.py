@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import UsageError
-from ..settings.ranges import Range
+from ...errors import UsageError
+from ...settings.ranges import Range
 
 
 class Proposals:

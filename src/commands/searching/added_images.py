@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from tqdm import tqdm
 
-from ..data.own.folder import SUFFIXES
-from ..data.own.table import read_table
-from ..errors import DataError, describe, unknown_name
-from ..runs import home
-from ..search import Index
-from ..surroundings import has_terminal
-from ._exported import image_of
-from ._search_codes import Added, shown, stored_path
-from ._searched_run import SearchedRun
+from ...data.own.folder import SUFFIXES
+from ...data.own.table import read_table
+from ...errors import DataError, describe, unknown_name
+from ...runs import home
+from ...search import Index
+from ...surroundings import has_terminal
+from .codes import Added, shown, stored_path
+from .exported import image_of
+from .searched_run import SearchedRun
 
 _BATCH = 64  # images of a forward pass
 Entry = tuple[str, NDArray[np.uint8]]  # a path as an index has it, and its labels

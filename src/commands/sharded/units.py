@@ -9,11 +9,11 @@ from typing import Protocol, TypeVar
 
 from tqdm import tqdm
 
-from ..eval.merging import PackedItems, PrecisionSums, ShardCounts, count_shards, sum_precisions
-from ..eval.merging.shard_files import ShardDatabase
-from ..eval.ranking.histograms import Counts
-from ..executors import Executor
-from ..surroundings import has_terminal
+from ...eval.merging import PackedItems, PrecisionSums, ShardCounts, count_shards, sum_precisions
+from ...eval.merging.shard_files import ShardDatabase
+from ...eval.ranking.histograms import Counts
+from ...executors import Executor
+from ...surroundings import has_terminal
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
-from ..interrupts import defer_interrupts
-from ..runs import Run, only_process
-from ..settings import CommonSettings, TrainingSettings
-from ..training.reporting import PausedError
+from ...interrupts import defer_interrupts
+from ...runs import Run, only_process
+from ...settings import CommonSettings, TrainingSettings
+from ...training.reporting import PausedError
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def run_trial(settings: CommonSettings, parent: str | None, *, patience: float =
         patience: seconds to wait for the lock of a run in training: the node of an earlier attempt may still hold it.
     """
     with defer_interrupts():
-        from . import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
+        from .. import evaluate, predict, train  # PyTorch and Lightning, once per process; the grid's own needs neither
 
     started, run = time.monotonic(), Run.of(settings)
     _wait_for_lock(run, patience)
@@ -62,8 +62,8 @@ def train_until(settings: TrainingSettings, parent: str | None, *, epochs: int, 
         patience: see :func:`run_trial`.
     """
     with defer_interrupts():
-        from ..training.loop import validated
-        from . import train
+        from ...training.loop import validated
+        from .. import train
 
     run = Run.of(settings)
     _wait_for_lock(run, patience)

@@ -8,13 +8,13 @@ from contextlib import closing
 
 from tqdm import tqdm
 
-from ..data.sources import Shard
-from ..executors import Executor, Outcome
-from ..runs.shards import Manifest, ShardFolder, ShardNote
-from ..settings.strict_parser import command_line
-from ..settings.units import Part
-from ..surroundings import has_terminal
-from ._grid import reason_of
+from ...data.sources import Shard
+from ...executors import Executor, Outcome
+from ...runs.shards import Manifest, ShardFolder, ShardNote
+from ...settings.strict_parser import command_line
+from ...settings.units import Part
+from ...surroundings import has_terminal
+from ..grids.grid import reason_of
 
 
 class ShardReport:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import RunError, UsageError
-from ..eval import APSpec, retrieval
-from ..eval.merging import ShardCounts
-from ..eval.merging.part_files import Counted, describe_missing
-from ..eval.metrics.health import BitHealth, CodeHealth
-from ..eval.records.fold_metrics import result_metrics
-from ..eval.records.metric_names import ALWAYS, NDCG_CUT, unique
-from ..eval.records.summary import summary
-from ..runs import write_json
+from ...errors import RunError, UsageError
+from ...eval import APSpec, retrieval
+from ...eval.merging import ShardCounts
+from ...eval.merging.part_files import Counted, describe_missing
+from ...eval.metrics.health import BitHealth, CodeHealth
+from ...eval.records.fold_metrics import result_metrics
+from ...eval.records.metric_names import ALWAYS, NDCG_CUT, unique
+from ...eval.records.summary import summary
+from ...runs import write_json
 
 
 def measures_of(requested: Sequence[APSpec]) -> list[APSpec]:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from mlflow.exceptions import MlflowException
 
-from biodeephashing.commands._exported import Exported, image_of
+from biodeephashing.commands.searching.exported import Exported, image_of
 from biodeephashing.errors import DataError
 
 _BATCH = 64  # images of a forward pass

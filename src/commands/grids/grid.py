@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 from tqdm import tqdm
 
-from ..errors import BioDeepHashingError, cuda_oom_hint, describe, explain_os_error, plain_warnings
-from ..executors import Executor, Outcome, open_executor
-from ..runs import Run
-from ..settings import CommonSettings
-from ..settings.units import HERE, Placement
-from ..surroundings import has_terminal
-from ..tracking import start_parent
+from ...errors import BioDeepHashingError, cuda_oom_hint, describe, explain_os_error, plain_warnings
+from ...executors import Executor, Outcome, open_executor
+from ...runs import Run
+from ...settings import CommonSettings
+from ...settings.units import HERE, Placement
+from ...surroundings import has_terminal
+from ...tracking import start_parent
 
 Work: TypeAlias = Callable[..., Any]
 PATIENCE = 120  # seconds

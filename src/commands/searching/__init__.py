@@ -1,0 +1,1 @@
+"""What the commands on searching share: exported and trained networks that answer, the codes they search, and questions."""
