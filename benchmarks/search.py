@@ -84,9 +84,9 @@ def near_features(files: str, rng: np.random.Generator) -> Callable[[int], np.nd
 
 def ways(codes: np.ndarray, bits: int, k: int) -> dict[str, tuple[Search, float]]:
     """Return every way to search, and the seconds of the processor to build it."""
-    from biodeephashing.search import _engine
-    from biodeephashing.search._engine import Part, nearest
-    from biodeephashing.search._segments import Segment, make_segment
+    from biodeephashing.search.indexing import engine
+    from biodeephashing.search.indexing.engine import Part, nearest
+    from biodeephashing.search.indexing.segments import Segment, make_segment
 
     def timed(build: Callable[[], Any]) -> tuple[Any, float]:
         started = time.process_time()
@@ -98,7 +98,7 @@ def ways(codes: np.ndarray, bits: int, k: int) -> dict[str, tuple[Search, float]
         parts = [Part.of(segment, None)]
 
         def search(queries: np.ndarray) -> np.ndarray:
-            _engine._look_up = look_up
+            engine._look_up = look_up
             answers = nearest(parts, queries, bits=bits, most=k, excluded=np.full(len(queries), -1))
             return np.array([answer.distances for answer in answers])
 
@@ -106,7 +106,7 @@ def ways(codes: np.ndarray, bits: int, k: int) -> dict[str, tuple[Search, float]
 
     ids, none = np.arange(len(codes)), np.empty((len(codes), 0), np.uint8)
     plain = Segment(np.ascontiguousarray(codes.T), np.empty(0, np.int64), ids, np.full(16, -1, np.int32), none.T)
-    grouped, usual = timed(lambda: make_segment(codes, ids, none)), _engine._look_up
+    grouped, usual = timed(lambda: make_segment(codes, ids, none)), engine._look_up
     found = {
         "index": (own(grouped[0], usual), grouped[1]),
         "scan, grouped": (own(grouped[0], lambda *_: None), grouped[1]),

@@ -9,31 +9,32 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._engine import Answer, merge
-    from ._index import Index, Item
-    from ._parts import Ask, IndexParts, PartQuery, ask_part
-    from ._store import Facts, Store
-    from ._writer import Writer
+    from .indexing.engine import Answer, merge
+    from .indexing.index import Index
+    from .indexing.parts import Ask, IndexParts, PartQuery, ask_part
+    from .indexing.searchable import Item
+    from .indexing.store import Facts, Store
+    from .indexing.writer import Writer
 
 __all__ = ["Answer", "Ask", "Facts", "Index", "IndexParts", "Item", "PartQuery", "Store", "Writer", "ask_part", "merge"]
 
 # Imported when first used: the entrances of this directory answer -h without NumPy and Numba.
 _HOME = {
-    "Answer": "_engine",
-    "Ask": "_parts",
-    "Facts": "_store",
-    "Index": "_index",
-    "IndexParts": "_parts",
-    "Item": "_index",
-    "PartQuery": "_parts",
-    "Store": "_store",
-    "Writer": "_writer",
-    "ask_part": "_parts",
-    "merge": "_engine",
+    "Answer": "engine",
+    "Ask": "parts",
+    "Facts": "store",
+    "Index": "index",
+    "IndexParts": "parts",
+    "Item": "searchable",
+    "PartQuery": "parts",
+    "Store": "store",
+    "Writer": "writer",
+    "ask_part": "parts",
+    "merge": "engine",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return getattr(import_module(f".indexing.{_HOME[name]}", __name__), name)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._engine import Answer
-from ._index import Index, Item
-from ._parts import IndexParts
+from .indexing.engine import Answer
+from .indexing.index import Index
+from .indexing.parts import IndexParts
+from .indexing.searchable import Item
 
 TIE_RULES = {"id": "distance, then id", "features": "distance, then distance of the features at unit length, then id"}
 

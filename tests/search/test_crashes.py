@@ -18,7 +18,8 @@ from search_oracle import Collection
 
 from biodeephashing.codes import unpack
 from biodeephashing.errors import RunError
-from biodeephashing.search import Facts, Index, _store
+from biodeephashing.search import Facts, Index
+from biodeephashing.search.indexing import store
 
 FACTS = Facts(bits=64)
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
@@ -189,7 +190,7 @@ def test_a_full_disk_leaves_the_index_as_it_was(tmp_path, monkeypatch):
 
 
 def test_a_second_writer_is_told_who_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr(_store, "_WAIT", 0.1)
+    monkeypatch.setattr(store, "_WAIT", 0.1)
     index = Index.build(tmp_path / "index", codes_of(["a"]), ["a"], facts=FACTS)
     with index.writing(), pytest.raises(RunError, match="another process is writing"), index.writing():
         pass

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from search_oracle import Collection, random_codes
 
 from biodeephashing.codes import hamming, pack
-from biodeephashing.search import Facts, Index, _engine, merge
-from biodeephashing.search._engine import Part, nearest
-from biodeephashing.search._segments import make_segment
+from biodeephashing.search import Facts, Index, merge
+from biodeephashing.search.indexing import engine
+from biodeephashing.search.indexing.engine import Part, nearest
+from biodeephashing.search.indexing.segments import make_segment
 
 
 def fill(folder, codes, labels, cuts, removed):
@@ -51,8 +52,8 @@ def test_answers_are_those_of_a_stable_sort(data):
     exclude = np.array([-1, -1, -1, *range(len(queries) - 3)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", str(draw(st.integers(1, 4))))
-        patch.setattr(_engine, "_SHARED", draw(st.sampled_from([0, 2**17])))
-        patch.setattr(_engine, "_SCANNED_PER_LOOK_UP", draw(st.sampled_from([0, 256, 10**9])))
+        patch.setattr(engine, "_SHARED", draw(st.sampled_from([0, 2**17])))
+        patch.setattr(engine, "_SCANNED_PER_LOOK_UP", draw(st.sampled_from([0, 256, 10**9])))
         answers = nearest(parts, pack(queries), bits=bits, most=k, radius=radius, excluded=exclude)
     collection = Collection(codes, np.arange(count), labels, alive)
     for query, own, answer in zip(queries, exclude, answers, strict=True):

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import unknown_name
-from ._engine import Part
-from ._kernels import Bytes, Ids
-from ._segments import open_segment
-from ._store import SEGMENTS, Facts, Store
-from ._writer import expanded, without
+from ...errors import unknown_name
+from .engine import Part
+from .kernels import Bytes, Ids
+from .segments import open_segment
+from .store import SEGMENTS, Facts, Store
+from .writer import expanded, without
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..checksums import digest
-from ..errors import RunError
-from ._kernels import Bytes, Ids, Slots, group_codes
+from ...checksums import digest
+from ...errors import RunError
+from .kernels import Bytes, Ids, Slots, group_codes
 
 Record = Mapping[str, tuple[int, str]]  # of each file, its bytes and its SHA-256
 REMEDY = "restore it, or build the index anew"

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..codes import pack
-from ..errors import RunError, UsageError
-from ._engine import Part
-from ._kernels import Bytes, Ids
-from ._segments import Segment, make_segment, open_segment, write_segment
-from ._store import SEGMENTS, ItemRow, SegmentRow, Store
+from ...codes import pack
+from ...errors import RunError, UsageError
+from .engine import Part
+from .kernels import Bytes, Ids
+from .segments import Segment, make_segment, open_segment, write_segment
+from .store import SEGMENTS, ItemRow, SegmentRow, Store
 
 MOST_SEGMENTS = 32  # more are merged
 

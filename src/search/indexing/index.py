@@ -4,43 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import __version__
-from ..errors import RunError, UsageError
-from ..runs import Run
-from ._engine import Answer, nearest
-from ._kernels import Bytes, Ids
-from ._segments import check_segment
-from ._store import SEGMENTS, Facts, Store
-from ._view import View
-from ._writer import Writer, packed
+from ... import __version__
+from ...errors import RunError, UsageError
+from ...runs import Run
+from .engine import Answer, nearest
+from .kernels import Bytes, Ids
+from .searchable import Item, Searchable
+from .segments import check_segment
+from .store import SEGMENTS, Facts, Store
+from .view import View
+from .writer import Writer
 
 
-@dataclass(frozen=True)
-class Item:
-    """An item of an index.
-
-    Args:
-        id: its number, given once and never again.
-        path: of the image, below the project root where it is; ``FOLD:ROW`` of a text without one.
-        labels: 0 or 1 for each class, uint8 (C,); empty where the index has none.
-        fold, row: where it is in the run; None for an added one.
-    """
-
-    id: int
-    path: str
-    labels: NDArray[np.uint8]
-    fold: str | None
-    row: int | None
-
-
-class Index:
+class Index(Searchable):
     """Codes, paths and labels on disk, and what is nearest to a query among them: exactly, by distance and then by id.
 
     An open index keeps the state it was opened with until :meth:`refresh`. Searching is safe in several threads.
@@ -177,36 +160,6 @@ class Index:
             self._view = View.read(self._store, connection)
         return self
 
-    def search(
-        self, codes: NDArray[Any], k: int = 10, classes: Sequence[str] | None = None, exclude: Sequence[int] | None = None
-    ) -> list[Answer]:
-        """Return the k nearest items of each query.
-
-        Args:
-            codes: ±1 or real-valued, (q, bits), or packed, uint8 (q, bytes).
-            k: how many items, at least 1; all of them where the index has fewer.
-            classes: names; only items with one of these are answers. None for all.
-            exclude: an id for each query that is no answer to it, -1 for none.
-
-        Raises:
-            UsageError: for codes of another length, or an unknown class.
-        """
-        return self._nearest(codes, k, None, classes, exclude)
-
-    def within(
-        self, codes: NDArray[Any], radius: int, most: int = 1000, classes: Sequence[str] | None = None, exclude: Sequence[int] | None = None
-    ) -> list[Answer]:
-        """Return the items within a distance of each query; ``total`` says how many there are.
-
-        Args:
-            codes, classes, exclude: as in :meth:`search`.
-            radius: the distance, at least 0.
-            most: how many items an answer has at most.
-        """
-        if radius < 0:
-            raise UsageError(f"radius {radius} is not possible: it must be at least 0")
-        return self._nearest(codes, most, min(radius, self.facts.bits), classes, exclude)
-
     def items(self, ids: Iterable[int]) -> list[Item]:
         """Return items by id.
 
@@ -218,10 +171,6 @@ class Index:
             rows = self._store.items(connection, numbers)
         labels = self._view.labels_of(numbers)
         return [Item(row.id, row.path, labels[row.id], row.fold, row.row) for row in rows]
-
-    def item(self, number: int) -> Item:
-        """Return an item by id."""
-        return self.items([number])[0]
 
     def find(self, path: str) -> int | None:
         """Return the id of the living item of a path, None if there is none."""
@@ -288,15 +237,5 @@ class Index:
         with self._store.writing():
             pass
 
-    def packed(self, codes: NDArray[Any]) -> Bytes:
-        """Return codes packed; raises UsageError for another length."""
-        return packed(codes, self.facts.bits)
-
-    def _nearest(
-        self, codes: NDArray[Any], most: int, radius: int | None, classes: Sequence[str] | None, exclude: Sequence[int] | None
-    ) -> list[Answer]:
-        if most < 1:
-            raise UsageError(f"k = {most} is not possible: it must be at least 1")
-        queries = self.packed(codes)
-        excluded = np.full(len(queries), -1, np.int64) if exclude is None else np.asarray(exclude, dtype=np.int64)
+    def answer(self, queries: Bytes, most: int, radius: int | None, classes: Sequence[str] | None, excluded: Ids) -> list[Answer]:
         return nearest(self._view.having(classes), queries, bits=self.facts.bits, most=most, radius=radius, excluded=excluded)

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import RunError
-from ._segments import REMEDY, Record
+from ...errors import RunError
+from .segments import REMEDY, Record
 
 STORE, SEGMENTS = "items.sqlite", "segments"
 FORMAT = 1

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import RunError, UsageError
-from ._engine import Answer, merge
-from ._index import Index, Item
-from ._kernels import Bytes, Ids
-from ._store import Facts
-from ._writer import packed
+from ...errors import RunError
+from .engine import Answer, merge
+from .index import Index
+from .kernels import Bytes, Ids
+from .searchable import Item, Searchable
+from .store import Facts
 
 
 @dataclass(frozen=True)
@@ -55,12 +54,10 @@ def ask_part(query: PartQuery) -> list[Answer]:
     index = Index(query.folder)
     if index.facts != query.facts:
         raise RunError(f"{query.folder} was built anew while it was searched: search again")
-    if query.radius is None:
-        return index.search(query.codes, query.most, query.classes, query.exclude)  # type: ignore[arg-type]
-    return index.within(query.codes, query.radius, query.most, query.classes, query.exclude)  # type: ignore[arg-type]
+    return index.answer(query.codes, query.most, query.radius, query.classes, query.exclude)
 
 
-class IndexParts:
+class IndexParts(Searchable):
     """Indexes whose ids are different, which answer as one index over all their items does: by distance and then by id.
 
     Args:
@@ -89,7 +86,12 @@ class IndexParts:
         self.folder, self.indexes, self._items, self.find = folder, indexes, items, find
         self._ask = ask or (lambda queries: [ask_part(query) for query in queries])
         shards = tuple(shard for index in indexes for shard in index.facts.shards)
-        self.facts = replace(indexes[0].facts, shards=shards)
+        self._facts = replace(indexes[0].facts, shards=shards)
+
+    @property
+    def facts(self) -> Facts:
+        """What the parts belong to, with the shards of all."""
+        return self._facts
 
     def __len__(self) -> int:
         """Return how many items there are."""
@@ -100,29 +102,13 @@ class IndexParts:
         """How many distinct codes are scanned; one that lies in several parts counts in each."""
         return sum(index.distinct for index in self.indexes)
 
-    def search(
-        self, codes: NDArray[Any], k: int = 10, classes: Sequence[str] | None = None, exclude: Sequence[int] | None = None
-    ) -> list[Answer]:
-        """Return the k nearest items of each query, see :meth:`Index.search`."""
-        return self._nearest(codes, k, None, classes, exclude)
-
-    def within(
-        self, codes: NDArray[Any], radius: int, most: int = 1000, classes: Sequence[str] | None = None, exclude: Sequence[int] | None = None
-    ) -> list[Answer]:
-        """Return the items within a distance of each query, see :meth:`Index.within`."""
-        return self._nearest(codes, most, radius, classes, exclude)
-
-    def items(self, ids: Sequence[int]) -> list[Item]:
+    def items(self, ids: Iterable[int]) -> list[Item]:
         """Return items by id.
 
         Raises:
             RunError: naming an id that no item has.
         """
         return self._items([int(number) for number in ids])
-
-    def item(self, number: int) -> Item:
-        """Return an item by id."""
-        return self.items([number])[0]
 
     def code(self, number: int) -> Bytes:
         """Return the packed code of an item, (bytes,).
@@ -133,19 +119,9 @@ class IndexParts:
         firsts = [index.facts.first_id for index in self.indexes]
         return self.indexes[max(0, int(np.searchsorted(firsts, number, side="right")) - 1)].code(number)
 
-    def packed(self, codes: NDArray[Any]) -> Bytes:
-        """Return codes packed; raises UsageError for another length."""
-        return packed(codes, self.facts.bits)
-
-    def _nearest(
-        self, codes: NDArray[Any], most: int, radius: int | None, classes: Sequence[str] | None, exclude: Sequence[int] | None
-    ) -> list[Answer]:
-        if most < 1:
-            raise UsageError(f"k = {most} is not possible: it must be at least 1")
-        rows = self.packed(codes)
-        excluded = np.full(len(rows), -1, np.int64) if exclude is None else np.asarray(exclude, dtype=np.int64)
-        queries = [
-            PartQuery(number, index.folder.absolute(), index.facts, rows, most, radius, classes, excluded)
+    def answer(self, queries: Bytes, most: int, radius: int | None, classes: Sequence[str] | None, excluded: Ids) -> list[Answer]:
+        asked = [
+            PartQuery(number, index.folder.absolute(), index.facts, queries, most, radius, classes, excluded)
             for number, index in enumerate(self.indexes)
         ]  # fmt: skip
-        return [merge(answers, most) for answers in zip(*self._ask(queries), strict=True)]
+        return [merge(answers, most) for answers in zip(*self._ask(asked), strict=True)]

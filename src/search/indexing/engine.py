@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .._compiled import chunked, threads
-from ._kernels import BLOCK, ID_BITS, NARROW, Bytes, Ids, living_items, look_up, scan
-from ._segments import Segment
+from ..._compiled import chunked, threads
+from .kernels import BLOCK, ID_BITS, NARROW, Bytes, Ids, living_items, look_up, scan
+from .segments import Segment
 
 TOGETHER = 128  # queries that share a pass over the codes
 _SCANNED_PER_LOOK_UP = 256  # codes that are scanned while one is looked up

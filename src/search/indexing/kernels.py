@@ -8,7 +8,7 @@ import numpy as np
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from .._compiled import kernel
+from ..._compiled import kernel
 
 Bytes = NDArray[np.uint8]
 Ids = NDArray[np.int64]
@@ -251,7 +251,7 @@ def look_up(
         bits: length of a code.
         due: which queries are looked up, (q,).
         queries: packed codes, (q, bytes).
-        codes, starts, items, table: the segment; see :mod:`~biodeephashing.search._segments`.
+        codes, starts, items, table: the segment; see :mod:`~biodeephashing.search.indexing.segments`.
         alive: 1 for each item that may be an answer, 0 for the others, (n,); empty where all may be.
         living: how many of each group may be, (groups,); empty likewise.
         excluded: id of an item that is no answer to a query, -1 for none, (q,).

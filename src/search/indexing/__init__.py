@@ -1,0 +1,1 @@
+"""The index on disk: codes in segments, items in SQLite, and the exact search over them."""
