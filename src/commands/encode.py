@@ -91,6 +91,8 @@ def encode(run: Run | str, images: str, folder: Path, request: EncodingRequest, 
     device_of(settings)  # refuses one that is not there
     classes = () if request.unlabelled else (read_split_facts(run.directory) or {}).get("classes", ())
     source = open_source(images, rows=request.rows, classes=classes)
+    if request.unlabelled and source.kind not in ("parquet", "tar"):
+        raise UsageError(f"-unlabelled leaves out the labels of Parquet files and tar archives, and {images} is a {source.kind}")
     if source.name.startswith(f"{run.database}:"):
         check_split(run)
     manifest, shards = _manifest(run, source, request), ShardFolder(folder)

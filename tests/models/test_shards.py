@@ -291,6 +291,7 @@ def test_a_source_that_was_changed_since_is_refused(run, tmp_path, kind):
 def test_what_cannot_be_asked_for_is_refused_before_anything_is_written(run, database, tmp_path):
     cases = {
         "no multiple of -pbs 8": ["-rows", "20"],
+        "-unlabelled leaves out the labels of Parquet files": ["-unlabelled"],
         "-rows 0": ["-rows", "0"],
         r"'3/3' does not exist": ["-part", "3/3"],
         "not a part": ["-part", "a/b"],
